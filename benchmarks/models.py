@@ -199,7 +199,7 @@ _READERS: Mapping[str, Callable[[Path], Any]] = {".safetensors": _read_safetenso
 def _fit(module: nn.Module, state: dict[str, Tensor], entry: NetworkEntry, file: Path) -> None:
     """Copy the state into the module, or say what does not fit."""
     own = module.state_dict()
-    state = {key: value for key, value in state.items() if not key.startswith(entry.unused or "\0")}
+    state = {key: value for key, value in state.items() if not key.startswith(entry.unused)}
     # Files older than torch 0.4.1 lack the batch counters, which evaluation does not use.
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     unknown = [key for key in state if key not in own]

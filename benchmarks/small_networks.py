@@ -1,0 +1,66 @@
+"""Two small networks for the ``scenes`` dataset, made of torchvision's blocks under torchvision's layer names.
+
+Both take normalised float32 pictures ``(n, 3, 112, 112)`` and answer with logits ``(n, 12)``. They are small
+because the quality measures evaluate them hundreds of thousands of times on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import mint.torchvision_ops  # noqa: F401  (before torchvision)
+from torch import nn
+from torchvision.models.resnet import BasicBlock, conv1x1
+from torchvision.models.vgg import make_layers
+
+from benchmarks.datasets.scene_generator import CLASSES, SIZE
+
+INPUT_SIZE = SIZE
+MEAN = (0.5, 0.5, 0.5)
+STD = (0.25, 0.25, 0.25)
+
+
+def scenes_vgg() -> nn.Sequential:
+    """Return an untrained VGG with batch normalisation: ``features``, ``avgpool``, ``classifier``.
+
+    The last ReLU of ``features`` is at 14 x 14. Unlike torchvision's VGG the head pools to one value a
+    channel and is linear.
+    """
+    features = make_layers([16, "M", 32, "M", 48, 48, "M", 96, 96, "M"], batch_norm=True)
+    return nn.Sequential(
+        OrderedDict(
+            features=features,
+            avgpool=nn.AdaptiveAvgPool2d(1),
+            flatten=nn.Flatten(),
+            classifier=nn.Linear(96, len(CLASSES)),
+        )
+    )
+
+
+def scenes_resnet() -> nn.Sequential:
+    """Return an untrained ResNet of basic blocks: ``conv1 bn1 relu maxpool layer1..layer4 avgpool fc``.
+
+    ``layer4`` is at 7 x 7, because ``layer3`` keeps the resolution of ``layer2``.
+    """
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(3, 32, 7, stride=2, padding=3, bias=False),
+            bn1=nn.BatchNorm2d(32),
+            relu=nn.ReLU(inplace=True),
+            maxpool=nn.MaxPool2d(3, stride=2, padding=1),
+            layer1=_stage(32, 32, stride=1),
+            layer2=_stage(32, 64, stride=2),
+            layer3=_stage(64, 96, stride=1),
+            layer4=_stage(96, 128, stride=2),
+            avgpool=nn.AdaptiveAvgPool2d(1),
+            flatten=nn.Flatten(),
+            fc=nn.Linear(128, len(CLASSES)),
+        )
+    )
+
+
+def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    if stride == 1 and inputs == outputs:
+        return nn.Sequential(BasicBlock(inputs, outputs))
+    shortcut = nn.Sequential(conv1x1(inputs, outputs, stride), nn.BatchNorm2d(outputs))
+    return nn.Sequential(BasicBlock(inputs, outputs, stride, shortcut))

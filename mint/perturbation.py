@@ -1,0 +1,226 @@
+"""The perturbation engine: states, masked batches, and the network's answers.
+
+Every perturbation method and metric of the suite asks the network through :func:`masked_scores`. A perturbed
+sample is described by a row of booleans over segments of the image, never by a picture: the pictures of one batch
+at a time are expanded on the device, in the channels-last format that convolutions are fastest in.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mint.attributor import InputError
+
+Score = Literal["probability", "logit", "log-probability"]
+Sampling = Literal["coins", "uniform-cardinality", "antithetic", "hierarchical"]
+
+_SCORES: dict[str, Callable[[Tensor], Tensor]] = {
+    "probability": lambda logits: F.softmax(logits, dim=1),
+    "logit": lambda logits: logits,
+    "log-probability": lambda logits: F.log_softmax(logits, dim=1),
+}
+
+
+def read_scores(model: nn.Module, images: Tensor, targets: Tensor, score: Score = "probability") -> Tensor:
+    """Ask a classifier for one score per image, and check its answer.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A classifier: images to (n, classes) logits.
+    images : Tensor
+        (n, c, h, w), normalised.
+    targets : Tensor
+        (n,) int64.
+    score : {"probability", "logit", "log-probability"}
+        What is read of the target's class.
+
+    Returns
+    -------
+    Tensor
+        (n,), in the logits' dtype, differentiable where gradients are enabled.
+
+    Raises
+    ------
+    InputError
+        If the answer is not (n, classes), is not finite, or a target lies outside the classes.
+    """
+    logits = _ask(model, images, int(targets.max()))
+    if not torch.isfinite(logits).all():
+        raise InputError(_NOT_FINITE)
+    return _SCORES[score](logits).gather(1, targets[:, None])[:, 0]
+
+
+_NOT_FINITE = (
+    "the network answered with NaN or infinite values; check its weights and the normalisation of its input."
+)
+
+
+def _ask(model: nn.Module, images: Tensor, target: int) -> Tensor:
+    logits = model(images)
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise InputError(
+            f"the network must answer {len(images)} images with (n, classes) logits, not with {shape}."
+        )
+    if target >= logits.shape[1]:
+        raise InputError(
+            f"target {target} lies outside the network's {logits.shape[1]} classes, 0 to {logits.shape[1] - 1}."
+        )
+    return logits
+
+
+def default_batch_size(image: Tensor) -> int:
+    """Choose how many perturbed copies of a (c, h, w) image to send through the network at once.
+
+    A GPU is kept busy by 256 pictures of 224 x 224; a CPU's cache prefers 16. Smaller pictures go in larger
+    batches. :func:`masked_scores` halves the number when a device runs out of memory.
+    """
+    pictures = 16 if image.device.type == "cpu" else 256
+    return max(1, round(pictures * 224 * 224 / (image.shape[-2] * image.shape[-1])))
+
+
+@torch.no_grad()
+def masked_scores(
+    model: nn.Module,
+    image: Tensor,
+    fill: Tensor,
+    labels: Tensor,
+    states: Tensor,
+    target: int,
+    *,
+    score: Score = "probability",
+    batch_size: int | None = None,
+) -> Tensor:
+    """Score perturbed copies of one image: sample k keeps the segments that row k of ``states`` marks present.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A classifier in evaluation mode, on the image's device.
+    image : Tensor
+        (c, h, w), normalised.
+    fill : Tensor
+        (c, h, w) or broadcastable to it: the baseline value, what an absent pixel becomes.
+    labels : Tensor
+        (h, w) int64: the segment of each pixel, 0 to s - 1. Super-pixels for MINT and LIME, grid cells for
+        occlusion, the step at which a pixel goes for deletion and insertion.
+    states : Tensor
+        (k, s) bool: which segments are present in each sample.
+    target : int
+        The class that is scored.
+    score : {"probability", "logit", "log-probability"}
+        What is read of it.
+    batch_size : int, optional
+        Samples in one forward pass; found if None. The result does not depend on it.
+
+    Returns
+    -------
+    Tensor
+        (k,) float64 on the CPU.
+
+    Raises
+    ------
+    InputError
+        If the network's answer cannot be used (see :func:`read_scores`) or ``batch_size`` is not positive.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, not {batch_size}.")
+    count = len(states)
+    size = min(batch_size or default_batch_size(image), max(count, 1))
+    device = image.device
+    segments = labels.to(device).flatten()
+    present = states.to(device)
+    fill = fill.to(image).expand_as(image)
+    answers = torch.empty(count, dtype=torch.float64, device=device)
+    buffer = _batch_buffer(size, image)
+    start = 0
+    while start < count:
+        stop = min(start + size, count)
+        batch = buffer[: stop - start]
+        masks = present[start:stop].index_select(1, segments).view(-1, 1, *image.shape[-2:])
+        torch.where(masks, image, fill, out=batch)
+        try:
+            answers[start:stop] = _SCORES[score](_ask(model, batch, target))[:, target]
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            size //= 2
+            buffer = _batch_buffer(size, image)
+            continue
+        start = stop
+    # One check and one synchronisation at the end: until here a GPU never waits for the host.
+    result = answers.cpu()
+    if not torch.isfinite(result).all():
+        raise InputError(_NOT_FINITE)
+    return result
+
+
+def _batch_buffer(size: int, image: Tensor) -> Tensor:
+    return torch.empty((size, *image.shape), dtype=image.dtype, device=image.device).to(
+        memory_format=torch.channels_last
+    )
+
+
+def draw_states(samples: int, parent: Tensor, sampling: Sampling = "coins", seed: int = 0) -> Tensor:
+    """Draw which fine super-pixels are present in each perturbed sample (Section 3).
+
+    Parameters
+    ----------
+    samples : int
+        K, the number of samples; sample 0 is the unperturbed image.
+    parent : Tensor
+        (q,) int64: the coarse super-pixel of each fine one.
+    sampling : {"coins", "uniform-cardinality", "antithetic", "hierarchical"}
+        "coins": each super-pixel is present with probability one half. "uniform-cardinality": first how many,
+        uniformly from 0 to q, then which. "antithetic": coins in pairs, a state and its complement.
+        "hierarchical": first a presence rate for each coarse super-pixel, uniform on [0, 1], then coins at that
+        rate, which varies the coarse state far more.
+    seed : int
+        Seed of the generator, which lives on the CPU: states are the same on every device.
+
+    Returns
+    -------
+    Tensor
+        (K, q) bool.
+    """
+    if samples < 2:
+        raise InputError(f"MINT needs at least 2 samples, the image and a perturbed one, not {samples}.")
+    generator = torch.Generator().manual_seed(seed)
+    states = _SAMPLINGS[sampling](samples, parent, generator)
+    states[0] = True
+    return states
+
+
+def _coins(samples: int, parent: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(samples, len(parent), generator=generator) < 0.5
+
+
+def _uniform_cardinality(samples: int, parent: Tensor, generator: torch.Generator) -> Tensor:
+    count = torch.randint(0, len(parent) + 1, (samples, 1), generator=generator)
+    order = torch.rand(samples, len(parent), generator=generator).argsort(dim=1).argsort(dim=1)
+    return order < count
+
+
+def _antithetic(samples: int, parent: Tensor, generator: torch.Generator) -> Tensor:
+    # Row 0 is replaced by the unperturbed image, so the pairs are rows (1, 2), (3, 4), ...
+    states = _coins(samples // 2 + 1, parent, generator)
+    pairs = torch.stack([states, ~states], dim=1).flatten(0, 1)
+    return pairs[1 : samples + 1].clone()
+
+
+def _hierarchical(samples: int, parent: Tensor, generator: torch.Generator) -> Tensor:
+    coarse = int(parent.max()) + 1
+    rates = torch.rand(samples, coarse, generator=generator)
+    return torch.rand(samples, len(parent), generator=generator) < rates[:, parent]
+
+
+_SAMPLINGS: dict[str, Callable[[int, Tensor, torch.Generator], Tensor]] = {
+    "coins": _coins,
+    "uniform-cardinality": _uniform_cardinality,
+    "antithetic": _antithetic,
+    "hierarchical": _hierarchical,
+}
