@@ -102,13 +102,9 @@ def attribute(attributor: Attributor, model: nn.Module, images: Tensor, targets:
     name = type(attributor).__name__
     expected = (images.shape[0], *images.shape[2:])
     if not isinstance(maps, Tensor):
-        raise InputError(
-            f"{name} returned a {type(maps).__name__}; it must return a tensor of shape {expected}."
-        )
+        raise InputError(f"{name} returned a {type(maps).__name__}; it must return a tensor of shape {expected}.")
     if tuple(maps.shape) != expected:
-        raise InputError(
-            f"{name} returned maps of shape {tuple(maps.shape)}; they must be (n, h, w) = {expected}."
-        )
+        raise InputError(f"{name} returned maps of shape {tuple(maps.shape)}; they must be (n, h, w) = {expected}.")
     if maps.dtype != torch.float32:
         raise InputError(f"{name} returned {maps.dtype} maps; they must be torch.float32.")
     if not torch.isfinite(maps).all():
@@ -119,27 +115,17 @@ def attribute(attributor: Attributor, model: nn.Module, images: Tensor, targets:
 def _check_images(images: Tensor) -> None:
     if not isinstance(images, Tensor) or images.ndim != 4 or images.numel() == 0:
         shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise InputError(
-            f"images must be a tensor of shape (n, c, h, w) with at least one image, not {shape}."
-        )
+        raise InputError(f"images must be a tensor of shape (n, c, h, w) with at least one image, not {shape}.")
     if not images.is_floating_point():
-        raise InputError(
-            f"images must be floating point and normalised as the network expects, not {images.dtype}."
-        )
+        raise InputError(f"images must be floating point and normalised as the network expects, not {images.dtype}.")
     if not torch.isfinite(images).all():
         raise InputError("images contain NaN or infinite values; check how they were loaded and normalised.")
 
 
 def _check_targets(targets: Tensor, count: int) -> None:
     if not isinstance(targets, Tensor) or targets.dtype != torch.int64 or targets.shape != (count,):
-        kind = (
-            f"{targets.dtype} {tuple(targets.shape)}"
-            if isinstance(targets, Tensor)
-            else type(targets).__name__
-        )
-        raise InputError(
-            f"targets must be an int64 tensor with one class per image, shape ({count},), not {kind}."
-        )
+        kind = f"{targets.dtype} {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
+        raise InputError(f"targets must be an int64 tensor with one class per image, shape ({count},), not {kind}.")
     if (targets < 0).any():
         raise InputError(f"targets must be class indices from 0, not {int(targets.min())}.")
 
@@ -181,18 +167,15 @@ def check_attributor(
         At the first clause broken, in one sentence.
     """
     name = type(attributor).__name__
-    _require(
-        len(images) >= 2, "check_attributor needs at least two images to test independence of the batch."
-    )
+    _require(len(images) >= 2, "check_attributor needs at least two images to test independence of the batch.")
     before = _fingerprint(model)
     original = images.clone()
-    generators = (torch.get_rng_state(), np.random.get_state()[1].tobytes())  # noqa: NPY002 - it is only watched
+    generators = _global_generators()
 
     maps = attribute(attributor, model, images, targets)
 
     _require(
-        torch.equal(generators[0], torch.get_rng_state())
-        and generators[1] == np.random.get_state()[1].tobytes(),  # noqa: NPY002
+        _global_generators() == generators,
         f"{name} drew from a global random generator; it must own a seeded one.",
     )
     _require(torch.equal(images, original), f"{name} changed the images it was given.")
@@ -203,16 +186,12 @@ def check_attributor(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(12345)
-        _require_close(
-            attributor(model, images, targets), maps, tolerance, f"{name} gives other maps when repeated"
-        )
+        _require_close(attributor(model, images, targets), maps, tolerance, f"{name} gives other maps when repeated")
     alone = torch.cat([attributor(model, images[i : i + 1], targets[i : i + 1]) for i in range(len(images))])
     _require_close(alone, maps, tolerance, f"{name}'s map depends on the other images of the batch")
-    if dataclasses.is_dataclass(attributor) and any(
-        f.name == "batch_size" for f in dataclasses.fields(attributor)
-    ):
+    if dataclasses.is_dataclass(attributor) and any(f.name == "batch_size" for f in dataclasses.fields(attributor)):
         for batch_size in (1, 7, 64):
-            resized = dataclasses.replace(attributor, batch_size=batch_size)  # type: ignore[type-var]
+            resized = dataclasses.replace(attributor, batch_size=batch_size)
             _require_close(
                 resized(model, images, targets),
                 maps,
@@ -255,9 +234,7 @@ def _require_refusals(attributor: Attributor, model: nn.Module, images: Tensor, 
         except ValueError:
             pass
         except Exception as error:
-            sentence = (
-                f"{type(attributor).__name__} met {what} with {type(error).__name__}; raise an InputError."
-            )
+            sentence = f"{type(attributor).__name__} met {what} with {type(error).__name__}; raise an InputError."
             raise AssertionError(sentence) from error
         else:
             raise AssertionError(f"{type(attributor).__name__} accepted {what}; it must raise an InputError.")
@@ -267,14 +244,16 @@ def _require_refusals(attributor: Attributor, model: nn.Module, images: Tensor, 
         )
 
 
+def _global_generators() -> tuple[bytes, str]:
+    return torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state())  # noqa: NPY002 - only watched
+
+
 def _fingerprint(model: nn.Module) -> dict[str, object]:
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return {
         "mode": tuple(module.training for module in model.modules()),
         "hooks": tuple(len(getattr(module, kind)) for module in model.modules() for kind in hooks),
-        "gradients": tuple(
-            None if p.grad is None else float(p.grad.double().sum()) for p in model.parameters()
-        ),
+        "gradients": tuple(None if p.grad is None else float(p.grad.double().sum()) for p in model.parameters()),
         "requires_grad": tuple(p.requires_grad for p in model.parameters()),
         "parameters": tuple(float(t.double().sum()) for t in model.state_dict().values()),
     }

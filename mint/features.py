@@ -46,14 +46,12 @@ def resolve_layer(model: nn.Module, name: str) -> nn.Module:
     InputError
         If the network has no such layer; the sentence lists the nearest names.
     """
-    modules = dict(model.named_modules())
+    modules: dict[str, nn.Module] = dict(model.named_modules())
     if name in modules and name:
         return modules[name]
     names = [other for other in modules if other]
     nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.0)
-    raise InputError(
-        f"{type(model).__name__} has no layer {name!r}; the nearest names are {', '.join(nearest)}."
-    )
+    raise InputError(f"{type(model).__name__} has no layer {name!r}; the nearest names are {', '.join(nearest)}.")
 
 
 def default_layers(model: nn.Module) -> tuple[str, str]:
@@ -148,9 +146,7 @@ def read_features(
         return leaf.clone()
 
     if shallow_layer == deep_layer:
-        raise InputError(
-            f"shallow_layer and deep_layer are both {deep_layer!r}; MINT needs two different layers."
-        )
+        raise InputError(f"shallow_layer and deep_layer are both {deep_layer!r}; MINT needs two different layers.")
     hooks = [
         resolve_layer(model, shallow_layer).register_forward_hook(keep_copy),
         resolve_layer(model, deep_layer).register_forward_hook(keep_leaf),

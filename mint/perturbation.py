@@ -54,18 +54,14 @@ def read_scores(model: nn.Module, images: Tensor, targets: Tensor, score: Score 
     return _SCORES[score](logits).gather(1, targets[:, None])[:, 0]
 
 
-_NOT_FINITE = (
-    "the network answered with NaN or infinite values; check its weights and the normalisation of its input."
-)
+_NOT_FINITE = "the network answered with NaN or infinite values; check its weights and the normalisation of its input."
 
 
 def _ask(model: nn.Module, images: Tensor, target: int) -> Tensor:
     logits = model(images)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(
-            f"the network must answer {len(images)} images with (n, classes) logits, not with {shape}."
-        )
+        raise InputError(f"the network must answer {len(images)} images with (n, classes) logits, not with {shape}.")
     if target >= logits.shape[1]:
         raise InputError(
             f"target {target} lies outside the network's {logits.shape[1]} classes, 0 to {logits.shape[1] - 1}."

@@ -29,7 +29,7 @@ def _extension_loads() -> bool:
     for folder in (package.submodule_search_locations or ()) if package else ():
         for library in Path(folder).glob("_C*"):
             with contextlib.suppress(OSError):
-                torch.ops.load_library(str(library))
+                torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
                 return True
     return False
 
@@ -37,10 +37,10 @@ def _extension_loads() -> bool:
 def _declare_missing_operators() -> torch.library.Library | None:
     if _extension_loads():
         return None
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for schema in _SCHEMAS:
         if not hasattr(torch.ops.torchvision, schema.split("(")[0]):
-            library.define(schema)
+            library.define(schema)  # type: ignore[no-untyped-call]
     return library
 
 

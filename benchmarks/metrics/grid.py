@@ -1,4 +1,4 @@
-"""The grid pointing game: how much of the map falls into the target's own cell of a mosaic?
+"""The grid pointing game: the share of a map that falls into the target's own cell of a mosaic.
 
 Source: M. Boehle, M. Fritz, B. Schiele, "Convolutional Dynamic Alignment Networks for Interpretable
 Classifications", CVPR 2021, section 4.2: pictures of different classes, each classified right, form one

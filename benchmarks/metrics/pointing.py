@@ -1,4 +1,4 @@
-"""The pointing game: is the map's highest point on the object?
+"""The pointing game: whether the map's highest point is on the object.
 
 Source: J. Zhang et al., "Top-down Neural Attention by Excitation Backprop", ECCV 2016, with the protocol of
 TorchRay (R. Fong, M. Patrick, A. Vedaldi, ICCV 2019), the field's reference implementation.

@@ -107,9 +107,7 @@ def removal_order(saliency: Tensor, steps: int | None) -> tuple[Tensor, np.ndarr
     pixels = height * width
     steps = height if steps is None else steps
     if steps > pixels:
-        raise InputError(
-            f"{steps} steps are more than the picture's {pixels} pixels; choose at most that many."
-        )
+        raise InputError(f"{steps} steps are more than the picture's {pixels} pixels; choose at most that many.")
     bounds = torch.tensor([round(pixels * step / steps) for step in range(steps + 1)])
     order = torch.argsort(saliency.flatten(), descending=True, stable=True)
     labels = torch.empty_like(order)
