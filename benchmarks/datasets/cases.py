@@ -1,6 +1,7 @@
 """What a dataset is made of: one case is one (picture, target) pair."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,3 +61,8 @@ class DataOptions:
 
     directory: Path | None = None
     seed: int = 0
+
+
+def slug(name: str) -> str:
+    """Return a class name as part of a file name: lower-case letters, digits and single hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

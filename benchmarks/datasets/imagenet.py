@@ -1,0 +1,257 @@
+"""The ``imagenet`` dataset: a folder of the user's in ImageNet's own layout, given by ``--data``.
+
+::
+
+    DIR/val/<wnid>/*.JPEG              pictures by class (or DIR/val/*.JPEG: then the boxes' files name the class)
+    DIR/Annotations/CLS-LOC/val/*.xml  boxes, optional where the pictures lie by class
+    DIR/synset_words.txt               (or LOC_synset_mapping.txt) the 1000 classes: a wnid and its names a line
+
+Pictures are decoded when a case is asked for, so that a small ``--limit`` on the full 50,000 is quick.
+"""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.datasets.cases import Case, DataOptions
+from benchmarks.datasets.pictures import read_picture
+from benchmarks.models import Network, require_imagenet
+from mint.attributor import InputError
+
+SYNSET_FILES = ("synset_words.txt", "LOC_synset_mapping.txt")
+SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
+DIFFICULT_BELOW = 0.25
+LAYOUT = "a folder with val/<wnid>/*.JPEG, Annotations/CLS-LOC/val/*.xml and synset_words.txt"
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """ImageNet's standard evaluation transform, for pictures and boxes alike.
+
+    The shorter side is resized to ``size * 256 / 224`` (bilinear, antialiased), and the centre ``size`` x ``size``
+    is cut out, with the rounding of torchvision's ``Resize`` and ``CenterCrop``.
+
+    Attributes
+    ----------
+    resized : tuple of int
+        (width, height) after the resize.
+    left, top : int
+        Where the cut begins.
+    size : int
+        Height and width of the result.
+    """
+
+    resized: tuple[int, int]
+    left: int
+    top: int
+    size: int
+
+    @classmethod
+    def of(cls, width: int, height: int, size: int) -> "Geometry":
+        """Return the transform of a ``width`` x ``height`` picture to ``size`` x ``size``."""
+        short = round(size * 256 / 224)
+        resized = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+        return cls(resized, round((resized[0] - size) / 2), round((resized[1] - size) / 2), size)
+
+    def apply(self, picture: Image.Image) -> np.ndarray:
+        """Transform a picture; return uint8 (size, size, 3)."""
+        resized = picture.resize(self.resized, Image.Resampling.BILINEAR)
+        return np.array(resized.crop((self.left, self.top, self.left + self.size, self.top + self.size)))
+
+    def region(self, boxes: Sequence[tuple[float, float, float, float]]) -> np.ndarray | None:
+        """Transform boxes (left, top, right, bottom as fractions of the picture) into the region they cover.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            bool (size, size), the union of the boxes; None if there is none, or all are cut away.
+        """
+        region = np.zeros((self.size, self.size), dtype=bool)
+        width, height = self.resized
+        for left, top, right, bottom in boxes:
+            columns = slice(max(round(left * width) - self.left, 0), max(round(right * width) - self.left, 0))
+            rows = slice(max(round(top * height) - self.top, 0), max(round(bottom * height) - self.top, 0))
+            region[rows, columns] = True
+        return region if region.any() else None
+
+
+@dataclass(frozen=True)
+class _Item:
+    picture: Path
+    wnid: str
+
+
+@dataclass(frozen=True, eq=False)
+class ImageNetCases(Sequence[Case]):
+    """The cases of a folder in ImageNet's layout; each is read from its files when asked for."""
+
+    items: tuple[_Item, ...]
+    annotations: Path
+    targets: Mapping[str, int]  # wnid -> index
+    names: tuple[str, ...]
+    size: int
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, index: int) -> Case: ...
+    @overload
+    def __getitem__(self, index: slice) -> "ImageNetCases": ...
+    def __getitem__(self, index: int | slice) -> "Case | ImageNetCases":
+        """Read one case, or select some without reading them."""
+        if isinstance(index, slice):
+            return replace(self, items=self.items[index])
+        item = self.items[index]
+        picture = read_picture(item.picture)
+        geometry = Geometry.of(picture.width, picture.height, self.size)
+        boxes = _read_boxes(self.annotations / f"{item.picture.stem}.xml").get(item.wnid, [])
+        region = geometry.region(boxes)
+        target = self.targets[item.wnid]
+        return Case(
+            key=f"{item.picture.stem}.{item.wnid}",
+            picture=item.picture.stem,
+            target=target,
+            target_name=self.names[target],
+            image=geometry.apply(picture),
+            region=region,
+            difficult=region is not None and bool(region.mean() < DIFFICULT_BELOW),
+        )
+
+
+def imagenet(network: Network, options: DataOptions) -> Sequence[Case]:
+    """Find the cases of a folder in ImageNet's layout: one for each picture and class it is labelled with.
+
+    The region is the union of the class's boxes after the picture's own transform (`Geometry`); it is None if there
+    are no boxes, or if the centre cut leaves nothing of them. A case is difficult where the region is under a quarter
+    of what the network sees: with a large centred object the pointing game is nearly free, so pictures with small
+    boxes are reported apart. Files in ``val`` that are no .JPEG, .jpg or .png are not looked at.
+
+    Parameters
+    ----------
+    network : Network
+        An ImageNet network.
+    options : DataOptions
+        ``directory`` is the folder; ``seed`` shuffles. The order deals out one picture of every class (classes in
+        random order) before a second of any.
+
+    Returns
+    -------
+    sequence of Case
+        Decoded lazily: a damaged picture or annotation raises `InputError`, naming the file, when its case is read.
+
+    Raises
+    ------
+    InputError
+        If the network's classes are not ImageNet's; no directory is given or it does not exist; it holds no
+        pictures; the classes' file is missing or does not list 1000 classes; a class folder is not among them; or
+        pictures that do not lie by class have no annotation.
+    """
+    require_imagenet(network, "imagenet")
+    if options.directory is None:
+        raise InputError(f"the dataset imagenet needs pictures: pass --data DIR, {LAYOUT}")
+    directory = options.directory
+    val = directory / "val"
+    for folder in (directory, val):
+        if not folder.is_dir():
+            raise InputError(f"the directory {folder} does not exist; --data must be {LAYOUT}")
+    annotations = directory / "Annotations" / "CLS-LOC" / "val"
+    by_class = sorted(folder for folder in val.iterdir() if folder.is_dir())
+    items = _items_by_class(by_class) if by_class else _items_by_annotation(val, annotations)
+    if not items:
+        raise InputError(f"the directory {val} holds no pictures (.JPEG, .jpg or .png); --data must be {LAYOUT}")
+    targets = _read_targets(directory, [folder.name for folder in by_class])
+    for item in items:
+        if item.wnid not in targets:
+            raise InputError(f"the picture {item.picture} has the class {item.wnid}, which is none of ImageNet's 1000")
+    dealt = _deal(items, np.random.default_rng(options.seed))
+    return ImageNetCases(dealt, annotations, targets, network.entry.classes(), network.entry.input_size)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+
+
+def _items_by_class(folders: Sequence[Path]) -> list[_Item]:
+    return [_Item(picture, folder.name) for folder in folders for picture in _pictures(folder)]
+
+
+def _items_by_annotation(val: Path, annotations: Path) -> list[_Item]:
+    items = []
+    for picture in _pictures(val):
+        file = annotations / f"{picture.stem}.xml"
+        wnids = sorted(_read_boxes(file))
+        if not wnids:
+            raise InputError(
+                f"the class of {picture} is unknown, for there is no object in {file}; sort the pictures into "
+                "val/<wnid>/ or add their annotations"
+            )
+        items += [_Item(picture, wnid) for wnid in wnids]
+    return items
+
+
+def _read_targets(directory: Path, folders: Sequence[str]) -> dict[str, int]:
+    """Map wnids to output indices: the outputs are in the order of the sorted wnids."""
+    file = next((directory / name for name in SYNSET_FILES if (directory / name).is_file()), None)
+    if file is None and len(folders) != 1000:
+        raise InputError(
+            f"{directory} has {len(folders)} class folders, which is not all of ImageNet's 1000, so their order alone "
+            f"does not number the classes; add {' or '.join(SYNSET_FILES)} (1000 lines, each a wnid and its names)"
+        )
+    lines = file.read_text(encoding="utf-8").splitlines() if file else folders
+    wnids = sorted({line.split(maxsplit=1)[0] for line in lines if line.strip()})
+    odd = [wnid for wnid in wnids if not re.fullmatch(r"n\d{8}", wnid)]
+    if odd or len(wnids) != 1000:
+        found = f"{odd[0]!r} among them" if odd else f"{len(wnids)} of them"
+        raise InputError(f"{file or directory} must list 1000 classes by wnids such as n01440764, but there is {found}")
+    return {wnid: index for index, wnid in enumerate(wnids)}
+
+
+def _read_boxes(file: Path) -> dict[str, list[tuple[float, float, float, float]]]:
+    """Read every class's boxes (left, top, right, bottom) as fractions of the picture; a missing file has none.
+
+    The size that the file states is what its boxes are relative to, so they fit a rescaled copy of the picture too.
+    Pixel indices count from 0, and a box includes its last row and column.
+    """
+    if not file.is_file():
+        return {}
+    boxes: dict[str, list[tuple[float, float, float, float]]] = {}
+    try:
+        root = ElementTree.parse(file).getroot()
+        width, height = (_number(root, f"size/{side}") for side in ("width", "height"))
+        for thing in root.iter("object"):
+            left, top, right, bottom = (_number(thing, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
+            if not (0 <= left <= right and 0 <= top <= bottom and width > 0 and height > 0):
+                raise ValueError(f"the box {left:g}, {top:g}, {right:g}, {bottom:g} is none in {width:g} x {height:g}")
+            box = (left / width, top / height, (right + 1) / width, (bottom + 1) / height)
+            boxes.setdefault(_text(thing, "name"), []).append(box)
+    except (ElementTree.ParseError, ValueError, OSError) as error:
+        raise InputError(f"the annotation {file} is malformed ({error}); replace or remove the file") from error
+    return boxes
+
+
+def _text(element: ElementTree.Element, path: str) -> str:
+    text = element.findtext(path)
+    if not text:
+        raise ValueError(f"it lacks <{path.replace('/', '><')}>")
+    return text.strip()
+
+
+def _number(element: ElementTree.Element, path: str) -> float:
+    return float(_text(element, path))
+
+
+def _deal(items: Sequence[_Item], rng: np.random.Generator) -> tuple[_Item, ...]:
+    """Shuffle within and among classes, then take one of every class in turn."""
+    by_class: dict[str, list[_Item]] = {}
+    for index in rng.permutation(len(items)):
+        by_class.setdefault(items[index].wnid, []).append(items[index])
+    ranked = [(rank, item) for same in by_class.values() for rank, item in enumerate(same)]
+    return tuple(item for _, item in sorted(ranked, key=lambda pair: pair[0]))

