@@ -1,0 +1,77 @@
+"""Grad-CAM: which channels of a convolutional layer would raise the target's logit, and where they are active.
+
+Reference: R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+Localization", ICCV 2017, equations 1 and 2:
+
+    alpha_k = mean over (i, j) of  d y / d A_k(i, j)        map = ReLU( sum over k of  alpha_k A_k )
+
+with y the target's logit, before the softmax, as in the paper. Computed by Captum's ``LayerGradCam``.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from captum.attr import LayerGradCam
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mint.attributor import InputError, explaining
+from mint.features import default_layers, resolve_layer
+from mint.perturbation import default_batch_size, read_scores
+
+
+@dataclass(frozen=True)
+class GradCAM:
+    """Grad-CAM's map of one layer, enlarged bilinearly to the picture (the paper's choice).
+
+    It has no hyper-parameter but the layer. Captum hands the rest of the network a copy of the layer's
+    output, so an in-place ReLU behind the layer does not spoil it. Of a module that the network calls
+    several times, Captum reads the last call.
+
+    Parameters
+    ----------
+    deep_layer
+        Name of a module with (n, c, h', w') output: the paper's "last convolutional layer". None: the
+        convention of torchvision's VGG, ResNet and Inception, as for MINT.
+    batch_size
+        Pictures through the network at a time; None lets the perturbation engine choose. The maps do not
+        depend on it.
+    """
+
+    deep_layer: str | None = None
+    batch_size: int | None = None
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        """Explain (n, c, h, w) images: (n, h, w) float32 maps, at least 0.
+
+        Raises
+        ------
+        InputError
+            If the layer does not exist, is never called, or its output is not (n, c, h', w').
+        """
+        with explaining(model, images, targets):
+            name = default_layers(model)[1] if self.deep_layer is None else self.deep_layer
+            layer = resolve_layer(model, name)
+            size = self.batch_size or default_batch_size(images[0])
+            maps = [
+                _layer_maps(model, layer, name, *batch)
+                for batch in zip(torch.split(images, size), torch.split(targets, size), strict=True)
+            ]
+            enlarged = F.interpolate(torch.cat(maps), images.shape[-2:], mode="bilinear", align_corners=False)
+        return enlarged[:, 0].float()
+
+
+def _layer_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
+    def logits(batch: Tensor) -> Tensor:
+        return read_scores(model, batch, targets, "logit")
+
+    try:
+        maps = LayerGradCam(logits, layer).attribute(images, relu_attributions=True)
+    except AssertionError as error:  # Captum's, where its hook was never called
+        raise InputError(f"The network never calls its layer {name!r}; name another one.") from error
+    if not isinstance(maps, Tensor) or maps.ndim != 4:
+        raise InputError(
+            f"The layer {name!r} has no (n, channels, height, width) output, which Grad-CAM averages over; "
+            "name a convolutional layer."
+        )
+    return maps.detach()

@@ -1,0 +1,137 @@
+"""Occlusion: how far the answer falls when a window of the picture is hidden.
+
+Reference: M. D. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014,
+section 4.2. A pixel's value is the mean fall over the windows W that hold it:
+
+    map(p) = mean over {W : p in W} of  g(X) - g(X with W hidden)
+
+with g the target's softmax probability and hidden pixels 0 in the normalised space (gray). The first window
+lies in the top left corner, the last ones are cut off at the border, so that every pixel is hidden at least
+once: Captum's geometry. :class:`Occlusion` is Captum's own; :class:`EngineOcclusion` computes the same map
+through the suite's perturbation engine and shows what the engine is worth.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+from captum.attr import Occlusion as CaptumOcclusion
+from torch import Tensor, nn
+
+from mint.attributor import InputError, explaining
+from mint.perturbation import default_batch_size, masked_scores, read_scores
+
+REFERENCE_SIZE = 224  # pixels: the picture size at which window and stride are stated
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """Captum's Occlusion.
+
+    Parameters
+    ----------
+    window, stride
+        In pixels at a picture size of 224, scaled to the picture's height and width and rounded, at least 1.
+        Window 32 and stride 16 make 13 x 13 windows at any size that scales evenly.
+    batch_size
+        Captum's ``perturbations_per_eval``: perturbed pictures through the network at a time; 1 is Captum's
+        default, None lets the perturbation engine choose. The maps do not depend on it.
+    """
+
+    window: int = 32
+    stride: int = 16
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_windows(self.window, self.stride)
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        """Explain (n, c, h, w) images: (n, h, w) float32 maps."""
+        with explaining(model, images, targets):
+            maps = [self._explain(model, *pair) for pair in zip(images, targets, strict=True)]
+        return torch.stack(maps)
+
+    def _explain(self, model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
+        def probability(batch: Tensor) -> Tensor:
+            return read_scores(model, batch, target.expand(len(batch)))
+
+        channels, *size = image.shape
+        with torch.no_grad():
+            falls: Tensor = CaptumOcclusion(probability).attribute(
+                image.unsqueeze(0),
+                sliding_window_shapes=(channels, *(scaled(self.window, length) for length in size)),
+                strides=(channels, *(scaled(self.stride, length) for length in size)),
+                perturbations_per_eval=self.batch_size or default_batch_size(image),
+            )
+        # A window hides all channels: each holds the same map.
+        return falls[0, 0].float()
+
+
+@dataclass(frozen=True)
+class EngineOcclusion:
+    """The map of :class:`Occlusion`, from masks that the perturbation engine expands batch by batch.
+
+    The bounds of all windows cut the picture into a grid of cells; a window is a state over these cells.
+
+    Parameters
+    ----------
+    window, stride, batch_size
+        As for :class:`Occlusion`.
+    """
+
+    window: int = 32
+    stride: int = 16
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_windows(self.window, self.stride)
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        """Explain (n, c, h, w) images: (n, h, w) float32 maps."""
+        with explaining(model, images, targets):
+            maps = [self._explain(model, *pair) for pair in zip(images, targets.tolist(), strict=True)]
+        return torch.stack(maps)
+
+    def _explain(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
+        height, width = image.shape[1:]
+        row_cells, row_windows = cut(height, scaled(self.window, height), scaled(self.stride, height))
+        column_cells, column_windows = cut(width, scaled(self.window, width), scaled(self.stride, width))
+        cells = row_cells[:, None] * column_windows.shape[1] + column_cells
+        hidden = torch.einsum("ri,cj->rcij", row_windows, column_windows).flatten(2).flatten(0, 1)
+        whole = torch.ones_like(hidden[:1], dtype=torch.bool)
+        states = torch.cat([whole, hidden == 0])
+        fill = torch.zeros_like(image)
+        answers = masked_scores(model, image, fill, cells, states, target, batch_size=self.batch_size)
+        falls = (answers[0] - answers[1:]) @ hidden / hidden.sum(0)
+        return falls.float()[cells].to(image.device)
+
+
+def _check_windows(window: int, stride: int) -> None:
+    if not 1 <= stride <= window <= REFERENCE_SIZE:
+        raise InputError(
+            f"A window of {window} pixels at a stride of {stride} does not slide over a picture of "
+            f"{REFERENCE_SIZE} without gaps; choose 1 <= stride <= window <= {REFERENCE_SIZE}."
+        )
+
+
+def scaled(pixels: int, length: int) -> int:
+    """Scale a length stated at a picture size of 224 to ``length`` pixels, at least 1."""
+    return max(1, round(pixels * length / REFERENCE_SIZE))
+
+
+def cut(length: int, window: int, stride: int) -> tuple[Tensor, Tensor]:
+    """Cut one axis of the picture at the bounds of the windows that slide over it.
+
+    Returns
+    -------
+    cells
+        (length,) int64: the cell that each pixel lies in.
+    windows
+        (windows, cells) float64: 1 where the cell lies in the window, else 0.
+    """
+    starts = torch.arange(ceil((length - window) / stride) + 1) * stride
+    ends = (starts + window).clamp(max=length)
+    bounds = torch.tensor(sorted({*starts.tolist(), *ends.tolist()}))  # the first is 0, the last the length
+    cells = torch.bucketize(torch.arange(length), bounds, right=True) - 1
+    firsts = bounds[:-1]
+    return cells, ((firsts >= starts[:, None]) & (firsts < ends[:, None])).double()

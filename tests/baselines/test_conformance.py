@@ -1,0 +1,68 @@
+"""Every registered method meets the contract, and a table of methods stays a table of configurations."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from baselines import METHODS
+from mint.attributor import Attributor, attribute, check_attributor
+
+QUICK: dict[str, dict[str, Any]] = {"gradcam": {"deep_layer": "2"}, "lime": {"samples": 30}}
+
+
+def small_network() -> nn.Module:
+    """A network with batch norm, dropout and in-place ReLUs: much that a careless method leaves changed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 8, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Dropout(),
+            nn.Linear(32, 5),
+        )
+    with torch.no_grad():
+        list(model.parameters())[-2].mul_(20)  # answers that differ by far more than float32's rounding
+    return model
+
+
+def noise(*shape: int) -> Tensor:
+    coarse = torch.randn(*shape[:-2], 6, 6, generator=torch.Generator().manual_seed(1))
+    return nn.functional.interpolate(coarse, shape[-2:], mode="bilinear")
+
+
+def quick(name: str) -> Attributor:
+    return replace(METHODS[name](), **QUICK.get(name, {}))  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_method_meets_the_contract(name: str) -> None:
+    check_attributor(quick(name), small_network(), noise(3, 3, 32, 28), torch.tensor([0, 4, 2]))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_frozen_weights_and_channels_last_change_nothing(name: str) -> None:
+    images, targets = noise(2, 3, 32, 28), torch.tensor([3, 1])
+    expected = attribute(quick(name), small_network(), images, targets)
+    frozen = small_network().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    found = attribute(quick(name), frozen, images.to(memory_format=torch.channels_last), targets)
+    torch.testing.assert_close(found, expected, atol=1e-5 * float(expected.abs().max()), rtol=0)
+
+
+@pytest.mark.parametrize("make", METHODS.values(), ids=METHODS)
+def test_a_method_is_its_hyper_parameters(make: Callable[[], Attributor]) -> None:
+    method: Any = make()
+    assert make() == method
+    assert repr(make()) == repr(method)
+    for field in fields(method):
+        with pytest.raises(AttributeError):
+            setattr(method, field.name, None)

@@ -1,0 +1,101 @@
+"""Captum's Grad-CAM against the paper's two equations, on networks whose ReLUs work in place."""
+
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import mint.torchvision_ops  # noqa: F401
+from baselines import GradCAM
+from mint.attributor import InputError
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def small_vgg() -> nn.Module:
+    """VGG11's features, without its hundred million weights of linear layers."""
+    from torchvision.models.vgg import cfgs, make_layers
+
+    layers = {"features": make_layers(cfgs["A"]), "pool": nn.AdaptiveAvgPool2d(1)}
+    return nn.Sequential(OrderedDict(**layers, flatten=nn.Flatten(), classifier=nn.Linear(512, 7)))
+
+
+def small_resnet() -> nn.Module:
+    from torchvision.models import resnet18
+
+    model: nn.Module = resnet18(num_classes=7)
+    return model
+
+
+def network(name: str) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return {"resnet18": small_resnet, "vgg11": small_vgg}[name]().eval()
+
+
+def grad_cam(model: nn.Module, layer: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """Equations 1 and 2 by autograd, the layer's output set apart from what happens to it afterwards."""
+    kept: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        kept.append(output.detach().requires_grad_())
+        return kept[-1].clone()
+
+    handle = layer.register_forward_hook(keep)
+    logits = model(images).gather(1, targets[:, None]).sum()
+    handle.remove()
+    features = kept[-1]
+    (gradient,) = torch.autograd.grad(logits, features)
+    weighted = (gradient.mean((2, 3), keepdim=True) * features).sum(1, keepdim=True).relu()
+    return nn.functional.interpolate(weighted, images.shape[-2:], mode="bilinear", align_corners=False)[:, 0].detach()
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("resnet18", "layer4"),
+        ("resnet18", "layer4.1.conv2"),
+        ("resnet18", "layer3.0.bn1"),  # an in-place ReLU follows
+        ("resnet18", "relu"),
+        ("resnet18", "layer4.1.relu"),  # called twice: the second call counts
+        ("vgg11", "features.18"),  # a convolution in front of an in-place ReLU
+        ("vgg11", "features.19"),  # that ReLU
+        ("vgg11", "features.20"),
+    ],
+)
+@pytest.mark.parametrize("frozen", [True, False])
+def test_the_map_is_the_paper_s(name: str, layer: str, frozen: bool) -> None:
+    model = network(name).requires_grad_(not frozen)
+    images, targets = noise(3, 3, 64, 64), torch.tensor([0, 3, 6])
+    expected = grad_cam(model, model.get_submodule(layer), images, targets)
+    assert float(expected.max()) > 0
+    for batch_size in (None, 2):
+        found = GradCAM(layer, batch_size)(model, images, targets)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_default_layer_is_the_last_convolutional_one() -> None:
+    images, targets = noise(1, 3, 64, 64), torch.tensor([2])
+    for name, layer in {"resnet18": "layer4", "vgg11": "features.19"}.items():
+        model = network(name)
+        assert torch.equal(GradCAM()(model, images, targets), GradCAM(layer)(model, images, targets))
+
+
+def test_a_layer_has_to_be_named_where_no_convention_holds() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(InputError, match=r"pass .*deep_layer"):
+        GradCAM()(model, noise(1, 3, 8, 8), torch.tensor([0]))
+
+
+def test_layers_that_cannot_be_explained_are_refused() -> None:
+    model, images, targets = network("resnet18"), noise(1, 3, 64, 64), torch.tensor([2])
+    with pytest.raises(InputError, match="no layer 'layer5'; the nearest names are layer4"):
+        GradCAM("layer5")(model, images, targets)
+    model.register_module("spare", nn.Conv2d(3, 3, 1))
+    with pytest.raises(InputError, match="never calls its layer 'spare'"):
+        GradCAM("spare")(model, images, targets)
+    with pytest.raises(InputError, match=r"'fc' has no \(n, channels, height, width\) output"):
+        GradCAM("fc")(model, images, targets)
