@@ -5,6 +5,18 @@ Building Trust Based on Hierarchical Interpretation", IEEE Transactions on Multi
 """
 
 from mint.attributor import Attributor, InputError, attribute, check_attributor, explaining
+from mint.explanation import Explanation
+from mint.method import MINT
+from mint.superpixels import Segmentation
 
-__all__ = ["Attributor", "InputError", "attribute", "check_attributor", "explaining"]
+__all__ = [
+    "MINT",
+    "Attributor",
+    "Explanation",
+    "InputError",
+    "Segmentation",
+    "attribute",
+    "check_attributor",
+    "explaining",
+]
 __version__ = "0.1.0"

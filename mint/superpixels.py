@@ -1,0 +1,278 @@
+"""Section 2: one picture, cut into coarse super-pixels and, inside each of them, fine ones.
+
+Coarse: GrabCut, seeded by the class-discriminative saliency M, finds the foreground, one super-pixel; SLIC cuts the
+background into a few more. Fine: Quickshift with LIME's parameters, intersected with the coarse partition.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import skimage.measure
+import skimage.segmentation
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mint.attributor import InputError
+
+Route = Literal["grabcut", "threshold", "slic"]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Every choice of Section 2 that the paper leaves open.
+
+    Attributes
+    ----------
+    sure_foreground, probable_foreground, probable_background : float
+        Thresholds on R = ReLU(M) / max ReLU(M), descending: above the first GrabCut takes a pixel as sure
+        foreground, above the second as probable foreground, above the third as probable background, below it as
+        sure background.
+    grabcut_iterations, grabcut_seed : int
+        GrabCut's number of iterations and the seed of OpenCV's generator.
+    fallback_threshold : float
+        Where GrabCut fails, the foreground is R above this.
+    smallest_foreground, largest_foreground : float
+        GrabCut has failed if its foreground covers less, or more, of the picture.
+    background_segments : int
+        Super-pixels that SLIC is asked for in the background.
+    compactness : float
+        SLIC's balance between colour and distance.
+    kernel_size, max_dist, ratio, quickshift_seed : float, float, float, int
+        Quickshift's parameters, LIME's values, and the seed of its tie-breaking.
+    sliver : float
+        Fine super-pixels that cover less of the picture are merged into a neighbour.
+    """
+
+    sure_foreground: float = 0.7
+    probable_foreground: float = 0.3
+    probable_background: float = 0.1
+    grabcut_iterations: int = 5
+    grabcut_seed: int = 0
+    fallback_threshold: float = 0.3
+    smallest_foreground: float = 0.01
+    largest_foreground: float = 0.9
+    background_segments: int = 5
+    compactness: float = 10.0
+    kernel_size: float = 4.0
+    max_dist: float = 200.0
+    ratio: float = 0.2
+    quickshift_seed: int = 0
+    sliver: float = 0.0005
+
+
+@dataclass(frozen=True)
+class SuperPixels:
+    """A nested partition of a picture.
+
+    Attributes
+    ----------
+    coarse : Tensor
+        (h, w) int64, 0 to p - 1; 0 is the foreground unless ``route`` is "slic".
+    fine : Tensor
+        (h, w) int64, 0 to q - 1.
+    parent : Tensor
+        (q,) int64, the coarse super-pixel that each fine one lies in.
+    route : {"grabcut", "threshold", "slic"}
+        How the foreground was found: by GrabCut; by the threshold it falls back to; or not at all, where M has no
+        positive value, so that SLIC alone made the coarse partition.
+    """
+
+    coarse: Tensor
+    fine: Tensor
+    parent: Tensor
+    route: Route
+
+    @property
+    def relation(self) -> Tensor:
+        """The matrix T of Eq. 14: (q, p) float64, one 1 in each row."""
+        return torch.nn.functional.one_hot(self.parent, int(self.coarse.max()) + 1).double()
+
+
+def segment(image: Tensor, saliency: Tensor, options: Segmentation | None = None) -> SuperPixels:
+    """Cut an image into nested super-pixels.
+
+    Parameters
+    ----------
+    image : Tensor
+        (c, h, w), normalised, with one or three channels.
+    saliency : Tensor
+        (h, w), the map M at the image's size.
+    options : Segmentation, optional
+        The open choices; the defaults if None.
+
+    Raises
+    ------
+    InputError
+        If the image has neither one nor three channels.
+    """
+    options = options or Segmentation()
+    picture = to_picture(image)
+    coarse, route = coarse_labels(picture, saliency.detach().cpu().double().numpy(), options)
+    fine = fine_labels(picture, coarse, options)
+    parent = np.zeros(fine.max() + 1, dtype=np.int64)
+    parent[fine.ravel()] = coarse.ravel()
+    return SuperPixels(torch.from_numpy(coarse), torch.from_numpy(fine), torch.from_numpy(parent), route)
+
+
+def to_picture(image: Tensor) -> NDArray[np.uint8]:
+    """Make an (h, w, 3) picture from a normalised image by stretching its range, all channels alike, to 0..255.
+
+    Colour segmentation needs a picture, and a method is handed only the normalised image. The usual
+    normalisations scale the three channels nearly alike, so the colours' contrasts survive.
+    """
+    if image.shape[0] not in (1, 3):
+        raise InputError(f"super-pixels need an image with 1 or 3 channels, not {image.shape[0]}.")
+    values = image.detach().cpu().double().numpy().transpose(1, 2, 0)
+    low, high = values.min(), values.max()
+    stretched = (values - low) * (255.0 / (high - low)) if high > low else np.zeros_like(values)
+    return np.ascontiguousarray(np.broadcast_to(np.rint(stretched), (*values.shape[:2], 3)).astype(np.uint8))
+
+
+def coarse_labels(
+    picture: NDArray[np.uint8], saliency: NDArray[np.float64], options: Segmentation
+) -> tuple[Labels, Route]:
+    """Cut a picture into the coarse super-pixels: foreground 0, background 1 to p - 1.
+
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) uint8.
+    saliency : ndarray
+        (h, w), the prior M.
+    options : Segmentation
+        The open choices.
+
+    Returns
+    -------
+    labels : ndarray
+        (h, w) int64, without gaps.
+    route : {"grabcut", "threshold", "slic"}
+        Which way was taken.
+    """
+    positive = np.maximum(saliency, 0.0)
+    if positive.max() <= 0:
+        everywhere = np.ones(saliency.shape, dtype=bool)
+        return _cut_background(picture, everywhere, options.background_segments + 1, options) - 1, "slic"
+    strength = positive / positive.max()
+    foreground, route = _grabcut(picture, strength, options), "grabcut"
+    if not options.smallest_foreground <= foreground.mean() <= options.largest_foreground:
+        foreground, route = strength > options.fallback_threshold, "threshold"
+    labels = _cut_background(picture, ~foreground, options.background_segments, options)
+    return labels, "grabcut" if route == "grabcut" else "threshold"
+
+
+def _grabcut(picture: NDArray[np.uint8], strength: NDArray[np.float64], options: Segmentation) -> NDArray[np.bool_]:
+    """Run GrabCut; an empty foreground where it cannot run."""
+    seeds = np.full(strength.shape, cv2.GC_BGD, dtype=np.uint8)
+    seeds[strength > options.probable_background] = cv2.GC_PR_BGD
+    seeds[strength > options.probable_foreground] = cv2.GC_PR_FGD
+    seeds[strength > options.sure_foreground] = cv2.GC_FGD
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(options.grabcut_seed)
+    try:
+        cv2.grabCut(picture, seeds, None, *models, options.grabcut_iterations, cv2.GC_INIT_WITH_MASK)
+    except cv2.error:
+        # Raised where the seeds hold no background at all; the caller falls back, and records it.
+        return np.zeros(strength.shape, dtype=bool)
+    return np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD))
+
+
+def _cut_background(
+    picture: NDArray[np.uint8], background: NDArray[np.bool_], segments: int, options: Segmentation
+) -> Labels:
+    """Label the background 1, 2, ... by SLIC and leave the rest 0."""
+    if not background.any():
+        return np.zeros(background.shape, dtype=np.int64)
+    labels = skimage.segmentation.slic(
+        picture, n_segments=segments, compactness=options.compactness, mask=background, start_label=1, channel_axis=-1
+    )
+    labels[background & (labels == 0)] = labels.max() + 1
+    return _without_gaps(np.where(background, labels, 0)) + int(background.all())
+
+
+def fine_labels(picture: NDArray[np.uint8], coarse: Labels, options: Segmentation) -> Labels:
+    """Cut a picture into connected fine super-pixels, each inside one coarse super-pixel.
+
+    Parameters
+    ----------
+    picture : ndarray
+        (h, w, 3) uint8.
+    coarse : ndarray
+        (h, w) int64, the coarse labels.
+    options : Segmentation
+        The open choices.
+
+    Returns
+    -------
+    ndarray
+        (h, w) int64, 0 to q - 1 without gaps.
+    """
+    shifted = skimage.segmentation.quickshift(
+        picture,
+        ratio=options.ratio,
+        kernel_size=options.kernel_size,
+        max_dist=options.max_dist,
+        rng=options.quickshift_seed,
+    )
+    crossed = _without_gaps(shifted.astype(np.int64) * (coarse.max() + 1) + coarse)
+    pieces = skimage.measure.label(crossed, background=-1, connectivity=1) - 1
+    return _without_gaps(_merge_slivers(pieces.astype(np.int64), coarse, options.sliver * coarse.size))
+
+
+def _merge_slivers(fine: Labels, coarse: Labels, smallest: float) -> Labels:
+    """Merge pieces below ``smallest`` pixels into the neighbour, inside the same coarse one, of the longest border.
+
+    The smallest piece goes first. A piece without such a neighbour goes to the largest piece of its coarse
+    super-pixel; one that is a whole coarse super-pixel stays.
+    """
+    count = int(fine.max()) + 1
+    sizes = np.bincount(fine.ravel(), minlength=count)
+    parent = np.zeros(count, dtype=np.int64)
+    parent[fine.ravel()] = coarse.ravel()
+    borders = _border_lengths(fine, parent)
+    merged_into = np.arange(count)
+    for piece in sorted(np.flatnonzero(sizes < smallest), key=lambda i: (sizes[i], i)):
+        # It may have grown by what was merged into it before.
+        if sizes[piece] >= smallest:
+            continue
+        siblings = np.flatnonzero((parent == parent[piece]) & (merged_into == np.arange(count)))
+        siblings = siblings[siblings != piece]
+        if len(siblings) == 0:
+            continue
+        neighbours = borders[piece]
+        host = max(neighbours, key=lambda j: (neighbours[j], -j)) if neighbours else siblings[sizes[siblings].argmax()]
+        merged_into[piece] = host
+        sizes[host] += sizes[piece]
+        for other, length in borders.pop(piece).items():
+            del borders[other][piece]
+            if other != host:
+                borders[host][other] = borders[host].get(other, 0) + length
+                borders[other][host] = borders[other].get(host, 0) + length
+    while not np.array_equal(merged_into, merged_into[merged_into]):
+        merged_into = merged_into[merged_into]
+    return merged_into[fine]
+
+
+def _border_lengths(fine: Labels, parent: Labels) -> dict[int, dict[int, int]]:
+    """Count the pixel edges that each piece shares with each neighbour inside the same coarse super-pixel."""
+    pairs = np.concatenate(
+        [
+            np.stack([fine[:, :-1].ravel(), fine[:, 1:].ravel()]),
+            np.stack([fine[:-1].ravel(), fine[1:].ravel()]),
+        ],
+        axis=1,
+    )
+    pairs = pairs[:, (pairs[0] != pairs[1]) & (parent[pairs[0]] == parent[pairs[1]])]
+    borders: dict[int, dict[int, int]] = {piece: {} for piece in range(len(parent))}
+    edges, lengths = np.unique(np.sort(pairs, axis=0), axis=1, return_counts=True)
+    for (one, other), length in zip(edges.T.tolist(), lengths.tolist(), strict=True):
+        borders[one][other] = borders[other][one] = length
+    return borders
+
+
+def _without_gaps(labels: Labels) -> Labels:
+    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
