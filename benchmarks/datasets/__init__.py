@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.datasets.cases import Case, DataOptions
-from benchmarks.datasets.imagenet import imagenet
-from benchmarks.datasets.photos import photos, photos_single
+from benchmarks.datasets.imagenet import imagenet_folder
+from benchmarks.datasets.photos import mosaics, whole_photographs
+from benchmarks.datasets.scenes import scenes as evaluation_scenes  # the submodule keeps its name
 from benchmarks.models import Network
 
 __all__ = ["DATASETS", "Case", "DataOptions", "Dataset"]
@@ -12,8 +13,9 @@ __all__ = ["DATASETS", "Case", "DataOptions", "Dataset"]
 Dataset = Callable[[Network, DataOptions], Sequence[Case]]
 
 DATASETS: Mapping[str, Dataset] = {
-    "photos": photos,
-    "photos-single": photos_single,
-    "imagenet": imagenet,
+    "scenes": evaluation_scenes,
+    "photos": mosaics,
+    "photos-single": whole_photographs,
+    "imagenet": imagenet_folder,
 }
 """Every dataset by name."""

@@ -126,7 +126,7 @@ class ImageNetCases(Sequence[Case]):
         )
 
 
-def imagenet(network: Network, options: DataOptions) -> Sequence[Case]:
+def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     """Find the cases of a folder in ImageNet's layout: one for each picture and class it is labelled with.
 
     The region is the union of the class's boxes after the picture's own transform (`Geometry`); it is None if there

@@ -38,7 +38,7 @@ class _Photograph:
         return np.array(self.picture.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def photos(network: Network, options: DataOptions) -> Sequence[Case]:
+def mosaics(network: Network, options: DataOptions) -> Sequence[Case]:
     """Lay out mosaics of the photographs that the network names rightly.
 
     Each of the `MOSAICS` mosaics is explained for the class of each quadrant, and the quadrant is the region.
@@ -71,11 +71,21 @@ def photos(network: Network, options: DataOptions) -> Sequence[Case]:
             "mosaic; check that its weights are ImageNet's."
         )
     drawn = _draw_mosaics(photographs, np.random.default_rng(options.seed))
-    mosaics = [_mosaic_cases(network, number, four) for number, four in enumerate(drawn)]
-    return [mosaics[number][(turn + number) % 4] for turn in range(4) for number in range(MOSAICS)]
+    images = [_lay_out(four, network.entry.input_size) for four in drawn]
+    probabilities = _probabilities(network, images)
+    classes = network.entry.classes()
+    cases = []
+    for turn in range(4):
+        for number, four in enumerate(drawn):
+            quadrant = (turn + number) % 4
+            target = four[quadrant].target
+            probability = float(probabilities[number, target])
+            picture = f"mosaic-{number:02d}"
+            cases.append(_quadrant_case(picture, images[number], quadrant, target, classes[target], probability))
+    return cases
 
 
-def photos_single(network: Network, options: DataOptions) -> Sequence[Case]:
+def whole_photographs(network: Network, options: DataOptions) -> Sequence[Case]:
     """List the whole photographs that the network names rightly, each with its own class; no regions.
 
     Parameters
@@ -112,11 +122,9 @@ def photos_single(network: Network, options: DataOptions) -> Sequence[Case]:
 def _named_rightly(network: Network, dataset: str) -> list[_Photograph]:
     require_imagenet(network, dataset)
     size = network.entry.input_size
-    return [
-        photograph
-        for photograph in _photographs()
-        if int(_probabilities(network, photograph.at(size, size)).argmax()) == photograph.target
-    ]
+    photographs = _photographs()
+    answers = _probabilities(network, [photograph.at(size, size) for photograph in photographs]).argmax(1).tolist()
+    return [photograph for photograph, answer in zip(photographs, answers, strict=True) if answer == photograph.target]
 
 
 def _photographs() -> list[_Photograph]:
@@ -159,34 +167,33 @@ def _draw_mosaics(photographs: Sequence[_Photograph], rng: np.random.Generator) 
     return mosaics
 
 
-def _mosaic_cases(network: Network, number: int, photographs: Sequence[_Photograph]) -> list[Case]:
-    size = network.entry.input_size
+def _quadrants(size: int) -> list[tuple[slice, slice]]:
     halves = (slice(0, size // 2), slice(size // 2, size))  # of an odd size, the second is a pixel longer
-    quadrants = [(rows, columns) for rows in halves for columns in halves]
+    return [(rows, columns) for rows in halves for columns in halves]
+
+
+def _lay_out(photographs: Sequence[_Photograph], size: int) -> np.ndarray:
     image = np.empty((size, size, 3), np.uint8)
-    for (rows, columns), photograph in zip(quadrants, photographs, strict=True):
+    for (rows, columns), photograph in zip(_quadrants(size), photographs, strict=True):
         image[rows, columns] = photograph.at(rows.stop - rows.start, columns.stop - columns.start)
-    probabilities = _probabilities(network, image)
-    cases = []
-    for (rows, columns), photograph in zip(quadrants, photographs, strict=True):
-        target, target_name = photograph.target, network.entry.classes()[photograph.target]
-        region = np.zeros((size, size), dtype=bool)
-        region[rows, columns] = True
-        cases.append(
-            Case(
-                key=f"mosaic-{number:02d}.{slug(target_name)}",
-                picture=f"mosaic-{number:02d}",
-                target=target,
-                target_name=target_name,
-                image=image,
-                region=region,
-                difficult=bool(probabilities[target] < DIFFICULT_BELOW),
-            )
-        )
-    return cases
+    return image
 
 
-def _probabilities(network: Network, image: np.ndarray) -> torch.Tensor:
+def _quadrant_case(picture: str, image: np.ndarray, quadrant: int, target: int, name: str, probability: float) -> Case:
+    region = np.zeros(image.shape[:2], dtype=bool)
+    region[_quadrants(len(image))[quadrant]] = True
+    return Case(
+        key=f"{picture}.{slug(name)}",
+        picture=picture,
+        target=target,
+        target_name=name,
+        image=image,
+        region=region,
+        difficult=probability < DIFFICULT_BELOW,
+    )
+
+
+def _probabilities(network: Network, images: Sequence[np.ndarray]) -> torch.Tensor:
     with torch.no_grad():
-        logits: torch.Tensor = network.module(network.tensor(image)[None])
-    return logits[0].softmax(0)
+        logits: torch.Tensor = network.module(torch.stack([network.tensor(image) for image in images]))
+    return logits.softmax(1).cpu()
