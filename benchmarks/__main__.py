@@ -1,0 +1,207 @@
+"""The command line: ``python -m benchmarks list | run | report``."""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.provenance import foreign_package, git_state, hardware, now
+
+if TYPE_CHECKING:
+    from benchmarks.plans import Plan
+    from benchmarks.runner import Options
+
+# Whatever imports torch is imported by the command that needs it: `report` works without.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status: 0, 1 if cases failed, 2 for bad input."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(arguments)
+    problem = foreign_package()
+    if problem:
+        return _refuse(problem)
+    return int(COMMANDS[options.command](options, arguments))
+
+
+def _refuse(sentence: object) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return 2
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _weights(text: str) -> tuple[str, Path]:
+    network, equals, file = text.partition("=")
+    if not (network and equals and file):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NETWORK=FILE")
+    return network, Path(file)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure attribution methods for convolutional networks."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="list | run | report")
+    commands.add_parser("list", help="what there is: plans, networks, datasets, methods, metrics")
+
+    run = commands.add_parser("run", help="run plans; what was computed before is reused")
+    run.add_argument("--plan", type=_names, default=("quick",), metavar="A,B", help="plans to run (default: quick)")
+    run.add_argument("--networks", type=_names, metavar="A,B", help="only these networks, or others than the plan's")
+    run.add_argument("--methods", type=_names, metavar="A,B", help="only these methods, or others than the plan's")
+    run.add_argument(
+        "--method",
+        action="append",
+        default=[],
+        metavar="FILE.py:NAME",
+        help="add a method of yours, a class or an instance in a file; may repeat",
+    )
+    run.add_argument("--metrics", type=_names, metavar="A,B", help="only these metrics, or others than the plan's")
+    run.add_argument("--limit", type=_positive, metavar="N", help="at most N cases of each dataset")
+    run.add_argument("--data", type=Path, metavar="DIR", help="folder of a dataset that is not shipped (imagenet)")
+    run.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        type=_weights,
+        metavar="NETWORK=FILE",
+        help="a network's weights from a file; may repeat",
+    )
+    run.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
+    run.add_argument("--batch-size", type=_positive, metavar="N", help="pictures through a network at a time")
+    run.add_argument("--seed", type=int, metavar="N", help="seed of all methods and datasets (default: their own)")
+    run.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: results/PLAN)")
+
+    report = commands.add_parser("report", help="make tables and plots again from stored records")
+    report.add_argument("--plan", type=_names, default=("quick",), metavar="A,B", help="(default: quick)")
+    report.add_argument("--out", type=Path, metavar="DIR", help="where the results are (default: results/PLAN)")
+    return parser
+
+
+def _directory(out: Path | None, plan: str, plans: Sequence[str]) -> Path:
+    if out is None:
+        return Path("results") / plan
+    return out if len(plans) == 1 else out / plan
+
+
+def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
+    from benchmarks.datasets import DATASETS
+    from benchmarks.methods import registered
+    from benchmarks.metrics import METRICS
+    from benchmarks.models import NETWORKS
+    from benchmarks.plans import PLANS
+
+    tables: dict[str, dict[str, str]] = {
+        "plans": {name: plan.summary for name, plan in PLANS.items()},
+        "networks": {
+            name: f"{entry.input_size} x {entry.input_size}, layers {entry.shallow_layer} and {entry.deep_layer}"
+            for name, entry in NETWORKS.items()
+        },
+        "datasets": {name: _first_line(dataset) for name, dataset in DATASETS.items()},
+        "methods": {name: _first_line(method) for name, method in registered().items()},
+        "metrics": {name: _first_line(metric) for name, metric in METRICS.items()},
+    }
+    for title, lines in tables.items():
+        print(title)
+        width = max(map(len, lines))
+        for name, line in lines.items():
+            print(f"  {name:{width}}  {line}")
+    return 0
+
+
+def _first_line(documented: object) -> str:
+    return (documented.__doc__ or "").strip().partition("\n")[0]
+
+
+def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from benchmarks.methods import from_file
+    from benchmarks.names import look_up
+    from benchmarks.plans import PLANS, select
+    from benchmarks.runner import Options
+    from mint.attributor import InputError
+
+    try:
+        extra = [from_file(spec) for spec in options.method]
+        # Every name is looked up before anything is computed.
+        plans = [
+            select(
+                look_up("plan", name, PLANS),
+                networks=options.networks,
+                methods=options.methods,
+                metrics=options.metrics,
+                extra=extra,
+                limit=options.limit,
+            )
+            for name in options.plan
+        ]
+        how = Options(options.data, dict(options.weights), options.device, options.batch_size, options.seed)
+        command = shlex.join(["python", "-m", "benchmarks", *arguments])
+        complete = [_run_plan(plan, how, _directory(options.out, plan.name, options.plan), command) for plan in plans]
+    except InputError as error:
+        return _refuse(error)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
+    return 0 if all(complete) else 1
+
+
+def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -> bool:
+    from benchmarks import records
+    from benchmarks.report import make_report
+    from benchmarks.runner import as_records, run
+    from benchmarks.store import Store
+
+    store = Store(directory / "cells")
+    started, clock = now(), time.monotonic()
+    results = run(plan, options, store)
+    facts = {
+        "command": command,
+        "started": started,
+        "seconds": round(time.monotonic() - clock, 1),
+        "cells": {"computed": store.written, "reused": store.reused, "damaged": len(store.damaged)},
+        "failures": [asdict(failure) for failure in results.failures],
+        "git": git_state(),
+        "hardware": hardware(),
+    }
+    records.save(as_records(plan, options, results, facts), directory)
+    print(f"\n{make_report(directory)}")
+    print("± is half of the 95 % interval's width, * the best of a column.")
+    print(f"{store.written} cells computed, {store.reused} found; report: {directory / 'README.md'}")
+    for path in store.damaged:
+        print(f"computed again, as it could not be read: {path}")
+    for failure in results.failures:
+        where = ", ".join(filter(None, (failure.network, failure.dataset, failure.case, failure.method, failure.step)))
+        print(f"failed: {where}: {failure.reason}", file=sys.stderr)
+    return not results.failures
+
+
+def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
+    from benchmarks.records import RecordsError
+    from benchmarks.report import make_report
+
+    for plan in options.plan:
+        directory = _directory(options.out, plan, options.plan)
+        try:
+            print(make_report(directory))
+        except RecordsError as error:
+            return _refuse(error)
+        print(f"report: {directory / 'README.md'}")
+    return 0
+
+
+COMMANDS = {"list": _list, "run": _run, "report": _report}
+
+if __name__ == "__main__":
+    sys.exit(main())

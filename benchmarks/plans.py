@@ -1,0 +1,208 @@
+"""The plans: what is measured with what, on what. Plain Python data; to change an experiment, change it here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import baselines
+from benchmarks.methods import by_name
+from benchmarks.metrics import METRICS, Deletion, GridPointing, GridShare, Insertion, Metric, Pointing
+from benchmarks.models import NETWORKS
+from benchmarks.names import look_up
+from mint import MINT
+from mint.attributor import Attributor, InputError
+
+
+@dataclass(frozen=True)
+class Part:
+    """One dataset, explained through some networks by some methods, and measured.
+
+    Attributes
+    ----------
+    dataset : str
+        A key of `benchmarks.datasets.DATASETS`.
+    networks : tuple of str
+        Keys of `benchmarks.models.NETWORKS`.
+    methods : Mapping
+        The methods by the name the tables give them. Layers and batch sizes that are None come from the network
+        and the command line.
+    metrics : Mapping
+        The metrics by the name the tables give them.
+    limit : int or None
+        How many of the dataset's cases, its first; None: all.
+    timed : int
+        On how many of these cases, the first, the methods are timed.
+    shown : int
+        How many of these cases, the first, the gallery shows.
+    """
+
+    dataset: str
+    networks: tuple[str, ...]
+    methods: Mapping[str, Attributor]
+    metrics: Mapping[str, Metric]
+    limit: int | None = None
+    timed: int = 0
+    shown: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A named experiment.
+
+    Attributes
+    ----------
+    name : str
+        Its name on the command line; results go to ``results/<name>``.
+    summary : str
+        One line for ``python -m benchmarks list``.
+    parts : tuple of Part
+        No two of them have both the dataset and a network in common.
+    """
+
+    name: str
+    summary: str
+    parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        pairs = [(part.dataset, network) for part in self.parts for network in part.networks]
+        if len(pairs) != len(set(pairs)):
+            raise InputError(f"plan {self.name!r} has a dataset and a network together in two parts; join them.")
+
+
+def select(
+    plan: Plan,
+    *,
+    networks: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    extra: Sequence[tuple[str, Attributor]] = (),
+    limit: int | None = None,
+) -> Plan:
+    """Narrow a plan down, or widen it by what it does not have.
+
+    Parameters
+    ----------
+    plan : Plan
+        Left as it is.
+    networks, methods, metrics : sequence of str, optional
+        What to keep, in this order; None: all. A name that the plan does not have is added with its defaults, to
+        every part. A part without any of the networks is dropped.
+    extra : sequence of (str, Attributor)
+        Methods to add to every part, by name.
+    limit : int, optional
+        How many cases each part has at most.
+
+    Raises
+    ------
+    InputError
+        If there is nothing of a given name, the sentence lists the nearest; or if two methods have one name.
+    """
+    known = {network for part in plan.parts for network in part.networks}
+    added = tuple(name for name in networks or () if name not in known)
+    for name in added:
+        look_up("network", name, NETWORKS)
+    parts = []
+    for part in plan.parts:
+        kept = part.networks if networks is None else tuple(n for n in networks if n in part.networks)
+        if not kept and not added:
+            continue
+        chosen = dict(part.methods) if methods is None else {n: part.methods.get(n) or by_name(n) for n in methods}
+        for name, method in extra:
+            if name in chosen:
+                raise InputError(f"two methods are called {name!r}; rename the one given by --method.")
+            chosen[name] = method
+        measured = part.metrics if metrics is None else {n: part.metrics.get(n) or _metric(n) for n in metrics}
+        limits = [each for each in (part.limit, limit) if each is not None]
+        parts.append(
+            replace(
+                part,
+                networks=kept + added,
+                methods=chosen,
+                metrics=measured,
+                limit=min(limits) if limits else None,
+            )
+        )
+    return replace(plan, parts=tuple(parts))
+
+
+def _metric(name: str) -> Metric:
+    return look_up("metric", name, METRICS)()
+
+
+def _methods(samples: int) -> dict[str, Attributor]:
+    """List the methods of every plan; MINT and LIME ask the network equally often."""
+    return {
+        "mint": MINT(samples=samples),
+        "gradcam": baselines.GradCAM(),
+        "lime": baselines.LIME(samples=samples),
+        "occlusion": baselines.Occlusion(),
+        "random": baselines.Random(),
+        "centre": baselines.Centre(),
+        "sobel": baselines.Sobel(),
+    }
+
+
+SMALL_NETWORKS = ("scenes-vgg", "scenes-resnet")
+REMOVAL: Mapping[str, Metric] = {"deletion": Deletion(), "insertion": Insertion()}
+POINTING: Mapping[str, Metric] = {**REMOVAL, "pointing": Pointing()}
+GRID: Mapping[str, Metric] = {**REMOVAL, "grid-pointing": GridPointing(), "grid-share": GridShare()}
+
+SMOKE = Plan(
+    "smoke",
+    "A handful of scenes and few samples: does everything run?",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            _methods(samples=60),
+            {"deletion": Deletion(steps=14), "insertion": Insertion(steps=14), "pointing": Pointing()},
+            limit=4,
+            timed=1,
+            shown=2,
+        ),
+    ),
+)
+QUICK = Plan(
+    "quick",
+    "Both small networks on scenes: the reference comparison, in minutes and without a download.",
+    (Part("scenes", SMALL_NETWORKS, _methods(samples=500), POINTING, limit=60, timed=4, shown=5),),
+)
+PHOTOS = Plan(
+    "photos",
+    "EfficientNet-Lite0 on mosaics of ImageNet photographs, and on the photographs by themselves.",
+    (
+        Part("photos", ("efficientnet-lite0",), _methods(samples=1000), GRID, timed=4, shown=4),
+        Part("photos-single", ("efficientnet-lite0",), _methods(samples=1000), REMOVAL, shown=6),
+    ),
+)
+PHOTOS_SMALL = Plan(
+    "photos-small",
+    "A small part of photos: three mosaics and three photographs.",
+    (
+        Part("photos", ("efficientnet-lite0",), _methods(samples=500), GRID, limit=3, timed=1, shown=3),
+        Part("photos-single", ("efficientnet-lite0",), _methods(samples=500), REMOVAL, limit=3, shown=3),
+    ),
+)
+IMAGENET = Plan(
+    "imagenet",
+    "VGG16 and ResNet50 on a folder in ImageNet's layout (--data).",
+    (Part("imagenet", ("vgg16", "resnet50"), _methods(samples=1000), POINTING, limit=100, timed=4, shown=6),),
+)
+FULL = Plan(
+    "full",
+    "All scenes, photos and ImageNet pictures (--data), on every network, with the paper's 5000 samples.",
+    (
+        Part("scenes", SMALL_NETWORKS, _methods(samples=5000), POINTING, timed=8, shown=6),
+        Part("photos", ("efficientnet-lite0",), _methods(samples=5000), GRID, timed=8, shown=6),
+        Part(
+            "imagenet",
+            ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3"),
+            _methods(samples=5000),
+            POINTING,
+            timed=8,
+            shown=6,
+        ),
+    ),
+)
+
+PLANS: Mapping[str, Plan] = {plan.name: plan for plan in (SMOKE, QUICK, PHOTOS, PHOTOS_SMALL, IMAGENET, FULL)}
+"""Every plan by name."""

@@ -1,0 +1,189 @@
+"""The plots of a report: curves, scores case by case, quality against cost. Knows no torch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from benchmarks import statistics
+from benchmarks.records import Records
+from benchmarks.tables import ARROWS
+
+DOTS_PER_INCH = 110
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a method looks in every plot: colour, dashes of its line, marker of its points."""
+
+    colour: str
+    dashes: tuple[float, ...] = ()
+    marker: str = "o"
+
+
+# Okabe and Ito's colours, which the colour-blind tell apart; the controls are gray, and dashed.
+STYLES: Mapping[str, Style] = {
+    "mint": Style("#D55E00", marker="D"),
+    "gradcam": Style("#0072B2"),
+    "lime": Style("#009E73", marker="s"),
+    "occlusion": Style("#CC79A7", marker="^"),
+    "random": Style("#8C8C8C", (1, 1.2), "X"),
+    "centre": Style("#595959", (4, 1.5), "P"),
+    "sobel": Style("#B0B0B0", (5, 1.2, 1, 1.2), "v"),
+}
+OTHERS = (
+    Style("#E69F00", marker="h"),
+    Style("#56B4E9", marker="*"),
+    Style("#000000", marker="d"),
+    Style("#8B5CF6", marker="p"),
+    Style("#A16207", marker="<"),
+)
+
+
+def styles(methods: Iterable[str]) -> dict[str, Style]:
+    """Give each method its style; those that are not ours take the remaining ones in turn."""
+    unknown = [method for method in methods if method not in STYLES]
+    return {**STYLES, **{method: OTHERS[i % len(OTHERS)] for i, method in enumerate(unknown)}}
+
+
+def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> list[Path]:
+    """Draw every plot that there are records for, as PNG files named by kind, network and dataset."""
+    files = []
+    frames = {"scores": records.scores, "curves": records.curves, "timings": records.timings}
+    sns.set_theme(style="whitegrid", rc={"axes.edgecolor": ".6", "font.size": 11, "axes.titlesize": 12})
+    with mpl.rc_context({"axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False}):
+        for (dataset, network), group in summary.groupby(["dataset", "network"], sort=False):
+            name = f"{network}-on-{dataset}"
+            chosen = {
+                kind: frame[(frame["dataset"] == dataset) & (frame["network"] == network)]
+                for kind, frame in frames.items()
+            }
+            figures = {
+                "curves": _curves(chosen["curves"], group),
+                "scores": _scores(chosen["scores"], group),
+                "cost": _cost(chosen["timings"], group),
+            }
+            for kind, figure in figures.items():
+                if figure is not None:
+                    figure.suptitle(f"{network} on {dataset}", x=0.01, ha="left", fontsize=11, color=".35")
+                    files.append(directory / f"{kind}-{name}.png")
+                    save_png(figure, files[-1])
+    return files
+
+
+def save_png(figure: Figure, file: Path) -> None:
+    """Write a figure without a display, the same bytes every time, in a palette of 256 colours to keep it small."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
+
+
+def _panels(count: int, height: float, width: float = 4.3) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width * max(count, 1), height), dpi=DOTS_PER_INCH, layout="constrained")
+    return figure, list(np.atleast_1d(figure.subplots(1, count)))
+
+
+def _curves(curves: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
+    if curves.empty:
+        return None
+    looks = styles(group["method"].unique())
+    metrics = curves["metric"].unique()
+    figure, panels = _panels(len(metrics), 4.0)
+    for axes, metric in zip(panels, metrics, strict=True):
+        here = curves[curves["metric"] == metric]
+        pictures = pd.Index(here["picture"].unique())
+        draws = statistics.draw(len(pictures))
+        for method, cases in here.groupby("method", sort=False):
+            fractions = cases["fractions"].iloc[0]
+            codes = pictures.get_indexer(pd.Index(cases["picture"]))
+            mean, low, high = statistics.curve_band(np.stack(cases["values"].tolist()), codes, draws)
+            look = looks[str(method)]
+            axes.fill_between(fractions, low, high, color=look.colour, alpha=0.12, linewidth=0)
+            axes.plot(fractions, mean, color=look.colour, dashes=look.dashes or (None, None), lw=1.8, label=method)
+        about = group[group["metric"] == metric].iloc[0]
+        axes.set(title=f"{metric} (area {ARROWS[about['direction']]})", xlim=(0, 1))
+        axes.set_xlabel("share of the pixels")
+        axes.set_ylabel("the target's answer")
+    _legend(figure, panels[0])
+    return figure
+
+
+def _scores(scores: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
+    """Box plots of scores; where a score is a hit or a miss, the mean and its interval instead."""
+    if scores.empty:
+        return None
+    methods = list(group["method"].unique())
+    looks = styles(methods)
+    colours = {method: looks[method].colour for method in methods}
+    metrics = list(group["metric"].unique())
+    figure, panels = _panels(len(metrics), 0.9 + 0.42 * len(methods), 3.6)
+    for axes, metric in zip(panels, metrics, strict=True):
+        here = scores[(scores["metric"] == metric) & scores["score"].notna()]
+        about = group[group["metric"] == metric]
+        if here["score"].isin([0.0, 1.0]).all():
+            _dots(axes, about, methods, colours)
+        else:
+            sns.boxplot(
+                here, x="score", y="method", order=methods, hue="method", palette=colours, ax=axes, legend=False,
+                width=0.6, linewidth=1, fliersize=2, whis=(5, 95), boxprops={"alpha": 0.75},
+            )  # fmt: skip
+            axes.set_xlabel("case by case: quartiles, 5 to 95 %")
+        axes.set(title=f"{metric} {ARROWS[about['direction'].iloc[0]]}", ylabel="")
+        if axes is not panels[0]:
+            axes.set_yticklabels([])
+    return figure
+
+
+def _dots(axes: Axes, about: pd.DataFrame, methods: list[str], colours: Mapping[str, str]) -> None:
+    subsets = list(about["subset"].unique())
+    for row in about.to_dict("records"):
+        filled = row["subset"] == subsets[0]
+        place = methods.index(row["method"]) + (0.0 if len(subsets) == 1 else (-0.14 if filled else 0.14))
+        colour = colours[row["method"]]
+        axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=2, alpha=0.8)
+        axes.plot(row["mean"], place, "o", color=colour, mfc=colour if filled else "white", ms=6.5)
+    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.set_yticks(range(len(methods)), methods)
+    axes.set_xlim(-0.03, 1.03)
+    axes.grid(False, axis="y")
+    axes.set_xlabel("mean, 95 % interval" + (f" (open: {subsets[1]})" if len(subsets) > 1 else ""))
+
+
+def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
+    if timings.empty:
+        return None
+    looks = styles(group["method"].unique())
+    milliseconds = timings.set_index("method")["median_ms"]
+    columns = list(group.groupby(["metric", "subset"], sort=False))
+    figure, panels = _panels(len(columns), 3.7, 3.6)
+    for axes, ((metric, subset), column) in zip(panels, columns, strict=True):
+        for row in column.to_dict("records"):
+            method = row["method"]
+            if method not in milliseconds.index:
+                continue
+            bounds = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
+            look = looks[method]
+            axes.errorbar(
+                milliseconds[method], row["mean"], yerr=None if np.isnan(row["low"]) else bounds, color=look.colour,
+                marker=look.marker, ms=8, lw=0, elinewidth=1.4, label=method,
+            )  # fmt: skip
+        several = group[group["metric"] == metric]["subset"].nunique() > 1
+        axes.set(title=f"{metric}{f', {subset}' if several else ''} {ARROWS[column['direction'].iloc[0]]}")
+        axes.set_xscale("log")
+        axes.set_xlabel("ms a picture")
+    _legend(figure, panels[0])
+    return figure
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), frameon=False, fontsize=10)

@@ -1,0 +1,378 @@
+"""The run: explain every case by every method, measure every map, keep what comes out.
+
+`run` is a loop over a plan's parts, networks, cases, methods and metrics. What it computes goes through a `Store`,
+so that whatever was computed before is read instead. A failure costs its own case only and is never stored.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from benchmarks import methods
+from benchmarks.datasets import DATASETS, Case, DataOptions
+from benchmarks.metrics import Context, Metric
+from benchmarks.models import Network, load_network
+from benchmarks.plans import Part, Plan
+from benchmarks.provenance import code_digest, versions
+from benchmarks.records import (
+    CURVE_COLUMNS,
+    RECORD_COLUMNS,
+    TIMING_COLUMNS,
+    Records,
+    Shown,
+    evidence_bytes,
+)
+from benchmarks.store import Cell, Identity, Store, key_of
+from benchmarks.timing import device_name, time_attributor
+from mint.attributor import InputError, attribute
+
+CASES_PER_CELL = 4
+"""How many cases are explained at a time, and lost at most if the run is killed."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a plan, as the command line says it.
+
+    Attributes
+    ----------
+    data : pathlib.Path or None
+        Folder of a dataset that is not shipped.
+    weights : Mapping
+        Weights files by network name, in place of the networks' own.
+    device : str
+        As torch spells it.
+    batch_size : int or None
+        Pictures through a network at a time; None: found. Results do not depend on it.
+    seed : int or None
+        Replaces the seed of every method and dataset; None: each its own.
+    """
+
+    data: Path | None = None
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    device: str = "cpu"
+    batch_size: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong, with which case, in which step: "data", "map", "pictures", "timing", or a metric's name."""
+
+    dataset: str
+    network: str
+    method: str
+    step: str
+    case: str
+    reason: str
+
+
+@dataclass
+class Results:
+    """What a run finds. Rows are in the order in which they are computed, the same in every run.
+
+    Attributes
+    ----------
+    records, curves, timings : list of dict
+        The rows of ``records.parquet``, ``curves.parquet`` and ``timing.csv``.
+    gallery : list of Shown
+        The cases that are shown.
+    inputs : list of dict
+        For each dataset and network, all that determines the numbers.
+    failures : list of Failure
+        What is missing in the above, and why.
+    """
+
+    records: list[Row] = field(default_factory=list)
+    curves: list[Row] = field(default_factory=list)
+    timings: list[Row] = field(default_factory=list)
+    gallery: list[Shown] = field(default_factory=list)
+    inputs: list[Row] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+def run(plan: Plan, options: Options, store: Store) -> Results:
+    """Run a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to do.
+    options : Options
+        How to do it.
+    store : Store
+        Where maps, scores and timings are kept and found.
+
+    Raises
+    ------
+    InputError
+        If a network or a dataset cannot be had at all. What goes wrong with one case is a `Failure` instead.
+    """
+    results = Results()
+    for part in plan.parts:
+        for name in part.networks:
+            network = load_network(name, weights=options.weights.get(name), device=options.device)
+            dataset = DATASETS[part.dataset](network, DataOptions(options.data, options.seed or 0))
+            _Bench(plan.name, part, network, options, store, results).measure(dataset)
+    return results
+
+
+def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[str, Any]) -> Records:
+    """Put what a run found into the form that is stored and reported.
+
+    Parameters
+    ----------
+    plan, options, results
+        What was run, how, and what came out.
+    facts : Mapping
+        The "run" part of the provenance: when, where, by which command.
+    """
+    inputs = {"plan": plan.name, "summary": plan.summary, "seed": options.seed, "settings": results.inputs}
+    return Records(
+        pd.DataFrame(results.records, columns=list(RECORD_COLUMNS)),
+        pd.DataFrame(results.curves, columns=list(CURVE_COLUMNS)),
+        pd.DataFrame(results.timings, columns=list(TIMING_COLUMNS)),
+        {"inputs": inputs, "run": dict(facts)},
+        results.gallery,
+    )
+
+
+class _Bench:
+    """One network in front of one part of a plan."""
+
+    def __init__(
+        self, plan: str, part: Part, network: Network, options: Options, store: Store, results: Results
+    ) -> None:
+        self.plan = plan
+        self.part = part
+        self.network = network
+        self.batch_size = options.batch_size
+        self.store = store
+        self.results = results
+        self.methods = {
+            name: methods.bind(method, network.entry, batch_size=options.batch_size, seed=options.seed)
+            for name, method in part.methods.items()
+        }
+        self.setting = {
+            "network": _network_identity(network),
+            "device": network.device.type,
+            "precision": f"{torch.get_default_dtype()}, {torch.get_float32_matmul_precision()}",
+            "versions": versions(),
+        }
+        self.method_identities = {name: methods.identity(method) for name, method in self.methods.items()}
+        self.metric_identities = {
+            name: {"metric": repr(metric), "code": code_digest(metric)} for name, metric in part.metrics.items()
+        }
+
+    def measure(self, dataset: Sequence[Case]) -> None:
+        """Explain, measure and show the cases, a few at a time; then time the methods."""
+        count = len(dataset) if self.part.limit is None else min(self.part.limit, len(dataset))
+        to_time: list[Context] = []
+        data = hashlib.sha256()
+        title = f"{self.part.dataset}, {self.network.entry.name}"
+        with tqdm(total=count * len(self.methods), desc=title, unit="map") as bar:
+            for start in range(0, count, CASES_PER_CELL):
+                stop = min(start + CASES_PER_CELL, count)
+                chunk = self._read(dataset, range(start, stop))
+                maps = {}
+                for method in self.methods:
+                    bar.set_postfix_str(method)
+                    maps[method] = self._explain(method, chunk)
+                    explained = [context for context in chunk if context.case.key in maps[method]]
+                    for metric in self.part.metrics:
+                        self._score(method, metric, explained, maps[method])
+                    bar.update(stop - start)
+                for context in chunk[: max(0, self.part.shown - start)]:
+                    self._show(context, maps)
+                to_time += chunk[: max(0, self.part.timed - start)]
+                data.update("".join(context.case.digest for context in chunk).encode())
+        if to_time:
+            for method in tqdm(self.methods, desc=f"{title}: timing", unit="method"):
+                self._time(method, to_time)
+        self.results.inputs.append(self._inputs(count, data.hexdigest()))
+
+    def _read(self, dataset: Sequence[Case], indices: range) -> list[Context]:
+        contexts = []
+        for index in indices:
+            try:
+                case = dataset[index]
+                image = self.network.tensor(case.image)
+            except Exception as error:
+                self._fail("", "data", f"number {index + 1}", error)
+            else:
+                contexts.append(Context(self.network, case, image, self.batch_size))
+        return contexts
+
+    def _explain(self, method: str, chunk: list[Context]) -> Cell:
+        def compute(contexts: list[Context]) -> Cell:
+            images = torch.stack([context.image for context in contexts])
+            targets = torch.tensor([context.case.target for context in contexts], device=images.device)
+            maps = attribute(self.methods[method], self.network.module, images, targets).cpu().numpy()
+            return {context.case.key: {"map": each} for context, each in zip(contexts, maps, strict=True)}
+
+        return self._cells(chunk, lambda contexts: self._map_identity(method, contexts), compute, method, "map")
+
+    def _score(self, method: str, metric: str, chunk: list[Context], maps: Cell) -> None:
+        def identify(contexts: list[Context]) -> Identity:
+            maps_key = key_of(self._map_identity(method, contexts))
+            return {"kind": "score", "maps": maps_key, **self.metric_identities[metric]}
+
+        def compute(contexts: list[Context]) -> Cell:
+            return {
+                context.case.key: _measurement(self.part.metrics[metric], context, maps[context.case.key]["map"])
+                for context in contexts
+            }
+
+        scores = self._cells(chunk, identify, compute, method, metric)
+        for case in (context.case for context in chunk if context.case.key in scores):
+            found = scores[case.key]
+            place = {"dataset": self.part.dataset, "network": self.network.entry.name, "method": method}
+            place |= {"metric": metric, "case": case.key, "picture": case.picture}
+            self.results.records.append(
+                place
+                | {"plan": self.plan, "metric_id": repr(self.part.metrics[metric]), "target": case.target}
+                | {"target_name": case.target_name, "difficult": case.difficult, "score": float(found["score"])}
+            )
+            if "values" in found:
+                self.results.curves.append(place | {"fractions": found["fractions"], "values": found["values"]})
+
+    def _show(self, context: Context, maps: Mapping[str, Cell]) -> None:
+        case = context.case
+        panels: dict[str, np.ndarray] = {}
+        for name, method in self.methods.items():
+            draw = getattr(method, "pictures", None)
+            if draw is None:
+                continue
+
+            def identify(contexts: list[Context], name: str = name) -> Identity:
+                return {"kind": "pictures", "maps": key_of(self._map_identity(name, contexts))}
+
+            def compute(contexts: list[Context], draw: Callable[..., Any] = draw) -> Cell:
+                drawn = draw(self.network.module, contexts[0].image, contexts[0].case.target)
+                return {contexts[0].case.key: drawn}
+
+            cell = self._cells([context], identify, compute, name, "pictures")
+            panels |= {f"{name}: {panel}": picture for panel, picture in cell.get(case.key, {}).items()}
+        self.results.gallery.append(
+            Shown(
+                self.part.dataset,
+                self.network.entry.name,
+                case.key,
+                case.target_name,
+                case.image,
+                case.region,
+                {name: evidence_bytes(cell[case.key]["map"]) for name, cell in maps.items() if case.key in cell},
+                panels,
+            )
+        )
+
+    def _time(self, method: str, chunk: list[Context]) -> None:
+        device = device_name(self.network.device)
+        identity = {
+            "kind": "timing",
+            "device": device,
+            "threads": torch.get_num_threads(),
+            "batch_size": self.batch_size,
+            "code": code_digest(time_attributor),
+            "maps": key_of(self._map_identity(method, chunk)),
+        }
+        cell = self.store.read(identity)
+        if cell is None:
+            images = torch.stack([context.image for context in chunk])
+            targets = torch.tensor([context.case.target for context in chunk], device=images.device)
+            try:
+                timing = time_attributor(self.methods[method], self.network, images, targets)
+            except Exception as error:
+                self._fail(method, "timing", f"the first {len(chunk)}", error)
+                return
+            cell = {"timing": {name: np.array(value) for name, value in vars(timing).items()}}
+            self.store.write(identity, cell)
+        self.results.timings.append(
+            {"dataset": self.part.dataset, "network": self.network.entry.name, "method": method}
+            | {name: array.item() for name, array in cell["timing"].items()}
+        )
+
+    def _cells(
+        self,
+        chunk: list[Context],
+        identify: Callable[[list[Context]], Identity],
+        compute: Callable[[list[Context]], Cell],
+        method: str,
+        step: str,
+    ) -> Cell:
+        """Find or compute the cell of a few cases; if that fails, one cell for each, so that only the guilty fail."""
+        if not chunk:
+            return {}
+        identity = identify(chunk)
+        cell = self.store.read(identity)
+        if cell is not None:
+            return cell
+        try:
+            cell = compute(chunk)
+        except Exception as error:
+            if len(chunk) > 1:
+                alone = [self._cells([context], identify, compute, method, step) for context in chunk]
+                return {key: arrays for each in alone for key, arrays in each.items()}
+            self._fail(method, step, chunk[0].case.key, error)
+            return {}
+        self.store.write(identity, cell)
+        return cell
+
+    def _map_identity(self, method: str, chunk: list[Context]) -> Identity:
+        cases = [[context.case.key, context.case.digest] for context in chunk]
+        return {"kind": "map", **self.setting, "method": self.method_identities[method], "cases": cases}
+
+    def _fail(self, method: str, step: str, case: str, error: Exception) -> None:
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        names = (self.part.dataset, self.network.entry.name, method, step, case)
+        self.results.failures.append(Failure(*names, " ".join(reason.split())))
+
+    def _inputs(self, count: int, data: str) -> Row:
+        return {
+            "dataset": self.part.dataset,
+            "cases": count,
+            "data_sha256": data,
+            **self.setting,
+            "methods": self.method_identities,
+            "metrics": {
+                name: {
+                    "id": repr(metric),
+                    "direction": metric.direction,
+                    "average": metric.average,
+                    "subsets": list(metric.subsets),
+                    "code": self.metric_identities[name]["code"],
+                }
+                for name, metric in self.part.metrics.items()
+            },
+        }
+
+
+def _measurement(metric: Metric, context: Context, saliency: np.ndarray) -> dict[str, np.ndarray]:
+    found = metric(context, torch.from_numpy(saliency).to(context.image.device))
+    if np.isinf(found.score):
+        raise InputError(f"{metric!r} answered {found.score}; a score is a number, or NaN where it does not apply.")
+    arrays = {"score": np.array(found.score, dtype=np.float64)}
+    if found.curve is not None:
+        arrays |= {"fractions": found.curve[0], "values": found.curve[1]}
+    return arrays
+
+
+def _network_identity(network: Network) -> Row:
+    entry = network.entry
+    return {
+        "name": entry.name,
+        "weights_sha256": network.weights_sha256,
+        "architecture_sha256": hashlib.sha256(repr(network.module).encode()).hexdigest(),
+        "input_size": entry.input_size,
+        "mean": list(entry.mean),
+        "std": list(entry.std),
+    }
