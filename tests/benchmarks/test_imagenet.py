@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -127,6 +127,7 @@ def test_pictures_in_one_folder_get_their_class_from_the_annotation(network: Net
 # Pictures and boxes through one transform.
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(40, 400), st.integers(40, 400), st.sampled_from([56, 224, 299]))
 def test_the_transform_is_torchvisions(width: int, height: int, size: int) -> None:
     from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
@@ -137,6 +138,7 @@ def test_the_transform_is_torchvisions(width: int, height: int, size: int) -> No
     np.testing.assert_array_equal(Geometry.of(width, height, size).apply(picture), np.array(standard(picture)))
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(56, 300), st.integers(56, 300), st.data())
 def test_boxes_move_with_the_pixels(width: int, height: int, data: st.DataObject) -> None:
     left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))

