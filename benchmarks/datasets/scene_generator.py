@@ -12,16 +12,24 @@ A scene is a pure function of ``(seed, split, index)``. The two splits share no 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
+
+from mint.attributor import InputError
+
+Floats = NDArray[np.float64]
+Outline = Callable[[Floats], Floats]  # angles to distances from the centre
+Wave = Callable[[Floats, Floats], Floats]  # coordinates to values in [-1, 1], to be clipped there
 
 SIZE = 112
 SEED = 20261123
@@ -34,31 +42,34 @@ MIN_UNHIDDEN = 0.75  # of an object's own area: overlap is bounded
 MIN_RIVAL = 0.01  # of the picture, for a blob to count as a visible rival
 
 
-# Silhouettes: the distance from the centre to the outline in each direction, all star-shaped.
+# Silhouettes: the distance from the centre to the outline in each direction.
+
+DIRECTIONS: Floats = np.linspace(0, 2 * np.pi, 720, endpoint=False)  # where outlines are sampled for their size
 
 
-def _disc(angle: NDArray) -> NDArray:
+def _disc(angle: Floats) -> Floats:
     return np.ones_like(angle)
 
 
-def _pointed(points: int, inner: float) -> Callable[[NDArray], NDArray]:
+def _pointed(points: int, inner: float) -> Outline:
     """Return the outline with ``points`` tips at radius 1 and as many corners at radius ``inner``."""
     half = np.pi / points
 
-    def outline(angle: NDArray) -> NDArray:
+    def outline(angle: Floats) -> Floats:
         folded = half - np.abs(angle % (2 * half) - half)
-        return inner * np.sin(half) / (np.sin(folded) + inner * np.sin(half - folded))
+        distance: Floats = inner * np.sin(half) / (np.sin(folded) + inner * np.sin(half - folded))
+        return distance
 
     return outline
 
 
-def _cross(angle: NDArray) -> NDArray:
+def _cross(angle: Floats) -> Floats:
     folded = np.pi / 4 - np.abs(angle % (np.pi / 2) - np.pi / 4)
     arm = 0.36
     return np.minimum(1 / np.cos(folded), arm / np.maximum(np.sin(folded), 1e-9))
 
 
-SILHOUETTES: Mapping[str, Callable[[NDArray], NDArray]] = {
+SILHOUETTES: Mapping[str, Outline] = {
     "disc": _disc,
     "triangle": _pointed(3, 0.5),
     "cross": _cross,
@@ -66,22 +77,22 @@ SILHOUETTES: Mapping[str, Callable[[NDArray], NDArray]] = {
 }
 
 
-# Textures: a wave in [-1, 1] over the plane, with period 1 in both coordinates.
+# Textures: a wave over the plane, with period 1 in both coordinates.
 
 
-def _striped(x: NDArray, y: NDArray) -> NDArray:
+def _striped(x: Floats, y: Floats) -> Floats:
     return np.sin(2 * np.pi * x)
 
 
-def _checked(x: NDArray, y: NDArray) -> NDArray:
+def _checked(x: Floats, y: Floats) -> Floats:
     return 1.5 * np.sin(2 * np.pi * x) * np.sin(2 * np.pi * y)
 
 
-def _dotted(x: NDArray, y: NDArray) -> NDArray:
+def _dotted(x: Floats, y: Floats) -> Floats:
     return 3.0 - 9.5 * np.hypot(x % 1 - 0.5, y % 1 - 0.5)
 
 
-TEXTURES: Mapping[str, Callable[[NDArray, NDArray], NDArray]] = {
+TEXTURES: Mapping[str, Wave] = {
     "striped": _striped,
     "checked": _checked,
     "dotted": _dotted,
@@ -118,15 +129,12 @@ _FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 @cache
 def photograph(package: str, name: str) -> NDArray[np.uint8]:
     """Read a photograph bundled with scikit-image or scikit-learn, as uint8 ``(height, width, 3)``."""
-    from importlib.util import find_spec
-
-    from mint.attributor import InputError
-
     spec = find_spec(package)
     path = Path(spec.origin).parent / _FOLDERS[package] / name if spec and spec.origin else None
     if path is None or not path.is_file():
         raise InputError(
-            f"the photograph {name} of {package} is not installed: drawing new scenes needs scikit-image and scikit-learn."
+            f"the photograph {name} of {package} is not installed; install scikit-image and scikit-learn to draw "
+            "new scenes (the committed ones need neither)"
         )
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
@@ -155,9 +163,10 @@ class Scene:
 
 @dataclass(frozen=True)
 class _Shape:
-    silhouette: Callable[[NDArray], NDArray]
+    silhouette: Outline
     texture: str
     radius: float  # of the disc with the same area, in pixels
+    scale: float  # pixels for one unit of the silhouette
     reach: float  # to the farthest point of the outline, in pixels
     x: float
     y: float
@@ -221,9 +230,7 @@ def _try_scene(rng: Generator, photographs: tuple[tuple[str, str], ...]) -> Scen
         if not (MIN_VISIBLE <= share < MAX_VISIBLE and seen >= MIN_UNHIDDEN * full_area[target]):
             return None
     blob_ids[labels > 0] = 0
-    seen_blobs = [
-        texture for number, texture in enumerate(blobs, 1) if (blob_ids == number).mean() >= MIN_RIVAL
-    ]
+    seen_blobs = [texture for number, texture in enumerate(blobs, 1) if (blob_ids == number).mean() >= MIN_RIVAL]
     image = np.clip(np.rint(255 * canvas), 0, 255).astype(np.uint8)
     return Scene(image, labels, {target: _has_rival(target, classes, seen_blobs) for target in classes})
 
@@ -257,9 +264,7 @@ def _has_rival(target: int, classes: list[int], blob_textures: list[str]) -> boo
     textures = len(TEXTURES)
     silhouette, texture = divmod(target, textures)
     others = [divmod(c, textures) for c in classes if c != target]
-    return (
-        any(s == silhouette or t == texture for s, t in others) or CLASSES[target].split("-")[0] in blob_textures
-    )
+    return any(s == silhouette or t == texture for s, t in others) or CLASSES[target].split("-")[0] in blob_textures
 
 
 def _object_radius(rng: Generator, count: int) -> float:
@@ -269,32 +274,32 @@ def _object_radius(rng: Generator, count: int) -> float:
     return float(SIZE * np.sqrt(share / np.pi))
 
 
-def _random_blob(rng: Generator) -> Callable[[NDArray], NDArray]:
+def _random_blob(rng: Generator) -> Outline:
     """Return a lobed outline that resembles no class silhouette."""
     phases = rng.uniform(0, 2 * np.pi, 2)
 
-    def outline(angle: NDArray) -> NDArray:
-        return 1 + 0.38 * np.cos(2 * angle + phases[0]) + 0.22 * np.cos(3 * angle + phases[1])
+    def outline(angle: Floats) -> Floats:
+        distance: Floats = 1 + 0.38 * np.cos(2 * angle + phases[0]) + 0.22 * np.cos(3 * angle + phases[1])
+        return distance
 
     return outline
 
 
-def _place(
-    rng: Generator, silhouette: Callable[[NDArray], NDArray], texture: str, radius: float, others: list[_Shape]
-) -> _Shape | None:
+def _place(rng: Generator, silhouette: Outline, texture: str, radius: float, others: list[_Shape]) -> _Shape | None:
     """Find a place inside the picture, not too near the shapes already there."""
-    outline = silhouette(np.arange(720) * (2 * np.pi / 720))
-    reach = radius * float(outline.max() / np.sqrt((outline**2).mean()))
+    outline = silhouette(DIRECTIONS)
+    scale = float(radius / np.sqrt((outline**2).mean()))
+    reach = scale * float(outline.max())
     room = SIZE - 2 * (0.9 * reach + 1)
     for _ in range(30):
         # Beta(0.7, 0.7) favours the borders: the centre of the picture must not be a good guess.
         x, y = SIZE / 2 + room * (rng.beta(0.7, 0.7, 2) - 0.5)
         if all(np.hypot(x - o.x, y - o.y) > 0.8 * (radius + o.radius) for o in others):
-            return _Shape(silhouette, texture, radius, reach, float(x), float(y))
+            return _Shape(silhouette, texture, radius, scale, reach, float(x), float(y))
     return None
 
 
-def _paint(rng: Generator, canvas: NDArray, shape: _Shape, low_contrast: bool) -> NDArray[np.bool_]:
+def _paint(rng: Generator, canvas: Floats, shape: _Shape, low_contrast: bool) -> NDArray[np.bool_]:
     """Draw a shape on the canvas in place, with soft edges; return the pixels more than half covered."""
     columns, rows = (
         slice(max(0, int(c - shape.reach - 2)), min(SIZE, int(c + shape.reach + 3))) for c in (shape.x, shape.y)
@@ -305,9 +310,7 @@ def _paint(rng: Generator, canvas: NDArray, shape: _Shape, low_contrast: bool) -
     x, y = x + 0.5 - shape.x, y + 0.5 - shape.y
 
     turn = rng.uniform(0, 2 * np.pi)
-    outline = shape.silhouette(np.arange(720) * (2 * np.pi / 720))
-    scale = shape.radius / np.sqrt((outline**2).mean())
-    edge = scale * shape.silhouette(np.arctan2(y, x) + turn)
+    edge = shape.scale * shape.silhouette(np.arctan2(y, x) + turn)
     cover = np.clip(edge - np.hypot(x, y) + 0.5, 0, 1)
 
     period = np.clip(rng.uniform(0.3, 0.45) * shape.radius, 4.5, 9.0)
@@ -329,7 +332,7 @@ def _paint(rng: Generator, canvas: NDArray, shape: _Shape, low_contrast: bool) -
     return inside
 
 
-def _background(rng: Generator, photographs: tuple[tuple[str, str], ...]) -> NDArray:
+def _background(rng: Generator, photographs: tuple[tuple[str, str], ...]) -> Floats:
     """Crop a photograph, reduced by a whole factor; flip, turn and tint it. Float64 in [0, 1]."""
     source = photograph(*photographs[rng.integers(len(photographs))])
     factor = int(rng.integers(1, min(4, min(source.shape[:2]) // SIZE) + 1))
@@ -345,18 +348,27 @@ def _background(rng: Generator, photographs: tuple[tuple[str, str], ...]) -> NDA
 
 
 def write_evaluation(folder: Path = ASSETS, pictures: int = EVALUATION_PICTURES, seed: int = SEED) -> None:
-    """Draw the evaluation scenes and write one PNG, one label PNG each, and ``index.json``."""
+    """Draw the evaluation scenes; write a picture and a label map each, as PNG, and ``index.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for index in range(pictures):
         drawn = scene("evaluation", index, seed)
         name = f"scene-{index:04d}"
-        Image.fromarray(drawn.image).save(folder / f"{name}.png", optimize=True)
-        Image.fromarray(drawn.labels).save(folder / f"{name}.labels.png", optimize=True)
-        difficult = {CLASSES[target]: hard for target, hard in drawn.difficult.items()}
-        entries.append({"name": name, "difficult": difficult})
+        entries.append(
+            {
+                "name": name,
+                "difficult": {CLASSES[target]: hard for target, hard in drawn.difficult.items()},
+                "image_sha256": _write_png(folder / f"{name}.png", drawn.image),
+                "labels_sha256": _write_png(folder / f"{name}.labels.png", drawn.labels),
+            }
+        )
     header = {"seed": seed, "size": SIZE, "classes": list(CLASSES), "pictures": entries}
     (folder / "index.json").write_text(json.dumps(header, indent=1) + "\n")
+
+
+def _write_png(file: Path, pixels: NDArray[np.uint8]) -> str:
+    Image.fromarray(pixels).save(file, optimize=True)
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":
