@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import mint.torchvision_ops  # noqa: F401  (before torchvision)
+
+# isort: split
 from torch import nn
 from torchvision.models.resnet import BasicBlock, conv1x1
 from torchvision.models.vgg import make_layers
@@ -26,7 +28,7 @@ def scenes_vgg() -> nn.Sequential:
     The last ReLU of ``features`` is at 14 x 14. Unlike torchvision's VGG the head pools to one value a
     channel and is linear.
     """
-    features = make_layers([16, "M", 32, "M", 48, 48, "M", 96, 96, "M"], batch_norm=True)
+    features = make_layers([8, "M", 24, "M", 48, "M", 96, 96, "M"], batch_norm=True)
     return nn.Sequential(
         OrderedDict(
             features=features,
@@ -44,17 +46,17 @@ def scenes_resnet() -> nn.Sequential:
     """
     return nn.Sequential(
         OrderedDict(
-            conv1=nn.Conv2d(3, 32, 7, stride=2, padding=3, bias=False),
-            bn1=nn.BatchNorm2d(32),
+            conv1=nn.Conv2d(3, 24, 7, stride=2, padding=3, bias=False),
+            bn1=nn.BatchNorm2d(24),
             relu=nn.ReLU(inplace=True),
             maxpool=nn.MaxPool2d(3, stride=2, padding=1),
-            layer1=_stage(32, 32, stride=1),
-            layer2=_stage(32, 64, stride=2),
-            layer3=_stage(64, 96, stride=1),
-            layer4=_stage(96, 128, stride=2),
+            layer1=_stage(24, 24, stride=1),
+            layer2=_stage(24, 48, stride=2),
+            layer3=_stage(48, 64, stride=1),
+            layer4=_stage(64, 96, stride=2),
             avgpool=nn.AdaptiveAvgPool2d(1),
             flatten=nn.Flatten(),
-            fc=nn.Linear(128, len(CLASSES)),
+            fc=nn.Linear(96, len(CLASSES)),
         )
     )
 
