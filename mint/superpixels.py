@@ -158,11 +158,12 @@ def coarse_labels(
         everywhere = np.ones(saliency.shape, dtype=bool)
         return _cut_background(picture, everywhere, options.background_segments + 1, options) - 1, "slic"
     strength = positive / positive.max()
-    foreground, route = _grabcut(picture, strength, options), "grabcut"
+    route: Route = "grabcut"
+    foreground = _grabcut(picture, strength, options)
     if not options.smallest_foreground <= foreground.mean() <= options.largest_foreground:
-        foreground, route = strength > options.fallback_threshold, "threshold"
-    labels = _cut_background(picture, ~foreground, options.background_segments, options)
-    return labels, "grabcut" if route == "grabcut" else "threshold"
+        route = "threshold"
+        foreground = strength > options.fallback_threshold
+    return _cut_background(picture, ~foreground, options.background_segments, options), route
 
 
 def _grabcut(picture: NDArray[np.uint8], strength: NDArray[np.float64], options: Segmentation) -> NDArray[np.bool_]:
@@ -174,7 +175,7 @@ def _grabcut(picture: NDArray[np.uint8], strength: NDArray[np.float64], options:
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(options.grabcut_seed)
     try:
-        cv2.grabCut(picture, seeds, None, *models, options.grabcut_iterations, cv2.GC_INIT_WITH_MASK)
+        cv2.grabCut(picture, seeds, (0, 0, 1, 1), *models, options.grabcut_iterations, cv2.GC_INIT_WITH_MASK)
     except cv2.error:
         # Raised where the seeds hold no background at all; the caller falls back, and records it.
         return np.zeros(strength.shape, dtype=bool)
@@ -211,7 +212,7 @@ def fine_labels(picture: NDArray[np.uint8], coarse: Labels, options: Segmentatio
     ndarray
         (h, w) int64, 0 to q - 1 without gaps.
     """
-    shifted = skimage.segmentation.quickshift(
+    shifted = skimage.segmentation.quickshift(  # type: ignore[no-untyped-call]
         picture,
         ratio=options.ratio,
         kernel_size=options.kernel_size,
@@ -219,7 +220,12 @@ def fine_labels(picture: NDArray[np.uint8], coarse: Labels, options: Segmentatio
         rng=options.quickshift_seed,
     )
     crossed = _without_gaps(shifted.astype(np.int64) * (coarse.max() + 1) + coarse)
-    pieces = skimage.measure.label(crossed, background=-1, connectivity=1) - 1
+    pieces = (
+        skimage.measure.label(  # type: ignore[no-untyped-call]
+            crossed, background=-1, connectivity=1
+        )
+        - 1
+    )
     return _without_gaps(_merge_slivers(pieces.astype(np.int64), coarse, options.sliver * coarse.size))
 
 
@@ -235,7 +241,7 @@ def _merge_slivers(fine: Labels, coarse: Labels, smallest: float) -> Labels:
     parent[fine.ravel()] = coarse.ravel()
     borders = _border_lengths(fine, parent)
     merged_into = np.arange(count)
-    for piece in sorted(np.flatnonzero(sizes < smallest), key=lambda i: (sizes[i], i)):
+    for piece in sorted(np.flatnonzero(sizes < smallest).tolist(), key=lambda i: (sizes[i], i)):
         # It may have grown by what was merged into it before.
         if sizes[piece] >= smallest:
             continue
@@ -244,7 +250,8 @@ def _merge_slivers(fine: Labels, coarse: Labels, smallest: float) -> Labels:
         if len(siblings) == 0:
             continue
         neighbours = borders[piece]
-        host = max(neighbours, key=lambda j: (neighbours[j], -j)) if neighbours else siblings[sizes[siblings].argmax()]
+        largest = int(siblings[sizes[siblings].argmax()])
+        host = max(neighbours, key=lambda j: (neighbours[j], -j)) if neighbours else largest
         merged_into[piece] = host
         sizes[host] += sizes[piece]
         for other, length in borders.pop(piece).items():

@@ -11,7 +11,7 @@ alone, so the cost of a solution does not depend on how many there are.
 import importlib
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -203,29 +203,31 @@ def _solution(problem: Problem, w_c: Tensor, w_f: Tensor, iterations: int, certi
 
 
 def _equilibrate(problem: Problem) -> tuple[Problem, Tensor, Tensor]:
-    """Rescale the weights, w = scale * v, by the curvature that each one feels.
+    """Rescale the weights, w = scale * v, by the curvature that each one feels, and the response to unit energy.
 
     Through the constraint a fine weight moves its coarse one too, so its curvature is mu (Z_f'HZ_f)_jj + (Z_c'HZ_c)_ii.
     The problem keeps its form; T becomes diag(scale_f) T diag(1 / scale_c), with entries in [0, 1], also where a
     feature is zero or two features differ by orders of magnitude.
     """
+    response = problem.energy**0.5 or 1.0
     fine = problem.mu * problem.gram_f.diagonal()
     gentlest = torch.where(problem.relation != 0, fine[:, None], torch.inf).amin(dim=0)
     coarse = problem.gram_c.diagonal() + gentlest
     coarse = torch.where(coarse > 0, coarse, 1.0)
     scale_c = coarse.rsqrt()
     scale_f = (fine + problem.relation @ coarse).rsqrt()
-    scaled = replace(
-        problem,
+    scaled = Problem(
         gram_c=scale_c[:, None] * problem.gram_c * scale_c,
         gram_f=scale_f[:, None] * problem.gram_f * scale_f,
-        moment_c=scale_c * problem.moment_c,
-        moment_f=scale_f * problem.moment_f,
+        moment_c=scale_c * problem.moment_c / response,
+        moment_f=scale_f * problem.moment_f / response,
+        energy=problem.energy / response**2,
         relation=scale_f[:, None] * problem.relation / scale_c,
-        penalty_c=scale_c * problem.penalty_c,
-        penalty_f=scale_f * problem.penalty_f,
+        mu=problem.mu,
+        penalty_c=scale_c * problem.penalty_c / response,
+        penalty_f=scale_f * problem.penalty_f / response,
     )
-    return scaled, scale_c, scale_f
+    return scaled, response * scale_c, response * scale_f
 
 
 def soft(values: Tensor, threshold: Tensor) -> Tensor:
