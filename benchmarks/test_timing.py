@@ -1,0 +1,59 @@
+"""``pytest benchmarks/`` records what every method costs on the embedded networks, with pytest-benchmark.
+
+Few samples and few rounds: these numbers show a slip in speed, not the methods' standing. The tables' timings come
+from :mod:`benchmarks.timing` through ``python -m benchmarks run``.
+"""
+
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.datasets import DATASETS, Case, DataOptions
+from benchmarks.methods import bind, by_name, registered
+from benchmarks.models import Network, load_network
+from benchmarks.plans import SMALL_NETWORKS
+from benchmarks.timing import device_name
+from mint.attributor import Attributor, attribute
+
+SAMPLES = 50  # of the methods that perturb
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@cache
+def network_and_case(name: str) -> tuple[Network, Case]:
+    network = load_network(name, device=DEVICE)
+    return network, DATASETS["scenes"](network, DataOptions())[0]
+
+
+def quick(attributor: Attributor) -> Attributor:
+    sampling = is_dataclass(attributor) and "samples" in {field.name for field in fields(attributor)}
+    return replace(attributor, samples=SAMPLES) if sampling else attributor  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("method", registered())
+@pytest.mark.parametrize("network", SMALL_NETWORKS)
+def test_cost_of_one_explanation(benchmark: Any, network: str, method: str) -> None:
+    loaded, case = network_and_case(network)
+    attributor = bind(quick(by_name(method)), loaded.entry)
+    image = loaded.tensor(case.image).unsqueeze(0)
+    target = torch.tensor([case.target], device=loaded.device)
+
+    def explain() -> Tensor:
+        maps = attribute(attributor, loaded.module, image, target)
+        if loaded.device.type == "cuda":
+            torch.cuda.synchronize()  # pytest-benchmark's clock is the host's
+        return maps
+
+    benchmark.group = network
+    benchmark.extra_info |= {
+        "device": device_name(loaded.device),
+        "torch": torch.__version__,
+        "method": repr(attributor),
+        "case": case.key,
+    }
+    maps = benchmark.pedantic(explain, rounds=3, warmup_rounds=1)
+    assert maps.shape == (1, *case.image.shape[:2])
