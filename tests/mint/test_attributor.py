@@ -1,0 +1,154 @@
+"""The conformance function must catch what it claims to catch: each broken method here breaks one clause."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from examples import SmallCNN
+from torch import Tensor, nn
+
+from mint import InputError, attribute, check_attributor, explaining
+from mint.perturbation import read_scores
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """A correct method: brightness times the target's probability."""
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        with explaining(model, images, targets), torch.no_grad():
+            scores = read_scores(model, images, targets)
+        return images.mean(dim=1) * scores[:, None, None]
+
+
+def broken(change: Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]) -> object:
+    @dataclass(frozen=True)
+    class Broken(Brightness):
+        def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+            return change(model, images, targets, super().__call__(model, images, targets))
+
+    return Broken()
+
+
+def leave_a_hook(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+    next(model.children()).register_forward_hook(lambda *_: None)
+    return maps
+
+
+def leave_evaluation_mode(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+    model.train(not model.training)
+    return maps
+
+
+def leave_a_gradient(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+    model(images).sum().backward()
+    return maps
+
+
+def change_the_images(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+    images.mul_(2)
+    return maps
+
+
+BROKEN = {
+    "shape": (lambda m, i, t, maps: maps[:, :-1], "returned maps of shape"),
+    "dtype": (lambda m, i, t, maps: maps.double(), "they must be torch.float32"),
+    "finite": (lambda m, i, t, maps: maps * float("nan"), "NaN or infinite"),
+    "tensor": (lambda m, i, t, maps: maps.numpy(), "must return a tensor"),
+    "global randomness": (lambda m, i, t, maps: maps + torch.rand(()), "drew from a global random generator"),
+    "batch": (lambda m, i, t, maps: maps - maps.mean(), "depends on the other images of the batch"),
+    "graph": (lambda m, i, t, maps: maps.requires_grad_(), "carry a gradient graph"),
+    "hook": (leave_a_hook, "hooks changed"),
+    "mode": (leave_evaluation_mode, "mode changed"),
+    "gradient": (leave_a_gradient, "gradients changed"),
+    "images": (change_the_images, "changed the images"),
+}
+
+
+def test_a_correct_method_passes(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    check_attributor(Brightness(), small_cnn, images, targets)
+    check_attributor(Brightness(), small_cnn.train(), images, targets)
+
+
+@pytest.mark.parametrize("clause", BROKEN)
+def test_each_broken_clause_is_caught(clause: str, small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    change, sentence = BROKEN[clause]
+    with pytest.raises((AssertionError, InputError), match=sentence):
+        check_attributor(broken(change), small_cnn, images, targets)
+
+
+def test_a_method_that_is_not_deterministic_is_caught(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    calls = iter(range(100))
+    method = broken(lambda m, i, t, maps: maps * (1 + next(calls)))
+    with pytest.raises(AssertionError, match="other maps when repeated"):
+        check_attributor(method, small_cnn, images, targets)
+
+
+def test_a_result_that_depends_on_the_batch_size_is_caught(
+    small_cnn: SmallCNN, images: Tensor, targets: Tensor
+) -> None:
+    @dataclass(frozen=True)
+    class Batched(Brightness):
+        batch_size: int | None = None
+
+        def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+            return super().__call__(model, images, targets) * (self.batch_size or 2)
+
+    with pytest.raises(AssertionError, match="changes with batch_size=1"):
+        check_attributor(Batched(), small_cnn, images, targets)
+
+
+def test_a_method_without_input_checks_is_caught(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    def careless(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        return images.nan_to_num().mean(dim=1)
+
+    with pytest.raises(AssertionError, match="accepted an image containing NaN"):
+        check_attributor(careless, small_cnn, images, targets)
+
+
+@pytest.mark.parametrize(
+    ("change_images", "change_targets", "sentence"),
+    [
+        (lambda i: i[0], lambda t: t, r"shape \(n, c, h, w\)"),
+        (lambda i: i.long(), lambda t: t, "floating point"),
+        (lambda i: i / 0, lambda t: t, "NaN or infinite"),
+        (lambda i: i[:, :1], lambda t: t, "1 channels but the network's first convolution takes 3"),
+        (lambda i: i, lambda t: t[:1], r"shape \(3,\), not torch.int64 \(1,\)"),
+        (lambda i: i, lambda t: t.float(), "int64"),
+        (lambda i: i, lambda t: t - 9, "from 0, not -9"),
+        (lambda i: i, lambda t: t + 2, "target 6 lies outside the network's 5 classes"),
+        (lambda i: "picture.png", lambda t: t, "not str"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_sentence(
+    small_cnn: SmallCNN,
+    images: Tensor,
+    targets: Tensor,
+    change_images: Callable[[Tensor], Tensor],
+    change_targets: Callable[[Tensor], Tensor],
+    sentence: str,
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        attribute(Brightness(), small_cnn, change_images(images), change_targets(targets))
+
+
+def test_explaining_restores_modes_gradients_and_flags(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    small_cnn.train()
+    small_cnn.stem.eval()
+    small_cnn.head.weight.requires_grad_(False)
+    small_cnn(images).sum().backward()
+    before = small_cnn.head.bias.grad.clone()
+
+    def disturb() -> None:
+        with explaining(small_cnn, images, targets):
+            assert not any(module.training for module in small_cnn.modules())
+            small_cnn(images).sum().backward()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        disturb()
+    assert small_cnn.training
+    assert not small_cnn.stem.training
+    assert not small_cnn.head.weight.requires_grad
+    assert torch.equal(small_cnn.head.bias.grad, before)

@@ -1,0 +1,97 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mint.explanation import Explanation, choose_coarse, choose_fine, tie_share
+from mint.superpixels import SuperPixels
+from mint.surrogate import Solution
+
+
+def explanation_of(u_f: Tensor, fine: Tensor, saliency: Tensor) -> Explanation:
+    count = len(u_f)
+    parent = torch.arange(count) % 2
+    relation = torch.nn.functional.one_hot(parent, 2).double()
+    u_c = u_f @ relation
+    return Explanation(
+        target=0,
+        answer=1.0,
+        superpixels=SuperPixels(parent[fine], fine, parent, "grabcut"),
+        saliency=saliency,
+        feature=torch.arange(fine.numel()).reshape(fine.shape).double(),
+        states=torch.ones(2, count, dtype=torch.bool),
+        answers=torch.ones(2),
+        proximity=torch.ones(2) / 2,
+        a_c=torch.ones(2).double(),
+        a_f=torch.ones(count).double(),
+        solution=Solution(u_c, u_f, 0.0, 0.0, 1, True),
+        chosen_coarse=choose_coarse(u_c, 1.0, 0.05),
+        chosen_fine=choose_fine(u_f, 0.9),
+    )
+
+
+@given(
+    values=st.lists(st.floats(-1, 1).map(lambda v: round(v, 3)), min_size=2, max_size=8),
+    seed=st.integers(0, 1000),
+)
+def test_breaking_ties_never_reorders_super_pixels(values: list[float], seed: int) -> None:
+    u_f = torch.tensor(values, dtype=torch.float64)
+    fine = torch.arange(16 * 16).reshape(16, 16) % len(values)
+    saliency = torch.randn(16, 16, generator=torch.Generator().manual_seed(seed)).double()
+    explanation = explanation_of(u_f, fine, saliency)
+    importance, broken = explanation.importance_map(), explanation.saliency_map()
+    order = broken.flatten().argsort(descending=True)
+    along = importance.flatten()[order]
+    assert (along.diff() <= 0).all()
+    for value in importance.unique():
+        tied = importance == value
+        assert (saliency[tied][broken[tied].argsort()].diff() >= -1e-3).all()
+
+
+def test_ties_are_reported_and_broken() -> None:
+    fine = torch.arange(64).reshape(8, 8) // 16
+    saliency = torch.randn(8, 8, generator=torch.Generator().manual_seed(0)).double()
+    explanation = explanation_of(torch.tensor([0.4, 0.1, 0.0, 0.0]).double(), fine, saliency)
+    assert tie_share(explanation.importance_map()) == 1.0
+    assert tie_share(explanation.saliency_map()) == 0.0
+
+
+def test_tie_share_counts_pixels() -> None:
+    assert tie_share(torch.tensor([[1.0, 2.0], [2.0, 3.0]])) == 0.5
+
+
+def test_scales_are_the_two_importances_and_their_normalised_sum() -> None:
+    fine = torch.arange(64).reshape(8, 8) // 16
+    explanation = explanation_of(torch.tensor([0.4, 0.1, 0.0, -0.2]).double(), fine, torch.zeros(8, 8).double())
+    # Parents alternate: u_c = (0.4 + 0.0, 0.1 - 0.2).
+    assert explanation.importance_map("fine")[::2, 0].tolist() == pytest.approx([0.4, 0.1, 0.0, -0.2])
+    assert explanation.importance_map("coarse")[::2, 0].tolist() == pytest.approx([0.4, -0.1, 0.4, -0.1])
+    assert explanation.importance_map("both")[::2, 0].tolist() == pytest.approx([2.0, 0.0, 1.0, -0.75])
+
+
+def test_the_fine_set_is_the_smallest_that_holds_the_share() -> None:
+    u_f = torch.tensor([0.5, -0.3, 0.3, 0.0, 0.15, 0.05])
+    assert choose_fine(u_f, 0.8) == (0, 2)
+    assert choose_fine(u_f, 0.9) == (0, 2, 4)
+    assert choose_fine(u_f, 1.0) == (0, 2, 4, 5)
+    assert choose_fine(-u_f.abs(), 0.9) == ()
+
+
+def test_the_coarse_choice_abstains_below_its_share_of_the_score() -> None:
+    assert choose_coarse(torch.tensor([0.1, 0.6]), 0.9, 0.05) == 1
+    assert choose_coarse(torch.tensor([0.01, 0.02]), 0.9, 0.05) is None
+    assert choose_coarse(torch.tensor([0.0, -0.5]), 0.0, 0.05) is None
+
+
+def test_pictures_show_what_was_chosen() -> None:
+    fine = torch.arange(64).reshape(8, 8) // 16
+    explanation = explanation_of(torch.tensor([0.4, 0.0, 0.0, 0.0]).double(), fine, torch.zeros(8, 8).double())
+    picture = explanation.fine_picture()
+    dark_blue = (picture == [0, 0, 128]).all(axis=-1)
+    assert dark_blue[2:].all()
+    assert not dark_blue[1].any()
+    image = torch.linspace(-1, 1, 3 * 64).reshape(3, 8, 8)
+    gray = (explanation.coarse_picture(image) == 128).all(axis=-1)
+    assert gray[fine.numpy() % 2 == 1].all()
+    assert not gray[fine.numpy() % 2 == 0].any()

@@ -1,0 +1,124 @@
+import pytest
+import torch
+from examples import SmallCNN
+from torch import Tensor, nn
+
+import mint.torchvision_ops  # noqa: F401 - before torchvision
+from mint.attributor import InputError
+from mint.features import default_layers, read_features, represent, resolve_layer, upsample
+
+
+def test_gradient_and_activations_are_those_of_the_split_network(small_cnn: SmallCNN, images: Tensor) -> None:
+    features = read_features(small_cnn, images[0], 3, "stem", "trunk")
+    with torch.no_grad():
+        shallow = small_cnn.stem(images[:1])
+        deep = small_cnn.trunk(shallow)
+    torch.testing.assert_close(features.shallow, shallow[0])
+    torch.testing.assert_close(features.deep, deep[0])
+    # The head averages 10 x 12 positions and is linear: the logit's gradient is known on paper.
+    expected = (small_cnn.head.weight[3] / 120)[:, None, None].expand_as(deep[0])
+    torch.testing.assert_close(features.gradient, expected.detach())
+
+
+@pytest.mark.parametrize("deep_layer", ["trunk.1", "trunk.2", "trunk.4"])
+def test_an_in_place_relu_does_not_corrupt_what_was_read(small_cnn: SmallCNN, images: Tensor, deep_layer: str) -> None:
+    found = read_features(small_cnn, images[0], 3, "stem.0", deep_layer)
+    for module in small_cnn.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
+    expected = read_features(small_cnn, images[0], 3, "stem.0", deep_layer)
+    torch.testing.assert_close(found.shallow, expected.shallow)
+    torch.testing.assert_close(found.deep, expected.deep)
+    torch.testing.assert_close(found.gradient, expected.gradient)
+
+
+@pytest.mark.parametrize("derivative_of", ["logit", "probability", "log-probability"])
+def test_the_gradient_is_that_of_a_finite_difference(small_cnn: SmallCNN, images: Tensor, derivative_of: str) -> None:
+    double = small_cnn.double()
+    image = images[0].double()
+    features = read_features(double, image, 3, "stem", "trunk", derivative_of)
+    score = {
+        "logit": lambda z: z[0, 3],
+        "probability": lambda z: z.softmax(1)[0, 3],
+        "log-probability": lambda z: z.log_softmax(1)[0, 3],
+    }[derivative_of]
+    with torch.no_grad():
+        step = torch.zeros_like(features.deep)
+        step[5, 2, 2] = 1e-4
+        plus, minus = (double.head((features.deep + s)[None].mean(dim=(2, 3))) for s in (step, -step))
+        expected = (score(plus) - score(minus)) / 2e-4
+    assert float(features.gradient[5, 2, 2]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_no_hook_is_left_behind_even_after_an_error(small_cnn: SmallCNN, images: Tensor) -> None:
+    read_features(small_cnn, images[0], 3, "stem", "trunk")
+    with pytest.raises(InputError):
+        read_features(small_cnn, images[0], 99, "stem", "trunk")
+    assert not any(module._forward_hooks for module in small_cnn.modules())
+
+
+@pytest.mark.parametrize(
+    ("shallow", "deep", "sentence"),
+    [
+        ("stme", "trunk", "no layer 'stme'; the nearest names are stem"),
+        ("stem", "stem", "two different layers"),
+        ("stem", "head", "name a convolutional layer"),
+    ],
+)
+def test_layers_that_cannot_be_used_are_refused(
+    small_cnn: SmallCNN, images: Tensor, shallow: str, deep: str, sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        read_features(small_cnn, images[0], 3, shallow, deep)
+
+
+class SharedReLU(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.relu = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.ReLU()
+        self.unused = nn.Conv2d(3, 3, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.relu(self.second(self.relu(self.first(images)))).mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize(("layer", "times"), [("relu", 2), ("unused", 0)])
+def test_a_layer_must_run_once(images: Tensor, layer: str, times: int) -> None:
+    with pytest.raises(InputError, match=f"'{layer}' ran {times} times"):
+        read_features(SharedReLU(), images[0], 0, layer, "second")
+
+
+def test_torchvision_layers_are_the_documented_ones() -> None:
+    from torchvision import models
+
+    with torch.device("meta"):
+        assert default_layers(models.vgg16()) == ("features.3", "features.29")
+        assert default_layers(models.vgg19()) == ("features.3", "features.35")
+        assert default_layers(models.resnet18()) == ("relu", "layer4")
+        assert default_layers(models.inception_v3(init_weights=False)) == ("Conv2d_2b_3x3", "Mixed_7c")
+
+
+def test_an_unknown_architecture_asks_for_layers() -> None:
+    with pytest.raises(InputError, match="pass shallow_layer and deep_layer"):
+        default_layers(nn.Linear(2, 2))
+
+
+def test_a_layer_name_may_not_be_empty(small_cnn: SmallCNN) -> None:
+    with pytest.raises(InputError, match="no layer ''"):
+        resolve_layer(small_cnn, "")
+
+
+LABELS = torch.tensor([[0, 0, 1, 1], [0, 0, 2, 2]])
+FEATURE = torch.tensor([[1.0, 1.0, 4.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
+
+
+def test_representations_are_means_over_super_pixels() -> None:
+    # Image mean 1: super-pixel means are 1, 2 and 0.
+    assert represent(FEATURE, LABELS, 3, "raw").tolist() == [1.0, 2.0, 0.0]
+    assert represent(4 * FEATURE, LABELS, 3, "mean-one").tolist() == pytest.approx([1.0, 2.0, 0.05])
+    assert represent(FEATURE, LABELS, 3, "ones").tolist() == [1.0, 1.0, 1.0]
+    assert represent(0 * FEATURE, LABELS, 3, "mean-one").tolist() == pytest.approx([0.05, 0.05, 0.05])
+
+
+def test_upsampling_keeps_a_constant_map() -> None:
+    torch.testing.assert_close(upsample(torch.full((3, 4), 2.0), (40, 48)), torch.full((40, 48), 2.0))

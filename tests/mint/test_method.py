@@ -1,0 +1,165 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from examples import SmallCNN, smooth_images
+from torch import Tensor, nn
+
+from mint import MINT, InputError, Segmentation, check_attributor
+from mint.method import proximity_weights, removed_energy
+
+SMALL = MINT(samples=60, shallow_layer="stem", deep_layer="trunk")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        SMALL,
+        replace(SMALL, sampling="hierarchical", pooling="raw", scale="both"),
+        replace(SMALL, response="logit", intercept=True, scale="coarse", solver="cvxpy"),
+    ],
+    ids=["defaults", "hierarchical-raw-both", "logit-intercept-coarse-cvxpy"],
+)
+def test_the_contract_holds(method: MINT, small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    check_attributor(method, small_cnn, images, targets)
+
+
+class Evidence(nn.Module):
+    """Two classes; the logit of class 0 is linear in the picture: a weighted sum of the pixels' brightness."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.shallow = nn.Sequential(nn.Conv2d(3, 1, 1, bias=False), nn.ReLU())
+        self.deep = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU())
+        for convolution in (self.shallow[0], self.deep[0]):
+            nn.init.constant_(convolution.weight, 1.0)
+        self.register_buffer("weight", weight)
+
+    def forward(self, images: Tensor) -> Tensor:
+        brightness = self.deep(self.shallow(images))[:, 0]
+        evidence = (self.weight * brightness).sum(dim=(1, 2))
+        return torch.stack([evidence, torch.zeros_like(evidence)], dim=1)
+
+
+def tiles() -> tuple[Tensor, Tensor]:
+    """Draw a 5 x 5 board of 12-pixel tiles, each of one colour; every tile becomes one fine super-pixel."""
+    generator = torch.Generator().manual_seed(4)
+    colours = 0.5 + torch.rand(3, 5, 5, generator=generator)
+    index = torch.arange(25).reshape(5, 5)
+    enlarge = torch.ones(12, 12, dtype=torch.int64)
+    return torch.kron(colours, torch.ones(1, 12, 12)), torch.kron(index, enlarge)
+
+
+def test_planted_super_pixels_are_recovered_from_a_linear_response() -> None:
+    image, tile = tiles()
+    planted = [6, 7, 11, 12]
+    weight = torch.isin(tile, torch.tensor(planted)).float() / 144
+    method = MINT(
+        samples=1000,
+        shallow_layer="shallow",
+        deep_layer="deep",
+        response="logit",
+        segmentation=Segmentation(kernel_size=2, max_dist=6, ratio=1.0),
+    )
+    explanation = method.explain(Evidence(weight), image, 0)
+    fine, u_f = explanation.superpixels.fine, explanation.u_f
+    inside = torch.tensor([bool(weight[fine == j].mean() > 0.5 / 144) for j in range(len(u_f))])
+    assert inside.any()
+    assert float(u_f[inside].min()) > 3 * float(u_f[~inside].clamp(min=0).max())
+    chosen = torch.isin(fine, torch.tensor(explanation.chosen_fine))
+    assert float((chosen & (weight > 0)).sum() / (chosen | (weight > 0)).sum()) > 0.9
+    assert explanation.chosen_coarse is not None
+    region = explanation.superpixels.coarse == explanation.chosen_coarse
+    assert float(weight[region].sum() / weight.sum()) > 0.9
+
+
+@pytest.mark.parametrize("against", [0.0, -1.0], ids=["no evidence", "evidence of another class"])
+def test_the_coarse_explanation_of_an_absent_class_abstains(against: float) -> None:
+    image, tile = tiles()
+    weight = against * torch.isin(tile, torch.tensor([6, 7])).float() / 144
+    method = MINT(samples=200, shallow_layer="shallow", deep_layer="deep", response="logit")
+    explanation = method.explain(Evidence(weight), image, 0)
+    assert explanation.chosen_coarse is None
+    assert explanation.chosen_fine == ()
+    assert (explanation.coarse_picture(image) == 128).all()
+
+
+class Counter(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.forwards, self.backwards = network, 0, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.forwards += len(images)
+        logits = self.network(images)
+        if logits.requires_grad:
+            logits.register_hook(self.count_backward)
+        return logits
+
+    def count_backward(self, gradient: Tensor) -> None:
+        self.backwards += len(gradient)
+
+
+def test_an_explanation_costs_one_forward_and_backward_and_the_samples(small_cnn: SmallCNN, images: Tensor) -> None:
+    counter = Counter(small_cnn)
+    method = replace(SMALL, shallow_layer="network.stem", deep_layer="network.trunk")
+    method.explain(counter, images[0], 3)
+    assert (counter.forwards, counter.backwards) == (1 + 60, 1)
+
+
+def test_everything_is_kept_and_fits_together(small_cnn: SmallCNN, images: Tensor) -> None:
+    explanation = SMALL.explain(small_cnn, images[0], 3)
+    with torch.no_grad():
+        clean = small_cnn(images[:1]).softmax(dim=1)[0, 3]
+    assert explanation.answer == pytest.approx(float(clean), rel=1e-6)
+    assert explanation.answers[0] == explanation.answer
+    assert float(explanation.proximity.sum()) == pytest.approx(1)
+    assert explanation.proximity.argmax() == 0
+    solution = explanation.solution
+    torch.testing.assert_close(solution.w_f @ explanation.superpixels.relation, solution.w_c)
+    torch.testing.assert_close(explanation.u_f, solution.w_f * explanation.a_f)
+    with torch.no_grad():
+        feature = small_cnn.stem(images[:1])[0].sum(dim=0)
+    torch.testing.assert_close(explanation.feature, feature.double(), rtol=1e-5, atol=1e-5)
+
+
+def test_proximity_is_the_kernel_of_the_masked_picture() -> None:
+    image = smooth_images(1)[0]
+    fine = torch.arange(40 * 48).reshape(40, 48) % 6
+    states = torch.rand(8, 6, generator=torch.Generator().manual_seed(0)) < 0.5
+    states[0] = True
+    weights = proximity_weights(states, removed_energy(image, fine, 6), 0.73)
+    squares = torch.stack([(image - image * state[fine]).double().square().sum() for state in states])
+    expected = torch.exp(-squares / (0.73 * image.double().square().sum()))
+    torch.testing.assert_close(weights, expected / expected.sum(), rtol=1e-6, atol=1e-9)
+
+
+def test_half_the_energy_removed_weighs_about_one_half() -> None:
+    states = torch.tensor([[True, True], [True, False]])
+    weights = proximity_weights(states, torch.tensor([1.0, 1.0]).double(), 0.73)
+    assert float(weights[1] / weights[0]) == pytest.approx(0.504, abs=0.001)
+
+
+def test_an_image_of_zeros_weighs_all_samples_alike() -> None:
+    states = torch.tensor([[True, True], [True, False]])
+    assert proximity_weights(states, torch.zeros(2).double(), 0.73).tolist() == [0.5, 0.5]
+
+
+def test_explain_takes_one_image(small_cnn: SmallCNN, images: Tensor) -> None:
+    with pytest.raises(InputError, match=r"one image of shape \(c, h, w\)"):
+        SMALL.explain(small_cnn, images, 0)
+
+
+def test_a_layer_that_does_not_exist_names_the_nearest(small_cnn: SmallCNN, images: Tensor) -> None:
+    with pytest.raises(InputError, match="no layer 'trnk'; the nearest names are trunk"):
+        replace(SMALL, deep_layer="trnk").explain(small_cnn, images[0], 0)
+
+
+def test_another_seed_draws_other_samples(small_cnn: SmallCNN, images: Tensor) -> None:
+    first, second = (replace(SMALL, seed=seed).explain(small_cnn, images[0], 0) for seed in (0, 1))
+    assert not torch.equal(first.states, second.states)
+
+
+def test_pictures_have_the_images_size(small_cnn: SmallCNN, images: Tensor) -> None:
+    pictures = SMALL.pictures(small_cnn, images[0], 0)
+    assert {name: picture.shape for name, picture in pictures.items()} == {"coarse": (40, 48, 3), "fine": (40, 48, 3)}
