@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from benchmarks.datasets.cases import Case, DataOptions
 from benchmarks.datasets.imagenet import imagenet_folder
 from benchmarks.datasets.photos import mosaics, whole_photographs
-from benchmarks.datasets.scenes import scenes as evaluation_scenes  # the submodule keeps its name
+from benchmarks.datasets.scenes import evaluation_scenes
 from benchmarks.models import Network
 
 __all__ = ["DATASETS", "Case", "DataOptions", "Dataset"]
