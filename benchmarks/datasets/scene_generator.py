@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -163,7 +163,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class _Shape:
-    silhouette: Outline
+    outline: Outline
     texture: str
     radius: float  # of the disc with the same area, in pixels
     scale: float  # pixels for one unit of the silhouette
@@ -187,7 +187,8 @@ def scene(split: str, index: int, seed: int = SEED) -> Scene:
     Returns
     -------
     Scene
-        Always the same for the same arguments.
+        Always the same for the same arguments. (Where an exotic JPEG decoder rounds otherwise than libjpeg-turbo,
+        backgrounds may differ by a grey level; the committed pictures do not depend on it.)
     """
     rng = np.random.default_rng([seed, _SPLITS.index(split), index])
     while True:
@@ -202,37 +203,37 @@ def _try_scene(rng: Generator, photographs: tuple[tuple[str, str], ...]) -> Scen
     classes, blobs = _cast(rng)
     low_contrast = rng.random(len(blobs) + len(classes)) < 0.2
 
-    labels = np.zeros((SIZE, SIZE), np.uint8)
-    blob_ids = np.zeros((SIZE, SIZE), np.uint8)
+    front = np.zeros((SIZE, SIZE), np.uint8)  # 1 + number of the shape in front; the blobs have the first numbers
     shapes: list[_Shape] = []
-    full_area: dict[int, int] = {}
-    for number, texture in enumerate(blobs):
-        radius = SIZE * np.sqrt(rng.uniform(0.02, 0.05) / np.pi)
-        shape = _place(rng, _random_blob(rng), texture, radius, shapes)
+    areas: list[int] = []
+    for number, (outline, texture, radius) in enumerate(_parts(rng, blobs, classes)):
+        shape = _place(rng, outline, texture, radius, shapes)
         if shape is None:
             return None
         inside = _paint(rng, canvas, shape, low_contrast[number])
-        blob_ids[inside] = number + 1
-        shapes.append(shape)
-    for number, target in enumerate(classes, start=len(blobs)):
-        texture, silhouette = CLASSES[target].split("-")
-        shape = _place(rng, SILHOUETTES[silhouette], texture, _object_radius(rng, len(classes)), shapes)
-        if shape is None:
-            return None
-        inside = _paint(rng, canvas, shape, low_contrast[number])
-        labels[inside] = 1 + target
-        full_area[target] = int(inside.sum())
+        front[inside] = 1 + number
+        areas.append(int(inside.sum()))
         shapes.append(shape)
 
-    for target in classes:
-        seen = int((labels == 1 + target).sum())
-        share = seen / labels.size
-        if not (MIN_VISIBLE <= share < MAX_VISIBLE and seen >= MIN_UNHIDDEN * full_area[target]):
+    seen = np.bincount(front.ravel(), minlength=1 + len(shapes))[1:]
+    shares = seen / front.size
+    for share, unhidden in zip(shares[len(blobs) :], (seen / areas)[len(blobs) :], strict=True):
+        if not (MIN_VISIBLE <= share < MAX_VISIBLE and unhidden >= MIN_UNHIDDEN):
             return None
-    blob_ids[labels > 0] = 0
-    seen_blobs = [texture for number, texture in enumerate(blobs, 1) if (blob_ids == number).mean() >= MIN_RIVAL]
+    seen_blobs = [texture for texture, share in zip(blobs, shares, strict=False) if share >= MIN_RIVAL]
+    labels = np.array([0, *(0 for _ in blobs), *(1 + target for target in classes)], np.uint8)[front]
     image = np.clip(np.rint(255 * canvas), 0, 255).astype(np.uint8)
     return Scene(image, labels, {target: _has_rival(target, classes, seen_blobs) for target in classes})
+
+
+def _parts(rng: Generator, blobs: list[str], classes: list[int]) -> Iterator[tuple[Outline, str, float]]:
+    """Yield the outline, the texture and the radius of each shape, from back to front."""
+    for texture in blobs:
+        radius = SIZE * np.sqrt(rng.uniform(0.02, 0.05) / np.pi)
+        yield _random_blob(rng), texture, radius
+    for target in classes:
+        texture, silhouette = CLASSES[target].split("-")
+        yield SILHOUETTES[silhouette], texture, _object_radius(rng, len(classes))
 
 
 def _cast(rng: Generator) -> tuple[list[int], list[str]]:
@@ -285,17 +286,17 @@ def _random_blob(rng: Generator) -> Outline:
     return outline
 
 
-def _place(rng: Generator, silhouette: Outline, texture: str, radius: float, others: list[_Shape]) -> _Shape | None:
+def _place(rng: Generator, outline: Outline, texture: str, radius: float, others: list[_Shape]) -> _Shape | None:
     """Find a place inside the picture, not too near the shapes already there."""
-    outline = silhouette(DIRECTIONS)
-    scale = float(radius / np.sqrt((outline**2).mean()))
-    reach = scale * float(outline.max())
+    distances = outline(DIRECTIONS)
+    scale = float(radius / np.sqrt((distances**2).mean()))
+    reach = scale * float(distances.max())
     room = SIZE - 2 * (0.9 * reach + 1)
     for _ in range(30):
         # Beta(0.7, 0.7) favours the borders: the centre of the picture must not be a good guess.
         x, y = SIZE / 2 + room * (rng.beta(0.7, 0.7, 2) - 0.5)
         if all(np.hypot(x - o.x, y - o.y) > 0.8 * (radius + o.radius) for o in others):
-            return _Shape(silhouette, texture, radius, scale, reach, float(x), float(y))
+            return _Shape(outline, texture, radius, scale, reach, float(x), float(y))
     return None
 
 
@@ -310,7 +311,7 @@ def _paint(rng: Generator, canvas: Floats, shape: _Shape, low_contrast: bool) ->
     x, y = x + 0.5 - shape.x, y + 0.5 - shape.y
 
     turn = rng.uniform(0, 2 * np.pi)
-    edge = shape.scale * shape.silhouette(np.arctan2(y, x) + turn)
+    edge = shape.scale * shape.outline(np.arctan2(y, x) + turn)
     cover = np.clip(edge - np.hypot(x, y) + 0.5, 0, 1)
 
     period = np.clip(rng.uniform(0.3, 0.45) * shape.radius, 4.5, 9.0)
