@@ -78,6 +78,6 @@ class GridShare:
         if region is None:
             return Measurement(float("nan"))
         positive = saliency.double().clamp(min=0)
-        inside = positive[torch.from_numpy(region).to(positive.device)].sum()
+        inside = positive[torch.tensor(region, device=positive.device)].sum()
         total = positive.sum()
         return Measurement(float(inside / total) if total > 0 else float("nan"))

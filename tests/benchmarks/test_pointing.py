@@ -129,6 +129,13 @@ def test_grid_share_counts_positive_attribution_alone() -> None:
 
 
 @pytest.mark.parametrize("metric", LOCALISATION, ids=lambda metric: type(metric).__name__)
+def test_a_region_may_be_read_only(metric: Metric) -> None:
+    region = pixels((8, 8), (3, 4))
+    region.flags.writeable = False
+    assert metric(context_of(region, (8, 8)), peak((8, 8), (3, 4))).score == 1
+
+
+@pytest.mark.parametrize("metric", LOCALISATION, ids=lambda metric: type(metric).__name__)
 def test_maps_without_a_maximum_are_refused(metric: Metric) -> None:
     context = context_of(np.ones((8, 8), dtype=bool), (8, 8))
     broken = torch.zeros(8, 8)

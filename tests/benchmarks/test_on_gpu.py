@@ -1,0 +1,74 @@
+"""On a GPU, where there is one, methods and metrics answer as on the CPU: nothing is edited in a copy by mistake."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from baselines import METHODS
+from benchmarks.datasets import Case
+from benchmarks.metrics import METRICS, Context
+from benchmarks.models import NETWORKS, Network
+from benchmarks.timing import time_attributor
+from mint.attributor import attribute
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+QUICK: dict[str, dict[str, Any]] = {"gradcam": {"deep_layer": "0"}, "lime": {"samples": 40}}
+TARGETS = torch.tensor([1, 3])
+
+
+def network() -> nn.Module:
+    """Double precision inside, so that the devices round alike."""
+
+    class Widened(nn.Sequential):
+        def forward(self, images: Tensor) -> Tensor:
+            return super().forward(images.double()) * 20  # type: ignore[no-any-return, no-untyped-call]
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = (nn.Conv2d(3, 6, 3), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(24, 5))
+    return Widened(*layers).double().eval().requires_grad_(False)
+
+
+def images() -> Tensor:
+    coarse = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    return nn.functional.interpolate(coarse, (32, 32), mode="bilinear")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_maps_agree_and_stay_on_the_device(name: str) -> None:
+    method: Any = METHODS[name]()
+    method = replace(method, **QUICK.get(name, {}))
+    expected = attribute(method, network(), images(), TARGETS)
+    found = attribute(method, network().cuda(), images().cuda(), TARGETS.cuda())
+    assert found.is_cuda
+    torch.testing.assert_close(found.cpu(), expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_scores_agree(name: str) -> None:
+    region = np.zeros((32, 32), dtype=bool)
+    region[4:20, 10:30] = True
+    case = Case("case-0", "case", 1, "one", np.zeros((32, 32, 3), np.uint8), region, False)
+    saliency = torch.randn(32, 32, generator=torch.Generator().manual_seed(1))
+    measurements = []
+    for device in ("cpu", "cuda"):
+        lent = Network(NETWORKS["resnet18"], network().to(device), "0" * 64, torch.device(device))
+        context = Context(lent, case, images()[0].to(device))
+        measurements += [METRICS[name]()(context, saliency.to(where)) for where in {"cpu", device}]
+    np.testing.assert_allclose([m.score for m in measurements], measurements[0].score, atol=1e-5)
+    if measurements[0].curve is not None:
+        assert np.ptp(measurements[0].curve[1]) > 0
+
+
+def test_timing_runs() -> None:
+    lent = Network(NETWORKS["resnet18"], network().cuda(), "0" * 64, torch.device("cuda"))
+    timing = time_attributor(METHODS["occlusion-engine"](), lent, images().cuda(), TARGETS.cuda(), repeats=3)
+    assert timing.median_ms > 0
+    assert timing.repeats == 3
+    assert timing.peak_memory_mb > 0
+    assert timing.device == torch.cuda.get_device_name()
