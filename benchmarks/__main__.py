@@ -13,7 +13,7 @@ from benchmarks.provenance import foreign_package, git_state, hardware, now
 
 if TYPE_CHECKING:
     from benchmarks.plans import Plan
-    from benchmarks.runner import Options
+    from benchmarks.runner import Failure, Options
 
 # Whatever imports torch is imported by the command that needs it: `report` works without.
 
@@ -181,10 +181,19 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
     print(f"{store.written} cells computed, {store.reused} found; report: {directory / 'README.md'}")
     for path in store.damaged:
         print(f"computed again, as it could not be read: {path}")
-    for failure in results.failures:
-        where = ", ".join(filter(None, (failure.network, failure.dataset, failure.case, failure.method, failure.step)))
-        print(f"failed: {where}: {failure.reason}", file=sys.stderr)
+    _print_failures(results.failures)
     return not results.failures
+
+
+def _print_failures(failures: Sequence["Failure"]) -> None:
+    """Print one line for what failed alike, with the first of the cases; provenance.json has them all."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for failure in failures:
+        kind = (failure.network, failure.dataset, failure.method, failure.step, failure.reason)
+        alike.setdefault(kind, []).append(failure.case)
+    for (*where, reason), cases in alike.items():
+        named = ", ".join(cases[:5]) + (f" and {len(cases) - 5} more" if len(cases) > 5 else "")
+        print(f"failed: {', '.join(filter(None, where))}: {named}: {reason}", file=sys.stderr)
 
 
 def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:

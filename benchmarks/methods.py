@@ -166,7 +166,7 @@ def parameters(attributor: Attributor) -> dict[str, str]:
     Raises
     ------
     InputError
-        If one prints as an address in memory, which names another thing in the next run.
+        If one prints as an address in memory or is cut short: two different ones could look alike.
     """
     if dataclasses.is_dataclass(attributor):
         values = {field.name: getattr(attributor, field.name) for field in dataclasses.fields(attributor)}
@@ -174,10 +174,10 @@ def parameters(attributor: Attributor) -> dict[str, str]:
         values = dict(getattr(attributor, "__dict__", {}))
     values.pop("batch_size", None)
     for name, value in values.items():
-        if " at 0x" in repr(value):
+        if " at 0x" in repr(value) or "..." in repr(value):
             raise InputError(
-                f"{type(attributor).__name__}'s parameter {name} prints as {value!r}, by which its results cannot be "
-                "found again; use a string, a number or a frozen dataclass."
+                f"{type(attributor).__name__}'s parameter {name} prints as {value!r}, which does not identify it; "
+                "use numbers, strings or frozen dataclasses for parameters."
             )
     return {name: repr(value) for name, value in values.items()}
 

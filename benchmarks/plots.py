@@ -1,5 +1,6 @@
 """The plots of a report: curves, scores case by case, quality against cost. Knows no torch."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,15 +133,22 @@ def _scores(scores: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
         if here["score"].isin([0.0, 1.0]).all():
             _dots(axes, about, methods, colours)
         else:
-            sns.boxplot(
-                here, x="score", y="method", order=methods, hue="method", palette=colours, ax=axes, legend=False,
-                width=0.6, linewidth=1, fliersize=2, whis=(5, 95), boxprops={"alpha": 0.75},
-            )  # fmt: skip
+            _boxes(axes, here, methods, colours)
             axes.set_xlabel("case by case: quartiles, 5 to 95 %")
         axes.set(title=f"{metric} {ARROWS[about['direction'].iloc[0]]}", ylabel="")
         if axes is not panels[0]:
             axes.set_yticklabels([])
     return figure
+
+
+def _boxes(axes: Axes, here: pd.DataFrame, methods: list[str], colours: Mapping[str, str]) -> None:
+    with warnings.catch_warnings():
+        # seaborn 0.13 calls matplotlib 3.11 by a parameter that is going to be renamed.
+        warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
+        sns.boxplot(
+            here, x="score", y="method", order=methods, hue="method", palette=colours, ax=axes, legend=False,
+            width=0.6, linewidth=1, fliersize=2, whis=(5, 95), boxprops={"alpha": 0.75},
+        )  # fmt: skip
 
 
 def _dots(axes: Axes, about: pd.DataFrame, methods: list[str], colours: Mapping[str, str]) -> None:

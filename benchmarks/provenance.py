@@ -98,10 +98,17 @@ def code_digest(instance: object) -> str:
     That is the file of the class and of each class it inherits from, and every file of this repository (or of the
     class's own package) that those import, followed through. Libraries are not read: their versions are part of
     every key.
+
+    Raises
+    ------
+    ValueError
+        If it has no such file: then its results could not be told from those of another version.
     """
     kind = instance if inspect.isroutine(instance) else type(instance)
     classes = inspect.getmro(kind) if inspect.isclass(kind) else (kind,)
     files = {file for each in classes if _is_ours(each) for file in _files_behind(each.__module__)}
+    if not files:
+        raise ValueError(f"the source of {instance!r} cannot be found; define it as a class or function in a file.")
     digest = hashlib.sha256()
     for text in sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files):
         digest.update(text.encode())

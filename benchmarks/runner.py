@@ -178,8 +178,9 @@ class _Bench:
         count = len(dataset) if self.part.limit is None else min(self.part.limit, len(dataset))
         to_time: list[Context] = []
         data = hashlib.sha256()
+        difficult = 0
         title = f"{self.part.dataset}, {self.network.entry.name}"
-        with tqdm(total=count * len(self.methods), desc=title, unit="map") as bar:
+        with tqdm(total=count * len(self.methods), desc=title, unit="map", mininterval=1) as bar:
             for start in range(0, count, CASES_PER_CELL):
                 stop = min(start + CASES_PER_CELL, count)
                 chunk = self._read(dataset, range(start, stop))
@@ -195,10 +196,11 @@ class _Bench:
                     self._show(context, maps)
                 to_time += chunk[: max(0, self.part.timed - start)]
                 data.update("".join(context.case.digest for context in chunk).encode())
+                difficult += sum(context.case.difficult for context in chunk)
         if to_time:
-            for method in tqdm(self.methods, desc=f"{title}: timing", unit="method"):
+            for method in tqdm(self.methods, desc=f"{title}: timing", unit="method", mininterval=1):
                 self._time(method, to_time)
-        self.results.inputs.append(self._inputs(count, data.hexdigest()))
+        self.results.inputs.append(self._inputs({"all": count, "difficult": difficult}, data.hexdigest()))
 
     def _read(self, dataset: Sequence[Case], indices: range) -> list[Context]:
         contexts = []
@@ -336,10 +338,10 @@ class _Bench:
         names = (self.part.dataset, self.network.entry.name, method, step, case)
         self.results.failures.append(Failure(*names, " ".join(reason.split())))
 
-    def _inputs(self, count: int, data: str) -> Row:
+    def _inputs(self, counts: dict[str, int], data: str) -> Row:
         return {
             "dataset": self.part.dataset,
-            "cases": count,
+            "cases": counts,
             "data_sha256": data,
             **self.setting,
             "methods": self.method_identities,

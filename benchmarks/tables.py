@@ -3,7 +3,7 @@
 A `Table` holds entries; Markdown, LaTeX and the terminal only spell them differently.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,14 +59,14 @@ def summarise(records: Records) -> pd.DataFrame:
                 chosen = here[(here["metric"] == metric) & (here["difficult"] | (subset == "all"))]
                 place = {"dataset": dataset, "network": network, "metric": metric, "metric_id": about["id"]}
                 place |= {"subset": subset, "direction": about["direction"], "average": about["average"]}
-                rows += [place | row for row in _method_rows(chosen, list(setting["methods"]), about["average"])]
+                for row in _method_rows(chosen, list(setting["methods"]), about["average"]):
+                    rows.append(place | row | {"missing": setting["cases"][subset] - row["n"]})
     return pd.DataFrame(rows)
 
 
 def _method_rows(cases: pd.DataFrame, methods: list[str], average: str) -> list[dict[str, Any]]:
     pictures = pd.Index(cases["picture"].unique())
     draws = statistics.draw(len(pictures))
-    expected = cases["case"].nunique()
     found = {
         method: statistics.estimate(cases[cases["method"] == method], average, pictures, draws) for method in methods
     }
@@ -75,8 +75,7 @@ def _method_rows(cases: pd.DataFrame, methods: list[str], average: str) -> list[
     for method, each in found.items():
         low, high = statistics.interval(each.replicates - first.replicates)
         row = {"method": method, "mean": each.mean, "low": each.low, "high": each.high}
-        row |= {"n": each.n, "missing": expected - each.n}
-        row |= {"difference": each.mean - first.mean, "difference_low": low, "difference_high": high}
+        row |= {"n": each.n, "difference": each.mean - first.mean, "difference_low": low, "difference_high": high}
         rows.append(row)
     return rows
 
@@ -87,7 +86,7 @@ def score_tables(summary: pd.DataFrame) -> list[Table]:
     def entry(row: pd.Series, column: pd.DataFrame) -> Entry:
         note = _bounds(row["low"], row["high"], "{:.3f}")
         if row["n"] < column["n"].max():
-            note += f" n = {row['n']}"
+            note += f" ({row['n']} cases)"
         return Entry(_number(row["mean"], "{:.3f}"), note.strip(), _is_best(row, column))
 
     return [
@@ -113,14 +112,16 @@ def difference_tables(summary: pd.DataFrame) -> list[Table]:
     return tables
 
 
-def _wide(group: pd.DataFrame, entry: Any) -> tuple[list[str], list[list[Entry]]]:
+def _wide(
+    group: pd.DataFrame, entry: Callable[[pd.Series, pd.DataFrame], Entry]
+) -> tuple[list[str], list[list[Entry]]]:
     """Lay the rows of a summary out: methods down, metrics and their subsets across."""
     header = ["method"]
     columns = []
     for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
         alone = group[group["metric"] == metric]["subset"].nunique() == 1
-        name = f"{metric}" if alone else f"{metric}, {subset}"
-        header.append(f"{name} {ARROWS[column['direction'].iloc[0]]} (n = {column['n'].max()})")
+        name = metric if alone else f"{metric}, {subset}"
+        header.append(f"{name} {ARROWS[column['direction'].iloc[0]]} ({column['n'].max()} cases)")
         columns.append([entry(row, column) for _, row in column.iterrows()])
     methods = [Entry(method) for method in group["method"].unique()]
     return header, [list(row) for row in zip(methods, *columns, strict=True)]
@@ -196,7 +197,10 @@ def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
     for (dataset, network), group in summary.groupby(["dataset", "network"], sort=False):
         costs = timings[(timings["dataset"] == dataset) & (timings["network"] == network)].set_index("method")
         header, rows = _wide(group, _short_entry)
-        lines = [[*header, *(["ms", "forwards"] if len(costs) else [])]]
+        # The number of cases goes to a line of its own.
+        names, _, counts = zip(*(name.partition(" (") for name in header), strict=True)
+        lines = [[*names, *(["ms", "forwards"] if len(costs) else [])]]
+        lines.append(["", *(count.rstrip(")") for count in counts[1:]), *[""] * (len(lines[0]) - len(names))])
         for row in rows:
             line = [entry.text + entry.note + ("*" if entry.bold else " ") for entry in row]
             if row[0].text in costs.index:

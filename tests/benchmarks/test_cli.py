@@ -1,0 +1,141 @@
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from benchmarks.__main__ import main
+
+MINE = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Mine:
+    def __call__(self, model, images, targets):
+        return images[:, 0].contiguous()
+"""
+
+
+@pytest.fixture
+def arguments(world: ModuleType, tmp_path: Path) -> list[str]:
+    return ["run", "--plan", "fake", "--out", str(tmp_path / "out")]
+
+
+def test_list_has_a_line_for_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    text = capsys.readouterr().out
+    for name in ("quick", "smoke", "scenes-vgg", "resnet50", "scenes", "imagenet", "mint", "gradcam", "pointing"):
+        assert any(line.split()[:1] == [name] and len(line.split()) > 3 for line in text.splitlines()), name
+
+
+def test_a_run_prints_a_summary_and_leaves_a_report(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "tiny on noise" in text
+    assert "bright" in text
+    assert (tmp_path / "out" / "README.md").exists()
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    run = provenance["run"]
+    assert run["command"].startswith("python -m benchmarks run --plan fake")
+    assert run["failures"] == []
+    assert run["cells"]["computed"] > 0
+    assert run["hardware"]["processors"] >= 1
+    (setting,) = provenance["inputs"]["settings"]
+    assert setting["cases"] == {"all": 10, "difficult": 4}
+    assert len(setting["network"]["weights_sha256"]) == len(setting["data_sha256"]) == 64
+    assert main(["report", "--out", str(tmp_path / "out")]) == 0
+
+
+def test_a_method_in_a_file_stands_in_the_same_tables(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    assert main([*arguments, "--method", f"{tmp_path / 'mine.py'}:Mine", "--limit", "3"]) == 0
+    table = (tmp_path / "out" / "tables" / "tiny-on-noise.md").read_text()
+    assert [line.split()[1] for line in table.splitlines()[2:]] == ["bright", "dark", "Mine"]
+
+
+def test_options_narrow_the_run_down(arguments: list[str], tmp_path: Path) -> None:
+    assert (
+        main([*arguments, "--methods", "dark", "--metrics", "insertion,deletion", "--limit", "2", "--seed", "3"]) == 0
+    )
+    table = (tmp_path / "out" / "tables" / "tiny-on-noise.md").read_text().splitlines()
+    assert table[0] == "| method | insertion ↑ (2 cases) | deletion ↓ (2 cases) |"
+    assert len(table) == 3
+    inputs = json.loads((tmp_path / "out" / "provenance.json").read_text())["inputs"]
+    assert inputs["seed"] == 3
+
+
+def test_several_plans_have_a_directory_each(
+    world: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dataclasses
+
+    from benchmarks.plans import PLANS
+
+    monkeypatch.setitem(PLANS, "other", dataclasses.replace(PLANS["fake"], name="other"))  # type: ignore[misc]
+    assert main(["run", "--plan", "fake,other", "--out", str(tmp_path / "out"), "--limit", "1"]) == 0
+    assert (tmp_path / "out" / "fake" / "README.md").exists()
+    assert (tmp_path / "out" / "other" / "README.md").exists()
+
+
+def test_failed_cases_are_named_with_their_reason_and_the_status_is_1(
+    arguments: list[str],
+    world: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from benchmarks.plans import PLANS
+
+    plan = world.plan(tmp_path / "calls.log", fails_on=2)
+    monkeypatch.setitem(PLANS, "fake", plan)  # type: ignore[misc]
+    assert main(arguments) == 1
+    errors = capsys.readouterr().err
+    reason = "map: 002.blue, 005.blue, 008.blue: RuntimeError: this method dislikes the target"
+    assert f"failed: tiny, noise, bright, {reason}" in errors
+    failures = json.loads((tmp_path / "out" / "provenance.json").read_text())["run"]["failures"]
+    assert {failure["case"] for failure in failures} == {"002.blue", "005.blue", "008.blue"}
+    table = (tmp_path / "out" / "tables" / "tiny-on-noise.md").read_text()
+    assert "(7 cases)" in table
+
+
+def test_a_damaged_cell_is_mentioned(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    cell = next((tmp_path / "out" / "cells").glob("*/*.npz"))
+    cell.write_bytes(b"not a cell")
+    assert main(arguments) == 0
+    assert f"computed again, as it could not be read: {cell}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("extra", "sentence"),
+    [
+        (["--plan", "qick"], "unknown plan 'qick'; the nearest are quick"),
+        (["--networks", "resnet5"], "unknown network 'resnet5'; the nearest are resnet50"),
+        (["--methods", "gradcma"], "unknown method 'gradcma'; the nearest are gradcam"),
+        (["--metrics", "pionting"], "unknown metric 'pionting'; the nearest are pointing"),
+        (["--method", "nowhere.py:Mine"], "the file nowhere.py given by --method does not exist"),
+        (["--device", "toaster"], "the device 'toaster' cannot be used"),
+        (["--weights", "tiny=nowhere.pth"], "the weights file nowhere.pth for tiny does not exist"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(
+    arguments: list[str], extra: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, *extra]) == 2
+    errors = capsys.readouterr().err.strip()
+    assert errors.startswith(f"error: {sentence}")
+    assert "\n" not in errors
+
+
+@pytest.mark.parametrize("extra", [["--limit", "0"], ["--batch-size", "-1"], ["--weights", "x"], ["--seed", "x"]])
+def test_an_option_that_cannot_be_read_is_status_2(arguments: list[str], extra: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, *extra])
+    assert caught.value.code == 2
+
+
+def test_a_report_of_nothing_is_one_sentence_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: there are no records in {tmp_path}")

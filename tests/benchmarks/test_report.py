@@ -1,0 +1,278 @@
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from benchmarks import records, report, tables
+from benchmarks.gallery import overlay
+from benchmarks.plots import OTHERS, STYLES, styles
+from benchmarks.records import CURVE_COLUMNS, RECORD_COLUMNS, TIMING_COLUMNS, Records, RecordsError, Shown
+from benchmarks.runner import Options, as_records, run
+from benchmarks.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def about(metric_id: str, direction: str, average: str = "cases", subsets: tuple[str, ...] = ("all",)) -> dict:
+    return {"id": metric_id, "direction": direction, "average": average, "subsets": list(subsets)}
+
+
+@pytest.fixture
+def known() -> Records:
+    """Scores whose averages are known on paper: two methods, two metrics, four pictures."""
+    rows = []
+    given = {
+        ("mint", "deletion"): [0.1, 0.2, 0.3, 0.4],
+        ("my_method", "deletion"): [0.2, 0.3, 0.4, 0.5],
+        ("mint", "pointing"): [1.0, 1.0, 0.0, np.nan],
+        ("my_method", "pointing"): [1.0, 0.0, 0.0, np.nan],
+    }
+    for (method, metric), scores in given.items():
+        for case, score in enumerate(scores):
+            place = ["known", "scenes", "net", method, metric, metric.title() + "()", f"case-{case}", f"picture-{case}"]
+            rows.append([*place, case % 2, "ab"[case % 2], case < 2, score])
+    curves = [
+        [
+            "scenes",
+            "net",
+            method,
+            "deletion",
+            f"case-{i}",
+            f"picture-{i}",
+            np.array([0, 0.5, 1]),
+            np.array([1, i / 4, 0]),
+        ]
+        for method in ("mint", "my_method")
+        for i in range(4)
+    ]
+    timings = [["scenes", "net", m, "A CPU", 12.345, 0.5, 5, 501.0, 1.0, 30.0] for m in ("mint", "my_method")]
+    setting = {
+        "dataset": "scenes",
+        "network": {"name": "net"},
+        "cases": {"all": 4, "difficult": 2},
+        "methods": {"mint": {}, "my_method": {}},
+        "metrics": {
+            "deletion": about("Deletion()", "lower"),
+            "pointing": about("Pointing()", "higher", "classes", ("all", "difficult")),
+        },
+    }
+    image = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    region = np.zeros((20, 20), dtype=bool)
+    region[4:9, 4:9] = True
+    maps = {"mint": np.full((20, 20), 100, dtype=np.uint8), "my_method": np.zeros((20, 20), dtype=np.uint8)}
+    return Records(
+        pd.DataFrame(rows, columns=list(RECORD_COLUMNS)),
+        pd.DataFrame(curves, columns=list(CURVE_COLUMNS)),
+        pd.DataFrame(timings, columns=list(TIMING_COLUMNS)),
+        {"inputs": {"plan": "known", "summary": "Known.", "settings": [setting]}, "run": {"command": "python"}},
+        [Shown("scenes", "net", "case-0", "a", image, region, maps, {"mint: coarse": image})],
+    )
+
+
+def test_means_counts_and_differences_are_those_on_paper(known: Records) -> None:
+    found = tables.summarise(known).set_index(["metric", "subset", "method"])
+    assert found.loc[("deletion", "all", "mint"), "mean"] == pytest.approx(0.25)
+    assert found.loc[("deletion", "all", "my_method"), "difference"] == pytest.approx(0.1)
+    # Class 0 (cases 0 and 2): one hit, one miss; class 1 (case 1, case 3 does not apply): a hit.
+    assert found.loc[("pointing", "all", "mint"), "mean"] == pytest.approx((0.5 + 1) / 2)
+    assert found.loc[("pointing", "difficult", "my_method"), "mean"] == pytest.approx((1 + 0) / 2)
+    assert tuple(found.loc[("pointing", "all", "mint"), ["n", "missing"]]) == (3, 1)
+    assert tuple(found.loc[("pointing", "difficult", "mint"), ["n", "missing"]]) == (2, 0)
+
+
+def test_a_constant_difference_has_no_width_as_the_pictures_are_paired(known: Records) -> None:
+    found = tables.summarise(known).set_index(["metric", "subset", "method"])
+    row = found.loc[("deletion", "all", "my_method")]
+    assert (row["difference_low"], row["difference_high"]) == pytest.approx((0.1, 0.1))
+    assert row["high"] - row["low"] > 0.05
+
+
+def test_failed_cases_are_missing_not_forgotten(known: Records) -> None:
+    scores = known.scores[~((known.scores["method"] == "mint") & (known.scores["case"] == "case-3"))]
+    rest = Records(scores, known.curves, known.timings, known.provenance, known.gallery)
+    found = tables.summarise(rest).set_index(["metric", "subset", "method"])
+    assert tuple(found.loc[("deletion", "all", "mint"), ["n", "missing"]]) == (3, 1)
+    (table,) = tables.score_tables(tables.summarise(rest))
+    assert "(3 cases)" in table.rows[0][1].note
+    assert "cases" not in table.rows[1][1].note
+
+
+def test_the_best_stands_out_in_the_metrics_own_direction(known: Records) -> None:
+    (table,) = tables.score_tables(tables.summarise(known))
+    assert list(table.header) == [
+        "method",
+        "deletion ↓ (4 cases)",
+        "pointing, all ↑ (3 cases)",
+        "pointing, difficult ↑ (2 cases)",
+    ]
+    assert [[entry.bold for entry in row[1:]] for row in table.rows] == [[True, True, True], [False, False, False]]
+    assert table.rows[0][1].text == "0.250"
+
+
+def test_markdown_has_as_many_fields_in_every_line(known: Records) -> None:
+    (table,) = tables.score_tables(tables.summarise(known))
+    lines = tables.markdown(table).splitlines()
+    assert len(lines) == 4
+    assert {line.count("|") for line in lines} == {5}
+    assert "| mint | **0.250** [" in lines[2]
+
+
+def test_latex_is_escaped_and_balanced(known: Records) -> None:
+    (table,) = tables.score_tables(tables.summarise(known))
+    text = tables.latex(table)
+    assert r"my\_method" in text
+    assert r"\toprule" in text
+    assert r"deletion $\downarrow$ (4 cases)" in text
+    assert text.count("{") == text.count("}")
+    assert text.isascii()
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in rows} == {3}
+
+
+def test_the_terminal_gets_scores_and_costs(known: Records) -> None:
+    lines = tables.terminal(tables.summarise(known), known.timings).splitlines()
+    assert lines[0] == "net on scenes"
+    assert lines[1].split() == [
+        "method",
+        "deletion",
+        "↓",
+        "pointing,",
+        "all",
+        "↑",
+        "pointing,",
+        "difficult",
+        "↑",
+        "ms",
+        "forwards",
+    ]
+    assert re.match(r"mint +0\.250 ±0\.\d{3}\* .* 12\.3 +501$", lines[3])
+
+
+def test_records_survive_the_disk(known: Records, tmp_path: Path) -> None:
+    records.save(known, tmp_path)
+    found = records.load(tmp_path)
+    pd.testing.assert_frame_equal(found.scores, known.scores)
+    pd.testing.assert_frame_equal(found.timings, known.timings, check_dtype=False)
+    np.testing.assert_array_equal(np.stack(found.curves["values"]), np.stack(known.curves["values"]))
+    assert found.provenance == known.provenance
+    (shown,) = found.gallery
+    np.testing.assert_array_equal(shown.maps["mint"], known.gallery[0].maps["mint"])
+    np.testing.assert_array_equal(shown.pictures["mint: coarse"], known.gallery[0].image)
+    assert shown.region is not None
+    np.testing.assert_array_equal(shown.region, known.gallery[0].region)
+
+
+def test_records_that_are_not_there_or_damaged_are_one_sentence(known: Records, tmp_path: Path) -> None:
+    with pytest.raises(RecordsError, match="no records in"):
+        records.load(tmp_path / "nowhere")
+    records.save(known, tmp_path)
+    (tmp_path / "records.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(RecordsError, match="cannot be read"):
+        records.load(tmp_path)
+
+
+def test_a_report_is_made_without_torch(known: Records, tmp_path: Path) -> None:
+    records.save(known, tmp_path / "known")
+    code = (
+        "import sys; from benchmarks.__main__ import main; "
+        f"status = main(['report', '--out', {str(tmp_path / 'known')!r}]); "
+        "sys.exit(status or ('torch was imported' if 'torch' in sys.modules else 0))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mint" in done.stdout
+    names = {str(file.relative_to(tmp_path / "known")) for file in (tmp_path / "known").rglob("*") if file.is_file()}
+    assert names == {
+        "README.md",
+        "records.parquet",
+        "curves.parquet",
+        "timing.csv",
+        "provenance.json",
+        "tables/scores.csv",
+        "tables/net-on-scenes.md",
+        "tables/net-on-scenes.tex",
+        "tables/net-on-scenes-minus-mint.md",
+        "tables/net-on-scenes-minus-mint.tex",
+        "tables/cost.md",
+        "tables/cost.tex",
+        "plots/curves-net-on-scenes.png",
+        "plots/scores-net-on-scenes.png",
+        "plots/cost-net-on-scenes.png",
+        "gallery/net-on-scenes.png",
+        "gallery/data.npz",
+    }
+
+
+def test_a_report_replaces_the_files_of_an_earlier_one_and_links_to_all_of_its_own(
+    known: Records, tmp_path: Path
+) -> None:
+    records.save(known, tmp_path)
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "curves-removed-network.png").write_bytes(b"")
+    report.make_report(tmp_path)
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"!\[.*?\]\((.*?)\)", page)
+    assert sorted(links) == sorted(
+        str(file.relative_to(tmp_path)) for file in [*tmp_path.glob("plots/*"), *tmp_path.glob("gallery/*.png")]
+    )
+    assert all(Image.open(io.BytesIO((tmp_path / link).read_bytes())).width > 300 for link in links)
+
+
+@pytest.mark.parametrize("empty", ["curves", "timings", "gallery"])
+def test_a_report_does_without_what_a_plan_does_not_have(known: Records, tmp_path: Path, empty: str) -> None:
+    parts = vars(known) | {empty: [] if empty == "gallery" else getattr(known, empty).iloc[:0]}
+    records.save(Records(**parts), tmp_path)
+    assert "mint" in report.make_report(tmp_path)
+
+
+def test_two_runs_make_the_same_tables_and_pictures(world: ModuleType, tmp_path: Path) -> None:
+    plan = world.plan(tmp_path / "calls.log")
+    made = []
+    for name in ("one", "two"):
+        results = run(plan, Options(), Store(tmp_path / name / "cells"))
+        facts = {"command": "the same", "started": name}
+        records.save(as_records(plan, Options(), results, facts), tmp_path / name)
+        report.make_report(tmp_path / name)
+        shutil.rmtree(tmp_path / name / "cells")
+        (tmp_path / name / "provenance.json").unlink()  # it names the time of the run
+        files = (file for file in (tmp_path / name).rglob("*") if file.is_file())
+        made.append({str(file.relative_to(tmp_path / name)): file.read_bytes() for file in files})
+    assert made[0].keys() == made[1].keys()
+    assert [name for name in made[0] if made[0][name] != made[1][name]] == []
+
+
+def test_methods_keep_their_colour_whatever_stands_beside_them() -> None:
+    assert styles(["sobel", "mint", "mine"])["mint"] == styles(["mint"])["mint"] == STYLES["mint"]
+    assert styles(["mint", "mine", "yours"])["yours"] == OTHERS[1]
+    colours = [style.colour for style in [*STYLES.values(), *OTHERS]]
+    assert len(set(colours)) == len(colours)
+
+
+def test_an_overlay_keeps_the_picture_under_no_evidence_and_lights_up_under_much() -> None:
+    image = np.full((2, 2, 3), 128, dtype=np.uint8)
+    evidence = np.array([[0, 0], [0, 255]], dtype=np.uint8)
+    mixed = overlay(image, evidence)
+    assert mixed.dtype == np.uint8
+    assert mixed[0, 0].max() < 100
+    assert mixed[1, 1].mean() > mixed[0, 0].mean() + 50
+
+
+def test_stored_evidence_is_what_is_positive_scaled_to_its_strongest() -> None:
+    saliency = np.array([[-5.0, 0.0], [1.0, 2.0]], dtype=np.float32)
+    found = records.evidence_bytes(saliency)
+    assert found[0].tolist() == [0, 0]
+    assert found[1, 1] == 255
+    assert 125 < found[1, 0] < 131
+    assert records.evidence_bytes(-np.ones((2, 2))).max() == 0

@@ -1,0 +1,211 @@
+import dataclasses
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.metrics import Context, Deletion, Pointing
+from benchmarks.models import Network, load_network
+from benchmarks.plans import Plan
+from benchmarks.runner import CASES_PER_CELL, Options, Results, run
+from benchmarks.store import Store
+from benchmarks.timing import Timing, device_name
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "calls.log"
+
+
+def with_part(plan: Plan, **changes: object) -> Plan:
+    (part,) = plan.parts
+    return dataclasses.replace(plan, parts=(dataclasses.replace(part, **changes),))  # type: ignore[arg-type]
+
+
+def calls(log: Path) -> int:
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+def scores(results: Results) -> dict[tuple[str, str, str], float]:
+    return {(row["method"], row["metric"], row["case"]): row["score"] for row in results.records}
+
+
+@pytest.fixture
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time by a clock that takes no time."""
+
+    def time_attributor(attributor: object, network: Network, images: Tensor, targets: Tensor) -> Timing:
+        return Timing(12.5, 0.5, 5, float(len(images)), 1.0, 2.0, device_name(network.device))
+
+    monkeypatch.setattr("benchmarks.runner.time_attributor", time_attributor)
+
+
+def test_every_case_is_scored_by_every_method_and_metric(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    results = run(world.plan(log), Options(), Store(tmp_path / "cells"))
+    assert results.failures == []
+    cases = {world.case(number).key for number in range(10)}
+    metrics = ("deletion", "insertion", "pointing")
+    assert scores(results).keys() == {(m, k, c) for m in ("bright", "dark") for k in metrics for c in cases}
+    assert calls(log) == 20
+    assert len(results.curves) == 2 * 2 * 10
+    assert [(shown.case, *shown.maps, *shown.pictures) for shown in results.gallery] == [
+        (world.case(number).key, "bright", "dark", "bright: gray", "dark: gray") for number in range(2)
+    ]
+
+
+def test_the_stored_scores_are_those_of_the_metric_itself(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    found = scores(run(world.plan(log), Options(), Store(tmp_path / "cells")))
+    network = load_network("tiny")
+    for number in range(10):
+        case = world.case(number)
+        image = network.tensor(case.image)
+        context = Context(network, case, image)
+        for metric, instance in (("deletion", Deletion(steps=4)), ("pointing", Pointing(tolerance=20.0))):
+            expected = instance(context, image.mean(dim=0)).score
+            np.testing.assert_equal(found["bright", metric, case.key], expected)
+
+
+@pytest.mark.usefixtures("stopwatch")
+def test_a_second_run_computes_nothing_and_finds_the_same(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    first = run(world.plan(log, timed=1), Options(), Store(tmp_path / "cells"))
+    before = calls(log)
+    store = Store(tmp_path / "cells")
+    second = run(world.plan(log, timed=1), Options(), store)
+    assert calls(log) == before
+    assert store.written == 0
+    np.testing.assert_equal(scores(second), scores(first))
+    assert second.timings == first.timings
+    assert second.inputs == first.inputs
+
+
+def test_the_batch_size_is_not_part_of_what_is_measured(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    run(world.plan(log), Options(batch_size=1), Store(tmp_path / "cells"))
+    store = Store(tmp_path / "cells")
+    run(world.plan(log), Options(batch_size=64), store)
+    assert store.written == 0
+
+
+def test_one_method_with_another_parameter_is_computed_alone(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    run(world.plan(log), Options(), Store(tmp_path / "cells"))
+    plan = world.plan(log)
+    methods = {**plan.parts[0].methods, "bright": world.Brightness(str(log), gain=2.0)}
+    run(with_part(plan, methods=methods), Options(), Store(tmp_path / "cells"))
+    lines = log.read_text().splitlines()[20:]
+    assert len(lines) == 10
+    assert all(line.startswith("2.0 ") for line in lines)
+
+
+def test_another_metric_scores_the_stored_maps(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    run(world.plan(log), Options(), Store(tmp_path / "cells"))
+    plan = with_part(world.plan(log), metrics={"deletion": Deletion(steps=8)})
+    store = Store(tmp_path / "cells")
+    results = run(plan, Options(), store)
+    assert calls(log) == 20
+    assert store.written == 2 * 3  # two methods, ten cases in cells of four
+    assert {row["metric_id"] for row in results.records} == {repr(Deletion(steps=8))}
+
+
+def test_a_larger_limit_computes_the_new_cases_only(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    run(with_part(world.plan(log), limit=CASES_PER_CELL), Options(), Store(tmp_path / "cells"))
+    run(with_part(world.plan(log), limit=10), Options(), Store(tmp_path / "cells"))
+    assert calls(log) == 20
+
+
+def test_other_weights_are_another_network(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    first = run(world.plan(log), Options(), Store(tmp_path / "cells"))
+    state = {name: value + 0.1 for name, value in world.build().state_dict().items()}
+    save_file(state, tmp_path / "other.safetensors")
+    options = Options(weights={"tiny": tmp_path / "other.safetensors"})
+    second = run(world.plan(log), options, Store(tmp_path / "cells"))
+    assert calls(log) == 40
+    assert scores(first) != scores(second)
+
+
+def test_a_seed_reaches_the_methods_and_changes_their_identity(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    results = run(world.plan(log), Options(seed=7), Store(tmp_path / "cells"))
+    assert results.inputs[0]["methods"]["bright"]["parameters"]["seed"] == "7"
+
+
+def test_a_failing_method_costs_its_own_cases_only(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    plan = world.plan(log)
+    methods = {**plan.parts[0].methods, "bright": world.Brightness(str(log), fails_on=1)}
+    store = Store(tmp_path / "cells")
+    results = run(with_part(plan, methods=methods), Options(), store)
+    failed = {(each.method, each.step, each.case) for each in results.failures}
+    guilty = {world.case(number).key for number in range(10) if world.case(number).target == 1}
+    assert failed == {("bright", "map", case) for case in guilty}
+    assert {each.reason for each in results.failures} == {"RuntimeError: this method dislikes the target"}
+    scored = {(method, case) for method, metric, case in scores(results)}
+    everything = {(m, world.case(n).key) for m in ("bright", "dark") for n in range(10)}
+    assert scored == everything - {("bright", case) for case in guilty}
+
+
+def test_nothing_of_a_failure_is_stored(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    plan = world.plan(log)
+    methods = {"bright": world.Brightness(str(log), answers_nan_on=1)}
+    plan = with_part(plan, methods=methods)
+    first = run(plan, Options(), Store(tmp_path / "cells"))
+    assert all("NaN or infinite" in failure.reason for failure in first.failures)
+    assert len(first.failures) == 3
+    before = calls(log)
+    store = Store(tmp_path / "cells")
+    second = run(plan, Options(), store)
+    assert store.written == 0
+    assert second.failures == first.failures
+    # Of the two cells with such cases: the whole cell is tried, then each such case by itself.
+    assert calls(log) - before == 2 * CASES_PER_CELL + 3
+
+
+def test_a_picture_that_cannot_be_decoded_is_a_failure_and_the_rest_goes_on(
+    world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks.datasets import DATASETS
+
+    monkeypatch.setitem(DATASETS, "noise", lambda network, options: world.Pictures(10, broken=(3,)))  # type: ignore[misc]
+    results = run(world.plan(log), Options(), Store(tmp_path / "cells"))
+    (failure,) = results.failures
+    assert (failure.step, failure.case) == ("data", "number 4")
+    assert failure.reason == "OSError: picture-x.png cannot be decoded"
+    assert len(scores(results)) == 2 * 3 * 9
+
+
+def test_a_damaged_cell_is_computed_again(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    first = run(world.plan(log), Options(), Store(tmp_path / "cells"))
+    for path in (tmp_path / "cells").glob("*/*.npz"):
+        path.write_bytes(path.read_bytes()[:-40])
+    store = Store(tmp_path / "cells")
+    second = run(world.plan(log), Options(), store)
+    assert len(store.damaged) == store.written > 0
+    np.testing.assert_equal(scores(second), scores(first))
+
+
+@pytest.mark.usefixtures("stopwatch")
+def test_timing_rows_name_their_device_and_are_not_reused_with_another_number_of_threads(
+    world: ModuleType, log: Path, tmp_path: Path
+) -> None:
+    plan = world.plan(log, timed=1)
+    first = run(plan, Options(), Store(tmp_path / "cells"))
+    assert [row["method"] for row in first.timings] == ["bright", "dark"]
+    assert all(row["device"] and row["median_ms"] > 0 for row in first.timings)
+    store = Store(tmp_path / "cells")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        run(plan, Options(), store)
+    finally:
+        torch.set_num_threads(threads)
+    assert store.written == 2
+
+
+def test_maps_are_the_same_in_whatever_company_a_case_is_explained(
+    world: ModuleType, log: Path, tmp_path: Path
+) -> None:
+    together = run(world.plan(log), Options(), Store(tmp_path / "a"))
+    alone = run(with_part(world.plan(log), limit=1), Options(), Store(tmp_path / "b"))
+    for key, score in scores(alone).items():
+        assert scores(together)[key] == score
