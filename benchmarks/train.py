@@ -15,6 +15,7 @@ import argparse
 import multiprocessing
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from benchmarks.datasets.scene_generator import CLASSES, SEED, SIZE, scene
+from baselines import Centre, GradCAM
+from benchmarks.datasets import DataOptions
+from benchmarks.datasets.scene_generator import CLASSES, EVALUATION_PICTURES, SEED, SIZE, scene
+from benchmarks.datasets.scenes import evaluation_scenes
+from benchmarks.metrics import Context, Pointing
+from benchmarks.models import Network, load_network
 from benchmarks.small_networks import MEAN, STD, scenes_resnet, scenes_vgg
+from mint.attributor import Attributor
 
 WEIGHTS = Path(__file__).resolve().parent / "assets" / "weights"
 HELD_OUT = range(10_000, 11_000)  # evaluation scenes that are not among the committed pictures
@@ -124,7 +131,7 @@ def _draw(job: tuple[str, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 def normalise(images: NDArray[np.uint8]) -> Tensor:
     """Turn uint8 ``(n, h, w, 3)`` into the networks' float32 ``(n, 3, h, w)``, channels-last."""
-    pictures = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+    pictures = torch.tensor(images).permute(0, 3, 1, 2).float() / 255
     return (pictures - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
@@ -200,29 +207,40 @@ def train(recipe: Recipe, images: NDArray[np.uint8], labels: NDArray[np.uint8]) 
         torch.manual_seed(recipe.seed)
         model: nn.Module = recipe.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rng = np.random.default_rng(recipe.seed)
-    steps = len(images) // recipe.batch
-    started = time.perf_counter()
     for stage in recipe.stages:
-        optimiser = torch.optim.AdamW(model.parameters(), weight_decay=recipe.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, stage.learning_rate, epochs=stage.epochs, steps_per_epoch=steps
-        )
-        for epoch in range(stage.epochs):
-            model.train()
-            total = 0.0
-            for pictures, distribution in batches(images, labels, recipe.batch, stage, rng):
-                optimiser.zero_grad(set_to_none=True)
-                loss = cross_entropy(model(pictures), distribution)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                schedule.step()
-                total += loss.item()
-            minutes = (time.perf_counter() - started) / 60
-            print(
-                f"{stage.window} pixels, epoch {epoch + 1}/{stage.epochs}: loss {total / steps:.4f}, {minutes:.1f} min",
-                flush=True,
-            )
+        _train_stage(model, recipe, stage, images, labels, rng)
     return model.eval()
+
+
+def _train_stage(
+    model: nn.Module,
+    recipe: Recipe,
+    stage: Stage,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    rng: np.random.Generator,
+) -> None:
+    steps = len(images) // recipe.batch
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, stage.learning_rate, epochs=stage.epochs, steps_per_epoch=steps
+    )
+    model.train()
+    for epoch in range(stage.epochs):
+        started = time.perf_counter()
+        total = 0.0
+        for pictures, distribution in batches(images, labels, recipe.batch, stage, rng):
+            optimiser.zero_grad(set_to_none=True)
+            loss = cross_entropy(model(pictures), distribution)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            total += loss.item()
+        minutes = (time.perf_counter() - started) / 60
+        print(
+            f"{stage.window} pixels, epoch {epoch + 1}/{stage.epochs}: loss {total / steps:.4f}, {minutes:.1f} min",
+            flush=True,
+        )
 
 
 @torch.no_grad()
@@ -238,22 +256,53 @@ def recall(model: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.uint8
     return found / present
 
 
+def pointing_accuracy(network: Network, method: Attributor) -> dict[str, float]:
+    """Play the pointing game on the committed scenes: the mean over classes of each class's hit rate."""
+    measure = Pointing()
+    hits: dict[str, dict[int, list[float]]] = {subset: defaultdict(list) for subset in Pointing.subsets}
+    for case in evaluation_scenes(network, DataOptions()):
+        image = network.tensor(case.image)
+        saliency = method(network.module, image[None], torch.tensor([case.target]))[0]
+        score = measure(Context(network, case, image), saliency).score
+        for subset in ("all", "difficult") if case.difficult else ("all",):
+            hits[subset][case.target].append(score)
+    return {subset: float(np.mean([np.mean(scores) for scores in of.values()])) for subset, of in hits.items()}
+
+
+def report(name: str, weights: Path, cache: Path) -> None:
+    """Print what the model card says of a network."""
+    network = load_network(name, weights=weights)
+    committed = [scene("evaluation", index) for index in range(EVALUATION_PICTURES)]
+    on_committed = np.stack([drawn.image for drawn in committed]), np.stack([drawn.labels for drawn in committed])
+    print(f"sha256 {network.weights_sha256}")
+    print(f"parameters {sum(values.numel() for values in network.module.parameters())}")
+    print(f"recall: held-out scenes {recall(network.module, *draw_scenes('evaluation', HELD_OUT, cache)):.3f}", end="")
+    print(f", committed scenes {recall(network.module, *on_committed):.3f}")
+    for method in (GradCAM(deep_layer=network.entry.deep_layer), Centre()):
+        accuracy = pointing_accuracy(network, method)
+        print(f"pointing game, {type(method).__name__}:", ", ".join(f"{k} {v:.3f}" for k, v in accuracy.items()))
+
+
 def main() -> None:
     """Train the named network, write its weights and print how well it does."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.train", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.train", description="Train a network of the scenes.")
     parser.add_argument("network", choices=RECIPES)
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder for the weights")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder of the weights (%(default)s)")
+    parser.add_argument("--report", action="store_true", help="only report on the weights there are")
     parser.add_argument(
-        "--cache", type=Path, default=Path(tempfile.gettempdir()) / "mint-scenes", help="folder for the scenes"
+        "--cache",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "mint-scenes",
+        help="folder where the drawn scenes are kept, 1.3 GB (%(default)s)",
     )
     arguments = parser.parse_args()
-    recipe = RECIPES[arguments.network]
-    images, labels = draw_scenes("train", range(recipe.pictures), arguments.cache)
-    model = train(recipe, images, labels)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, arguments.out / f"{arguments.network}.safetensors")
-    print(f"recall on held-out scenes: {recall(model, *draw_scenes('evaluation', HELD_OUT, arguments.cache)):.4f}")
+    weights = arguments.out / f"{arguments.network}.safetensors"
+    if not arguments.report:
+        recipe = RECIPES[arguments.network]
+        model = train(recipe, *draw_scenes("train", range(recipe.pictures), arguments.cache))
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        save_file({name: values.contiguous() for name, values in model.state_dict().items()}, weights)
+    report(arguments.network, weights, arguments.cache)
 
 
 if __name__ == "__main__":
