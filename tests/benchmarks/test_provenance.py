@@ -72,7 +72,7 @@ def test_methods_and_metrics_of_ours_stand_on_the_files_one_expects() -> None:
 
 
 def test_code_that_cannot_be_found_is_refused() -> None:
-    with pytest.raises(ValueError, match="the source of .* cannot be found"):
+    with pytest.raises(ValueError, match=r"the source of .* cannot be found"):
         provenance.code_digest(functools.partial(print))
 
 
@@ -82,9 +82,7 @@ def test_versions_are_of_all_libraries_that_can_change_a_number() -> None:
     assert "absent" not in found.values()
 
 
-def test_this_checkouts_packages_are_not_foreign_and_others_are(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_only_this_checkouts_packages_are_not_foreign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert provenance.foreign_package() is None
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     sentence = provenance.foreign_package()
