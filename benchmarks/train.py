@@ -89,7 +89,7 @@ class Recipe:
         Stage(window=56, epochs=6, learning_rate=4e-3, masked=0.0),
         Stage(window=SIZE, epochs=5, learning_rate=3e-3, masked=0.3),
     )
-    pictures: int = 24_000
+    pictures: int = 20_000
     batch: int = 32
     weight_decay: float = 0.02
     seed: int = 0

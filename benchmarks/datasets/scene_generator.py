@@ -5,9 +5,8 @@ neither the outline (coarse evidence) nor the texture (fine evidence) is enough 
 shows two to four objects of different classes and, often, blobs that carry a class texture but no class
 silhouette.
 
-A scene is a pure function of ``(seed, split, index)``. The two splits share no photograph::
-
-    python -m benchmarks.datasets.scene_generator     # rewrites benchmarks/assets/scenes
+A scene is a pure function of ``(seed, split, index)``. The two splits share no photograph. The committed pictures
+in ``benchmarks/assets/scenes`` are what ``write_evaluation()`` writes.
 """
 
 from __future__ import annotations
@@ -32,13 +31,14 @@ Outline = Callable[[Floats], Floats]  # angles to distances from the centre
 Wave = Callable[[Floats, Floats], Floats]  # coordinates to values in [-1, 1], to be clipped there
 
 SIZE = 112
-SEED = 20261123
+SEED = 20261124
 EVALUATION_PICTURES = 96
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "scenes"
 
 MIN_VISIBLE = 0.02  # of the picture, for each object
 MAX_VISIBLE = 0.25
 MIN_UNHIDDEN = 0.75  # of an object's own area: overlap is bounded
+CROWDED = 1.15  # most between a shape and its nearest neighbour, in sums of radii, in some scenes
 MIN_RIVAL = 0.01  # of the picture, for a blob to count as a visible rival
 
 
@@ -201,13 +201,14 @@ def _try_scene(rng: Generator, photographs: tuple[tuple[str, str], ...]) -> Scen
     """Draw a scene, or None when an object came out too small, too large or too hidden."""
     canvas = _background(rng, photographs)
     classes, blobs = _cast(rng)
+    nearness = CROWDED if rng.random() < 0.4 else np.inf
     low_contrast = rng.random(len(blobs) + len(classes)) < 0.2
 
     front = np.zeros((SIZE, SIZE), np.uint8)  # 1 + number of the shape in front; the blobs have the first numbers
     shapes: list[_Shape] = []
     areas: list[int] = []
     for number, (outline, texture, radius) in enumerate(_parts(rng, blobs, classes)):
-        shape = _place(rng, outline, texture, radius, shapes)
+        shape = _place(rng, outline, texture, radius, shapes, nearness)
         if shape is None:
             return None
         inside = _paint(rng, canvas, shape, low_contrast[number])
@@ -270,7 +271,7 @@ def _has_rival(target: int, classes: list[int], blob_textures: list[str]) -> boo
 
 def _object_radius(rng: Generator, count: int) -> float:
     """Draw the size: log-uniform in area, with a few large objects where there is room."""
-    low, high = (0.13, 0.24) if count < 4 and rng.random() < 0.12 else (0.03, 0.12)
+    low, high = (0.12, 0.24) if count < 4 and rng.random() < 0.1 else (0.028, 0.1)
     share = low * (high / low) ** rng.random()
     return float(SIZE * np.sqrt(share / np.pi))
 
@@ -286,16 +287,19 @@ def _random_blob(rng: Generator) -> Outline:
     return outline
 
 
-def _place(rng: Generator, outline: Outline, texture: str, radius: float, others: list[_Shape]) -> _Shape | None:
-    """Find a place inside the picture, not too near the shapes already there."""
+def _place(
+    rng: Generator, outline: Outline, texture: str, radius: float, others: list[_Shape], nearness: float
+) -> _Shape | None:
+    """Find a place inside the picture, not too near the shapes already there, and one of them within reach."""
     distances = outline(DIRECTIONS)
     scale = float(radius / np.sqrt((distances**2).mean()))
     reach = scale * float(distances.max())
     room = SIZE - 2 * (0.9 * reach + 1)
-    for _ in range(30):
+    for _ in range(60):
         # Beta(0.7, 0.7) favours the borders: the centre of the picture must not be a good guess.
         x, y = SIZE / 2 + room * (rng.beta(0.7, 0.7, 2) - 0.5)
-        if all(np.hypot(x - o.x, y - o.y) > 0.8 * (radius + o.radius) for o in others):
+        gaps = [np.hypot(x - o.x, y - o.y) / (radius + o.radius) for o in others]
+        if not gaps or 0.8 < min(gaps) < nearness:
             return _Shape(outline, texture, radius, scale, reach, float(x), float(y))
     return None
 
@@ -370,7 +374,3 @@ def write_evaluation(folder: Path = ASSETS, pictures: int = EVALUATION_PICTURES,
 def _write_png(file: Path, pixels: NDArray[np.uint8]) -> str:
     Image.fromarray(pixels).save(file, optimize=True)
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-if __name__ == "__main__":
-    write_evaluation()

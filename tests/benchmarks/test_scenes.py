@@ -137,7 +137,7 @@ def test_objects_are_visible_and_do_not_share_pixels(cases: list[Case]) -> None:
 def test_sizes_span_the_range(cases: list[Case]) -> None:
     sizes = [case.region.mean() for case in cases if case.region is not None]
     assert min(sizes) < 0.035
-    assert max(sizes) > 0.18
+    assert max(sizes) > 0.15
 
 
 def test_difficult_is_having_a_rival(cases: list[Case]) -> None:
