@@ -161,13 +161,16 @@ def _jet(strength: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(255 * channels), dtype=np.uint8)
 
 
-def choose_coarse(u_c: Tensor, answer: float, abstain_below: float) -> int | None:
+def choose_coarse(u_c: Tensor, answer: float, abstain_below: float, minimal_importance: float = 0.0) -> int | None:
     """Choose the coarse super-pixel of the highest importance, or none.
 
-    MINT abstains where no importance reaches ``abstain_below`` times |g(X)|: the class is not in the picture.
+    MINT abstains, the class being absent, where no importance is positive, reaches ``abstain_below`` times |g(X)|,
+    or reaches ``minimal_importance``.
     """
     best = int(u_c.argmax())
-    return best if float(u_c[best]) >= abstain_below * abs(answer) and float(u_c[best]) > 0 else None
+    largest = float(u_c[best])
+    chosen = largest > 0 and largest >= abstain_below * abs(answer) and largest >= minimal_importance
+    return best if chosen else None
 
 
 def choose_fine(u_f: Tensor, coverage: float) -> tuple[int, ...]:

@@ -62,6 +62,10 @@ class MINT:
         Algorithm 1, or an interior-point solver.
     abstain_below : float
         Choose no coarse super-pixel if no importance reaches this share of |g(X)|.
+    minimal_importance : float
+        Nor if none reaches this, in the score's units. Zero leaves the rule above alone; but where the probability
+        of an absent class is nearly zero, importances that are minimal by any measure pass that rule, and a value
+        of 0.05, say, makes MINT abstain as the paper's Fig. 8 does.
     coverage : float
         The chosen fine set holds this share of the positive importance.
     scale : {"fine", "coarse", "both"}
@@ -92,6 +96,7 @@ class MINT:
     intercept: bool = False
     solver: Solver = "admm"
     abstain_below: float = 0.05
+    minimal_importance: float = 0.0
     coverage: float = 0.9
     scale: Scale = "fine"
     seed: int = 0
@@ -192,7 +197,7 @@ class MINT:
             a_c=a_c,
             a_f=a_f,
             solution=solution,
-            chosen_coarse=choose_coarse(solution.w_c * a_c, answer, self.abstain_below),
+            chosen_coarse=choose_coarse(solution.w_c * a_c, answer, self.abstain_below, self.minimal_importance),
             chosen_fine=choose_fine(solution.w_f * a_f, self.coverage),
         )
 

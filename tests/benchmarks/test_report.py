@@ -210,7 +210,7 @@ def test_a_report_is_made_without_torch(known: Records, tmp_path: Path) -> None:
         "plots/curves-net-on-scenes.png",
         "plots/scores-net-on-scenes.png",
         "plots/cost-net-on-scenes.png",
-        "gallery/net-on-scenes.png",
+        "gallery/net-on-scenes.jpg",
         "gallery/data.npz",
     }
 
@@ -225,7 +225,7 @@ def test_a_report_replaces_the_files_of_an_earlier_one_and_links_to_all_of_its_o
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     links = re.findall(r"!\[.*?\]\((.*?)\)", page)
     assert sorted(links) == sorted(
-        str(file.relative_to(tmp_path)) for file in [*tmp_path.glob("plots/*"), *tmp_path.glob("gallery/*.png")]
+        str(file.relative_to(tmp_path)) for file in [*tmp_path.glob("plots/*"), *tmp_path.glob("gallery/*.jpg")]
     )
     assert all(Image.open(io.BytesIO((tmp_path / link).read_bytes())).width > 300 for link in links)
 

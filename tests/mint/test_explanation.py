@@ -84,6 +84,12 @@ def test_the_coarse_choice_abstains_below_its_share_of_the_score() -> None:
     assert choose_coarse(torch.tensor([0.0, -0.5]), 0.0, 0.05) is None
 
 
+def test_the_coarse_choice_abstains_below_a_minimal_importance() -> None:
+    # A class with a probability of 1e-6: the share of it is passed, the minimal importance is not.
+    assert choose_coarse(torch.tensor([1e-5, 0.0]), 1e-6, 0.05) == 0
+    assert choose_coarse(torch.tensor([1e-5, 0.0]), 1e-6, 0.05, minimal_importance=0.05) is None
+
+
 def test_pictures_show_what_was_chosen() -> None:
     fine = torch.arange(64).reshape(8, 8) // 16
     explanation = explanation_of(torch.tensor([0.4, 0.0, 0.0, 0.0]).double(), fine, torch.zeros(8, 8).double())
