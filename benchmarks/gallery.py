@@ -8,39 +8,44 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from benchmarks.plots import DOTS_PER_INCH, save_png
+from benchmarks.plots import DOTS_PER_INCH, save_picture
 from benchmarks.records import Shown
 
-PANEL_INCHES = 1.35
+# Inches: the side of a panel, the space between two, the line above all panels, the line under each row.
+PANEL, GAP, HEAD, LABEL = 1.35, 0.04, 0.24, 0.2
 
 
 def draw_gallery(gallery: Sequence[Shown], directory: Path) -> list[Path]:
-    """Draw one PNG for each dataset and network: cases down; picture, maps and panels across."""
+    """Draw one JPEG for each dataset and network: cases down; picture, maps and panels across."""
     files = []
     for (dataset, network), group in groupby(gallery, key=lambda shown: (shown.dataset, shown.network)):
-        files.append(directory / f"{network}-on-{dataset}.png")
-        save_png(_figure(list(group)), files[-1])
+        files.append(directory / f"{network}-on-{dataset}.jpg")
+        save_picture(_figure(list(group)), files[-1])
     return files
 
 
 def _figure(cases: Sequence[Shown]) -> Figure:
-    maps = list(dict.fromkeys(name for shown in cases for name in shown.maps))
-    pictures = list(dict.fromkeys(name for shown in cases for name in shown.pictures))
+    maps = dict.fromkeys(name for shown in cases for name in shown.maps)
+    pictures = dict.fromkeys(name for shown in cases for name in shown.pictures)
     columns = ["input", *maps, *pictures]
-    size = (PANEL_INCHES * len(columns), (PANEL_INCHES + 0.16) * len(cases) + 0.3)
-    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
-    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout=layout)
-    grid = figure.subplots(len(cases), len(columns), squeeze=False)
-    for shown, row in zip(cases, grid, strict=True):
+    width = len(columns) * (PANEL + GAP) + GAP
+    height = HEAD + len(cases) * (PANEL + LABEL)
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
+    for i, shown in enumerate(cases):
         images = {"input": shown.image, **shown.pictures}
         images |= {name: overlay(shown.image, evidence) for name, evidence in shown.maps.items()}
-        for name, axes in zip(columns, row, strict=True):
-            _panel(axes, images.get(name), shown.region if name not in shown.pictures else None)
-        row[0].set_xlabel(shown.target_name, fontsize=9, labelpad=2)
-    for name, axes in zip(columns, grid[0], strict=True):
-        axes.set_title(name, fontsize=10, pad=3)
+        top = HEAD + i * (PANEL + LABEL)
+        for j, name in enumerate(columns):
+            left = GAP + j * (PANEL + GAP)
+            place = (left / width, 1 - (top + PANEL) / height, PANEL / width, PANEL / height)
+            axes = figure.add_axes(place)
+            _panel(axes, images.get(name), None if name in shown.pictures else shown.region)
+            if i == 0:
+                axes.set_title(name, fontsize=10, pad=3)
+            if j == 0:
+                # Free to run on to the right, under the maps.
+                axes.text(0, -0.02, shown.target_name, transform=axes.transAxes, va="top", fontsize=9)
     return figure
 
 

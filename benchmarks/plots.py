@@ -76,16 +76,22 @@ def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> list
                 if figure is not None:
                     figure.suptitle(f"{network} on {dataset}", x=0.01, ha="left", fontsize=11, color=".35")
                     files.append(directory / f"{kind}-{name}.png")
-                    save_png(figure, files[-1])
+                    save_picture(figure, files[-1])
     return files
 
 
-def save_png(figure: Figure, file: Path) -> None:
-    """Write a figure without a display, the same bytes every time, in a palette of 256 colours to keep it small."""
+def save_picture(figure: Figure, file: Path) -> None:
+    """Write a figure without a display, the same bytes every time, and small.
+
+    A ``.png`` has 256 colours, enough for a plot; photographs are better off as ``.jpg``.
+    """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
-    Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
+    picture = Image.fromarray(pixels)
+    if file.suffix == ".png":
+        picture = picture.quantize(256, dither=Image.Dither.NONE)
+    picture.save(file, optimize=True, quality=85, subsampling=0)
 
 
 def _panels(count: int, height: float, width: float = 4.3) -> tuple[Figure, list[Axes]]:
@@ -126,7 +132,7 @@ def _scores(scores: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
     looks = styles(methods)
     colours = {method: looks[method].colour for method in methods}
     metrics = list(group["metric"].unique())
-    figure, panels = _panels(len(metrics), 0.9 + 0.42 * len(methods), 3.6)
+    figure, panels = _panels(len(metrics), 0.9 + 0.42 * len(methods), 3.3)
     for axes, metric in zip(panels, metrics, strict=True):
         here = scores[(scores["metric"] == metric) & scores["score"].notna()]
         about = group[group["metric"] == metric]
@@ -172,7 +178,7 @@ def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
     looks = styles(group["method"].unique())
     milliseconds = timings.set_index("method")["median_ms"]
     columns = list(group.groupby(["metric", "subset"], sort=False))
-    figure, panels = _panels(len(columns), 3.7, 3.6)
+    figure, panels = _panels(len(columns), 3.5, 3.1)
     for axes, ((metric, subset), column) in zip(panels, columns, strict=True):
         for row in column.to_dict("records"):
             method = row["method"]

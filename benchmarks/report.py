@@ -25,7 +25,7 @@ def make_report(directory: Path) -> str:
     """
     records = record_files.load(directory)
     summary = tables.summarise(records)
-    for folder, suffixes in (("tables", (".csv", ".md", ".tex")), ("plots", (".png",)), ("gallery", (".png",))):
+    for folder, suffixes in (("tables", (".csv", ".md", ".tex")), ("plots", (".png",)), ("gallery", (".jpg",))):
         (directory / folder).mkdir(exist_ok=True)
         for stale in (directory / folder).iterdir():
             if stale.suffix in suffixes:

@@ -94,7 +94,7 @@ class Brightness:
         for image, target in zip(images, targets.tolist(), strict=True):
             if self.pause:
                 time.sleep(self.pause)
-            with open(self.log, "a") as log:
+            with open(self.log, "a", encoding="utf-8") as log:
                 log.write(f"{self.gain} {target} {float(image.sum()):.6f}\n")
             if target == self.fails_on:
                 raise RuntimeError("this method dislikes the target")

@@ -112,7 +112,7 @@ def test_editing_the_file_changes_the_methods_identity(file: Path) -> None:
     _, before = methods.from_file(f"{file}:Mine")
     identity = methods.identity(before)
     assert methods.identity(methods.from_file(f"{file}:Mine")[1]) == identity
-    file.write_text(EXAMPLE.replace("** self.power", "* self.power"))
+    file.write_text(EXAMPLE.replace("** self.power", "* self.power"), encoding="utf-8")
     assert methods.identity(methods.from_file(f"{file}:Mine")[1]) != identity
 
 

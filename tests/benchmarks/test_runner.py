@@ -26,7 +26,7 @@ def with_part(plan: Plan, **changes: object) -> Plan:
 
 
 def calls(log: Path) -> int:
-    return len(log.read_text().splitlines()) if log.exists() else 0
+    return len(log.read_text(encoding="utf-8").splitlines()) if log.exists() else 0
 
 
 def scores(results: Results) -> dict[tuple[str, str, str], float]:
@@ -93,7 +93,7 @@ def test_one_method_with_another_parameter_is_computed_alone(world: ModuleType, 
     plan = world.plan(log)
     methods = {**plan.parts[0].methods, "bright": world.Brightness(str(log), gain=2.0)}
     run(with_part(plan, methods=methods), Options(), Store(tmp_path / "cells"))
-    lines = log.read_text().splitlines()[20:]
+    lines = log.read_text(encoding="utf-8").splitlines()[20:]
     assert len(lines) == 10
     assert all(line.startswith("2.0 ") for line in lines)
 

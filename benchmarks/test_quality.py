@@ -1,0 +1,47 @@
+"""What must be true of every plan's scores, whatever they are."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.plans import Plan
+from benchmarks.runner import Options, Results, run
+from benchmarks.store import Store
+
+CONTROLS = {"random", "centre", "sobel"}
+
+
+def results_of(plan: Plan, options: Options, cells: Path) -> Results:
+    results = run(plan, options, Store(cells))
+    if results.failures:
+        lines = [f"{each.case}: {each.step} of {each.method}: {each.reason}" for each in results.failures]
+        pytest.fail("\n".join(lines), pytrace=False)
+    return results
+
+
+def test_every_case_has_a_score_under_every_metric(one_method: Plan, options: Options, cells: Path) -> None:
+    results = results_of(one_method, options, cells)
+    (part,), (setting,) = one_method.parts, results.inputs
+    records = pd.DataFrame(results.records)
+    assert set(records["metric"]) == set(part.metrics)
+    for metric, rows in records.groupby("metric"):
+        assert len(rows) == rows["case"].nunique() == setting["cases"]["all"], metric
+        assert rows["score"].notna().any(), f"{metric} applies to no case"
+    curves = {(row["metric"], row["case"]): row for row in results.curves}
+    for (metric, case), curve in curves.items():
+        score = records.set_index(["metric", "case"]).loc[(metric, case), "score"]
+        assert np.isfinite(curve["values"]).all()
+        assert np.trapezoid(curve["values"], curve["fractions"]) == pytest.approx(score)
+
+
+def test_every_method_beats_the_random_control_at_insertion(one_network: Plan, options: Options, cells: Path) -> None:
+    """The least one can ask of a method, and robust even on smoke: random is far behind."""
+    (part,) = one_network.parts
+    if not {"insertion"} <= part.metrics.keys() or "random" not in part.methods:
+        pytest.skip("the plan does not compare insertion with the random control")
+    records = pd.DataFrame(results_of(one_network, options, cells).records)
+    means = records[records["metric"] == "insertion"].groupby("method")["score"].mean()
+    behind = [name for name in means.index if name not in CONTROLS and not means[name] > means["random"]]
+    assert behind == []
