@@ -387,7 +387,7 @@ def _torchvision(
 # --- the table ------------------------------------------------------------------------------------------------
 
 _ENTRIES = (
-    _scenes("vgg", _scenes_vgg, shallow="features.2", deep="features.17"),
+    _scenes("vgg", _scenes_vgg, shallow="features.2", deep="features.22"),
     _scenes("resnet", _scenes_resnet, shallow="relu", deep="layer4"),
     NetworkEntry(
         name="efficientnet-lite0",

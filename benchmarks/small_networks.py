@@ -25,10 +25,11 @@ STD = (0.25, 0.25, 0.25)
 def scenes_vgg() -> nn.Sequential:
     """Return an untrained VGG with batch normalisation: ``features``, ``avgpool``, ``classifier``.
 
-    The last ReLU of ``features`` is at 14 x 14. Unlike torchvision's VGG the head pools to one value a
-    channel and is linear.
+    The last ReLU of ``features`` is at 4 x 4. Unlike torchvision's VGG it is averaged as it is, with no max-pool
+    behind it, and the classifier is linear.
     """
-    features = make_layers([8, "M", 24, "M", 48, "M", 96, 96, "M"], batch_norm=True)
+    features = make_layers([8, "M", 24, "M", 48, "M", 96, "M", 96, "M", 96], batch_norm=True)
+    features[19].ceil_mode = True  # from 7 x 7 to 4 x 4: no part of the picture is dropped
     return nn.Sequential(
         OrderedDict(
             features=features,
@@ -42,7 +43,7 @@ def scenes_vgg() -> nn.Sequential:
 def scenes_resnet() -> nn.Sequential:
     """Return an untrained ResNet of basic blocks: ``conv1 bn1 relu maxpool layer1..layer4 avgpool fc``.
 
-    ``layer4`` is at 7 x 7, because ``layer3`` keeps the resolution of ``layer2``.
+    ``layer4`` is at 4 x 4, a 32nd of the picture as in torchvision's.
     """
     return nn.Sequential(
         OrderedDict(
@@ -52,7 +53,7 @@ def scenes_resnet() -> nn.Sequential:
             maxpool=nn.MaxPool2d(3, stride=2, padding=1),
             layer1=_stage(24, 24, stride=1),
             layer2=_stage(24, 48, stride=2),
-            layer3=_stage(48, 64, stride=1),
+            layer3=_stage(48, 64, stride=2),
             layer4=_stage(64, 96, stride=2),
             avgpool=nn.AdaptiveAvgPool2d(1),
             flatten=nn.Flatten(),
@@ -62,6 +63,7 @@ def scenes_resnet() -> nn.Sequential:
 
 
 def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """Return one basic block, with the shortcut that torchvision gives it."""
     if stride == 1 and inputs == outputs:
         return nn.Sequential(BasicBlock(inputs, outputs))
     shortcut = nn.Sequential(conv1x1(inputs, outputs, stride), nn.BatchNorm2d(outputs))
