@@ -170,7 +170,7 @@ SMOKE = Plan(
 QUICK = Plan(
     "quick",
     "Both small networks on scenes: the reference comparison, in minutes and without a download.",
-    (Part("scenes", SMALL_NETWORKS, _methods(samples=500, kernel_size=2.0), POINTING, limit=48, timed=3, shown=5),),
+    (Part("scenes", SMALL_NETWORKS, _methods(samples=500, kernel_size=2.0), POINTING, limit=40, timed=3, shown=5),),
 )
 PHOTOS = Plan(
     "photos",

@@ -56,7 +56,7 @@ def styles(methods: Iterable[str]) -> dict[str, Style]:
 
 
 def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> list[Path]:
-    """Draw every plot that there are records for, as PNG files named by kind, network and dataset."""
+    """Draw every plot that there are records for, as PNG files named by network, dataset and kind."""
     files = []
     frames = {"scores": records.scores, "curves": records.curves, "timings": records.timings}
     sns.set_theme(style="whitegrid", rc={"axes.edgecolor": ".6", "font.size": 11, "axes.titlesize": 12})
@@ -75,7 +75,7 @@ def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> list
             for kind, figure in figures.items():
                 if figure is not None:
                     figure.suptitle(f"{network} on {dataset}", x=0.01, ha="left", fontsize=11, color=".35")
-                    files.append(directory / f"{kind}-{name}.png")
+                    files.append(directory / f"{name}.{kind}.png")
                     save_picture(figure, files[-1])
     return files
 
@@ -193,6 +193,7 @@ def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
         several = group[group["metric"] == metric]["subset"].nunique() > 1
         axes.set(title=f"{metric}{f', {subset}' if several else ''} {ARROWS[column['direction'].iloc[0]]}")
         axes.set_xscale("log")
+        axes.margins(x=0.12)
         axes.set_xlabel("ms a picture")
     _legend(figure, panels[0])
     return figure

@@ -62,12 +62,14 @@ def hardware() -> dict[str, Any]:
     """Return what the run computes on, as far as the standard library and torch can tell."""
     import torch
 
+    from benchmarks.timing import device_name
+
     return {
+        "cpu": device_name("cpu"),
         "machine": platform.machine(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "processors": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 

@@ -38,7 +38,7 @@ def make_report(directory: Path) -> str:
             (directory / "tables" / f"{table.name}.{suffix}").write_text(spell(table), encoding="utf-8")
     plots = draw_plots(records, summary, directory / "plots")
     pictures = draw_gallery(records.gallery, directory / "gallery")
-    page = _page(records, scores, differences + costs, [file.relative_to(directory) for file in plots + pictures])
+    page = _page(records, scores, differences + costs, [file.relative_to(directory) for file in pictures + plots])
     (directory / "README.md").write_text(page, encoding="utf-8")
     return tables.terminal(summary, records.timings)
 
@@ -48,16 +48,19 @@ def _page(records: Records, scores: list[Table], others: list[Table], images: li
     lines = [
         f"# {inputs['plan']}",
         "",
-        f"{inputs['summary']} Made by `{run['command']}`; everything that determines these numbers is in "
+        f"{inputs['summary']} Made by `{run['command']}`; all that determines these numbers is in "
         "[provenance.json](provenance.json), every score in `records.parquet`.",
         "",
-        "Means with 95 % bootstrap intervals over pictures; the best of a column in bold; n cases were averaged.",
-        *_sections(scores),
+        "Means with 95 % bootstrap intervals over pictures, the best of a column in bold. An interval of no width says "
+        "that all of these cases agree, not that others will.",
     ]
-    for image in images:
-        lines += ["", f"![{image.stem}]({image.as_posix()})"]
-    return "\n".join([*lines, *_sections(others), ""])
+    for table in scores:
+        lines += _section(table)
+        for image in images:
+            if image.name.partition(".")[0] == table.name:
+                lines += ["", f"![{image.parent.name}: {image.stem}]({image.as_posix()})"]
+    return "\n".join([*lines, *(line for table in others for line in _section(table)), ""])
 
 
-def _sections(each: list[Table]) -> list[str]:
-    return [line for table in each for line in ("", f"## {table.title}", "", tables.markdown(table).rstrip())]
+def _section(table: Table) -> list[str]:
+    return ["", f"## {table.title}", "", tables.markdown(table).rstrip()]

@@ -245,14 +245,15 @@ class _Bench:
                 | {"target_name": case.target_name, "difficult": case.difficult, "score": float(found["score"])}
             )
             if "values" in found:
-                self.results.curves.append(place | {"fractions": found["fractions"], "values": found["values"]})
+                curve = {name: found[name].astype(np.float32) for name in ("fractions", "values")}
+                self.results.curves.append(place | curve)
 
     def _show(self, context: Context, maps: Mapping[str, Cell]) -> None:
         case = context.case
         panels: dict[str, np.ndarray] = {}
         for name, method in self.methods.items():
             draw = getattr(method, "pictures", None)
-            if draw is None:
+            if draw is None or case.key not in maps[name]:
                 continue
 
             def identify(contexts: list[Context], name: str = name) -> Identity:

@@ -207,9 +207,9 @@ def test_a_report_is_made_without_torch(known: Records, tmp_path: Path) -> None:
         "tables/net-on-scenes-minus-mint.tex",
         "tables/cost.md",
         "tables/cost.tex",
-        "plots/curves-net-on-scenes.png",
-        "plots/scores-net-on-scenes.png",
-        "plots/cost-net-on-scenes.png",
+        "plots/net-on-scenes.curves.png",
+        "plots/net-on-scenes.scores.png",
+        "plots/net-on-scenes.cost.png",
         "gallery/net-on-scenes.jpg",
         "gallery/data.npz",
     }
@@ -220,7 +220,7 @@ def test_a_report_replaces_the_files_of_an_earlier_one_and_links_to_all_of_its_o
 ) -> None:
     records.save(known, tmp_path)
     (tmp_path / "plots").mkdir()
-    (tmp_path / "plots" / "curves-removed-network.png").write_bytes(b"")
+    (tmp_path / "plots" / "removed-network.curves.png").write_bytes(b"")
     report.make_report(tmp_path)
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     links = re.findall(r"!\[.*?\]\((.*?)\)", page)
