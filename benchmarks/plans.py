@@ -184,7 +184,7 @@ PHOTOS_SMALL = Plan(
     "photos-small",
     "A small part of photos: three mosaics and three photographs.",
     (
-        Part("photos", ("efficientnet-lite0",), _methods(samples=500), GRID, limit=3, timed=1, shown=3),
+        Part("photos", ("efficientnet-lite0",), _methods(samples=500), GRID, limit=3, shown=3),
         Part("photos-single", ("efficientnet-lite0",), _methods(samples=500), PHOTO_REMOVAL, limit=3, shown=3),
     ),
 )

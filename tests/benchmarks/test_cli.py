@@ -139,3 +139,14 @@ def test_an_option_that_cannot_be_read_is_status_2(arguments: list[str], extra: 
 def test_a_report_of_nothing_is_one_sentence_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"error: there are no records in {tmp_path}")
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmarks.runner.run", interrupt)
+    assert main(arguments) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err

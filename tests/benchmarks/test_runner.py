@@ -11,7 +11,7 @@ from benchmarks.metrics import Context, Deletion, Pointing
 from benchmarks.models import Network, load_network
 from benchmarks.plans import Plan
 from benchmarks.runner import CASES_PER_CELL, Options, Results, run
-from benchmarks.store import Store
+from benchmarks.store import Cell, Identity, Store
 from benchmarks.timing import Timing, device_name
 
 
@@ -209,3 +209,34 @@ def test_maps_are_the_same_in_whatever_company_a_case_is_explained(
     alone = run(with_part(world.plan(log), limit=1), Options(), Store(tmp_path / "b"))
     for key, score in scores(alone).items():
         assert scores(together)[key] == score
+
+
+class Interrupted(Store):
+    """A store whose process is stopped at the n-th cell, before it is written."""
+
+    def __init__(self, directory: Path, after: int) -> None:
+        super().__init__(directory)
+        self.after = after
+
+    def write(self, identity: Identity, cell: Cell) -> None:
+        if self.written == self.after:
+            raise KeyboardInterrupt
+        super().write(identity, cell)
+
+
+def test_a_run_stopped_at_any_cell_goes_on_from_there(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    plan = with_part(world.plan(log), limit=5)
+    whole_store = Store(tmp_path / "whole")
+    whole = run(plan, Options(), whole_store)
+    calls_of_a_run = calls(log)
+    for after in range(0, whole_store.written, 3):
+        before = calls(log)
+        with pytest.raises(KeyboardInterrupt):
+            run(plan, Options(), Interrupted(tmp_path / str(after), after))
+        store = Store(tmp_path / str(after))
+        resumed = run(plan, Options(), store)
+        assert store.written == whole_store.written - after
+        assert calls(log) - before <= calls_of_a_run + CASES_PER_CELL
+        assert resumed.inputs == whole.inputs
+        np.testing.assert_equal(resumed.records, whole.records)
+        np.testing.assert_equal(resumed.curves, whole.curves)
