@@ -146,6 +146,9 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             )
             for name in options.plan
         ]
+        networks = {name: None for plan in plans for part in plan.parts for name in part.networks}
+        for name, _ in options.weights:
+            look_up("network in --weights,", name, networks)
         how = Options(options.data, dict(options.weights), options.device, options.batch_size, options.seed)
         command = shlex.join(["python", "-m", "benchmarks", *arguments])
         complete = [_run_plan(plan, how, _directory(options.out, plan.name, options.plan), command) for plan in plans]

@@ -117,6 +117,7 @@ def test_a_damaged_cell_is_mentioned(arguments: list[str], tmp_path: Path, capsy
         (["--metrics", "pionting"], "unknown metric 'pionting'; the nearest are pointing"),
         (["--method", "nowhere.py:Mine"], "the file nowhere.py given by --method does not exist"),
         (["--device", "toaster"], "the device 'toaster' cannot be used"),
+        (["--weights", "tny=x.pth"], "unknown network in --weights, 'tny'; the nearest are tiny"),
         (["--weights", "tiny=nowhere.pth"], "the weights file nowhere.pth for tiny does not exist"),
     ],
 )
