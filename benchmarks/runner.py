@@ -31,7 +31,7 @@ from benchmarks.records import (
 )
 from benchmarks.store import Cell, Identity, Store, key_of
 from benchmarks.timing import device_name, time_attributor
-from mint.attributor import InputError, attribute
+from mint.attributor import InputError, attribute, explaining
 
 CASES_PER_CELL = 4
 """How many cases are explained at a time, and lost at most if the run is killed."""
@@ -196,7 +196,7 @@ class _Bench:
                     self._show(context, maps)
                 to_time += chunk[: max(0, self.part.timed - start)]
                 data.update("".join(context.case.digest for context in chunk).encode())
-                difficult += sum(context.case.difficult for context in chunk)
+                difficult += sum(bool(context.case.difficult) for context in chunk)
         if to_time:
             for method in tqdm(self.methods, desc=f"{title}: timing", unit="method", mininterval=1):
                 self._time(method, to_time)
@@ -218,7 +218,9 @@ class _Bench:
         def compute(contexts: list[Context]) -> Cell:
             images = torch.stack([context.image for context in contexts])
             targets = torch.tensor([context.case.target for context in contexts], device=images.device)
-            maps = attribute(self.methods[method], self.network.module, images, targets).cpu().numpy()
+            # Whatever a method does to the network's mode or gradients, the next one finds it as it was.
+            with explaining(self.network.module, images, targets):
+                maps = attribute(self.methods[method], self.network.module, images, targets).detach().cpu().numpy()
             return {context.case.key: {"map": each} for context, each in zip(contexts, maps, strict=True)}
 
         return self._cells(chunk, lambda contexts: self._map_identity(method, contexts), compute, method, "map")
@@ -261,7 +263,7 @@ class _Bench:
 
             def compute(contexts: list[Context], draw: Callable[..., Any] = draw) -> Cell:
                 drawn = draw(self.network.module, contexts[0].image, contexts[0].case.target)
-                return {contexts[0].case.key: drawn}
+                return {contexts[0].case.key: {panel: _panel(picture) for panel, picture in drawn.items()}}
 
             cell = self._cells([context], identify, compute, name, "pictures")
             panels |= {f"{name}: {panel}": picture for panel, picture in cell.get(case.key, {}).items()}
@@ -367,6 +369,13 @@ def _measurement(metric: Metric, context: Context, saliency: np.ndarray) -> dict
     if found.curve is not None:
         arrays |= {"fractions": found.curve[0], "values": found.curve[1]}
     return arrays
+
+
+def _panel(picture: Any) -> np.ndarray:
+    array = np.asarray(picture)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise InputError(f"pictures() answered {array.dtype} of shape {array.shape}; a panel is uint8 (h, w, 3).")
+    return array
 
 
 def _network_identity(network: Network) -> Row:

@@ -1,11 +1,12 @@
 import dataclasses
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.metrics import Context, Deletion, Pointing
 from benchmarks.models import Network, load_network
@@ -240,3 +241,36 @@ def test_a_run_stopped_at_any_cell_goes_on_from_there(world: ModuleType, log: Pa
         assert resumed.inputs == whole.inputs
         np.testing.assert_equal(resumed.records, whole.records)
         np.testing.assert_equal(resumed.curves, whole.curves)
+
+
+@dataclasses.dataclass(frozen=True)
+class Careless:
+    """Leaves the network in training mode, its answer attached to a graph, and draws a panel of the wrong kind."""
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        model.train()
+        return images.clone().requires_grad_(True).mean(dim=1)
+
+    def pictures(self, model: nn.Module, image: Tensor, target: int) -> dict[str, np.ndarray]:
+        return {"panel": np.zeros((4, 4))}
+
+
+def test_a_careless_method_harms_nobody_else(
+    world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = []
+
+    def load(*arguments: Any, **options: Any) -> Network:
+        network = load_network(*arguments, **options)
+        network.module.register_forward_pre_hook(lambda module, _inputs: modes.append(module.training))
+        return network
+
+    monkeypatch.setattr("benchmarks.runner.load_network", load)
+    plan = world.plan(log)
+    methods = {"careless": Careless(), **plan.parts[0].methods}
+    results = run(with_part(plan, methods=methods), Options(), Store(tmp_path / "cells"))
+    assert modes
+    assert not any(modes)
+    assert {failure.step for failure in results.failures} == {"pictures"}
+    assert "a panel is uint8 (h, w, 3)" in results.failures[0].reason
+    assert {row["method"] for row in results.records} == {"careless", "bright", "dark"}
