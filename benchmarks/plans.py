@@ -176,16 +176,16 @@ PHOTOS = Plan(
     "photos",
     "EfficientNet-Lite0 on mosaics of ImageNet photographs, and on the photographs by themselves.",
     (
-        Part("photos", ("efficientnet-lite0",), _methods(samples=500), GRID, limit=20, timed=3, shown=3),
-        Part("photos-single", ("efficientnet-lite0",), _methods(samples=500), PHOTO_REMOVAL, limit=5, shown=5),
+        Part("photos", ("efficientnet-lite0",), _methods(samples=300), GRID, limit=8, timed=2, shown=2),
+        Part("photos-single", ("efficientnet-lite0",), _methods(samples=300), PHOTO_REMOVAL, limit=4, shown=4),
     ),
 )
 PHOTOS_SMALL = Plan(
     "photos-small",
     "A small part of photos: three mosaics and three photographs.",
     (
-        Part("photos", ("efficientnet-lite0",), _methods(samples=500), GRID, limit=3, shown=3),
-        Part("photos-single", ("efficientnet-lite0",), _methods(samples=500), PHOTO_REMOVAL, limit=3, shown=3),
+        Part("photos", ("efficientnet-lite0",), _methods(samples=300), GRID, limit=3, shown=3),
+        Part("photos-single", ("efficientnet-lite0",), _methods(samples=300), PHOTO_REMOVAL, limit=3, shown=3),
     ),
 )
 IMAGENET = Plan(
