@@ -176,7 +176,7 @@ PHOTOS = Plan(
     "photos",
     "EfficientNet-Lite0 on mosaics of ImageNet photographs, and on the photographs by themselves.",
     (
-        Part("photos", ("efficientnet-lite0",), _methods(samples=300), GRID, limit=8, timed=2, shown=2),
+        Part("photos", ("efficientnet-lite0",), _methods(samples=300), GRID, limit=8, shown=2),
         Part("photos-single", ("efficientnet-lite0",), _methods(samples=300), PHOTO_REMOVAL, limit=4, shown=4),
     ),
 )
