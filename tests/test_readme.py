@@ -38,7 +38,7 @@ def test_the_example_lands_in_the_same_tables(example: Path, tmp_path: Path) -> 
     (command,) = re.findall(r"^(python -m benchmarks run .*--method mine\.py:GradientTimesInput)$", README, flags=re.M)
     assert "--plan quick" in command
     words = command.replace("mine.py", str(example)).replace("--plan quick", "--plan smoke").split()[1:]
-    words += ["--networks", "scenes-resnet", "--methods", "gradcam,random", "--limit", "2", "--out", str(tmp_path / "out")]
+    words += ["--networks", "scenes-resnet", "--methods", "gradcam,random", "--limit", "2", "--out"] + [str(tmp_path / "out")]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     records = pd.read_parquet(tmp_path / "out" / "records.parquet")
