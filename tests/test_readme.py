@@ -37,8 +37,9 @@ def test_the_example_keeps_the_contract(example: Path, small_cnn: SmallCNN, imag
 def test_the_example_lands_in_the_same_tables(example: Path, tmp_path: Path) -> None:
     (command,) = re.findall(r"^(python -m benchmarks run .*--method mine\.py:GradientTimesInput)$", README, flags=re.M)
     assert "--plan quick" in command
+    out = str(tmp_path / "out")
     words = command.replace("mine.py", str(example)).replace("--plan quick", "--plan smoke").split()[1:]
-    words += ["--networks", "scenes-resnet", "--methods", "gradcam,random", "--limit", "2", "--out"] + [str(tmp_path / "out")]
+    words += ["--networks", "scenes-resnet", "--methods", "gradcam,random", "--limit", "2", "--out", out]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     records = pd.read_parquet(tmp_path / "out" / "records.parquet")
