@@ -242,7 +242,8 @@ def test_every_entry_has_layers_of_the_expected_resolution(name: str) -> None:
     shallow, deep, logits = _features(name, "meta", entry.input_size)
     assert logits.shape == (1, len(entry.classes()))
     assert shallow.shape[2] >= entry.input_size // 2 - 4
-    assert 7 <= deep.shape[2] <= 14
+    # The last features are at a 16th (VGG) or about a 32nd of the picture: 4 of 112, 7 of 224, 8 of 299.
+    assert 16 <= entry.input_size / deep.shape[2] <= 38
 
 
 @pytest.mark.parametrize("name", ["scenes-vgg", "scenes-resnet", "efficientnet-lite0", "resnet18", "inception_v3"])
