@@ -29,6 +29,7 @@ from tqdm import tqdm
 import mint.torchvision_ops  # noqa: F401 - before torchvision
 from baselines import LIME
 from benchmarks.datasets import Case
+from benchmarks.methods import bind
 from benchmarks.metrics import Context, Deletion, Insertion
 from benchmarks.models import NETWORKS, Network, load_network
 from benchmarks.provenance import git_state, now, versions
@@ -118,12 +119,9 @@ def _contestants(
         for metric in (Deletion(steps=samples // 2), Insertion(steps=samples // 2)):
             metric(context, saliency)
 
-    _convert(module, torch.channels_last)
     contestants: dict[str, Callable[[], object]] = {
         UNIT: tuned_bare,
-        "MINT": explain(
-            MINT(samples=samples, shallow_layer=network.entry.shallow_layer, deep_layer=network.entry.deep_layer)
-        ),
+        "MINT": explain(bind(MINT(samples=samples), network.entry)),
         "deletion + insertion": curves,
         "Captum's LIME, tuned": tuned_lime,
         "Captum's LIME, default": explain(LIME(samples=samples, batch_size=1)),
