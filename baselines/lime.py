@@ -15,16 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp, sqrt
 
-import numpy as np
 import torch
 from captum._utils.models.linear_model import SkLearnLinearModel
 from captum.attr import Lime
-from skimage.segmentation import quickshift
 from torch import Tensor, nn
 
 from mint.attributor import explaining
 from mint.perturbation import default_batch_size, read_scores
-from mint.superpixels import to_picture
+from mint.superpixels import Labels, quickshift, to_picture
 
 
 @dataclass(frozen=True)
@@ -95,16 +93,9 @@ class LIME:
             )
         return weights.flatten().to(image.device, torch.float32)[labels]
 
-    def superpixels(self, image: Tensor) -> np.ndarray:
+    def superpixels(self, image: Tensor) -> Labels:
         """Cut a (c, h, w) image into Quickshift super-pixels: (h, w) int64 labels from 0, without gaps."""
-        labels: np.ndarray = quickshift(  # type: ignore[no-untyped-call]
-            to_picture(image),
-            kernel_size=self.kernel_size,
-            max_dist=self.max_dist,
-            ratio=self.ratio,
-            rng=self.seed,
-        )
-        return labels.astype(np.int64)
+        return quickshift(to_picture(image), self.kernel_size, self.max_dist, self.ratio, self.seed)
 
     # Captum calls the two functions below with whatever it holds besides; its own perturb_func draws from
     # the global generator.
