@@ -4,19 +4,30 @@ The importances u = w * a (Eqs. 43-44), the coarse super-pixel that is chosen or
 chosen, the pictures of both, and a single map for the metrics that need one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mint.superpixels import SuperPixels, to_picture
-from mint.surrogate import Solution
+from mint.fidelity import Fidelity, measure_fidelity
+from mint.superpixels import SuperPixels
+from mint.surrogate import Fit, Solution
 
 Scale = Literal["fine", "coarse", "both"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an explanation took: pictures forward and backward through the network, and seconds of wall time."""
+
+    forwards: int
+    backwards: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -29,8 +40,10 @@ class Explanation:
         The class explained.
     answer : float
         g(X), the score of the unperturbed image.
+    picture : ndarray
+        (h, w, 3) uint8, the image that was explained, its range stretched to 0..255.
     superpixels : SuperPixels
-        The nested partition.
+        The nested partition, and the route by which it was found.
     saliency : Tensor
         (h, w) float64, M enlarged to the image.
     feature : Tensor
@@ -39,16 +52,25 @@ class Explanation:
         (K, q) bool, (K,) and (K,): the perturbed samples, the network's answers and the samples' weights.
     a_c, a_f : Tensor
         (p,) and (q,): the pooled features.
+    fit : Fit
+        How the surrogate was fitted.
     solution : Solution
-        The surrogate's weights w_c and w_f.
+        The surrogate's weights w_c and w_f, with the solver's residual and iterations.
     chosen_coarse : int or None
         The coarse super-pixel of the highest importance; None if MINT abstains, every importance being minimal.
+    abstention : str or None
+        Why MINT abstains, in a sentence; None if it does not.
     chosen_fine : tuple of int
         The fine super-pixels shown, by falling importance.
+    cost : Cost
+        What it took.
+    parameters : Mapping
+        The hyper-parameters of the :class:`~mint.method.MINT` that made it, the seed among them, by name.
     """
 
     target: int
     answer: float
+    picture: NDArray[np.uint8]
     superpixels: SuperPixels
     saliency: Tensor
     feature: Tensor
@@ -57,9 +79,13 @@ class Explanation:
     proximity: Tensor
     a_c: Tensor
     a_f: Tensor
+    fit: Fit
     solution: Solution
     chosen_coarse: int | None
+    abstention: str | None
     chosen_fine: tuple[int, ...]
+    cost: Cost
+    parameters: Mapping[str, Any]
 
     @property
     def u_c(self) -> Tensor:
@@ -70,6 +96,20 @@ class Explanation:
     def u_f(self) -> Tensor:
         """Importance of each fine super-pixel, (q,) (Eq. 44)."""
         return self.solution.w_f * self.a_f
+
+    @cached_property
+    def fidelity(self) -> Fidelity:
+        """How well the surrogate follows the network, on the samples fitted and on samples held out."""
+        return measure_fidelity(
+            self.fit,
+            self.solution,
+            self.states,
+            self.answers,
+            self.proximity,
+            self.superpixels.parent,
+            self.a_c,
+            self.a_f,
+        )
 
     def importance_map(self, scale: Scale = "fine") -> Tensor:
         """Spread the importances over the pixels, constant on each super-pixel.
@@ -105,13 +145,8 @@ class Explanation:
         gap = float(levels.diff().min()) if len(levels) > 1 else max(abs(float(levels[0])), 1.0)
         return (importance + 0.49 * gap * (self.saliency - self.saliency.min()) / spread).float()
 
-    def coarse_picture(self, image: Tensor) -> NDArray[np.uint8]:
+    def coarse_picture(self) -> NDArray[np.uint8]:
         """Draw the chosen coarse super-pixel and leave the rest gray, as the paper does; all gray if MINT abstains.
-
-        Parameters
-        ----------
-        image : Tensor
-            (c, h, w), the normalised image that was explained.
 
         Returns
         -------
@@ -119,12 +154,9 @@ class Explanation:
             (h, w, 3) uint8.
         """
         if self.chosen_coarse is None:
-            shown = torch.zeros_like(self.superpixels.coarse, dtype=torch.bool)
-        else:
-            shown = self.superpixels.coarse == self.chosen_coarse
-        picture = to_picture(image)
-        picture[~shown.numpy()] = _GRAY
-        return picture
+            return np.full_like(self.picture, _GRAY)
+        shown = (self.superpixels.coarse == self.chosen_coarse).numpy()
+        return np.where(shown[..., None], self.picture, np.uint8(_GRAY))
 
     def fine_picture(self) -> NDArray[np.uint8]:
         """Draw the shallow feature inside the chosen fine super-pixels, in jet on dark blue, as the paper does.
@@ -161,16 +193,31 @@ def _jet(strength: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(255 * channels), dtype=np.uint8)
 
 
-def choose_coarse(u_c: Tensor, answer: float, abstain_below: float, minimal_importance: float = 0.0) -> int | None:
+def choose_coarse(
+    u_c: Tensor, answer: float, abstain_below: float, minimal_importance: float = 0.0
+) -> tuple[int | None, str | None]:
     """Choose the coarse super-pixel of the highest importance, or none.
 
     MINT abstains, the class being absent, where no importance is positive, reaches ``abstain_below`` times |g(X)|,
     or reaches ``minimal_importance``.
+
+    Returns
+    -------
+    chosen : int or None
+        The super-pixel.
+    abstention : str or None
+        Why there is none.
     """
     best = int(u_c.argmax())
     largest = float(u_c[best])
-    chosen = largest > 0 and largest >= abstain_below * abs(answer) and largest >= minimal_importance
-    return best if chosen else None
+    if largest <= 0:
+        return None, "no coarse super-pixel has a positive importance"
+    found = f"the largest coarse importance, {largest:.2g}, is below"
+    if largest < abstain_below * abs(answer):
+        return None, f"{found} {abstain_below:g} of |g(X)| = {answer:.2g}"
+    if largest < minimal_importance:
+        return None, f"{found} the minimal importance {minimal_importance:g}"
+    return best, None
 
 
 def choose_fine(u_f: Tensor, coverage: float) -> tuple[int, ...]:

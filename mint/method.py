@@ -5,8 +5,11 @@ Trust Based on Hierarchical Interpretation", IEEE Transactions on Multimedia 21(
 doi 10.1109/TMM.2019.2902099. Each choice that the paper leaves open is a parameter of :class:`MINT`.
 """
 
-from collections.abc import Mapping
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,11 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mint.attributor import InputError, explaining
-from mint.explanation import Explanation, Scale, choose_coarse, choose_fine
+from mint.explanation import Cost, Explanation, Scale, choose_coarse, choose_fine
 from mint.features import Features, Pooling, default_layers, read_features, represent, upsample
-from mint.perturbation import Sampling, Score, draw_states, masked_scores
-from mint.superpixels import Segmentation, segment
-from mint.surrogate import Solver, build_problem, solve
+from mint.fidelity import split_half_agreement
+from mint.perturbation import Fill, Sampling, Score, baseline_image, draw_states, masked_scores
+from mint.superpixels import Segmentation, segment, to_picture
+from mint.surrogate import Constraint, Fit, Solver
+
+Prior = Literal["elementwise", "grad-cam"]
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,14 @@ class MINT:
 
     Attributes
     ----------
-    samples : int
-        K, the number of perturbed samples (the paper's 5000), the unperturbed image included.
+    samples : int or "auto"
+        K, the number of perturbed samples (the paper's 5000), the unperturbed image included; or draw them in
+        rounds of 100 until the fine importances have settled.
+    settled_at : float
+        With "auto": stop when the fine importances found from two halves of the samples agree this well, see
+        :func:`~mint.fidelity.split_half_agreement`.
+    most_samples : int
+        With "auto": stop at this many anyway.
     shallow_layer, deep_layer : str or None
         Names of the two modules that are read; None takes torchvision's conventions (VGG: the last ReLU before
         the first max-pool, and the last ReLU of ``features``; ResNet: ``relu`` and ``layer4``; Inception-V3:
@@ -41,12 +53,16 @@ class MINT:
         g, the score that is explained (the paper's Fig. 3 shows probabilities).
     derivative_of : {"logit", "probability", "log-probability"}
         The score whose derivative makes the saliency M; the logit's does not vanish where the network is sure.
+    prior : {"elementwise", "grad-cam"}
+        How gradient and activation make M: multiplied element by element (Section 1), or with each channel's
+        gradient averaged first, as Grad-CAM does.
     segmentation : Segmentation
         The choices of Section 2.
     sampling : {"coins", "uniform-cardinality", "antithetic", "hierarchical"}
         How states are drawn (the paper: uniformly at random, "coins").
-    fill : float
-        The baseline value of absent pixels, in the network's normalised input (the paper's zero, the mean colour).
+    fill : float, "blur" or "super-pixel mean"
+        The baseline value of absent pixels, in the network's normalised input (the paper's zero, the mean colour);
+        see :func:`~mint.perturbation.baseline_image`.
     pooling : {"mean-one", "raw", "ones"}
         How pooled features are scaled ("raw" is the paper's text).
     proximity : float
@@ -58,6 +74,9 @@ class MINT:
         Strength of both L1 penalties, scale free, in [0, 1].
     intercept : bool
         Fit an unpenalised intercept (the paper has none).
+    constraint : {"hard", "soft", "off"}
+        The inter-scale constraint w_f T = w_c: the paper's, a penalty, or none; see
+        :func:`~mint.surrogate.build_problem`.
     solver : {"admm", "cvxpy"}
         Algorithm 1, or an interior-point solver.
     abstain_below : float
@@ -81,19 +100,23 @@ class MINT:
     >>> explanation.chosen_coarse, explanation.u_f.argmax()  # doctest: +SKIP
     """
 
-    samples: int = 5000
+    samples: int | Literal["auto"] = 5000
+    settled_at: float = 0.9
+    most_samples: int = 5000
     shallow_layer: str | None = None
     deep_layer: str | None = None
     response: Score = "probability"
     derivative_of: Score = "logit"
+    prior: Prior = "elementwise"
     segmentation: Segmentation = field(default_factory=Segmentation)
     sampling: Sampling = "coins"
-    fill: float = 0.0
+    fill: Fill = 0.0
     pooling: Pooling = "mean-one"
     proximity: float = 0.73
     mu: float = 1.0
     alpha: float = 0.02
     intercept: bool = False
+    constraint: Constraint = "hard"
     solver: Solver = "admm"
     abstain_below: float = 0.05
     minimal_importance: float = 0.0
@@ -101,6 +124,25 @@ class MINT:
     scale: Scale = "fine"
     seed: int = 0
     batch_size: int | None = None
+
+    @classmethod
+    def paper(cls, samples: int = 5000) -> "MINT":
+        """Read the paper literally wherever it says something; the rest are the defaults.
+
+        That is: coins, the probability explained and differentiated, raw pooled features, a hard constraint.
+        """
+        return cls(
+            samples=samples,
+            response="probability",
+            derivative_of="probability",
+            prior="elementwise",
+            sampling="coins",
+            fill=0.0,
+            pooling="raw",
+            intercept=False,
+            constraint="hard",
+            scale="fine",
+        )
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Compute one saliency map per image.
@@ -113,10 +155,11 @@ class MINT:
             (n, h, w) float32, ties broken by M (see :meth:`~mint.explanation.Explanation.saliency_map`).
         """
         with explaining(model, images, targets):
-            explanations = [
-                self._explain(model, image, int(target)) for image, target in zip(images, targets, strict=True)
+            maps = [
+                self._explain(model, image, [int(target)])[0].saliency_map(self.scale)
+                for image, target in zip(images, targets, strict=True)
             ]
-        return torch.stack([explanation.saliency_map(self.scale) for explanation in explanations]).to(images.device)
+        return torch.stack(maps).to(images.device)
 
     def explain(self, model: nn.Module, image: Tensor, target: int) -> Explanation:
         """Explain one class in one image.
@@ -140,66 +183,140 @@ class MINT:
         InputError
             If the image, the target, a layer's name or the network's answer cannot be used.
         """
+        return self.explain_classes(model, image, [target])[0]
+
+    def explain_classes(
+        self, model: nn.Module, image: Tensor, targets: Sequence[int], *, shared: bool = False
+    ) -> tuple[Explanation, ...]:
+        """Explain several classes in one image.
+
+        Parameters
+        ----------
+        model, image
+            As in :meth:`explain`.
+        targets : sequence of int
+            The classes.
+        shared : bool
+            False follows the paper: everything anew for each class. True cuts the image once, with a foreground for
+            each class, and puts one set of samples to the network for all classes: K forward passes instead of K for
+            each class.
+
+        Returns
+        -------
+        tuple of Explanation
+            One for each class, in their order. With ``shared``, :attr:`Explanation.cost` is that of all together.
+
+        Raises
+        ------
+        InputError
+            As :meth:`explain`, and if there is no target.
+        """
         if not isinstance(image, Tensor) or image.ndim != 3:
             raise InputError("explain takes one image of shape (c, h, w); for a batch, call the MINT object itself.")
-        with explaining(model, image[None], torch.tensor([target])):
-            return self._explain(model, image, target)
+        if not targets:
+            raise InputError("explain_classes needs at least one target.")
+        with explaining(model, image.expand(len(targets), *image.shape), torch.tensor(list(targets))):
+            if shared:
+                return self._explain(model, image, targets)
+            return tuple(self._explain(model, image, [target])[0] for target in targets)
 
     def pictures(self, model: nn.Module, image: Tensor, target: int) -> Mapping[str, NDArray[np.uint8]]:
         """Draw the coarse and the fine explanation of one image as (h, w, 3) uint8 pictures."""
         explanation = self.explain(model, image, target)
-        return {"coarse": explanation.coarse_picture(image), "fine": explanation.fine_picture()}
+        return {"coarse": explanation.coarse_picture(), "fine": explanation.fine_picture()}
 
-    def _explain(self, model: nn.Module, image: Tensor, target: int) -> Explanation:
+    def _explain(self, model: nn.Module, image: Tensor, targets: Sequence[int]) -> tuple[Explanation, ...]:
+        began = time.perf_counter()
         size = (image.shape[-2], image.shape[-1])
 
         # 1  Class-discriminative saliency of the deep layer.
-        features = self._read(model, image, target)
-        saliency = upsample(class_saliency(features), size).double().cpu()
+        features = [self._read(model, image, target) for target in targets]
+        saliencies = torch.stack([upsample(class_saliency(each, self.prior), size) for each in features])
+        saliencies = saliencies.double().cpu()
 
         # 2  Nested super-pixels.
-        superpixels = segment(image, saliency, self.segmentation)
-        fine, coarse, parent = superpixels.fine, superpixels.coarse, superpixels.parent
+        partitions = segment(image, saliencies, self.segmentation)
+        fine, coarse, parent = partitions[0].fine, partitions[0].coarse, partitions[0].parent
         p, q = int(coarse.max()) + 1, len(parent)
 
-        # 3  Perturbed samples.
-        states = draw_states(self.samples, parent, self.sampling, self.seed)
-        fill = torch.full_like(image, self.fill)
-        answers = masked_scores(
-            model, image, fill, fine, states, target, score=self.response, batch_size=self.batch_size
-        )
+        # 3  Perturbed samples; they are put to the network below, in rounds where their number is not fixed.
+        most = self.most_samples if self.samples == "auto" else self.samples
+        states = draw_states(most, parent, self.sampling, self.seed)
+        absent = baseline_image(image, fine, self.fill)
 
         # 4  Representations (Eqs. 3-6).
-        a_c = represent(upsample(features.deep.sum(dim=0), size), coarse, p, self.pooling)
-        shallow = upsample(features.shallow.sum(dim=0), size).double().cpu()
+        a_c = represent(upsample(features[0].deep.sum(dim=0), size), coarse, p, self.pooling)
+        shallow = upsample(features[0].shallow.sum(dim=0), size).double().cpu()
         a_f = represent(shallow, fine, q, self.pooling)
 
         # 5  Proximity (Eq. 8).
-        proximity = proximity_weights(states, removed_energy(image - fill, fine, q), self.proximity)
+        proximity = proximity_kernel(states, removed_energy(image - absent, fine, q), self.proximity)
 
         # 6, 7  The problem (Eqs. 17 and 21) and its solver (Algorithm 1).
-        problem = build_problem(
-            states, answers, proximity, parent, a_c, a_f, mu=self.mu, alpha=self.alpha, intercept=self.intercept
-        )
-        solution = solve(problem, self.solver)
+        fit = Fit(self.mu, self.alpha, self.intercept, self.constraint, self.solver)
+        answers = torch.empty((0, len(targets)), dtype=torch.float64)
+        for known in range(_ROUND, most, _ROUND) if self.samples == "auto" else ():
+            answers = self._continue(answers, known, model, image, absent, fine, states, targets)
+            settled = [
+                split_half_agreement(fit, states[:known], column, proximity[:known], parent, a_c, a_f)
+                for column in answers.T
+            ]
+            if min(settled) >= self.settled_at:
+                states, proximity = states[:known], proximity[:known]
+                break
+        answers = self._continue(answers, len(states), model, image, absent, fine, states, targets)
+        proximity = proximity / proximity.sum()
+        solutions = [fit(states, column, proximity, parent, a_c, a_f) for column in answers.T]
 
         # 8  What is shown (Eqs. 43-44).
-        answer = float(answers[0])
-        return Explanation(
-            target=target,
-            answer=answer,
-            superpixels=superpixels,
-            saliency=saliency,
-            feature=shallow,
-            states=states,
-            answers=answers,
-            proximity=proximity,
-            a_c=a_c,
-            a_f=a_f,
-            solution=solution,
-            chosen_coarse=choose_coarse(solution.w_c * a_c, answer, self.abstain_below, self.minimal_importance),
-            chosen_fine=choose_fine(solution.w_f * a_f, self.coverage),
+        cost = Cost(len(targets) + len(states), len(targets), time.perf_counter() - began)
+        explanations = []
+        for i, (target, solution) in enumerate(zip(targets, solutions, strict=True)):
+            answer = float(answers[0, i])
+            chosen_coarse, abstention = choose_coarse(
+                solution.w_c * a_c, answer, self.abstain_below, self.minimal_importance
+            )
+            explanations.append(
+                Explanation(
+                    target=int(target),
+                    answer=answer,
+                    picture=to_picture(image),
+                    superpixels=partitions[i],
+                    saliency=saliencies[i],
+                    feature=shallow,
+                    states=states,
+                    answers=answers[:, i],
+                    proximity=proximity,
+                    a_c=a_c,
+                    a_f=a_f,
+                    fit=fit,
+                    solution=solution,
+                    chosen_coarse=chosen_coarse,
+                    abstention=abstention,
+                    chosen_fine=choose_fine(solution.w_f * a_f, self.coverage),
+                    cost=cost,
+                    parameters=dataclasses.asdict(self),
+                )
+            )
+        return tuple(explanations)
+
+    def _continue(
+        self,
+        answers: Tensor,
+        count: int,
+        model: nn.Module,
+        image: Tensor,
+        absent: Tensor,
+        fine: Tensor,
+        states: Tensor,
+        targets: Sequence[int],
+    ) -> Tensor:
+        """Put further samples to the network, until ``count`` are answered: (count, targets)."""
+        further = states[len(answers) : count]
+        more = masked_scores(
+            model, image, absent, fine, further, targets, score=self.response, batch_size=self.batch_size
         )
+        return torch.cat([answers, more])
 
     def _read(self, model: nn.Module, image: Tensor, target: int) -> Features:
         shallow, deep = self.shallow_layer, self.deep_layer
@@ -209,9 +326,18 @@ class MINT:
         return read_features(model, image, target, shallow, deep, self.derivative_of)
 
 
-def class_saliency(features: Features) -> Tensor:
-    """Sum gradient times activation over the deep layer's channels: M(m, n), (h', w') (Section 1)."""
-    return (features.gradient * features.deep).sum(dim=0)
+_ROUND = 100
+
+
+def class_saliency(features: Features, prior: Prior = "elementwise") -> Tensor:
+    """Join gradient and activation of the deep layer and sum over its channels: M(m, n), (h', w') (Section 1)."""
+    return (_PRIORS[prior](features.gradient) * features.deep).sum(dim=0)
+
+
+_PRIORS: dict[str, Callable[[Tensor], Tensor]] = {
+    "elementwise": lambda gradient: gradient,
+    "grad-cam": lambda gradient: gradient.mean(dim=(1, 2), keepdim=True),
+}
 
 
 def removed_energy(difference: Tensor, fine: Tensor, count: int) -> Tensor:
@@ -220,8 +346,8 @@ def removed_energy(difference: Tensor, fine: Tensor, count: int) -> Tensor:
     return torch.zeros(count, dtype=torch.float64).index_add_(0, fine.flatten(), energy)
 
 
-def proximity_weights(states: Tensor, energy: Tensor, width: float) -> Tensor:
-    """Weigh the samples by h(Z) = exp(-||X - Z||^2 / sigma^2) with sigma^2 = width ||X||^2, to a sum of 1 (Eq. 8).
+def proximity_kernel(states: Tensor, energy: Tensor, width: float) -> Tensor:
+    """Weigh the samples by h(Z) = exp(-||X - Z||^2 / sigma^2) with sigma^2 = width ||X||^2 (Eq. 8).
 
     What a sample lacks of the image is the energy of its absent super-pixels, so no picture is needed.
 
@@ -237,9 +363,8 @@ def proximity_weights(states: Tensor, energy: Tensor, width: float) -> Tensor:
     Returns
     -------
     Tensor
-        (K,) float64. All equal for an image without energy.
+        (K,) float64 in (0, 1]. All 1 for an image without energy.
     """
     total = float(energy.sum())
     lacking = (~states).double() @ energy / total if total > 0 else torch.zeros(len(states), dtype=torch.float64)
-    weights = torch.exp(-lacking / width)
-    return weights / weights.sum()
+    return torch.exp(-lacking / width)

@@ -5,17 +5,20 @@ sample is described by a row of booleans over segments of the image, never by a 
 at a time are expanded on the device, in the channels-last format that convolutions are fastest in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
 from mint.attributor import InputError
 
 Score = Literal["probability", "logit", "log-probability"]
 Sampling = Literal["coins", "uniform-cardinality", "antithetic", "hierarchical"]
+Fill = float | Literal["blur", "super-pixel mean"]
 
 _SCORES: dict[str, Callable[[Tensor], Tensor]] = {
     "probability": lambda logits: F.softmax(logits, dim=1),
@@ -86,7 +89,7 @@ def masked_scores(
     fill: Tensor,
     labels: Tensor,
     states: Tensor,
-    target: int,
+    target: int | Sequence[int],
     *,
     score: Score = "probability",
     batch_size: int | None = None,
@@ -106,8 +109,8 @@ def masked_scores(
         occlusion, the step at which a pixel goes for deletion and insertion.
     states : Tensor
         (k, s) bool: which segments are present in each sample.
-    target : int
-        The class that is scored.
+    target : int or sequence of int
+        The class that is scored, or several, in the same forward passes.
     score : {"probability", "logit", "log-probability"}
         What is read of it.
     batch_size : int, optional
@@ -116,7 +119,7 @@ def masked_scores(
     Returns
     -------
     Tensor
-        (k,) float64 on the CPU.
+        (k,) float64 on the CPU; (k, number of targets) for a sequence of them.
 
     Raises
     ------
@@ -134,7 +137,9 @@ def masked_scores(
     segments = labels.to(device).flatten().repeat_interleave(channels)
     present = states.to(device, torch.float32)
     kept, absent = _flat(image), _flat(fill.to(image).expand_as(image))
-    answers = torch.empty(count, dtype=torch.float64, device=device)
+    targets = [target] if isinstance(target, int) else list(target)
+    columns = torch.tensor(targets, device=device)
+    answers = torch.empty((count, len(targets)), dtype=torch.float64, device=device)
     buffer = torch.empty((size, height, width, channels), dtype=image.dtype, device=device)
     start = 0
     while start < count:
@@ -143,7 +148,8 @@ def masked_scores(
         masks = present[start:stop].index_select(1, segments).bool()
         torch.where(masks, kept, absent, out=batch.view(len(batch), -1))
         try:
-            answers[start:stop] = _SCORES[score](_ask(model, batch.permute(0, 3, 1, 2), target))[:, target]
+            logits = _ask(model, batch.permute(0, 3, 1, 2), max(targets))
+            answers[start:stop] = _SCORES[score](logits).index_select(1, columns)
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
@@ -155,11 +161,86 @@ def masked_scores(
     result = answers.cpu()
     if not torch.isfinite(result).all():
         raise InputError(_NOT_FINITE)
-    return result
+    return result[:, 0] if isinstance(target, int) else result
 
 
 def _flat(image: Tensor) -> Tensor:
     return image.permute(1, 2, 0).reshape(-1)
+
+
+def baseline_image(image: Tensor, fine: Tensor, fill: Fill) -> Tensor:
+    """Return what absent pixels are replaced by.
+
+    Parameters
+    ----------
+    image : Tensor
+        (c, h, w), normalised.
+    fine : Tensor
+        (h, w) int64, the fine super-pixels.
+    fill : float, "blur" or "super-pixel mean"
+        A number, in the normalised space (the paper's zero, the mean colour); the picture blurred as RISE's
+        insertion does; or each fine super-pixel's mean colour, as LIME's image package does.
+
+    Returns
+    -------
+    Tensor
+        (c, h, w), on the image's device.
+
+    Raises
+    ------
+    InputError
+        If ``fill`` is another word.
+    """
+    if isinstance(fill, int | float):
+        return torch.full_like(image, fill)
+    if fill not in _FILLS:
+        raise InputError(f"fill is a number or one of {', '.join(map(repr, _FILLS))}, not {fill!r}.")
+    return _FILLS[fill](image, fine.to(image.device))
+
+
+BLUR_SIZE = 11  # pixels, RISE
+BLUR_SIGMA = 5.0  # pixels, RISE
+
+
+def blurred(image: Tensor) -> Tensor:
+    """Return RISE's blurred picture: an 11 x 11 kernel of sigma 5, zeros beyond the border.
+
+    RISE makes its kernel by filtering an 11 x 11 unit impulse with SciPy's reflecting Gaussian. As 5 is half the
+    kernel's width, what leaves the window is folded back into it, and the kernel is nearly a box (its ends are 6 %
+    below its middle, where a cut-off Gaussian's are 39 %). It is reproduced as it is, for the numbers depend on it.
+
+    Parameters
+    ----------
+    image : Tensor
+        (c, h, w) float32.
+
+    Returns
+    -------
+    Tensor
+        (c, h, w) float32 on the image's device.
+    """
+    impulse = np.zeros(BLUR_SIZE)
+    impulse[BLUR_SIZE // 2] = 1
+    # In double precision, as a GPU rounds float32 convolutions to TF32.
+    kernel = torch.from_numpy(gaussian_filter1d(impulse, BLUR_SIGMA)).to(image.device)
+    planes = image.double().unsqueeze(1)
+    rows = F.conv2d(planes, kernel.view(1, 1, -1, 1), padding=(BLUR_SIZE // 2, 0))
+    both = F.conv2d(rows, kernel.view(1, 1, 1, -1), padding=(0, BLUR_SIZE // 2))
+    return both.squeeze(1).to(image.dtype)
+
+
+def _super_pixel_means(image: Tensor, fine: Tensor) -> Tensor:
+    labels = fine.flatten()
+    sizes = torch.bincount(labels)
+    sums = torch.zeros((len(image), len(sizes)), dtype=torch.float64, device=image.device)
+    sums.index_add_(1, labels, image.flatten(1).double())
+    return (sums / sizes)[:, labels].view_as(image).to(image.dtype)
+
+
+_FILLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "blur": lambda image, _fine: blurred(image),
+    "super-pixel mean": _super_pixel_means,
+}
 
 
 def draw_states(samples: int, parent: Tensor, sampling: Sampling = "coins", seed: int = 0) -> Tensor:

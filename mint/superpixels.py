@@ -1,9 +1,11 @@
 """Section 2: one picture, cut into coarse super-pixels and, inside each of them, fine ones.
 
 Coarse: GrabCut, seeded by the class-discriminative saliency M, finds the foreground, one super-pixel; SLIC cuts the
-background into a few more. Fine: Quickshift with LIME's parameters, intersected with the coarse partition.
+background into a few more. Fine: Quickshift with LIME's parameters, intersected with the coarse partition. Several
+classes can share one partition, in which each has a foreground.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +20,7 @@ from torch import Tensor
 from mint.attributor import InputError
 
 Route = Literal["grabcut", "threshold", "slic"]
+FineCut = Literal["quickshift", "slic"]
 Labels = NDArray[np.int64]
 
 
@@ -40,7 +43,9 @@ class Segmentation:
     background_segments : int
         Super-pixels that SLIC is asked for in the background.
     compactness : float
-        SLIC's balance between colour and distance.
+        SLIC's balance between colour and distance, for both scales.
+    fine : {"quickshift", "slic"}
+        What cuts the fine super-pixels; SLIC is asked for as many as Quickshift finds.
     kernel_size, max_dist, ratio, quickshift_seed : float, float, float, int
         Quickshift's parameters, LIME's values, and the seed of its tie-breaking.
     sliver : float
@@ -57,6 +62,7 @@ class Segmentation:
     largest_foreground: float = 0.9
     background_segments: int = 5
     compactness: float = 10.0
+    fine: FineCut = "quickshift"
     kernel_size: float = 4.0
     max_dist: float = 200.0
     ratio: float = 0.2
@@ -92,17 +98,22 @@ class SuperPixels:
         return torch.nn.functional.one_hot(self.parent, int(self.coarse.max()) + 1).double()
 
 
-def segment(image: Tensor, saliency: Tensor, options: Segmentation | None = None) -> SuperPixels:
+def segment(image: Tensor, saliencies: Tensor, options: Segmentation | None = None) -> tuple[SuperPixels, ...]:
     """Cut an image into nested super-pixels.
 
     Parameters
     ----------
     image : Tensor
         (c, h, w), normalised, with one or three channels.
-    saliency : Tensor
-        (h, w), the map M at the image's size.
+    saliencies : Tensor
+        (classes, h, w), the map M of each class, at the image's size.
     options : Segmentation, optional
         The open choices; the defaults if None.
+
+    Returns
+    -------
+    tuple of SuperPixels
+        The partition, once for each class; they differ in their ``route`` alone.
 
     Raises
     ------
@@ -111,11 +122,12 @@ def segment(image: Tensor, saliency: Tensor, options: Segmentation | None = None
     """
     options = options or Segmentation()
     picture = to_picture(image)
-    coarse, route = coarse_labels(picture, saliency.detach().cpu().double().numpy(), options)
+    coarse, routes = coarse_labels(picture, saliencies.detach().cpu().double().numpy(), options)
     fine = fine_labels(picture, coarse, options)
     parent = np.zeros(fine.max() + 1, dtype=np.int64)
     parent[fine.ravel()] = coarse.ravel()
-    return SuperPixels(torch.from_numpy(coarse), torch.from_numpy(fine), torch.from_numpy(parent), route)
+    shared = torch.from_numpy(coarse), torch.from_numpy(fine), torch.from_numpy(parent)
+    return tuple(SuperPixels(*shared, route) for route in routes)
 
 
 def to_picture(image: Tensor) -> NDArray[np.uint8]:
@@ -133,37 +145,50 @@ def to_picture(image: Tensor) -> NDArray[np.uint8]:
 
 
 def coarse_labels(
-    picture: NDArray[np.uint8], saliency: NDArray[np.float64], options: Segmentation
-) -> tuple[Labels, Route]:
-    """Cut a picture into the coarse super-pixels: foreground 0, background 1 to p - 1.
+    picture: NDArray[np.uint8], saliencies: NDArray[np.float64], options: Segmentation
+) -> tuple[Labels, tuple[Route, ...]]:
+    """Cut a picture into the coarse super-pixels: the foreground of each class, then pieces of the background.
 
     Parameters
     ----------
     picture : ndarray
         (h, w, 3) uint8.
-    saliency : ndarray
-        (h, w), the prior M.
+    saliencies : ndarray
+        (classes, h, w), the prior M of each class.
     options : Segmentation
         The open choices.
 
     Returns
     -------
     labels : ndarray
-        (h, w) int64, without gaps.
-    route : {"grabcut", "threshold", "slic"}
-        Which way was taken.
+        (h, w) int64, 0 to p - 1 without gaps. Where foregrounds overlap, the class of the stronger prior has the
+        pixel, each prior taken relative to its maximum.
+    routes : tuple of {"grabcut", "threshold", "slic"}
+        Which way was taken for each class.
     """
-    positive = np.maximum(saliency, 0.0)
-    if positive.max() <= 0:
-        everywhere = np.ones(saliency.shape, dtype=bool)
-        return _cut_background(picture, everywhere, options.background_segments + 1, options) - 1, "slic"
-    strength = positive / positive.max()
-    route: Route = "grabcut"
+    positive = np.maximum(saliencies, 0.0)
+    largest = positive.max(axis=(1, 2), keepdims=True)
+    strengths = positive / np.where(largest > 0, largest, 1.0)
+    found = [_foreground(picture, strength, options) for strength in strengths]
+    foregrounds = np.stack([foreground for foreground, _ in found])
+    owner = np.where(foregrounds, strengths, -1.0).argmax(axis=0)
+    background: NDArray[np.bool_] = np.asarray(~foregrounds.any(axis=0))
+    # Without any foreground SLIC is asked for one segment more, so that the number of super-pixels is the same.
+    segments = options.background_segments + int(background.all())
+    pieces = _cut(picture, background, segments, options.compactness)
+    return _without_gaps(np.where(background, len(found) + pieces, owner)), tuple(route for _, route in found)
+
+
+def _foreground(
+    picture: NDArray[np.uint8], strength: NDArray[np.float64], options: Segmentation
+) -> tuple[NDArray[np.bool_], Route]:
+    """Find one class's foreground from its prior, scaled to [0, 1]; empty where the prior is zero throughout."""
+    if strength.max() <= 0:
+        return np.zeros(strength.shape, dtype=bool), "slic"
     foreground = _grabcut(picture, strength, options)
-    if not options.smallest_foreground <= foreground.mean() <= options.largest_foreground:
-        route = "threshold"
-        foreground = strength > options.fallback_threshold
-    return _cut_background(picture, ~foreground, options.background_segments, options), route
+    if options.smallest_foreground <= foreground.mean() <= options.largest_foreground:
+        return foreground, "grabcut"
+    return strength > options.fallback_threshold, "threshold"
 
 
 def _grabcut(picture: NDArray[np.uint8], strength: NDArray[np.float64], options: Segmentation) -> NDArray[np.bool_]:
@@ -182,17 +207,15 @@ def _grabcut(picture: NDArray[np.uint8], strength: NDArray[np.float64], options:
     return np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
-def _cut_background(
-    picture: NDArray[np.uint8], background: NDArray[np.bool_], segments: int, options: Segmentation
-) -> Labels:
-    """Label the background 1, 2, ... by SLIC and leave the rest 0."""
-    if not background.any():
-        return np.zeros(background.shape, dtype=np.int64)
-    labels = skimage.segmentation.slic(
-        picture, n_segments=segments, compactness=options.compactness, mask=background, start_label=1, channel_axis=-1
+def _cut(picture: NDArray[np.uint8], region: NDArray[np.bool_], segments: int, compactness: float) -> Labels:
+    """Cut a region by SLIC: labels from 1 inside it; what they are outside does not matter."""
+    if not region.any():
+        return np.zeros(region.shape, dtype=np.int64)
+    labels: Labels = skimage.segmentation.slic(
+        picture, n_segments=segments, compactness=compactness, mask=region, start_label=1, channel_axis=-1
     )
-    labels[background & (labels == 0)] = labels.max() + 1
-    return _without_gaps(np.where(background, labels, 0)) + int(background.all())
+    labels[region & (labels == 0)] = labels.max() + 1
+    return labels
 
 
 def fine_labels(picture: NDArray[np.uint8], coarse: Labels, options: Segmentation) -> Labels:
@@ -212,8 +235,7 @@ def fine_labels(picture: NDArray[np.uint8], coarse: Labels, options: Segmentatio
     ndarray
         (h, w) int64, 0 to q - 1 without gaps.
     """
-    shifted = quickshift(picture, options.kernel_size, options.max_dist, options.ratio, options.quickshift_seed)
-    crossed = _without_gaps(shifted * (coarse.max() + 1) + coarse)
+    crossed = _without_gaps(_FINE_CUTS[options.fine](picture, options) * (coarse.max() + 1) + coarse)
     pieces = (
         skimage.measure.label(  # type: ignore[no-untyped-call]
             crossed, background=-1, connectivity=1
@@ -221,6 +243,21 @@ def fine_labels(picture: NDArray[np.uint8], coarse: Labels, options: Segmentatio
         - 1
     )
     return _without_gaps(_merge_slivers(pieces.astype(np.int64), coarse, options.sliver * coarse.size))
+
+
+def _quickshift(picture: NDArray[np.uint8], options: Segmentation) -> Labels:
+    return quickshift(picture, options.kernel_size, options.max_dist, options.ratio, options.quickshift_seed)
+
+
+def _slic_of_same_count(picture: NDArray[np.uint8], options: Segmentation) -> Labels:
+    segments = int(_quickshift(picture, options).max()) + 1
+    return _cut(picture, np.ones(picture.shape[:2], dtype=bool), segments, options.compactness)
+
+
+_FINE_CUTS: dict[str, Callable[[NDArray[np.uint8], Segmentation], Labels]] = {
+    "quickshift": _quickshift,
+    "slic": _slic_of_same_count,
+}
 
 
 def quickshift(picture: NDArray[np.uint8], kernel_size: float, max_dist: float, ratio: float, seed: int) -> Labels:

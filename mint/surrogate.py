@@ -9,6 +9,7 @@ alone, so the cost of a solution does not depend on how many there are.
 """
 
 import importlib
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +19,47 @@ import torch
 from torch import Tensor
 
 from mint.attributor import InputError
+from mint.lasso import solve_lasso
 
 Solver = Literal["admm", "cvxpy"]
+Constraint = Literal["hard", "soft", "off"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the surrogate is fitted to perturbed samples; called, it fits one.
+
+    Attributes
+    ----------
+    mu, alpha, intercept, constraint
+        As in :func:`build_problem`.
+    solver : {"admm", "cvxpy"}
+        As in :func:`solve`.
+    """
+
+    mu: float = 1.0
+    alpha: float = 0.02
+    intercept: bool = False
+    constraint: Constraint = "hard"
+    solver: Solver = "admm"
+
+    def __call__(
+        self, states: Tensor, answers: Tensor, proximity: Tensor, parent: Tensor, a_c: Tensor, a_f: Tensor
+    ) -> "Solution":
+        """Fit the surrogate; the parameters are those of :func:`build_problem`."""
+        problem = build_problem(
+            states,
+            answers,
+            proximity,
+            parent,
+            a_c,
+            a_f,
+            mu=self.mu,
+            alpha=self.alpha,
+            intercept=self.intercept,
+            constraint=self.constraint,
+        )
+        return solve(problem, self.solver)
 
 
 @dataclass(frozen=True)
@@ -40,6 +80,9 @@ class Problem:
         Weight of the fine scale.
     penalty_c, penalty_f : Tensor
         The L1 penalty of each coordinate, (p,) and (q,): lambda_c and lambda_f, repeated.
+    coupling : float
+        How w_f T = w_c is imposed: infinity makes it a constraint, as the paper has it; a finite value adds
+        coupling / 2 ||w_f T - w_c||^2 to the objective instead.
     """
 
     gram_c: Tensor
@@ -51,12 +94,16 @@ class Problem:
     mu: float
     penalty_c: Tensor
     penalty_f: Tensor
+    coupling: float = math.inf
 
     def objective(self, w_c: Tensor, w_f: Tensor) -> float:
-        """Evaluate the objective of Eq. 21."""
+        """Evaluate the objective of Eq. 21, the coupling's term included where it is finite."""
         coarse = w_c @ self.gram_c @ w_c / 2 - self.moment_c @ w_c + self.energy / 2
         fine = w_f @ self.gram_f @ w_f / 2 - self.moment_f @ w_f + self.energy / 2
-        return float(coarse + self.mu * fine + self.penalty_c @ w_c.abs() + self.penalty_f @ w_f.abs())
+        value = coarse + self.mu * fine + self.penalty_c @ w_c.abs() + self.penalty_f @ w_f.abs()
+        if math.isfinite(self.coupling):
+            value = value + self.coupling / 2 * (w_f @ self.relation - w_c).square().sum()
+        return float(value)
 
 
 @dataclass(frozen=True)
@@ -72,7 +119,7 @@ class Solution:
     constraint_residual : float
         Largest |w_f T - w_c|.
     iterations : int
-        Outer iterations of Algorithm 1; 0 for another solver.
+        Outer iterations of Algorithm 1, or sweeps of coordinate descent; 0 for cvxpy.
     certified : bool
         Whether the optimality conditions were verified at the solution, to 1e-8 of the data's scale.
     """
@@ -96,6 +143,7 @@ def build_problem(
     mu: float = 1.0,
     alpha: float = 0.02,
     intercept: bool = False,
+    constraint: Constraint = "hard",
 ) -> Problem:
     """Reduce the perturbed samples to the problem's Gram matrices.
 
@@ -122,6 +170,9 @@ def build_problem(
     intercept : bool
         Fit an unpenalised intercept at each scale, which centres states and answers at their weighted means. The
         paper has none.
+    constraint : {"hard", "soft", "off"}
+        The inter-scale constraint: the paper's; as a penalty whose curvature is the coarse fit's own mean curvature;
+        or not at all, which fits the two scales apart.
     """
     s = states.double()
     h = proximity.double()
@@ -137,8 +188,10 @@ def build_problem(
     moment = s.T @ (h * y)
     moment_c = a_c * (to_coarse.T @ moment)
     moment_f = a_f * moment
+    gram_c = a_c[:, None] * (to_coarse.T @ gram @ to_coarse) * a_c
+    couplings = {"hard": math.inf, "soft": float(gram_c.diagonal().mean()), "off": 0.0}
     return Problem(
-        gram_c=a_c[:, None] * (to_coarse.T @ gram @ to_coarse) * a_c,
+        gram_c=gram_c,
         gram_f=a_f[:, None] * gram * a_f,
         moment_c=moment_c,
         moment_f=moment_f,
@@ -147,12 +200,32 @@ def build_problem(
         mu=mu,
         penalty_c=torch.full_like(moment_c, alpha * float(moment_c.abs().max())),
         penalty_f=torch.full_like(moment_f, alpha * mu * float(moment_f.abs().max())),
+        coupling=couplings[constraint],
     )
 
 
 def solve(problem: Problem, solver: Solver = "admm") -> Solution:
-    """Solve the surrogate problem, by Algorithm 1 ("admm") or by an interior-point solver ("cvxpy")."""
+    """Solve the surrogate problem, by Algorithm 1 ("admm") or by an interior-point solver ("cvxpy").
+
+    Algorithm 1 is for the constraint; without it the problem is one lasso, solved by coordinate descent.
+    """
     return _SOLVERS[solver](problem)
+
+
+def _solve_ours(problem: Problem) -> Solution:
+    return solve_coupled(problem) if math.isfinite(problem.coupling) else solve_admm(problem)
+
+
+def solve_coupled(problem: Problem) -> Solution:
+    """Solve a problem whose scales are coupled by a penalty, or not at all, as one lasso in (w_c, w_f)."""
+    p, q = len(problem.moment_c), len(problem.moment_f)
+    gram = torch.zeros(p + q, p + q, dtype=torch.float64)
+    gram[:p, :p], gram[p:, p:] = problem.gram_c, problem.mu * problem.gram_f
+    difference = torch.cat([-torch.eye(p, dtype=torch.float64), problem.relation])
+    gram = gram + problem.coupling * difference @ difference.T
+    moment = torch.cat([problem.moment_c, problem.mu * problem.moment_f])
+    weights, sweeps, certified = solve_lasso(gram, moment, torch.cat([problem.penalty_c, problem.penalty_f]))
+    return _solution(problem, weights[:p], weights[p:], sweeps, certified)
 
 
 def solve_admm(problem: Problem, *, tolerance: float = 1e-10, max_iterations: int = 20_000) -> Solution:
@@ -426,12 +499,18 @@ def solve_cvxpy(problem: Problem) -> Solution:
 
     coarse = fit(v_c, scaled.gram_c, scaled.moment_c) + scaled.penalty_c.numpy() @ cvxpy.abs(v_c)
     fine = problem.mu * fit(v_f, scaled.gram_f, scaled.moment_f) + scaled.penalty_f.numpy() @ cvxpy.abs(v_f)
-    constraint = v_f @ scaled.relation.numpy() == v_c
-    cvxpy.Problem(cvxpy.Minimize(coarse + fine), [constraint]).solve(
+    difference = v_f @ scaled.relation.numpy() - v_c
+    hard = math.isinf(problem.coupling)
+    # The difference is in the units of v_c; times scale_c it is that of the weights, over the response's scale.
+    units = scale_c.numpy() / (problem.energy**0.5 or 1.0)
+    coupled = 0.0 if hard else problem.coupling / 2 * cvxpy.sum_squares(cvxpy.multiply(units, difference))
+    constraints = [difference == 0] if hard else []
+    cvxpy.Problem(cvxpy.Minimize(coarse + fine + coupled), constraints).solve(
         solver=cvxpy.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11
     )
     w_f = torch.from_numpy(v_f.value) * scale_f
-    return _solution(problem, w_f @ problem.relation, w_f, iterations=0, certified=False)
+    w_c = w_f @ problem.relation if hard else torch.from_numpy(v_c.value) * scale_c
+    return _solution(problem, w_c, w_f, iterations=0, certified=False)
 
 
-_SOLVERS: dict[str, Callable[[Problem], Solution]] = {"admm": solve_admm, "cvxpy": solve_cvxpy}
+_SOLVERS: dict[str, Callable[[Problem], Solution]] = {"admm": _solve_ours, "cvxpy": solve_cvxpy}

@@ -30,49 +30,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d
-from torch.nn import functional
 
 from benchmarks.metrics.metric import Average, Context, Direction, Measurement, check_saliency
 from mint.attributor import InputError
-from mint.perturbation import Score, masked_scores, read_scores
+from mint.perturbation import Score, blurred, masked_scores, read_scores
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Baseline = Literal["zero", "blur", "mean"]
-
-BLUR_SIZE = 11  # pixels, RISE
-BLUR_SIGMA = 5.0  # pixels, RISE
-
-
-def blurred(image: Tensor) -> Tensor:
-    """Return RISE's blurred picture: an 11 x 11 kernel of sigma 5, zeros beyond the border.
-
-    RISE makes its kernel by filtering an 11 x 11 unit impulse with SciPy's reflecting Gaussian. As 5 is
-    half the kernel's width, what leaves the window is folded back into it, and the kernel is nearly a box
-    (its ends are 6 % below its middle, where a cut-off Gaussian's are 39 %). It is reproduced as it is, for
-    the numbers depend on it.
-
-    Parameters
-    ----------
-    image
-        (c, h, w) float32.
-
-    Returns
-    -------
-    Tensor
-        (c, h, w) float32 on the image's device.
-    """
-    impulse = np.zeros(BLUR_SIZE)
-    impulse[BLUR_SIZE // 2] = 1
-    # In double precision, as a GPU rounds float32 convolutions to TF32.
-    kernel = torch.from_numpy(gaussian_filter1d(impulse, BLUR_SIGMA)).to(image.device)
-    planes = image.double().unsqueeze(1)
-    rows = functional.conv2d(planes, kernel.view(1, 1, -1, 1), padding=(BLUR_SIZE // 2, 0))
-    both = functional.conv2d(rows, kernel.view(1, 1, 1, -1), padding=(0, BLUR_SIZE // 2))
-    return both.squeeze(1).to(image.dtype)
-
 
 FILLS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "zero": torch.zeros_like,

@@ -1,12 +1,13 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mint.explanation import Explanation, choose_coarse, choose_fine, tie_share
+from mint.explanation import Cost, Explanation, choose_coarse, choose_fine, tie_share
 from mint.superpixels import SuperPixels
-from mint.surrogate import Solution
+from mint.surrogate import Fit, Solution
 
 
 def explanation_of(u_f: Tensor, fine: Tensor, saliency: Tensor) -> Explanation:
@@ -14,9 +15,11 @@ def explanation_of(u_f: Tensor, fine: Tensor, saliency: Tensor) -> Explanation:
     parent = torch.arange(count) % 2
     relation = torch.nn.functional.one_hot(parent, 2).double()
     u_c = u_f @ relation
+    chosen_coarse, abstention = choose_coarse(u_c, 1.0, 0.05)
     return Explanation(
         target=0,
         answer=1.0,
+        picture=np.arange(fine.numel() * 3).reshape(*fine.shape, 3).astype(np.uint8) % 100,
         superpixels=SuperPixels(parent[fine], fine, parent, "grabcut"),
         saliency=saliency,
         feature=torch.arange(fine.numel()).reshape(fine.shape).double(),
@@ -26,8 +29,12 @@ def explanation_of(u_f: Tensor, fine: Tensor, saliency: Tensor) -> Explanation:
         a_c=torch.ones(2).double(),
         a_f=torch.ones(count).double(),
         solution=Solution(u_c, u_f, 0.0, 0.0, 1, True),
-        chosen_coarse=choose_coarse(u_c, 1.0, 0.05),
+        chosen_coarse=chosen_coarse,
+        abstention=abstention,
         chosen_fine=choose_fine(u_f, 0.9),
+        cost=Cost(3, 1, 0.1),
+        parameters={"seed": 0},
+        fit=Fit(),
     )
 
 
@@ -79,15 +86,22 @@ def test_the_fine_set_is_the_smallest_that_holds_the_share() -> None:
 
 
 def test_the_coarse_choice_abstains_below_its_share_of_the_score() -> None:
-    assert choose_coarse(torch.tensor([0.1, 0.6]), 0.9, 0.05) == 1
-    assert choose_coarse(torch.tensor([0.01, 0.02]), 0.9, 0.05) is None
-    assert choose_coarse(torch.tensor([0.0, -0.5]), 0.0, 0.05) is None
+    assert choose_coarse(torch.tensor([0.1, 0.6]), 0.9, 0.05) == (1, None)
+    chosen, why = choose_coarse(torch.tensor([0.01, 0.02]), 0.9, 0.05)
+    assert chosen is None
+    assert why == "the largest coarse importance, 0.02, is below 0.05 of |g(X)| = 0.9"
+    assert choose_coarse(torch.tensor([0.0, -0.5]), 0.0, 0.05) == (
+        None,
+        "no coarse super-pixel has a positive importance",
+    )
 
 
 def test_the_coarse_choice_abstains_below_a_minimal_importance() -> None:
     # A class with a probability of 1e-6: the share of it is passed, the minimal importance is not.
-    assert choose_coarse(torch.tensor([1e-5, 0.0]), 1e-6, 0.05) == 0
-    assert choose_coarse(torch.tensor([1e-5, 0.0]), 1e-6, 0.05, minimal_importance=0.05) is None
+    assert choose_coarse(torch.tensor([1e-5, 0.0]), 1e-6, 0.05) == (0, None)
+    chosen, why = choose_coarse(torch.tensor([1e-5, 0.0]), 1e-6, 0.05, minimal_importance=0.05)
+    assert chosen is None
+    assert "minimal importance 0.05" in str(why)
 
 
 def test_pictures_show_what_was_chosen() -> None:
@@ -97,7 +111,6 @@ def test_pictures_show_what_was_chosen() -> None:
     dark_blue = (picture == [0, 0, 128]).all(axis=-1)
     assert dark_blue[2:].all()
     assert not dark_blue[1].any()
-    image = torch.linspace(-1, 1, 3 * 64).reshape(3, 8, 8)
-    gray = (explanation.coarse_picture(image) == 128).all(axis=-1)
+    gray = (explanation.coarse_picture() == 128).all(axis=-1)
     assert gray[fine.numpy() % 2 == 1].all()
     assert not gray[fine.numpy() % 2 == 0].any()

@@ -6,7 +6,7 @@ from examples import SmallCNN, smooth_images
 from torch import Tensor, nn
 
 from mint import MINT, InputError, Segmentation, check_attributor
-from mint.method import proximity_weights, removed_energy
+from mint.method import proximity_kernel, removed_energy
 
 SMALL = MINT(samples=60, shallow_layer="stem", deep_layer="trunk")
 
@@ -81,7 +81,7 @@ def test_the_coarse_explanation_of_an_absent_class_abstains(against: float) -> N
     explanation = method.explain(Evidence(weight), image, 0)
     assert explanation.chosen_coarse is None
     assert explanation.chosen_fine == ()
-    assert (explanation.coarse_picture(image) == 128).all()
+    assert (explanation.coarse_picture() == 128).all()
 
 
 class Counter(nn.Module):
@@ -128,21 +128,21 @@ def test_proximity_is_the_kernel_of_the_masked_picture() -> None:
     fine = torch.arange(40 * 48).reshape(40, 48) % 6
     states = torch.rand(8, 6, generator=torch.Generator().manual_seed(0)) < 0.5
     states[0] = True
-    weights = proximity_weights(states, removed_energy(image, fine, 6), 0.73)
+    weights = proximity_kernel(states, removed_energy(image, fine, 6), 0.73)
     squares = torch.stack([(image - image * state[fine]).double().square().sum() for state in states])
     expected = torch.exp(-squares / (0.73 * image.double().square().sum()))
-    torch.testing.assert_close(weights, expected / expected.sum(), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(weights, expected, rtol=1e-6, atol=1e-9)
 
 
 def test_half_the_energy_removed_weighs_about_one_half() -> None:
     states = torch.tensor([[True, True], [True, False]])
-    weights = proximity_weights(states, torch.tensor([1.0, 1.0]).double(), 0.73)
+    weights = proximity_kernel(states, torch.tensor([1.0, 1.0]).double(), 0.73)
     assert float(weights[1] / weights[0]) == pytest.approx(0.504, abs=0.001)
 
 
 def test_an_image_of_zeros_weighs_all_samples_alike() -> None:
     states = torch.tensor([[True, True], [True, False]])
-    assert proximity_weights(states, torch.zeros(2).double(), 0.73).tolist() == [0.5, 0.5]
+    assert proximity_kernel(states, torch.zeros(2).double(), 0.73).tolist() == [1.0, 1.0]
 
 
 def test_explain_takes_one_image(small_cnn: SmallCNN, images: Tensor) -> None:

@@ -41,10 +41,10 @@ def test_the_partition_is_nested_and_complete(
 ) -> None:
     image = smooth_images(1, (height, width), seed)[0]
     saliency = sign * bump((height, width), row, column, spread)
-    superpixels = segment(image, saliency)
+    superpixels = segment(image, saliency[None])[0]
     assert_nested(superpixels, (height, width))
     assert superpixels.route in {"grabcut", "threshold", "slic"}
-    again = segment(image, saliency)
+    again = segment(image, saliency[None])[0]
     assert torch.equal(again.fine, superpixels.fine)
     assert torch.equal(again.coarse, superpixels.coarse)
 
@@ -54,7 +54,7 @@ def test_grabcut_finds_a_disc_from_a_rough_prior() -> None:
     disc = bump(size, 0.5, 0.5, 0.25) > np.exp(-1)
     noise = 0.05 * torch.randn(3, *size, generator=torch.Generator().manual_seed(0))
     image = torch.where(disc, torch.tensor([1.5, -1.0, -1.0])[:, None, None], -0.5) + noise
-    superpixels = segment(image, bump(size, 0.5, 0.5, 0.2))
+    superpixels = segment(image, bump(size, 0.5, 0.5, 0.2)[None])[0]
     assert superpixels.route == "grabcut"
     found = superpixels.coarse == 0
     assert (found & disc).sum() / (found | disc).sum() > 0.95
@@ -66,20 +66,20 @@ def test_a_failed_grabcut_falls_back_to_the_threshold_and_says_so() -> None:
     image = torch.zeros(3, 50, 50)
     saliency = torch.zeros(50, 50)
     saliency[10, 10] = 1.0
-    superpixels = segment(image, saliency)
+    superpixels = segment(image, saliency[None])[0]
     assert superpixels.route == "threshold"
     assert int((superpixels.coarse == 0).sum()) == 1
 
 
 def test_a_foreground_that_covers_everything_is_one_coarse_super_pixel() -> None:
-    superpixels = segment(smooth_images(1)[0], torch.ones(40, 48))
+    superpixels = segment(smooth_images(1)[0], torch.ones(1, 40, 48))[0]
     assert superpixels.route == "threshold"
     assert_nested(superpixels, (40, 48))
     assert not superpixels.coarse.any()
 
 
 def test_no_positive_saliency_leaves_slic_alone() -> None:
-    superpixels = segment(smooth_images(1)[0], -torch.ones(40, 48))
+    superpixels = segment(smooth_images(1)[0], -torch.ones(1, 40, 48))[0]
     assert superpixels.route == "slic"
     assert_nested(superpixels, (40, 48))
     assert int(superpixels.coarse.max()) >= 2
@@ -87,7 +87,7 @@ def test_no_positive_saliency_leaves_slic_alone() -> None:
 
 def test_slivers_are_merged() -> None:
     options = Segmentation(sliver=0.01)
-    superpixels = segment(smooth_images(1, (60, 60))[0], bump((60, 60), 0.4, 0.4, 0.3), options)
+    superpixels = segment(smooth_images(1, (60, 60))[0], bump((60, 60), 0.4, 0.4, 0.3)[None], options)[0]
     sizes = torch.bincount(superpixels.fine.flatten())
     alone = torch.bincount(superpixels.parent)[superpixels.parent] == 1
     assert ((sizes >= 36) | alone).all()
@@ -96,7 +96,7 @@ def test_slivers_are_merged() -> None:
 def test_a_real_photograph_is_cut_as_the_paper_shows() -> None:
     picture = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None].float() / 255
     image = torch.nn.functional.interpolate(picture, (128, 128), mode="area")[0]
-    superpixels = segment(image, bump((128, 128), 0.25, 0.45, 0.25))
+    superpixels = segment(image, bump((128, 128), 0.25, 0.45, 0.25)[None])[0]
     assert_nested(superpixels, (128, 128))
     assert superpixels.route == "grabcut"
     assert 3 <= int(superpixels.coarse.max()) + 1 <= 8
@@ -112,4 +112,4 @@ def test_pictures_keep_their_range_and_gray_ones_get_three_channels() -> None:
 
 def test_other_numbers_of_channels_are_refused() -> None:
     with pytest.raises(InputError, match="1 or 3 channels, not 4"):
-        segment(torch.zeros(4, 20, 20), torch.zeros(20, 20))
+        segment(torch.zeros(4, 20, 20), torch.zeros(1, 20, 20))
