@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mint.attributor import InputError, explaining
-from mint.features import default_layers, resolve_layer
+from mint.features import resolve_layer
 from mint.perturbation import default_batch_size, read_scores
+from mint.trunk import find_layers
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class GradCAM:
     Parameters
     ----------
     deep_layer
-        Name of a module with (n, c, h', w') output: the paper's "last convolutional layer". None: the
-        convention of torchvision's VGG, ResNet and Inception, as for MINT.
+        Name of a module with (n, c, h', w') output: the paper's "last convolutional layer". None: found
+        by tracing, as for MINT.
     batch_size
         Pictures through the network at a time; None lets the perturbation engine choose. The maps do not
         depend on it.
@@ -50,7 +51,7 @@ class GradCAM:
             If the layer does not exist, is never called, or its output is not (n, c, h', w').
         """
         with explaining(model, images, targets):
-            name = default_layers(model)[1] if self.deep_layer is None else self.deep_layer
+            name = find_layers(model, images[0])[1] if self.deep_layer is None else self.deep_layer
             layer = resolve_layer(model, name)
             size = self.batch_size or default_batch_size(images[0])
             maps = [

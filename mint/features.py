@@ -54,55 +54,6 @@ def resolve_layer(model: nn.Module, name: str) -> nn.Module:
     raise InputError(f"{type(model).__name__} has no layer {name!r}; the nearest names are {', '.join(nearest)}.")
 
 
-def default_layers(model: nn.Module) -> tuple[str, str]:
-    """Name MINT's shallow and deep layer for networks built as torchvision builds them.
-
-    Returns
-    -------
-    tuple of str
-        The end of the first block, post-ReLU, and the last convolutional features.
-
-    Raises
-    ------
-    InputError
-        If the network follows none of the known conventions.
-    """
-    for convention in _CONVENTIONS:
-        layers = convention(model)
-        if layers is not None:
-            return layers
-    raise InputError(
-        f"the layers of a {type(model).__name__} are not known; "
-        "pass shallow_layer and deep_layer, two names from model.named_modules()."
-    )
-
-
-def _vgg_layers(model: nn.Module) -> tuple[str, str] | None:
-    features = getattr(model, "features", None)
-    if not isinstance(features, nn.Sequential):
-        return None
-    relus = [i for i, layer in enumerate(features) if isinstance(layer, nn.ReLU)]
-    pools = [i for i, layer in enumerate(features) if isinstance(layer, nn.MaxPool2d)]
-    before_pool = [i for i in relus if pools and i < pools[0]]
-    return (f"features.{before_pool[-1]}", f"features.{relus[-1]}") if before_pool else None
-
-
-def _resnet_layers(model: nn.Module) -> tuple[str, str] | None:
-    return ("relu", "layer4") if hasattr(model, "relu") and hasattr(model, "layer4") else None
-
-
-def _inception_layers(model: nn.Module) -> tuple[str, str] | None:
-    names = ("Conv2d_2b_3x3", "Mixed_7c")
-    return names if all(hasattr(model, name) for name in names) else None
-
-
-_CONVENTIONS: tuple[Callable[[nn.Module], tuple[str, str] | None], ...] = (
-    _vgg_layers,
-    _resnet_layers,
-    _inception_layers,
-)
-
-
 def read_features(
     model: nn.Module,
     image: Tensor,

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from mint.attributor import InputError, explaining
 from mint.explanation import Cost, Explanation, Scale, choose_coarse, choose_fine
-from mint.features import Features, Pooling, default_layers, read_features, represent, upsample
+from mint.features import Features, Pooling, read_features, represent, upsample
 from mint.fidelity import split_half_agreement
 from mint.perturbation import Fill, Sampling, Score, baseline_image, draw_states, masked_scores
 from mint.superpixels import Segmentation, segment, to_picture
 from mint.surrogate import Constraint, Fit, Solver
+from mint.trunk import find_layers
 
 Prior = Literal["elementwise", "grad-cam"]
 
@@ -46,9 +47,9 @@ class MINT:
     most_samples : int
         With "auto": stop at this many anyway.
     shallow_layer, deep_layer : str or None
-        Names of the two modules that are read; None takes torchvision's conventions (VGG: the last ReLU before
-        the first max-pool, and the last ReLU of ``features``; ResNet: ``relu`` and ``layer4``; Inception-V3:
-        ``Conv2d_2b_3x3`` and ``Mixed_7c``). The paper does not name its layers.
+        Names of the two modules that are read; None finds them by one more forward pass, in any convolutional
+        classifier, see :func:`~mint.trunk.find_layers` (VGG: the last ReLU before the first max-pool, and the last
+        ReLU of ``features``; ResNet: ``relu`` and ``layer4``). The paper does not name its layers.
     response : {"probability", "logit", "log-probability"}
         g, the score that is explained (the paper's Fig. 3 shows probabilities).
     derivative_of : {"logit", "probability", "log-probability"}
@@ -155,8 +156,9 @@ class MINT:
             (n, h, w) float32, ties broken by M (see :meth:`~mint.explanation.Explanation.saliency_map`).
         """
         with explaining(model, images, targets):
+            named = self._with_layers(model, images[0])
             maps = [
-                self._explain(model, image, [int(target)])[0].saliency_map(self.scale)
+                named._explain(model, image, [int(target)])[0].saliency_map(self.scale)
                 for image, target in zip(images, targets, strict=True)
             ]
         return torch.stack(maps).to(images.device)
@@ -216,9 +218,10 @@ class MINT:
         if not targets:
             raise InputError("explain_classes needs at least one target.")
         with explaining(model, image.expand(len(targets), *image.shape), torch.tensor(list(targets))):
+            named = self._with_layers(model, image)
             if shared:
-                return self._explain(model, image, targets)
-            return tuple(self._explain(model, image, [target])[0] for target in targets)
+                return named._explain(model, image, targets)
+            return tuple(named._explain(model, image, [target])[0] for target in targets)
 
     def pictures(self, model: nn.Module, image: Tensor, target: int) -> Mapping[str, NDArray[np.uint8]]:
         """Draw the coarse and the fine explanation of one image as (h, w, 3) uint8 pictures."""
@@ -318,12 +321,19 @@ class MINT:
         )
         return torch.cat([answers, more])
 
+    def _with_layers(self, model: nn.Module, image: Tensor) -> "MINT":
+        """Name the layers that have no name yet."""
+        if self.shallow_layer is not None and self.deep_layer is not None:
+            return self
+        shallow, deep = find_layers(model, image)
+        return dataclasses.replace(
+            self, shallow_layer=self.shallow_layer or shallow, deep_layer=self.deep_layer or deep
+        )
+
     def _read(self, model: nn.Module, image: Tensor, target: int) -> Features:
-        shallow, deep = self.shallow_layer, self.deep_layer
-        if shallow is None or deep is None:
-            known_shallow, known_deep = default_layers(model)
-            shallow, deep = shallow or known_shallow, deep or known_deep
-        return read_features(model, image, target, shallow, deep, self.derivative_of)
+        assert self.shallow_layer is not None
+        assert self.deep_layer is not None
+        return read_features(model, image, target, self.shallow_layer, self.deep_layer, self.derivative_of)
 
 
 _ROUND = 100

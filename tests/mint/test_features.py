@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 import mint.torchvision_ops  # noqa: F401 - before torchvision
 from mint.attributor import InputError
-from mint.features import default_layers, read_features, represent, resolve_layer, upsample
+from mint.features import read_features, represent, resolve_layer, upsample
 
 
 def test_gradient_and_activations_are_those_of_the_split_network(small_cnn: SmallCNN, images: Tensor) -> None:
@@ -86,21 +86,6 @@ class SharedReLU(nn.Module):
 def test_a_layer_must_run_once(images: Tensor, layer: str, times: int) -> None:
     with pytest.raises(InputError, match=f"'{layer}' ran {times} times"):
         read_features(SharedReLU(), images[0], 0, layer, "second")
-
-
-def test_torchvision_layers_are_the_documented_ones() -> None:
-    from torchvision import models
-
-    with torch.device("meta"):
-        assert default_layers(models.vgg16()) == ("features.3", "features.29")
-        assert default_layers(models.vgg19()) == ("features.3", "features.35")
-        assert default_layers(models.resnet18()) == ("relu", "layer4")
-        assert default_layers(models.inception_v3(init_weights=False)) == ("Conv2d_2b_3x3", "Mixed_7c")
-
-
-def test_an_unknown_architecture_asks_for_layers() -> None:
-    with pytest.raises(InputError, match="pass shallow_layer and deep_layer"):
-        default_layers(nn.Linear(2, 2))
 
 
 def test_a_layer_name_may_not_be_empty(small_cnn: SmallCNN) -> None:
