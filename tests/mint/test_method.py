@@ -6,7 +6,8 @@ from examples import SmallCNN, smooth_images
 from torch import Tensor, nn
 
 from mint import MINT, InputError, Segmentation, check_attributor
-from mint.method import proximity_kernel, removed_energy
+from mint.features import Features
+from mint.method import class_saliency, proximity_kernel, removed_energy
 
 SMALL = MINT(samples=60, shallow_layer="stem", deep_layer="trunk")
 
@@ -163,3 +164,77 @@ def test_another_seed_draws_other_samples(small_cnn: SmallCNN, images: Tensor) -
 def test_pictures_have_the_images_size(small_cnn: SmallCNN, images: Tensor) -> None:
     pictures = SMALL.pictures(small_cnn, images[0], 0)
     assert {name: picture.shape for name, picture in pictures.items()} == {"coarse": (40, 48, 3), "fine": (40, 48, 3)}
+
+
+def test_samples_are_drawn_until_the_importances_have_settled(small_cnn: SmallCNN, images: Tensor) -> None:
+    method = replace(SMALL, samples="auto", most_samples=1000, response="logit")
+    eager, strict = (replace(method, settled_at=level).explain(small_cnn, images[0], 3) for level in (0.5, 2.0))
+    assert eager.cost.forwards - 1 == len(eager.states) < 1000
+    assert len(eager.states) % 100 == 0
+    assert len(strict.states) == 1000
+    # The rounds are one long draw, cut short; weights always sum to 1.
+    assert torch.equal(eager.states, strict.states[: len(eager.states)])
+    torch.testing.assert_close(eager.answers, strict.answers[: len(eager.states)])
+    assert float(eager.proximity.sum()) == pytest.approx(1)
+    whole = replace(method, samples=1000).explain(small_cnn, images[0], 3)
+    torch.testing.assert_close(strict.u_f, whole.u_f)
+
+
+def test_classes_one_by_one_are_explained_as_each_alone(small_cnn: SmallCNN, images: Tensor) -> None:
+    one_by_one = SMALL.explain_classes(small_cnn, images[0], [3, 1])
+    for explanation, target in zip(one_by_one, [3, 1], strict=True):
+        alone = SMALL.explain(small_cnn, images[0], target)
+        assert explanation.target == target
+        torch.testing.assert_close(explanation.u_f, alone.u_f)
+
+
+def test_classes_together_share_samples_and_cost_one_set_of_forwards(small_cnn: SmallCNN, images: Tensor) -> None:
+    counter = Counter(small_cnn)
+    method = replace(SMALL, shallow_layer="network.stem", deep_layer="network.trunk")
+    first, second = method.explain_classes(counter, images[0], [3, 1], shared=True)
+    assert (counter.forwards, counter.backwards) == (2 + 60, 2) == (first.cost.forwards, first.cost.backwards)
+    assert torch.equal(first.states, second.states)
+    assert torch.equal(first.superpixels.fine, second.superpixels.fine)
+    assert (first.target, second.target) == (3, 1)
+    assert not torch.equal(first.u_f, second.u_f)
+    with torch.no_grad():
+        clean = small_cnn(images[:1]).softmax(dim=1)[0]
+    assert [first.answer, second.answer] == pytest.approx([float(clean[3]), float(clean[1])], rel=1e-6)
+
+
+def test_no_class_is_refused(small_cnn: SmallCNN, images: Tensor) -> None:
+    with pytest.raises(InputError, match="at least one target"):
+        SMALL.explain_classes(small_cnn, images[0], [])
+
+
+@pytest.mark.parametrize("change", [{"fill": "blur"}, {"constraint": "off"}, {"mu": 9.0}], ids=str)
+def test_an_option_changes_the_explanation(small_cnn: SmallCNN, images: Tensor, change: dict[str, str]) -> None:
+    default, changed = (each(small_cnn, images[:1], torch.tensor([3])) for each in (SMALL, replace(SMALL, **change)))
+    assert not torch.allclose(default, changed)
+
+
+def test_the_prior_joins_gradient_and_activation_by_element_or_by_channel() -> None:
+    deep, gradient = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[[1.0, 0.0], [0.0, 3.0]]])
+    features = Features(shallow=deep, deep=deep, gradient=gradient)
+    assert class_saliency(features).tolist() == [[1.0, 0.0], [0.0, 12.0]]
+    assert class_saliency(features, "grad-cam").tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_the_papers_setting_pools_raw_features() -> None:
+    literal = MINT.paper()
+    assert (literal.samples, literal.pooling, literal.sampling, literal.derivative_of) == (
+        5000,
+        "raw",
+        "coins",
+        "probability",
+    )
+
+
+def test_an_explanation_knows_its_fidelity_cost_and_parameters(small_cnn: SmallCNN, images: Tensor) -> None:
+    explanation = replace(SMALL, response="logit", intercept=True, seed=7).explain(small_cnn, images[0], 3)
+    fidelity = explanation.fidelity
+    assert 0 < fidelity.fine <= 1
+    assert fidelity.fine_held_out < fidelity.fine
+    assert explanation.cost.seconds > 0
+    assert explanation.parameters["seed"] == 7
+    assert explanation.parameters["segmentation"]["kernel_size"] == 4.0

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mint.attributor import InputError
-from mint.perturbation import draw_states, masked_scores, read_scores
+from mint.perturbation import baseline_image, blurred, draw_states, masked_scores, read_scores
 
 LABELS = torch.arange(40 * 48).reshape(40, 48) % 7
 
@@ -171,3 +171,28 @@ def test_hierarchical_states_vary_the_coarse_fractions_more() -> None:
 def test_one_sample_is_not_enough() -> None:
     with pytest.raises(InputError, match="at least 2 samples"):
         draw_states(1, PARENT)
+
+
+def test_several_targets_are_scored_in_the_same_forward_passes(small_cnn: SmallCNN, images: Tensor) -> None:
+    states = torch.rand(9, 7, generator=torch.Generator().manual_seed(0)) < 0.5
+    fill = torch.zeros(3, 1, 1)
+    together = masked_scores(small_cnn, images[0], fill, LABELS, states, [2, 0, 2])
+    assert together.shape == (9, 3)
+    for column, target in zip(together.T, [2, 0, 2], strict=True):
+        torch.testing.assert_close(column, masked_scores(small_cnn, images[0], fill, LABELS, states, target))
+
+
+def test_a_picture_can_be_replaced_by_a_number_its_blur_or_its_super_pixels_means() -> None:
+    image = smooth_images(1)[0]
+    assert (baseline_image(image, LABELS, 0.25) == 0.25).all()
+    assert torch.equal(baseline_image(image, LABELS, "blur"), blurred(image))
+    means = baseline_image(image, LABELS, "super-pixel mean")
+    for j in range(7):
+        inside = torch.eq(LABELS, j)
+        expected = image[:, inside].mean(dim=1, keepdim=True).expand(3, int(inside.sum()))
+        torch.testing.assert_close(means[:, inside], expected)
+
+
+def test_another_fill_is_refused() -> None:
+    with pytest.raises(InputError, match="fill is a number or one of 'blur', 'super-pixel mean', not 'noise'"):
+        baseline_image(smooth_images(1)[0], LABELS, "noise")

@@ -113,3 +113,30 @@ def test_pictures_keep_their_range_and_gray_ones_get_three_channels() -> None:
 def test_other_numbers_of_channels_are_refused() -> None:
     with pytest.raises(InputError, match="1 or 3 channels, not 4"):
         segment(torch.zeros(4, 20, 20), torch.zeros(1, 20, 20))
+
+
+def test_slic_cuts_about_as_finely_as_quickshift() -> None:
+    image, saliency = smooth_images(1, (96, 96))[0], bump((96, 96), 0.4, 0.4, 0.2)[None]
+    by_quickshift, by_slic = (segment(image, saliency, Segmentation(fine=fine))[0] for fine in ("quickshift", "slic"))
+    assert torch.equal(by_quickshift.coarse, by_slic.coarse)
+    assert not torch.equal(by_quickshift.fine, by_slic.fine)
+    assert 0.3 < len(by_slic.parent) / len(by_quickshift.parent) < 3
+
+
+def test_classes_that_share_a_partition_have_a_foreground_each() -> None:
+    image = smooth_images(1, (96, 96))[0]
+    priors = torch.stack([bump((96, 96), 0.25, 0.25, 0.12), bump((96, 96), 0.75, 0.75, 0.12), -torch.ones(96, 96)])
+    options = Segmentation(largest_foreground=0.0)  # by the threshold, which is known on paper
+    shared = segment(image, priors, options)
+    assert [each.route for each in shared] == ["threshold", "threshold", "slic"]
+    assert all(each.coarse is shared[0].coarse and each.fine is shared[0].fine for each in shared)
+    for i in range(2):
+        assert torch.equal(shared[0].coarse == i, priors[i] / priors[i].max() > options.fallback_threshold)
+
+
+def test_the_stronger_prior_has_the_pixels_that_two_classes_claim() -> None:
+    image = smooth_images(1, (96, 96))[0]
+    wide, narrow = bump((96, 96), 0.5, 0.5, 0.3), 5 * bump((96, 96), 0.5, 0.5, 0.1)
+    coarse = segment(image, torch.stack([narrow, wide]), Segmentation(largest_foreground=0.0))[0].coarse
+    # At every pixel but the centre the wide bump, scaled to 1, is the higher.
+    assert coarse[48, 60] == coarse[30, 48]

@@ -1,4 +1,5 @@
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mint.surrogate import Problem, build_problem, soft, solve_admm, solve_cvxpy
+from mint.surrogate import Fit, Problem, build_problem, soft, solve, solve_admm, solve_cvxpy
 
 pytest.importorskip("cvxpy")
 
@@ -157,3 +158,51 @@ def test_soft_threshold_is_the_proximal_map_of_the_absolute_value(value: float, 
     grid = torch.linspace(-10, 10, 2001)
     costs = 0.5 * (grid - value) ** 2 + threshold * grid.abs()
     assert 0.5 * (result - value) ** 2 + threshold * abs(result) <= float(costs.min()) + 1e-5
+
+
+@pytest.mark.parametrize("constraint", ["soft", "off"])
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 10**6),
+    p=st.integers(1, 6),
+    more=st.integers(0, 30),
+    alpha=st.floats(1e-3, 0.5),
+    big=st.booleans(),
+)
+def test_scales_coupled_softly_or_not_agree_with_the_reference(
+    constraint: str, seed: int, p: int, more: int, alpha: float, big: bool
+) -> None:
+    hard = draw_problem(seed, p, p + more, alpha=alpha, coarse_size=30.0 if big else 1.0)
+    coupling = {"soft": float(hard.gram_c.diagonal().mean()), "off": 0.0}[constraint]
+    problem = replace(hard, coupling=coupling)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Solution may be inaccurate")
+        reference = solve_cvxpy(problem)
+    found = solve(problem)
+    assert found.certified
+    assert abs(found.objective - reference.objective) <= 1e-6 * max(abs(reference.objective), 1e-12)
+
+
+def test_without_the_constraint_the_scales_do_not_know_of_each_other() -> None:
+    problem = replace(draw_problem(5), coupling=0.0)
+    other = replace(problem, moment_c=2 * problem.moment_c)
+    torch.testing.assert_close(solve(problem).w_f, solve(other).w_f)
+
+
+def test_a_softer_coupling_strays_further_from_the_constraint() -> None:
+    problem = draw_problem(6)
+    residuals = [solve(replace(problem, coupling=coupling)).constraint_residual for coupling in (1e3, 1.0, 1e-2)]
+    assert residuals == sorted(residuals)
+    assert residuals[0] < 0.01 * residuals[-1]
+
+
+def test_a_fit_is_its_problem_solved() -> None:
+    generator = torch.Generator().manual_seed(3)
+    parent = torch.tensor([0, 1, 0, 1, 1])
+    states = torch.rand(30, 5, generator=generator) < 0.5
+    answers = torch.rand(30, generator=generator, dtype=torch.float64)
+    weights, a_c, a_f = torch.ones(30).double() / 30, torch.ones(2).double(), torch.ones(5).double()
+    found = Fit(mu=2.0, alpha=0.1, constraint="soft")(states, answers, weights, parent, a_c, a_f)
+    problem = build_problem(states, answers, weights, parent, a_c, a_f, mu=2.0, alpha=0.1, constraint="soft")
+    assert problem.coupling == pytest.approx(float(problem.gram_c.diagonal().mean()))
+    torch.testing.assert_close(found.w_f, solve(problem).w_f)
