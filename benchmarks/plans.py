@@ -4,8 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import baselines
+from benchmarks import ablations
 from benchmarks.methods import by_name
-from benchmarks.metrics import METRICS, Deletion, GridPointing, GridShare, Insertion, Metric, Pointing
+from benchmarks.metrics import (
+    METRICS,
+    Deletion,
+    GridPointing,
+    GridShare,
+    Insertion,
+    MethodMetric,
+    Metric,
+    Pointing,
+)
 from benchmarks.models import NETWORKS
 from benchmarks.names import look_up
 from mint import MINT, Segmentation
@@ -33,15 +43,19 @@ class Part:
         On how many of these cases, the first, the methods are timed.
     shown : int
         How many of these cases, the first, the gallery shows.
+    remembering : bool
+        Answer a picture that a method or metric has shown to the network before from memory, as long as its case is
+        at hand: for methods that perturb alike.
     """
 
     dataset: str
     networks: tuple[str, ...]
     methods: Mapping[str, Attributor]
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, Metric | MethodMetric]
     limit: int | None = None
     timed: int = 0
     shown: int = 0
+    remembering: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,5 +224,38 @@ FULL = Plan(
     ),
 )
 
-PLANS: Mapping[str, Plan] = {plan.name: plan for plan in (SMOKE, QUICK, PHOTOS, PHOTOS_SMALL, IMAGENET, FULL)}
+_ABLATED = MINT(samples=500)
+ABLATIONS = Plan(
+    "ablations",
+    "Every choice that MINT's paper leaves open, one at a time, on scenes.",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            ablations.variants(replace(_ABLATED, segmentation=Segmentation(kernel_size=2.0))),
+            {**PHOTO_REMOVAL, "pointing": Pointing(), **ablations.SURROGATE},
+            limit=24,
+            timed=1,
+            remembering=True,
+        ),
+    ),
+)
+ABLATIONS_IMAGENET = Plan(
+    "ablations-imagenet",
+    "The same through ResNet-18 on a folder in ImageNet's layout (--data).",
+    (
+        Part(
+            "imagenet",
+            ("resnet18",),
+            ablations.variants(_ABLATED, most_samples=2000),
+            {**PHOTO_REMOVAL, "pointing": Pointing(), **ablations.SURROGATE},
+            limit=30,
+            remembering=True,
+        ),
+    ),
+)
+
+PLANS: Mapping[str, Plan] = {
+    plan.name: plan for plan in (SMOKE, QUICK, PHOTOS, PHOTOS_SMALL, IMAGENET, FULL, ABLATIONS, ABLATIONS_IMAGENET)
+}
 """Every plan by name."""

@@ -6,6 +6,7 @@ so that whatever was computed before is read instead. A failure costs its own ca
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from benchmarks import methods
 from benchmarks.datasets import DATASETS, Case, DataOptions
-from benchmarks.metrics import Context, Metric
+from benchmarks.metrics import Context, MethodMetric, Metric
 from benchmarks.models import Network, load_network
 from benchmarks.plans import Part, Plan
 from benchmarks.provenance import code_digest, versions
@@ -29,9 +30,10 @@ from benchmarks.records import (
     Shown,
     evidence_bytes,
 )
+from benchmarks.remembering import Memory, remembering
 from benchmarks.store import Cell, Identity, Store, key_of
 from benchmarks.timing import device_name, time_attributor
-from mint.attributor import InputError, attribute, explaining
+from mint.attributor import Attributor, InputError, attribute, explaining
 
 CASES_PER_CELL = 4
 """How many cases are explained at a time, and lost at most if the run is killed."""
@@ -90,6 +92,8 @@ class Results:
         For each dataset and network, all that determines the numbers.
     failures : list of Failure
         What is missing in the above, and why.
+    asked, forwarded : int
+        Where a part is remembering: pictures shown to the networks, and those not answered from memory.
     """
 
     records: list[Row] = field(default_factory=list)
@@ -98,6 +102,8 @@ class Results:
     gallery: list[Shown] = field(default_factory=list)
     inputs: list[Row] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    asked: int = 0
+    forwarded: int = 0
 
 
 def run(plan: Plan, options: Options, store: Store) -> Results:
@@ -185,13 +191,17 @@ class _Bench:
                 stop = min(start + CASES_PER_CELL, count)
                 chunk = self._read(dataset, range(start, stop))
                 maps = {}
-                for method in self.methods:
-                    bar.set_postfix_str(method)
-                    maps[method] = self._explain(method, chunk)
-                    explained = [context for context in chunk if context.case.key in maps[method]]
-                    for metric in self.part.metrics:
-                        self._score(method, metric, explained, maps[method])
-                    bar.update(stop - start)
+                memory = Memory()
+                with remembering(self.network.module, memory) if self.part.remembering else nullcontext():
+                    for method in self.methods:
+                        bar.set_postfix_str(method)
+                        maps[method] = self._explain(method, chunk)
+                        explained = [context for context in chunk if context.case.key in maps[method]]
+                        for metric in self.part.metrics:
+                            self._score(method, metric, explained, maps[method])
+                        bar.update(stop - start)
+                self.results.asked += memory.asked
+                self.results.forwarded += memory.forwarded
                 for context in chunk[: max(0, self.part.shown - start)]:
                     self._show(context, maps)
                 to_time += chunk[: max(0, self.part.timed - start)]
@@ -232,7 +242,9 @@ class _Bench:
 
         def compute(contexts: list[Context]) -> Cell:
             return {
-                context.case.key: _measurement(self.part.metrics[metric], context, maps[context.case.key]["map"])
+                context.case.key: _measurement(
+                    self.part.metrics[metric], context, maps[context.case.key]["map"], self.methods[method]
+                )
                 for context in contexts
             }
 
@@ -361,8 +373,13 @@ class _Bench:
         }
 
 
-def _measurement(metric: Metric, context: Context, saliency: np.ndarray) -> dict[str, np.ndarray]:
-    found = metric(context, torch.from_numpy(saliency).to(context.image.device))
+def _measurement(
+    metric: Metric | MethodMetric, context: Context, saliency: np.ndarray, method: Attributor
+) -> dict[str, np.ndarray]:
+    if isinstance(metric, MethodMetric):
+        found = metric.examine(context, method)
+    else:
+        found = metric(context, torch.from_numpy(saliency).to(context.image.device))
     if np.isinf(found.score):
         raise InputError(f"{metric!r} answered {found.score}; a score is a number, or NaN where it does not apply.")
     arrays = {"score": np.array(found.score, dtype=np.float64)}

@@ -8,17 +8,21 @@ from benchmarks.metrics.grid import GridPointing, GridShare
 from benchmarks.metrics.metric import Context, Measurement, Metric
 from benchmarks.metrics.pointing import Pointing
 from benchmarks.metrics.removal import Deletion, Insertion
+from benchmarks.metrics.surrogate import Fidelity, MethodMetric, Stability
 
 __all__ = [
     "METRICS",
     "Context",
     "Deletion",
+    "Fidelity",
     "GridPointing",
     "GridShare",
     "Insertion",
     "Measurement",
+    "MethodMetric",
     "Metric",
     "Pointing",
+    "Stability",
 ]
 
 METRICS: Mapping[str, Callable[[], Metric]] = {

@@ -21,7 +21,8 @@ def test_a_plan_names_what_exists(plan: Plan) -> None:
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_mint_and_lime_ask_the_network_equally_often(plan: Plan) -> None:
     for part in plan.parts:
-        assert part.methods["mint"].samples == part.methods["lime"].samples  # type: ignore[attr-defined]
+        if "lime" in part.methods:
+            assert part.methods["mint"].samples == part.methods["lime"].samples  # type: ignore[attr-defined]
 
 
 def test_smoke_is_quick_with_less_of_everything() -> None:

@@ -1,0 +1,73 @@
+"""Answering pictures that a network has seen before from memory, for methods that show it the same ones."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class Memory:
+    """What a network answered, and how often it was asked.
+
+    Attributes
+    ----------
+    asked, forwarded : int
+        Pictures that were shown to the network without gradients, and those of them that went through it.
+    answers : dict
+        The logits by picture: SHA-256 of its values, bit by bit, and its shape.
+    """
+
+    asked: int = 0
+    forwarded: int = 0
+    answers: dict[tuple[bytes, torch.Size], Tensor] = field(default_factory=dict, repr=False)
+
+
+@contextmanager
+def remembering(model: nn.Module, memory: Memory) -> Iterator[None]:
+    """Let a network answer pictures that it has seen before from memory.
+
+    Only what is asked without gradients is remembered: the forward passes that hooks and gradients are read from are
+    made as ever. The network keeps its structure, so its layers keep their names. A remembered answer is the one that
+    the picture got in the batch it came in first.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network, in evaluation mode: its answer to a picture must not depend on the rest of the batch.
+    memory : Memory
+        What it knows, and where new answers go.
+    """
+    forward = model.forward
+
+    def remembered(images: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            answer: Tensor = forward(images)
+            return answer
+        keys = [(digest, images.shape[1:]) for digest in _digests(images)]
+        # Keyed by picture, so that a picture that a batch holds twice goes through once.
+        unknown = {key: i for i, key in enumerate(keys) if key not in memory.answers}
+        memory.asked += len(keys)
+        memory.forwarded += len(unknown)
+        if unknown:
+            kept = images
+            if len(unknown) < len(images):
+                kept = images[list(unknown.values())].contiguous(memory_format=torch.channels_last)
+            memory.answers |= zip(unknown, forward(kept), strict=True)
+        return torch.stack([memory.answers[key] for key in keys])
+
+    # On the instance: the class's own comes to light again when this one is deleted.
+    model.forward = remembered
+    try:
+        yield
+    finally:
+        del model.forward
+
+
+def _digests(images: Tensor) -> list[bytes]:
+    # In the channels-last order, in which pictures come: no copy is made.
+    pictures = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return [hashlib.sha256(picture).digest() for picture in pictures]
