@@ -4,10 +4,12 @@ The importances u = w * a (Eqs. 43-44), the coarse super-pixel that is chosen or
 chosen, the pictures of both, and a single map for the metrics that need one.
 """
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +19,9 @@ from torch import Tensor
 from mint.fidelity import Fidelity, measure_fidelity
 from mint.superpixels import SuperPixels
 from mint.surrogate import Fit, Solution
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Scale = Literal["fine", "coarse", "both"]
 
@@ -169,6 +174,39 @@ class Explanation:
         shown = torch.isin(self.superpixels.fine, torch.tensor(self.chosen_fine, dtype=torch.int64))
         strength = self.feature / self.feature.max() if self.feature.max() > 0 else torch.zeros_like(self.feature)
         return _jet(torch.where(shown, strength.clamp(0, 1), 0.0).numpy())
+
+    def plot(
+        self, *, class_name: str | None = None, contours: bool = False, figure: "Figure | None" = None
+    ) -> "Figure":
+        """Draw input, coarse and fine explanation side by side; see :func:`~mint.panel.draw_panels`."""
+        from mint.panel import draw_panels
+
+        return draw_panels([self], [class_name], contours=contours, figure=figure)
+
+    def _repr_png_(self) -> bytes | None:
+        """Show the panel in a notebook; what is shown without matplotlib is the text."""
+        from mint.panel import to_png
+
+        return to_png(self) if importlib.util.find_spec("matplotlib") else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Turn this into plain numbers, strings, lists and dictionaries; see :func:`~mint.archive.to_dict`."""
+        from mint.archive import to_dict
+
+        return to_dict(self)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write this to ``PATH.npz`` and ``PATH.json``; see :func:`~mint.archive.save`."""
+        from mint.archive import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> "Explanation":
+        """Read an explanation that :meth:`save` wrote; see :func:`~mint.archive.load`."""
+        from mint.archive import load
+
+        return load(path)
 
 
 _GRAY = 128

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mint.attributor import InputError, explaining
+from mint.captum_style import BoundAttribution
 from mint.explanation import Cost, Explanation, Scale, choose_coarse, choose_fine
 from mint.features import Features, Pooling, read_features, represent, upsample
 from mint.fidelity import split_half_agreement
@@ -222,6 +223,10 @@ class MINT:
             if shared:
                 return named._explain(model, image, targets)
             return tuple(named._explain(model, image, [target])[0] for target in targets)
+
+    def for_model(self, model: nn.Module) -> BoundAttribution:
+        """Bind a network, for calls as of Captum's methods: ``MINT().for_model(model).attribute(inputs, target=3)``."""
+        return BoundAttribution(self, model)
 
     def pictures(self, model: nn.Module, image: Tensor, target: int) -> Mapping[str, NDArray[np.uint8]]:
         """Draw the coarse and the fine explanation of one image as (h, w, 3) uint8 pictures."""
