@@ -1,13 +1,21 @@
 """The report: tables, plots and gallery, derived from what a run stored. Knows no torch."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks import records as record_files
 from benchmarks import tables
+from benchmarks.ablation_report import make_ablation_report
 from benchmarks.gallery import draw_gallery
 from benchmarks.plots import draw_plots
 from benchmarks.records import Records
 from benchmarks.tables import Table
+
+REPORTS: Mapping[str, Callable[[Records, Path], str]] = {
+    "ablations": make_ablation_report,
+    "ablations-imagenet": make_ablation_report,
+}
+"""The plans that have a report of their own."""
 
 
 def make_report(directory: Path) -> str:
@@ -24,6 +32,9 @@ def make_report(directory: Path) -> str:
         If the directory has no readable records.
     """
     records = record_files.load(directory)
+    special = REPORTS.get(records.provenance["inputs"]["plan"])
+    if special:
+        return special(records, directory)
     summary = tables.summarise(records)
     for folder, suffixes in (("tables", (".csv", ".md", ".tex")), ("plots", (".png",)), ("gallery", (".jpg",))):
         (directory / folder).mkdir(exist_ok=True)

@@ -142,12 +142,13 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
     facts : Mapping
         The "run" part of the provenance: when, where, by which command.
     """
+    pictures = {"asked": results.asked, "forwarded": results.forwarded}
     inputs = {"plan": plan.name, "summary": plan.summary, "seed": options.seed, "settings": results.inputs}
     return Records(
         pd.DataFrame(results.records, columns=list(RECORD_COLUMNS)),
         pd.DataFrame(results.curves, columns=list(CURVE_COLUMNS)),
         pd.DataFrame(results.timings, columns=list(TIMING_COLUMNS)),
-        {"inputs": inputs, "run": dict(facts)},
+        {"inputs": inputs, "run": {**facts, **({"pictures": pictures} if results.asked else {})}},
         results.gallery,
     )
 
