@@ -14,7 +14,7 @@ def test_independent_coordinates_are_soft_thresholds(seed: int, price: float) ->
     generator = torch.Generator().manual_seed(seed)
     curvature = 0.1 + torch.rand(6, generator=generator).double()
     moment = torch.randn(6, generator=generator).double()
-    weights, _, certified = solve_lasso(torch.diag(curvature), moment, torch.full((6,), price).double())
+    weights, _, certified = solve_lasso(torch.diag(curvature), moment, torch.full((6,), price, dtype=torch.float64))
     assert certified
     torch.testing.assert_close(weights, moment.sign() * (moment.abs() - price).clamp(min=0) / curvature)
 
@@ -30,7 +30,7 @@ def random_gram(seed: int, samples: int, count: int) -> tuple[Tensor, Tensor]:
 @settings(max_examples=30, deadline=None)
 def test_the_optimality_conditions_hold(seed: int, samples: int, price: float) -> None:
     gram, moment = random_gram(seed, samples, 15)
-    weights, _, certified = solve_lasso(gram, moment, torch.full((15,), price).double())
+    weights, _, certified = solve_lasso(gram, moment, torch.full((15,), price, dtype=torch.float64))
     assert certified
     pull = moment - gram @ weights
     assert float(pull.abs().max()) <= price * (1 + 1e-6)
