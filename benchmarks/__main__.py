@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks list | run | report``."""
+"""The command line: ``python -m benchmarks list | run | report | figures``."""
 
 import argparse
 import shlex
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure attribution methods for convolutional networks."
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="list | run | report")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="list | run | report | figures")
     commands.add_parser("list", help="what there is: plans, networks, datasets, methods, metrics")
 
     run = commands.add_parser("run", help="run plans; what was computed before is reused")
@@ -87,6 +87,21 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="make tables and plots again from stored records")
     report.add_argument("--plan", type=_names, default=("quick",), metavar="A,B", help="(default: quick)")
     report.add_argument("--out", type=Path, metavar="DIR", help="where the results are (default: results/PLAN)")
+
+    figures = commands.add_parser("figures", help="draw the figures of MINT's paper")
+    chosen = figures.add_mutually_exclusive_group()
+    chosen.add_argument("--from", dest="sources", type=_names, metavar="A,B", help="(default: scenes,photos)")
+    chosen.add_argument("--pictures", type=Path, nargs="+", metavar="FILE", help="pictures of yours, with --network")
+    figures.add_argument("--network", metavar="NAME", help="the network that is asked about --pictures")
+    figures.add_argument("--weights", type=Path, metavar="FILE", help="that network's weights from a file")
+    figures.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
+    figures.add_argument(
+        "--samples", type=_positive, metavar="N", help="how often MINT and LIME ask (default: by source)"
+    )
+    figures.add_argument("--seed", type=int, default=0, metavar="N", help="seed of MINT and LIME (default: 0)")
+    figures.add_argument(
+        "--out", type=Path, default=Path("results/figures"), metavar="DIR", help="(default: %(default)s)"
+    )
     return parser
 
 
@@ -213,7 +228,38 @@ def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS = {"list": _list, "run": _run, "report": _report}
+def _figures(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from benchmarks.figures.folder import make_figures
+    from benchmarks.figures.sources import SOURCES, find, own_pictures
+    from mint.attributor import InputError
+
+    try:
+        if options.pictures and not options.network:
+            raise InputError("--pictures needs to know which network to ask: add --network NAME.")
+        if not options.pictures and (options.network or options.weights):
+            raise InputError(
+                "--network and --weights are for --pictures; scenes and photos have networks of their own."
+            )
+        if options.pictures:
+            sources = [own_pictures(options.pictures, options.network, options.weights, options.device)]
+        else:
+            sources = [find(name, options.device) for name in options.sources or SOURCES]
+        reference = {source.name for source in sources} == set(SOURCES) and not (options.samples or options.seed)
+        files = make_figures(
+            sources,
+            options.out,
+            shlex.join(["python", "-m", "benchmarks", *arguments]),
+            samples=options.samples,
+            seed=options.seed,
+            findings=reference,
+        )
+    except InputError as error:
+        return _refuse(error)
+    print(f"{len(files)} figures: {options.out / 'README.md'}")
+    return 0
+
+
+COMMANDS = {"list": _list, "run": _run, "report": _report, "figures": _figures}
 
 if __name__ == "__main__":
     sys.exit(main())
