@@ -142,13 +142,7 @@ class Explanation:
         Tensor
             (h, w) float32.
         """
-        importance = self.importance_map(scale)
-        levels = torch.unique(importance)
-        spread = self.saliency.max() - self.saliency.min()
-        if spread <= 0:
-            return importance.float()
-        gap = float(levels.diff().min()) if len(levels) > 1 else max(abs(float(levels[0])), 1.0)
-        return (importance + 0.49 * gap * (self.saliency - self.saliency.min()) / spread).float()
+        return break_ties(self.importance_map(scale), self.saliency)
 
     def coarse_picture(self) -> NDArray[np.uint8]:
         """Draw the chosen coarse super-pixel and leave the rest gray, as the paper does; all gray if MINT abstains.
@@ -207,6 +201,29 @@ class Explanation:
         from mint.archive import load
 
         return load(path)
+
+
+def break_ties(importance: Tensor, saliency: Tensor) -> Tensor:
+    """Order the pixels of equal importance by the deep saliency M.
+
+    Parameters
+    ----------
+    importance : Tensor
+        (h, w) float64, constant on super-pixels.
+    saliency : Tensor
+        (h, w) float64, M. It enters scaled to at most half of the smallest gap between two importances.
+
+    Returns
+    -------
+    Tensor
+        (h, w) float32.
+    """
+    levels = torch.unique(importance)
+    spread = saliency.max() - saliency.min()
+    if spread <= 0:
+        return importance.float()
+    gap = float(levels.diff().min()) if len(levels) > 1 else max(abs(float(levels[0])), 1.0)
+    return (importance + 0.49 * gap * (saliency - saliency.min()) / spread).float()
 
 
 _GRAY = 128

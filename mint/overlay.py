@@ -1,0 +1,207 @@
+"""OverlayMINT: MINT's ideas on several partitions at once. A variant of this project; it is in no paper.
+
+What it keeps of MINT: super-pixels nested in a coarse partition whose foreground the network's own gradient finds, one
+backward pass, K masked forwards, a proximity, and one surrogate fitted at both scales.
+
+What it changes, and why:
+
+* **Several partitions.** MINT cuts the picture once, and its fine map is constant on each piece: where the cut is
+  wrong, half of an object and the ground beside it share one number. Here the samples are dealt out to several
+  partitions. Their borders cut the picture into many small atoms, and all samples inform each atom.
+* **Importance per pixel.** A metric that removes pixels, and an eye that looks at a map, want to know what a pixel is
+  worth. u_f is what a whole super-pixel is worth, so a large dull one outranks a small sharp one. Here the surrogate's
+  unknown is a density over the pixels: d = v sum over all super-pixels r, coarse ones too, of w_r [pixel in r],
+  where v rises with the deep saliency M: what the gradient points at needs less evidence.
+* **Ridge, not lasso.** Overlapping super-pixels share the evidence among them; an L1 penalty picks one of several
+  nearly equal columns at random. The penalty is chosen by generalised cross-validation (Golub, Heath, Wahba 1979),
+  so there is no alpha.
+* **An intercept**, for the answer to an empty picture is not zero.
+* **A little blur** of the map, 1 % of the picture's side, for no partition's borders are exact to the pixel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import skimage.segmentation
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor, nn
+
+from mint.attributor import explaining
+from mint.features import read_features, upsample
+from mint.method import class_saliency
+from mint.perturbation import masked_scores
+from mint.superpixels import Segmentation, segment, to_picture
+from mint.trunk import find_layers
+
+
+@dataclass(frozen=True)
+class OverlayMINT:
+    """Explain a class by a density of importance over the pixels, fitted on several partitions at once.
+
+    It costs what :class:`~mint.method.MINT` costs: one forward and backward pass, and ``samples`` forwards.
+
+    Attributes
+    ----------
+    samples : int
+        K, the number of perturbed samples, the unperturbed image included.
+    shallow_layer, deep_layer : str or None
+        As MINT's.
+    segmentation : Segmentation
+        MINT's choices of Section 2, for the coarse and the first fine partition.
+    slic_segments : tuple of int
+        The further partitions: how many segments SLIC is asked for in each.
+    gate : float
+        What v is where M has no positive value; it is this plus 1 where M is largest. Smaller trusts M more.
+    proximity : float
+        Eq. 8's kernel width: a sample without the share f of the pixels weighs exp(-f / proximity).
+    blur : float
+        The Gaussian that smooths the map: its sigma, as a share of the picture's height.
+    seed : int
+        Seed of the states' generator.
+    batch_size : int or None
+        Perturbed samples in one forward pass, found if None. It never changes a result.
+    """
+
+    samples: int = 5000
+    shallow_layer: str | None = None
+    deep_layer: str | None = None
+    segmentation: Segmentation = field(default_factory=Segmentation)
+    slic_segments: tuple[int, ...] = (60, 90, 120)
+    gate: float = 0.5
+    proximity: float = 0.73
+    blur: float = 0.01
+    seed: int = 0
+    batch_size: int | None = None
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        """Compute one map per image, (n, h, w) float32: importance per pixel, in no unit."""
+        with explaining(model, images, targets):
+            maps = [self._explain(model, image, int(target)) for image, target in zip(images, targets, strict=True)]
+        return torch.stack(maps).to(images.device)
+
+    def _explain(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
+        saliency = self._saliency(model, image, target)
+        superpixels = segment(image, saliency[None], self.segmentation)[0]
+        partitions = [superpixels.fine, *(self._slic(image, count) for count in self.slic_segments)]
+        atoms = overlay(partitions)
+        count = int(atoms.max()) + 1
+        states = draw_dealt_states(self.samples, [_owner(atoms, each) for each in partitions], self.seed)
+        absent = torch.zeros_like(image)
+        answers = masked_scores(model, image, absent, atoms, states, target, batch_size=self.batch_size)
+        area = torch.bincount(atoms.flatten(), minlength=count).double() / atoms.numel()
+        weights = torch.exp((states.double() @ area - 1) / self.proximity)
+
+        regions = [_owner(atoms, each) for each in (*partitions, superpixels.coarse)]
+        amplitude = self.gate + _mean_strength(saliency, atoms, count)
+        profile = amplitude[:, None] * torch.cat([_one_hot(owner) for owner in regions], dim=1)
+        density = profile @ ridge(states.double() @ (area[:, None] * profile), answers, weights)
+        smooth = gaussian_filter(density[atoms].numpy(), self.blur * image.shape[-2])
+        return torch.from_numpy(smooth).float()
+
+    def _saliency(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
+        shallow, deep = self.shallow_layer, self.deep_layer
+        if shallow is None or deep is None:
+            found_shallow, found_deep = find_layers(model, image)
+            shallow, deep = shallow or found_shallow, deep or found_deep
+        features = read_features(model, image, target, shallow, deep)
+        return upsample(class_saliency(features), (image.shape[-2], image.shape[-1])).double().cpu()
+
+    def _slic(self, image: Tensor, segments: int) -> Tensor:
+        labels = skimage.segmentation.slic(
+            to_picture(image),
+            n_segments=segments,
+            compactness=self.segmentation.compactness,
+            start_label=0,
+            channel_axis=-1,
+        )
+        return torch.from_numpy(np.unique(labels, return_inverse=True)[1].reshape(labels.shape))
+
+
+def overlay(partitions: Sequence[Tensor]) -> Tensor:
+    """Cut a picture along the borders of all partitions, (h, w) int64 each: atoms, (h, w) int64, without gaps."""
+    atoms = partitions[0]
+    for partition in partitions[1:]:
+        crossed = atoms * (int(partition.max()) + 1) + partition
+        atoms = torch.unique(crossed, return_inverse=True)[1]
+    return atoms
+
+
+def _owner(atoms: Tensor, partition: Tensor) -> Tensor:
+    """Tell which super-pixel of a coarser partition each atom lies in, (atoms,) int64."""
+    owner = torch.zeros(int(atoms.max()) + 1, dtype=torch.int64)
+    owner[atoms.flatten()] = partition.flatten()
+    return owner
+
+
+def _one_hot(owner: Tensor) -> Tensor:
+    return torch.nn.functional.one_hot(owner, int(owner.max()) + 1).double()
+
+
+def _mean_strength(saliency: Tensor, atoms: Tensor, count: int) -> Tensor:
+    """Average the positive part of M, scaled to a maximum of 1, inside each atom."""
+    positive = saliency.clamp(min=0)
+    strength = positive / positive.max() if positive.max() > 0 else positive
+    sums = torch.zeros(count, dtype=torch.float64).index_add_(0, atoms.flatten(), strength.flatten())
+    return sums / torch.bincount(atoms.flatten(), minlength=count)
+
+
+def draw_dealt_states(samples: int, owners: Sequence[Tensor], seed: int) -> Tensor:
+    """Draw coins for the super-pixels of one partition after the other, in turn.
+
+    Parameters
+    ----------
+    samples : int
+        K; sample 0 is the unperturbed image.
+    owners : sequence of Tensor
+        For each partition, (atoms,) int64: the super-pixel that each atom lies in.
+    seed : int
+        Seed of the generator.
+
+    Returns
+    -------
+    Tensor
+        (K, atoms) bool.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    states = torch.empty((samples, len(owners[0])), dtype=torch.bool)
+    for k in range(samples):
+        owner = owners[k % len(owners)]
+        states[k] = (torch.rand(int(owner.max()) + 1, generator=generator) < 0.5)[owner]
+    states[0] = True
+    return states
+
+
+def ridge(inputs: Tensor, answers: Tensor, weights: Tensor) -> Tensor:
+    """Fit a weighted ridge regression with an intercept, its penalty chosen by generalised cross-validation.
+
+    Parameters
+    ----------
+    inputs : Tensor
+        (K, n) float64.
+    answers, weights : Tensor
+        (K,) float64; the weights are positive.
+
+    Returns
+    -------
+    Tensor
+        (n,) float64, the coefficients without the intercept.
+    """
+    weights = weights / weights.sum()
+    root = weights.sqrt()
+    centred = root[:, None] * (inputs - weights @ inputs)
+    target = root * (answers - weights @ answers)
+    left, size, right = torch.linalg.svd(centred, full_matrices=False)
+    seen = left.T @ target
+    unseen = float(target @ target - seen @ seen)
+    best, coefficients = float("inf"), torch.zeros(inputs.shape[1], dtype=torch.float64)
+    for penalty in float(size.square().mean()) * torch.logspace(-6, 2, 33, dtype=torch.float64):
+        shrink = size.square() / (size.square() + penalty)
+        residual = unseen + float(((1 - shrink) * seen).square().sum())
+        # The intercept is one more coefficient.
+        freedom = 1 - (float(shrink.sum()) + 1) / len(answers)
+        if freedom > 0 and residual / freedom**2 < best:
+            best = residual / freedom**2
+            coefficients = right.T @ (size / (size.square() + penalty) * seen)
+    return coefficients
