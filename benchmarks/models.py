@@ -20,6 +20,8 @@ from torch import Tensor, nn
 import mint.torchvision_ops  # noqa: F401  (before torchvision)
 from benchmarks.names import look_up
 from mint.attributor import InputError
+from mint.classifiers import usable_device
+from mint.weights import fit_state, read_state
 
 ASSETS = Path(__file__).parent / "assets" / "weights"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -140,79 +142,17 @@ def load_network(name: str, *, weights: Path | None = None, device: str | torch.
         read or fitted.
     """
     entry = look_up("network", name, NETWORKS)
-    where = _usable_device(device)
+    where = usable_device(device)
     # Building draws initial weights; they are overwritten, and the caller's random numbers must not notice.
     with torch.random.fork_rng(devices=[]):
         module = entry.build()
     file = entry.own_weights() if weights is None else weights
-    state = _read_state(file, name)
-    _fit(module, state, entry, file)
+    fit_state(module, read_state(file, name), name, file, entry.unused)
     module = entry.arrange(module).eval().requires_grad_(False)
     module.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return Network(entry, module, digest, where)
-
-
-def _usable_device(device: str | torch.device) -> torch.device:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"the device {str(device)!r} cannot be used on this machine; try --device cpu.") from error
-    return torch.device(device)
-
-
-def _read_state(file: Path, name: str) -> dict[str, Tensor]:
-    if not file.is_file():
-        raise InputError(f"the weights file {file} for {name} does not exist; check --weights {name}=FILE.")
-    try:
-        state = _READERS.get(file.suffix, _read_pickle)(file)
-    except Exception as error:  # a damaged file makes the unpickler raise almost anything
-        raise InputError(
-            f"the weights file {file} for {name} cannot be read as a state dict (.pth, .pt or .safetensors): it is "
-            "damaged, or it holds more than tensors."
-        ) from error
-    for wrapper in ("state_dict", "model_state_dict", "model"):
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"the weights file {file} for {name} holds no state dict (a mapping from names to tensors).")
-    return {key.removeprefix("module."): value for key, value in state.items()}
-
-
-def _read_pickle(file: Path) -> Any:
-    return torch.load(file, map_location="cpu", weights_only=True)
-
-
-def _read_safetensors(file: Path) -> Any:
-    from safetensors.torch import load_file
-
-    return load_file(file)
-
-
-_READERS: Mapping[str, Callable[[Path], Any]] = {".safetensors": _read_safetensors}
-
-
-def _fit(module: nn.Module, state: dict[str, Tensor], entry: NetworkEntry, file: Path) -> None:
-    """Copy the state into the module, or say what does not fit."""
-    own = module.state_dict()
-    state = {key: value for key, value in state.items() if not key.startswith(entry.unused)}
-    # Files older than torch 0.4.1 lack the batch counters, which evaluation does not use.
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
-    unknown = [key for key in state if key not in own]
-    reshaped = [
-        f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
-    problems = [
-        f"{what} {len(keys)} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-        for what, keys in (("missing:", missing), ("unknown:", unknown), ("of another shape:", reshaped))
-        if keys
-    ]
-    if problems:
-        raise InputError(f"the weights in {file} do not fit {entry.name}; tensors {'; '.join(problems)}.")
-    module.load_state_dict(state, strict=False)
 
 
 # --- the small networks of this project ----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from torch import nn
 from benchmarks import models
 from benchmarks.models import NETWORKS, NetworkEntry, imagenet_classes, load_network, require_imagenet
 from mint.attributor import InputError
+from mint.weights import read_state
 
 SHARED_WEIGHTS = Path(__file__).parents[3] / "shared" / "data" / "weights"
 TORCHVISION_PARAMETERS = {  # as torchvision documents them; Inception without its auxiliary head
@@ -52,7 +53,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> NetworkEntry:
 
 
 def _own(entry: NetworkEntry) -> dict[str, torch.Tensor]:
-    return models._read_state(entry.own_weights(), entry.name)
+    return read_state(entry.own_weights(), entry.name)
 
 
 def test_a_loaded_network_is_ready_to_be_explained(tiny: NetworkEntry) -> None:
@@ -157,7 +158,7 @@ def test_a_file_without_a_state_dict_is_refused(tiny: NetworkEntry, tmp_path: Pa
 
 
 def test_a_weights_file_that_does_not_exist_is_named(tiny: NetworkEntry, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere\.pth for tiny does not exist; check --weights tiny=FILE"):
+    with pytest.raises(InputError, match=r"nowhere\.pth for tiny does not exist; check --weights"):
         load_network("tiny", weights=tmp_path / "nowhere.pth")
 
 

@@ -1,0 +1,7 @@
+"""``python -m mint`` is the command ``mint``."""
+
+import sys
+
+from mint.cli import main
+
+sys.exit(main())
