@@ -38,6 +38,7 @@ from mint import MINT, Explanation, InputError, Segmentation
 from mint.fidelity import rank_correlation, split_half_agreement
 
 COUNTS = (100, 200, 300, 400, 500, 700, 1000, 1500, 2000, 3000, 4000, 5000)
+ASKED = 500
 WANTED = 0.95
 LEVELS = (0.8, 0.85, 0.9, 0.95)
 
@@ -125,7 +126,7 @@ def settling_table(rows: pd.DataFrame) -> pd.DataFrame:
             "network": network,
             "sampling": setting,
             "cases": len(curves),
-            "correlation at 500": f"{curves[500].mean():.3f}",
+            f"correlation at {ASKED}": f"{curves[ASKED].mean():.3f}" if ASKED in curves else "\N{EN DASH}",
             f"mean reaches {WANTED}": _first(curves.mean(), WANTED),
             f"median case reaches {WANTED}": _median_first(curves),
         }

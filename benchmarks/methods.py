@@ -16,6 +16,7 @@ from benchmarks.names import look_up
 from benchmarks.provenance import code_digest
 from mint import MINT
 from mint.attributor import Attributor, InputError
+from mint.overlay import OverlayMINT
 
 ENTRY_POINTS = "mint.attributors"
 """The entry-point group in which an installed package offers its methods."""
@@ -29,7 +30,7 @@ def registered() -> Mapping[str, Callable[[], Attributor]]:
     InputError
         If an installed package offers a name that is taken.
     """
-    table: dict[str, Callable[[], Attributor]] = {"mint": MINT, **baselines.METHODS}
+    table: dict[str, Callable[[], Attributor]] = {"mint": MINT, "overlay": OverlayMINT, **baselines.METHODS}
     for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         if entry_point.name in table:
             raise InputError(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import baselines
-from benchmarks import ablations
+from benchmarks import ablations, variants
 from benchmarks.methods import by_name
 from benchmarks.metrics import (
     METRICS,
@@ -255,7 +255,47 @@ ABLATIONS_IMAGENET = Plan(
     ),
 )
 
+VARIANTS = Plan(
+    "variants",
+    f"The strongest variant of MINT against MINT and the baselines, on scenes. {variants.TUNED_ON}",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            variants.contestants(kernel_size=2.0),
+            {**PHOTO_REMOVAL, "pointing": Pointing()},
+            limit=60,
+            timed=1,
+        ),
+    ),
+)
+VARIANTS_IMAGENET = Plan(
+    "variants-imagenet",
+    f"The same through ResNet-18 and ResNet-50 on a folder in ImageNet's layout (--data). {variants.TUNED_ON}",
+    (
+        Part(
+            "imagenet",
+            ("resnet18", "resnet50"),
+            variants.contestants(kernel_size=4.0),
+            {**PHOTO_REMOVAL, "pointing": Pointing()},
+            limit=100,
+        ),
+    ),
+)
+
 PLANS: Mapping[str, Plan] = {
-    plan.name: plan for plan in (SMOKE, QUICK, PHOTOS, PHOTOS_SMALL, IMAGENET, FULL, ABLATIONS, ABLATIONS_IMAGENET)
+    plan.name: plan
+    for plan in (
+        SMOKE,
+        QUICK,
+        PHOTOS,
+        PHOTOS_SMALL,
+        IMAGENET,
+        FULL,
+        ABLATIONS,
+        ABLATIONS_IMAGENET,
+        VARIANTS,
+        VARIANTS_IMAGENET,
+    )
 }
 """Every plan by name."""

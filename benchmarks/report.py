@@ -10,10 +10,13 @@ from benchmarks.gallery import draw_gallery
 from benchmarks.plots import draw_plots
 from benchmarks.records import Records
 from benchmarks.tables import Table
+from benchmarks.variant_report import make_variant_report
 
 REPORTS: Mapping[str, Callable[[Records, Path], str]] = {
     "ablations": make_ablation_report,
     "ablations-imagenet": make_ablation_report,
+    "variants": make_variant_report,
+    "variants-imagenet": make_variant_report,
 }
 """The plans that have a report of their own."""
 

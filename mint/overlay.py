@@ -196,7 +196,7 @@ def ridge(inputs: Tensor, answers: Tensor, weights: Tensor) -> Tensor:
     seen = left.T @ target
     unseen = float(target @ target - seen @ seen)
     best, coefficients = float("inf"), torch.zeros(inputs.shape[1], dtype=torch.float64)
-    for penalty in float(size.square().mean()) * torch.logspace(-6, 2, 33, dtype=torch.float64):
+    for penalty in float(size.square().mean()) * torch.logspace(-3, 2, 21, dtype=torch.float64):
         shrink = size.square() / (size.square() + penalty)
         residual = unseen + float(((1 - shrink) * seen).square().sum())
         # The intercept is one more coefficient.

@@ -1,0 +1,147 @@
+"""The report of a challenge: the first method against each other one, tested. Knows no torch.
+
+Scores are averaged over the cases of a picture, pictures are paired, and the paired differences are tested by flipping
+their signs at random (a permutation test, two-sided). All tests of a run are corrected together by Holm's method.
+Where a directory holds ``conclusions.md``, written by hand, the page begins with it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import permutation_test
+from statsmodels.stats.multitest import multipletests
+
+from benchmarks import tables
+from benchmarks.ablation_report import CONCLUSIONS, REMOVAL, with_removal
+from benchmarks.records import Records
+from benchmarks.tables import Entry, Table
+
+RESAMPLES = 9999
+SEED = 0
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What the challenger is to win on: a metric and a subset of the cases."""
+
+    metric: str
+    title: str
+    difficult: bool = False
+
+
+CRITERIA = (
+    Criterion(REMOVAL, "insertion \N{MINUS SIGN} deletion"),
+    Criterion("pointing", "pointing, difficult", difficult=True),
+)
+
+
+def make_variant_report(records: Records, directory: Path) -> str:
+    """Derive the tables and the page from the records of a challenge.
+
+    Returns
+    -------
+    str
+        The summary for the terminal.
+    """
+    records = with_removal(records)
+    (directory / "tables").mkdir(exist_ok=True)
+    summary = tables.summarise(records)
+    summary.to_csv(directory / "tables" / "scores.csv", index=False, float_format="%.6g")
+    found = challenge(records)
+    found.to_csv(directory / "tables" / "challenge.csv", index=False, float_format="%.6g")
+    made = [challenge_table(found), *tables.score_tables(summary)]
+    if len(records.timings):
+        made.append(tables.cost_table(records.timings))
+    for table in made:
+        (directory / "tables" / f"{table.name}.md").write_text(tables.markdown(table), encoding="utf-8")
+    (directory / "README.md").write_text(_page(records, directory, made), encoding="utf-8")
+    return f"{made[0].title}\n\n{tables.markdown(made[0])}"
+
+
+def challenge(records: Records) -> pd.DataFrame:
+    """Test the first method against each other one, by every criterion, on every network.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row each: network, dataset, rival, criterion, pictures, difference (challenger minus rival), low and high
+        (95 % bootstrap interval over pictures), p (sign-flip permutation test) and p_holm (corrected for all rows).
+    """
+    rows = []
+    for setting in records.provenance["inputs"]["settings"]:
+        place = {"dataset": setting["dataset"], "network": setting["network"]["name"]}
+        scores = records.scores
+        here = scores[(scores["dataset"] == place["dataset"]) & (scores["network"] == place["network"])]
+        challenger, *rivals = setting["methods"]
+        for criterion in CRITERIA:
+            chosen = here[(here["metric"] == criterion.metric) & (here["difficult"] | (not criterion.difficult))]
+            by_picture = chosen.pivot_table(index="picture", columns="method", values="score", aggfunc="mean")
+            for rival in rivals if len(by_picture) else ():
+                differences = (by_picture[challenger] - by_picture[rival]).dropna().to_numpy()
+                rows.append(place | {"rival": rival, "criterion": criterion.title} | compare(differences))
+    found = pd.DataFrame(rows)
+    return found.assign(p_holm=multipletests(found["p"], method="holm")[1])
+
+
+def compare(differences: np.ndarray) -> dict[str, float]:
+    """Summarise and test paired differences, (pictures,): pictures, difference, low, high, p.
+
+    Equal methods have p = 1.
+    """
+    generator = np.random.default_rng(SEED)
+    draws = generator.choice(differences, (RESAMPLES, len(differences))).mean(axis=1)
+    low, high = np.percentile(draws, [2.5, 97.5])
+    p = 1.0
+    if np.any(differences):
+        test = permutation_test(
+            (differences, np.zeros_like(differences)),
+            lambda first, second, axis: np.mean(first - second, axis=axis),
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=RESAMPLES,
+            rng=np.random.default_rng(SEED),
+        )
+        p = float(test.pvalue)
+    return {"pictures": len(differences), "difference": differences.mean(), "low": low, "high": high, "p": p}
+
+
+def challenge_table(found: pd.DataFrame) -> Table:
+    """Make the table of all tests; what is significant after correction is bold."""
+    rows = [
+        [
+            Entry(f"{row['network']} on {row['dataset']}"),
+            Entry(row["rival"]),
+            Entry(row["criterion"]),
+            Entry(f"{row['pictures']}"),
+            Entry(f"{row['difference']:+.3f}", f"[{row['low']:+.3f}, {row['high']:+.3f}]", row["p_holm"] < SIGNIFICANT),
+            Entry(f"{row['p']:.4f}"),
+            Entry(f"{row['p_holm']:.4f}"),
+        ]
+        for _, row in found.iterrows()
+    ]
+    header = ["network", "against", "criterion", "pictures", "difference", "p", "p, Holm"]
+    return Table("challenge", "The challenger against each method", header, rows)
+
+
+def _page(records: Records, directory: Path, made: list[Table]) -> str:
+    inputs, run = records.provenance["inputs"], records.provenance["run"]
+    conclusions = directory / CONCLUSIONS
+    written = [conclusions.read_text(encoding="utf-8").rstrip(), ""] if conclusions.is_file() else []
+    lines = [
+        f"# {inputs['plan']}",
+        "",
+        *written,
+        "## How to read the numbers",
+        "",
+        f"{inputs['summary']} Made by `{run['command']}`; all that determines these numbers is in "
+        "[provenance.json](provenance.json), every score in `records.parquet`. Differences are the challenger minus "
+        "the other, paired by picture, with 95 % bootstrap intervals; p is of a two-sided sign-flip permutation test "
+        f"with {RESAMPLES} draws, and Holm's correction is over all rows of the first table. Bold: significant at "
+        f"{SIGNIFICANT:.0%} after correction. No number here is the paper's.",
+    ]
+    for table in made:
+        lines += ["", f"## {table.title}", "", tables.markdown(table).rstrip()]
+    return "\n".join([*lines, ""])
