@@ -16,8 +16,8 @@ from benchmarks.figures.sources import Source
 from benchmarks.figures.subjects import Group, Subject, explain
 from benchmarks.plots import save_picture
 
-FINDINGS = Path(__file__).with_name("findings.md")
-"""What a person saw in the committed figures."""
+FOLDER = Path(__file__).parent
+"""Holds a file ``findings-<source>.md`` for each committed set: what a person saw in its figures."""
 
 
 def make_figures(
@@ -38,7 +38,7 @@ def make_figures(
     seed : int
         Of MINT and LIME.
     findings : bool
-        Whether the index ends with what was seen in the committed figures, which is true of these alone.
+        Whether the index says what was seen in the committed figures, which is true of these alone.
 
     Returns
     -------
@@ -58,14 +58,17 @@ def make_figures(
                 picture = f"![{plate.title}]({files[-1].name})"
                 parts = (f"### {plate.title}", picture, _wrapped(plate.caption), plate.table)
                 sections.append("\n\n".join(filter(None, parts)) + "\n")
-    if findings:
-        sections.append(FINDINGS.read_text(encoding="utf-8"))
+            seen = FOLDER / f"findings-{source.name}.md"
+            if findings and seen.exists():
+                sections.append(seen.read_text(encoding="utf-8"))
     head = (
         "# The paper's figures, made again\n\n"
         + _wrapped(
             "The figures of Cui, Wang and Wang (IEEE TMM 2019), with this suite's networks and pictures. Made by "
             f"`{command}`; the same command draws the same figures. `g` is the class's probability, `first` marks the "
-            "network's most probable class, and where a data set has masks, the object is outlined in the input."
+            "network's most probable class, and where a data set has masks, the object is outlined in the input. "
+            "In the tables, the coarse region is given as a share of the picture, R² is the surrogates' on samples "
+            "held out, and the other shares are explained by their names."
         )
         + "\n\n"
     )

@@ -39,7 +39,7 @@ def pipeline(subject: Subject) -> Plate:
     _samples(sheet, subject, fourth + SIDE / 2, MIDDLE)
 
     axes = sheet.panel(signed(u_c[coarse]), fifth, TOP, title="importances $u^c = w^c a^c$")
-    number(axes, coarse, [f"{value:.2g}" for value in u_c])
+    number(axes, coarse, [f"{value:.2f}" for value in u_c])
     sheet.panel(
         signed(u_f[fine]), fifth, BOTTOM, title="importances $u^f = w^f a^f$",
         note=f"{u_f.min():.2g} to {u_f.max():.2g} (blue to red)",

@@ -81,12 +81,17 @@ def test_the_index_says_how_the_figures_were_made(drawn: Path, source: Source) -
     assert "30 samples, seed 0" in index
     assert "python -m benchmarks figures --from scenes --samples 30" in index
     # What was seen in the committed figures is not true of these.
-    assert folder.FINDINGS.read_text().splitlines()[0] not in index
+    assert "What is to be seen" not in index
 
 
-def test_the_findings_end_the_reference_index(tmp_path: Path) -> None:
-    assert folder.make_figures([], tmp_path, "x", samples=None, seed=0, findings=True) == []
-    assert (tmp_path / "README.md").read_text().endswith(folder.FINDINGS.read_text())
+def test_what_was_seen_stands_with_the_reference_figures(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "draw", lambda *_: [])
+    folder.make_figures([source], tmp_path, "x", samples=None, seed=0, findings=True)
+    seen = (folder.FOLDER / "findings-scenes.md").read_text()
+    assert seen.startswith("### What is to be seen")
+    assert (tmp_path / "README.md").read_text().endswith(seen)
 
 
 def test_the_panels_have_the_networks_first_class_and_it_is_there(source: Source) -> None:
@@ -140,7 +145,7 @@ def test_the_pipeline_holds_the_explanations_numbers(subject: Subject) -> None:
     explanation = subject.explanation
     assert f"coarse super-pixels, p = {len(explanation.u_c)}" in words
     assert f"fine super-pixels, q = {len(explanation.u_f)}" in words
-    assert {f"{float(value):.2g}" for value in explanation.u_c} <= words
+    assert {f"{float(value):.2f}" for value in explanation.u_c} <= words
     assert {f"{float(value):.2g}" for value in explanation.a_c} <= words
     pictures = [_image(axes) for axes in figure.axes]
     for picture in (explanation.coarse_picture(), explanation.fine_picture()):
