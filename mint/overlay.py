@@ -16,7 +16,6 @@ What it changes, and why:
   nearly equal columns at random. The penalty is chosen by generalised cross-validation (Golub, Heath, Wahba 1979),
   so there is no alpha.
 * **An intercept**, for the answer to an empty picture is not zero.
-* **A little blur** of the map, 1 % of the picture's side, for no partition's borders are exact to the pixel.
 """
 
 from collections.abc import Sequence
@@ -25,10 +24,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import skimage.segmentation
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from mint.attributor import explaining
+from mint.explanation import break_ties
 from mint.features import read_features, upsample
 from mint.method import class_saliency
 from mint.perturbation import masked_scores
@@ -56,8 +55,6 @@ class OverlayMINT:
         What v is where M has no positive value; it is this plus 1 where M is largest. Smaller trusts M more.
     proximity : float
         Eq. 8's kernel width: a sample without the share f of the pixels weighs exp(-f / proximity).
-    blur : float
-        The Gaussian that smooths the map: its sigma, as a share of the picture's height.
     seed : int
         Seed of the states' generator.
     batch_size : int or None
@@ -71,12 +68,11 @@ class OverlayMINT:
     slic_segments: tuple[int, ...] = (60, 90, 120)
     gate: float = 0.5
     proximity: float = 0.73
-    blur: float = 0.01
     seed: int = 0
     batch_size: int | None = None
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """Compute one map per image, (n, h, w) float32: importance per pixel, in no unit."""
+        """Compute one map per image, (n, h, w) float32: importance per pixel, ties broken by M."""
         with explaining(model, images, targets):
             maps = [self._explain(model, image, int(target)) for image, target in zip(images, targets, strict=True)]
         return torch.stack(maps).to(images.device)
@@ -97,8 +93,7 @@ class OverlayMINT:
         amplitude = self.gate + _mean_strength(saliency, atoms, count)
         profile = amplitude[:, None] * torch.cat([_one_hot(owner) for owner in regions], dim=1)
         density = profile @ ridge(states.double() @ (area[:, None] * profile), answers, weights)
-        smooth = gaussian_filter(density[atoms].numpy(), self.blur * image.shape[-2])
-        return torch.from_numpy(smooth).float()
+        return break_ties(density[atoms], saliency)
 
     def _saliency(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
         shallow, deep = self.shallow_layer, self.deep_layer
