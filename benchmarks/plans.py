@@ -190,8 +190,8 @@ PHOTOS = Plan(
     "photos",
     "EfficientNet-Lite0 on mosaics of ImageNet photographs, and on the photographs by themselves.",
     (
-        Part("photos", ("efficientnet-lite0",), _methods(samples=500), GRID, limit=16, timed=2, shown=3),
-        Part("photos-single", ("efficientnet-lite0",), _methods(samples=500), PHOTO_REMOVAL, limit=16, shown=4),
+        Part("photos", ("efficientnet-lite0",), _methods(samples=300), GRID, limit=8, shown=2),
+        Part("photos-single", ("efficientnet-lite0",), _methods(samples=300), PHOTO_REMOVAL, limit=4, shown=4),
     ),
 )
 PHOTOS_SMALL = Plan(
@@ -265,7 +265,6 @@ VARIANTS = Plan(
             variants.contestants(kernel_size=2.0),
             {**PHOTO_REMOVAL, "pointing": Pointing()},
             limit=60,
-            timed=1,
         ),
     ),
 )
