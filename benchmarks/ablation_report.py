@@ -54,6 +54,9 @@ PLOT_COLUMNS = (
 )
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("D", "o", "s", "^", "v")
+LOWEST = -0.3
+"""Where the plot's panels of R-squared end: a hopeless fit would take all the room."""
+FEW_PICTURES = 12
 
 
 def make_ablation_report(records: Records, directory: Path) -> str:
@@ -125,7 +128,9 @@ def variant_tables(summary: pd.DataFrame) -> list[Table]:
 
 
 def _rows(group: pd.DataFrame, column: Column) -> pd.DataFrame:
-    return group[(group["metric"] == column.metric) & (group["subset"] == column.subset)]
+    """Select a column's rows; none where nothing was measured, as stability is on some cases only."""
+    rows = group[(group["metric"] == column.metric) & (group["subset"] == column.subset)]
+    return rows if rows["n"].any() else rows.iloc[:0]
 
 
 def _entry(row: pd.Series, column: Column, *, is_first: bool) -> Entry:
@@ -211,7 +216,15 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
             axes.plot([low, high], [place, place], color=colour, lw=1.3, alpha=0.75, zorder=2)
             filled = colour if j == 0 or _sign(row) else "white"
             label = network if j == 0 else None
+            beyond = column.metric.endswith("fidelity held out") and middle < LOWEST
+            if beyond:
+                axes.text(
+                    LOWEST, place, f" \N{BLACK LEFT-POINTING SMALL TRIANGLE} {middle:.1f}", fontsize=7, va="center"
+                )
+                continue
             axes.plot(middle, place, marker, color=colour, mfc=filled, ms=4.2, lw=0, label=label, zorder=3)
+    if column.metric.endswith("fidelity held out"):
+        axes.set_xlim(left=max(axes.get_xlim()[0], LOWEST))
     axes.set_title(column.title, fontsize=10)
     axes.grid(False, axis="y")
     axes.tick_params(labelsize=9)
@@ -242,6 +255,12 @@ def _page(records: Records, directory: Path, made: Sequence[Table], plots: Seque
         "variant's own samples and score: only variants that share those are explained against the same answers. "
         "No number here is the paper's: its networks, pictures and layers are not known.",
     ]
+    pictures = records.scores["picture"].nunique()
+    if pictures < FEW_PICTURES:
+        lines += [
+            "",
+            f"**Of {pictures} pictures, bootstrap intervals are far too narrow: conclude nothing from these.**",
+        ]
     lines += [line for file in plots for line in ("", f"![{file.stem}]({file.relative_to(directory).as_posix()})")]
     for table in made:
         lines += ["", f"## {table.title}", "", tables.markdown(table).rstrip()]

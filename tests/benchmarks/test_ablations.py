@@ -306,4 +306,6 @@ def test_clear_is_what_each_network_shows_by_itself(tmp_path: Path) -> None:
     assert bold == [["a: 1", "a: 2", "a: 3", "a: 4"], ["a: 1", "a: 3", "a: 4"]]
     assert one.rows[1][1].text == "+0.100"
     assert "| a: 4 | falls |" in make_ablation_report(records, tmp_path)
-    assert "+0.100" in (tmp_path / "README.md").read_text()
+    page = (tmp_path / "README.md").read_text()
+    assert "+0.100" in page
+    assert "Of 10 pictures, bootstrap intervals are far too narrow" in page
