@@ -8,6 +8,8 @@ Two studies, whose tables and plots go to ``results/forwards``:
 * **Sharing.** The classes of one picture, each explained anew as the paper does, and all from one set of samples: how
   far the maps agree, and what each scores.
 
+Where the directory holds ``conclusions.md``, written by hand, the page begins with it.
+
 Resumable: every picture's rows are kept, and a second run computes what is missing.
 """
 
@@ -27,6 +29,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from benchmarks.ablation_report import CONCLUSIONS
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.methods import bind, identity
 from benchmarks.metrics import Context, Deletion, Insertion
@@ -294,8 +297,10 @@ def write(settling: pd.DataFrame, sharing: pd.DataFrame, directory: Path, device
     directory.mkdir(parents=True, exist_ok=True)
     settling.to_csv(directory / "settling.csv", index=False, float_format="%.5f")
     draw_settling(settling).savefig(directory / "settling.png", dpi=110)
+    conclusions = directory / CONCLUSIONS
+    written = conclusions.read_text(encoding="utf-8").rstrip() + "\n\n" if conclusions.is_file() else ""
     text = (
-        "# How many forward passes an explanation needs\n\n"
+        f"# How many forward passes an explanation needs\n\n{written}"
         f"{device}; torch {versions()['torch']}; {now()}; commit {git_state()['commit']}. Made by "
         "`python -m benchmarks.forwards`; nothing here is the paper's.\n\n"
         "## When the importances have settled\n\n"
