@@ -57,6 +57,7 @@ MARKERS = ("D", "o", "s", "^", "v")
 LOWEST = -0.3
 """Where the plot's panels of R-squared end: a hopeless fit would take all the room."""
 FEW_PICTURES = 12
+ROUNDING = 1e-9
 
 
 def make_ablation_report(records: Records, directory: Path) -> str:
@@ -144,8 +145,8 @@ def _entry(row: pd.Series, column: Column, *, is_first: bool) -> Entry:
 
 
 def _sign(row: pd.Series) -> int:
-    """Say on which side of 0 the whole interval of a difference lies; 0 where it holds 0."""
-    return int(row["difference_low"] > 0) - int(row["difference_high"] < 0)
+    """Say on which side of 0 the whole interval of a difference lies; 0 where it holds 0, give or take rounding."""
+    return int(row["difference_low"] > ROUNDING) - int(row["difference_high"] < -ROUNDING)
 
 
 def clear_table(summary: pd.DataFrame) -> Table:
@@ -223,6 +224,10 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
                 )
                 continue
             axes.plot(middle, place, marker, color=colour, mfc=filled, ms=4.2, lw=0, label=label, zorder=3)
+    if column.difference:
+        # Not to magnify rounding where all are equal.
+        low, high = axes.get_xlim()
+        axes.set_xlim(min(low, -0.05), max(high, 0.05))
     if column.metric.endswith("fidelity held out"):
         axes.set_xlim(left=max(axes.get_xlim()[0], LOWEST))
     axes.set_title(column.title, fontsize=10)
