@@ -299,6 +299,28 @@ def test_without_tqdm_there_is_no_bar(desk: Path, monkeypatch: pytest.MonkeyPatc
     assert explain(*NEEDS) == 0
 
 
+def test_the_bar_counts_every_picture(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars = []
+
+    class Bar:
+        def __init__(self, total: int, **_: object) -> None:
+            self.total, self.seen = total, 0
+            bars.append(self)
+
+        def __enter__(self) -> "Bar":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def update(self, count: int) -> None:
+            self.seen += count
+
+    monkeypatch.setattr("tqdm.tqdm", Bar)
+    assert explain(*NEEDS) == 0
+    assert [(bar.total, bar.seen) for bar in bars] == [(22, 22)]
+
+
 # --- the checkout's networks ------------------------------------------------------------------------------------
 
 
