@@ -9,6 +9,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ from mint.fidelity import split_half_agreement
 from mint.perturbation import Fill, Sampling, Score, baseline_image, draw_states, masked_scores
 from mint.superpixels import Segmentation, segment, to_picture
 from mint.surrogate import Constraint, Fit, Solver
-from mint.trunk import find_layers
+from mint.trunk import with_layers
 
 Prior = Literal["elementwise", "grad-cam"]
 
@@ -157,7 +158,7 @@ class MINT:
             (n, h, w) float32, ties broken by M (see :meth:`~mint.explanation.Explanation.saliency_map`).
         """
         with explaining(model, images, targets):
-            named = self._with_layers(model, images[0])
+            named = with_layers(self, model, images[0])
             maps = [
                 named._explain(model, image, [int(target)])[0].saliency_map(self.scale)
                 for image, target in zip(images, targets, strict=True)
@@ -219,7 +220,7 @@ class MINT:
         if not targets:
             raise InputError("explain_classes needs at least one target.")
         with explaining(model, image.expand(len(targets), *image.shape), torch.tensor(list(targets))):
-            named = self._with_layers(model, image)
+            named = with_layers(self, model, image)
             if shared:
                 return named._explain(model, image, targets)
             return tuple(named._explain(model, image, [target])[0] for target in targets)
@@ -262,9 +263,11 @@ class MINT:
 
         # 6, 7  The problem (Eqs. 17 and 21) and its solver (Algorithm 1).
         fit = Fit(self.mu, self.alpha, self.intercept, self.constraint, self.solver)
+        ask = partial(masked_scores, model, image, absent, fine)
+        ask = partial(ask, target=targets, score=self.response, batch_size=self.batch_size)
         answers = torch.empty((0, len(targets)), dtype=torch.float64)
         for known in range(_ROUND, most, _ROUND) if self.samples == "auto" else ():
-            answers = self._continue(answers, known, model, image, absent, fine, states, targets)
+            answers = torch.cat([answers, ask(states[len(answers) : known])])
             settled = [
                 split_half_agreement(fit, states[:known], column, proximity[:known], parent, a_c, a_f)
                 for column in answers.T
@@ -272,7 +275,7 @@ class MINT:
             if min(settled) >= self.settled_at:
                 states, proximity = states[:known], proximity[:known]
                 break
-        answers = self._continue(answers, len(states), model, image, absent, fine, states, targets)
+        answers = torch.cat([answers, ask(states[len(answers) :])])
         proximity = proximity / proximity.sum()
         solutions = [fit(states, column, proximity, parent, a_c, a_f) for column in answers.T]
 
@@ -307,33 +310,6 @@ class MINT:
                 )
             )
         return tuple(explanations)
-
-    def _continue(
-        self,
-        answers: Tensor,
-        count: int,
-        model: nn.Module,
-        image: Tensor,
-        absent: Tensor,
-        fine: Tensor,
-        states: Tensor,
-        targets: Sequence[int],
-    ) -> Tensor:
-        """Put further samples to the network, until ``count`` are answered: (count, targets)."""
-        further = states[len(answers) : count]
-        more = masked_scores(
-            model, image, absent, fine, further, targets, score=self.response, batch_size=self.batch_size
-        )
-        return torch.cat([answers, more])
-
-    def _with_layers(self, model: nn.Module, image: Tensor) -> "MINT":
-        """Name the layers that have no name yet."""
-        if self.shallow_layer is not None and self.deep_layer is not None:
-            return self
-        shallow, deep = find_layers(model, image)
-        return dataclasses.replace(
-            self, shallow_layer=self.shallow_layer or shallow, deep_layer=self.deep_layer or deep
-        )
 
     def _read(self, model: nn.Module, image: Tensor, target: int) -> Features:
         assert self.shallow_layer is not None

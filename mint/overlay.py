@@ -32,7 +32,7 @@ from mint.features import read_features, upsample
 from mint.method import class_saliency
 from mint.perturbation import masked_scores
 from mint.superpixels import Segmentation, segment, to_picture
-from mint.trunk import find_layers
+from mint.trunk import with_layers
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,10 @@ class OverlayMINT:
         return break_ties(density[atoms], saliency)
 
     def _saliency(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
-        shallow, deep = self.shallow_layer, self.deep_layer
-        if shallow is None or deep is None:
-            found_shallow, found_deep = find_layers(model, image)
-            shallow, deep = shallow or found_shallow, deep or found_deep
-        features = read_features(model, image, target, shallow, deep)
+        named = with_layers(self, model, image)
+        assert named.shallow_layer is not None
+        assert named.deep_layer is not None
+        features = read_features(model, image, target, named.shallow_layer, named.deep_layer)
         return upsample(class_saliency(features), (image.shape[-2], image.shape[-1])).double().cpu()
 
     def _slic(self, image: Tensor, segments: int) -> Tensor:

@@ -7,10 +7,11 @@ gives the last map. For networks built as torchvision builds them these are the 
 and ``features.29`` of VGG16, ``relu`` and ``layer4`` of ResNets, ``Conv2d_2b_3x3`` and ``Mixed_7c`` of Inception-V3.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,30 @@ class _Map:
 
     def contains(self, other: "_Map") -> bool:
         return other.name.startswith(f"{self.name}.")
+
+
+class _Layered(Protocol):
+    """A method with two layers, a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def shallow_layer(self) -> str | None: ...
+    @property
+    def deep_layer(self) -> str | None: ...
+
+
+Method = TypeVar("Method", bound=_Layered)
+
+
+def with_layers(method: Method, model: nn.Module, image: Tensor) -> Method:
+    """Name the layers of a method that have no name yet, by :func:`find_layers`, which takes a forward pass."""
+    if method.shallow_layer is not None and method.deep_layer is not None:
+        return method
+    shallow, deep = find_layers(model, image)
+    return dataclasses.replace(
+        method, shallow_layer=method.shallow_layer or shallow, deep_layer=method.deep_layer or deep
+    )
 
 
 def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:

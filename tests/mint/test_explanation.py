@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -114,3 +116,12 @@ def test_pictures_show_what_was_chosen() -> None:
     gray = (explanation.coarse_picture() == 128).all(axis=-1)
     assert gray[fine.numpy() % 2 == 1].all()
     assert not gray[fine.numpy() % 2 == 0].any()
+
+
+def test_a_feature_that_hardly_varies_is_drawn_with_all_colours() -> None:
+    fine = torch.arange(64).reshape(8, 8) // 16
+    explanation = explanation_of(torch.tensor([0.4, 0.4, 0.4, 0.4]).double(), fine, torch.zeros(8, 8).double())
+    nearly_flat = replace(explanation, feature=100 + explanation.feature / 1000)
+    assert (nearly_flat.fine_picture() == explanation.fine_picture()).all()
+    flat = replace(explanation, feature=torch.ones(8, 8).double())
+    assert (flat.fine_picture() == flat.fine_picture()[0, 0]).all()
