@@ -164,7 +164,8 @@ class Explanation:
         """Draw the shallow feature inside the chosen fine super-pixels, in jet on dark blue, as the paper does.
 
         The colours span the feature between its 2nd and its 99th percentile in the picture: a stem's channel sum
-        hardly varies on photographs, and from 0 to its maximum every super-pixel would be of one colour.
+        hardly varies on photographs, and from 0 to its maximum every super-pixel would be of one colour. The darkest
+        colour used is lighter than the ground, so that a super-pixel of weak features is seen to be chosen.
 
         Returns
         -------
@@ -174,7 +175,8 @@ class Explanation:
         shown = torch.isin(self.superpixels.fine, torch.tensor(self.chosen_fine, dtype=torch.int64))
         low, high = np.percentile(self.feature.numpy(), [2, 99])
         strength = (self.feature - low) / (high - low) if high > low else torch.ones_like(self.feature)
-        return _jet(torch.where(shown, strength.clamp(0, 1), 0.0).numpy())
+        strength = _DARKEST + (1 - _DARKEST) * strength.clamp(0, 1)
+        return _jet(torch.where(shown, strength, 0.0).numpy())
 
     def plot(
         self, *, class_name: str | None = None, contours: bool = False, figure: "Figure | None" = None
@@ -234,6 +236,7 @@ def break_ties(importance: Tensor, saliency: Tensor) -> Tensor:
 
 
 _GRAY = 128
+_DARKEST = 0.15
 
 
 def _unit(values: Tensor) -> Tensor:
