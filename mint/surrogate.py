@@ -119,7 +119,7 @@ class Solution:
     constraint_residual : float
         Largest |w_f T - w_c|.
     iterations : int
-        Outer iterations of Algorithm 1, or sweeps of coordinate descent; 0 for cvxpy.
+        Outer iterations of Algorithm 1, or those of the lasso; 0 for cvxpy.
     certified : bool
         Whether the optimality conditions were verified at the solution, to 1e-8 of the data's scale.
     """
@@ -207,7 +207,7 @@ def build_problem(
 def solve(problem: Problem, solver: Solver = "admm") -> Solution:
     """Solve the surrogate problem, by Algorithm 1 ("admm") or by an interior-point solver ("cvxpy").
 
-    Algorithm 1 is for the constraint; without it the problem is one lasso, solved by coordinate descent.
+    Algorithm 1 is for the constraint; without it the problem is one lasso.
     """
     return _SOLVERS[solver](problem)
 
@@ -224,8 +224,9 @@ def solve_coupled(problem: Problem) -> Solution:
     difference = torch.cat([-torch.eye(p, dtype=torch.float64), problem.relation])
     gram = gram + problem.coupling * difference @ difference.T
     moment = torch.cat([problem.moment_c, problem.mu * problem.moment_f])
-    weights, sweeps, certified = solve_lasso(gram, moment, torch.cat([problem.penalty_c, problem.penalty_f]))
-    return _solution(problem, weights[:p], weights[p:], sweeps, certified)
+    penalty = torch.cat([problem.penalty_c, problem.penalty_f])
+    weights, iterations, certified = solve_lasso(gram, moment, penalty)
+    return _solution(problem, weights[:p], weights[p:], iterations, certified)
 
 
 def solve_admm(problem: Problem, *, tolerance: float = 1e-10, max_iterations: int = 20_000) -> Solution:
