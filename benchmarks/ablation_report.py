@@ -17,12 +17,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks import tables
+from benchmarks.conclusions import read_conclusions
 from benchmarks.plots import DOTS_PER_INCH, save_picture
 from benchmarks.records import Records
 from benchmarks.tables import Entry, Table
 
 REMOVAL = "insertion - deletion"
-CONCLUSIONS = "conclusions.md"
 
 
 @dataclass(frozen=True)
@@ -237,8 +237,6 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
 
 def _page(records: Records, directory: Path, made: Sequence[Table], plots: Sequence[Path]) -> str:
     inputs, run = records.provenance["inputs"], records.provenance["run"]
-    conclusions = directory / CONCLUSIONS
-    written = [conclusions.read_text(encoding="utf-8").rstrip(), ""] if conclusions.is_file() else []
     memory = ""
     if "pictures" in run:
         asked, forwarded = run["pictures"]["asked"], run["pictures"]["forwarded"]
@@ -246,7 +244,7 @@ def _page(records: Records, directory: Path, made: Sequence[Table], plots: Seque
     lines = [
         f"# {inputs['plan']}",
         "",
-        *written,
+        *read_conclusions(directory),
         "## How to read the numbers",
         "",
         f"{inputs['summary']} Made by `{run['command']}`; all that determines these numbers is in "

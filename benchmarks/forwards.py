@@ -29,7 +29,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from benchmarks.ablation_report import CONCLUSIONS
+from benchmarks.conclusions import read_conclusions
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.methods import bind, identity
 from benchmarks.metrics import Context, Deletion, Insertion
@@ -252,33 +252,25 @@ def study(
     methods = _methods(network, kernel_size, most)
     sharing = replace(methods["coins"], samples=samples)
     known = {"versions": versions(), "weights": network.weights_sha256, "device": network.device.type}
+    settling_of = {
+        "kind": "settling",
+        "methods": {name: identity(method) for name, method in methods.items()},
+        "code": code_digest(settling_rows),
+        **known,
+    }
     settled = []
     for case in tqdm(cases, desc=f"{network.entry.name}: settling", unit="case"):
-        described = {name: identity(method) for name, method in methods.items()}
-        key = {
-            "kind": "settling",
-            "case": case.digest,
-            "methods": described,
-            "code": code_digest(settling_rows),
-            **known,
-        }
-        rows = _kept(store, key, partial(settling_rows, network, case, methods))
+        rows = _kept(store, {**settling_of, "case": case.digest}, partial(settling_rows, network, case, methods))
         settled.append(rows.assign(network=network.entry.name, case=case.key))
     pictures: dict[str, list[Case]] = {}
     for case in cases:
         pictures.setdefault(case.picture, []).append(case)
     several = {picture: group for picture, group in pictures.items() if len(group) > 1}
+    sharing_of = {"kind": "sharing", "method": identity(sharing), "code": code_digest(sharing_rows), **known}
     shared = []
     for picture, group in tqdm(several.items(), desc=f"{network.entry.name}: sharing", unit="picture"):
         digests = [case.digest for case in group]
-        key = {
-            "kind": "sharing",
-            "cases": digests,
-            "method": identity(sharing),
-            "code": code_digest(sharing_rows),
-            **known,
-        }
-        rows = _kept(store, key, partial(sharing_rows, network, group, sharing))
+        rows = _kept(store, {**sharing_of, "cases": digests}, partial(sharing_rows, network, group, sharing))
         shared.append(rows.assign(network=network.entry.name, picture=picture))
     return pd.concat(settled), pd.concat(shared) if shared else pd.DataFrame()
 
@@ -297,8 +289,7 @@ def write(settling: pd.DataFrame, sharing: pd.DataFrame, directory: Path, device
     directory.mkdir(parents=True, exist_ok=True)
     settling.to_csv(directory / "settling.csv", index=False, float_format="%.5f")
     draw_settling(settling).savefig(directory / "settling.png", dpi=110)
-    conclusions = directory / CONCLUSIONS
-    written = conclusions.read_text(encoding="utf-8").rstrip() + "\n\n" if conclusions.is_file() else ""
+    written = "".join(f"{line}\n" for line in read_conclusions(directory))
     text = (
         f"# How many forward passes an explanation needs\n\n{written}"
         f"{device}; torch {versions()['torch']}; {now()}; commit {git_state()['commit']}. Made by "

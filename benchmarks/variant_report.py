@@ -14,7 +14,8 @@ from scipy.stats import permutation_test
 from statsmodels.stats.multitest import multipletests
 
 from benchmarks import tables
-from benchmarks.ablation_report import CONCLUSIONS, REMOVAL, with_removal
+from benchmarks.ablation_report import REMOVAL, with_removal
+from benchmarks.conclusions import read_conclusions
 from benchmarks.records import Records
 from benchmarks.tables import Entry, Table
 
@@ -128,12 +129,10 @@ def challenge_table(found: pd.DataFrame) -> Table:
 
 def _page(records: Records, directory: Path, made: list[Table]) -> str:
     inputs, run = records.provenance["inputs"], records.provenance["run"]
-    conclusions = directory / CONCLUSIONS
-    written = [conclusions.read_text(encoding="utf-8").rstrip(), ""] if conclusions.is_file() else []
     lines = [
         f"# {inputs['plan']}",
         "",
-        *written,
+        *read_conclusions(directory),
         "## How to read the numbers",
         "",
         f"{inputs['summary']} Made by `{run['command']}`; all that determines these numbers is in "

@@ -281,6 +281,7 @@ class MINT:
 
         # 8  What is shown (Eqs. 43-44).
         cost = Cost(len(targets) + len(states), len(targets), time.perf_counter() - began)
+        picture = to_picture(image)
         explanations = []
         for i, (target, solution) in enumerate(zip(targets, solutions, strict=True)):
             answer = float(answers[0, i])
@@ -291,7 +292,7 @@ class MINT:
                 Explanation(
                     target=int(target),
                     answer=answer,
-                    picture=to_picture(image),
+                    picture=picture,
                     superpixels=partitions[i],
                     saliency=saliencies[i],
                     feature=shallow,

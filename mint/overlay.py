@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from mint.attributor import explaining
 from mint.explanation import break_ties
-from mint.features import read_features, upsample
+from mint.features import read_features, represent, upsample
 from mint.method import class_saliency
 from mint.perturbation import masked_scores
 from mint.superpixels import Segmentation, segment, to_picture
@@ -90,7 +90,7 @@ class OverlayMINT:
         weights = torch.exp((states.double() @ area - 1) / self.proximity)
 
         regions = [_owner(atoms, each) for each in (*partitions, superpixels.coarse)]
-        amplitude = self.gate + _mean_strength(saliency, atoms, count)
+        amplitude = self.gate + represent(_strength(saliency), atoms, count, "raw")
         profile = amplitude[:, None] * torch.cat([_one_hot(owner) for owner in regions], dim=1)
         density = profile @ ridge(states.double() @ (area[:, None] * profile), answers, weights)
         return break_ties(density[atoms], saliency)
@@ -133,12 +133,10 @@ def _one_hot(owner: Tensor) -> Tensor:
     return torch.nn.functional.one_hot(owner, int(owner.max()) + 1).double()
 
 
-def _mean_strength(saliency: Tensor, atoms: Tensor, count: int) -> Tensor:
-    """Average the positive part of M, scaled to a maximum of 1, inside each atom."""
+def _strength(saliency: Tensor) -> Tensor:
+    """Scale the positive part of M to a maximum of 1, (h, w)."""
     positive = saliency.clamp(min=0)
-    strength = positive / positive.max() if positive.max() > 0 else positive
-    sums = torch.zeros(count, dtype=torch.float64).index_add_(0, atoms.flatten(), strength.flatten())
-    return sums / torch.bincount(atoms.flatten(), minlength=count)
+    return positive / positive.max() if positive.max() > 0 else positive
 
 
 def draw_dealt_states(samples: int, owners: Sequence[Tensor], seed: int) -> Tensor:
