@@ -5,6 +5,7 @@ Two studies, whose tables and plots go to ``results/forwards``:
 * **Settling.** For each sampling, one run of many samples; a surrogate fitted to the first K of them is compared with
   the one fitted to all, by the rank correlation of the fine importances u_f. Where ``samples="auto"`` would have
   stopped is read off the same run. (The first K are among all, which helps them a little: a tenth at K = 500 of 5000.)
+  A second run with as many samples and another seed tells how far two complete runs agree.
 * **Sharing.** The classes of one picture, each explained anew as the paper does, and all from one set of samples: how
   far the maps agree, and what each scores.
 
@@ -34,6 +35,7 @@ from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.methods import bind, identity
 from benchmarks.metrics import Context, Deletion, Insertion
 from benchmarks.models import NETWORKS, Network, load_network
+from benchmarks.names import look_up
 from benchmarks.provenance import code_digest, git_state, now, versions
 from benchmarks.store import Store
 from benchmarks.timing import device_name
@@ -83,12 +85,17 @@ def settle(explanation: Explanation, counts: Iterable[int] = COUNTS) -> list[Pre
 
 
 def settling_rows(network: Network, case: Case, methods: dict[str, MINT]) -> pd.DataFrame:
-    """Run the settling study on one case: columns setting, samples, correlation, split_half."""
+    """Run the settling study on one case: columns setting, samples, correlation, split_half, again.
+
+    ``again`` is the rank correlation of u_f between two complete runs of different seeds.
+    """
     image = network.tensor(case.image)
     rows = []
     for name, method in methods.items():
         explanation = method.explain(network.module, image, case.target)
-        rows += [{"setting": name, **asdict(prefix)} for prefix in settle(explanation)]
+        repeated = replace(method, seed=method.seed + 1).explain(network.module, image, case.target)
+        again = rank_correlation(repeated.u_f, explanation.u_f)
+        rows += [{"setting": name, **asdict(prefix), "again": again} for prefix in settle(explanation)]
     return pd.DataFrame(rows)
 
 
@@ -132,6 +139,7 @@ def settling_table(rows: pd.DataFrame) -> pd.DataFrame:
             f"correlation at {ASKED}": f"{curves[ASKED].mean():.3f}" if ASKED in curves else "\N{EN DASH}",
             f"mean reaches {WANTED}": _first(curves.mean(), WANTED),
             f"median case reaches {WANTED}": _median_first(curves),
+            "two complete runs": f"{group.groupby('case')['again'].first().mean():.3f}",
         }
         for level in LEVELS:
             stops = [_stop(case, level) for _, case in group.groupby("case")]
@@ -207,7 +215,7 @@ def draw_settling(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _methods(network: Network, kernel_size: float, most: int) -> dict[str, MINT]:
+def _methods(network: Network, kernel_size: float, most: int, chosen: Sequence[str]) -> dict[str, MINT]:
     base = MINT(samples=most, segmentation=Segmentation(kernel_size=kernel_size))
     settings = {
         "coins": base,
@@ -217,15 +225,21 @@ def _methods(network: Network, kernel_size: float, most: int) -> dict[str, MINT]
         "antithetic + intercept": replace(base, sampling="antithetic", intercept=True),
     }
     bound = {}
-    for name, method in settings.items():
-        attributor = bind(method, network.entry)
+    for name in chosen or settings:
+        attributor = bind(look_up("sampling", name, settings), network.entry)
         assert isinstance(attributor, MINT)
         bound[name] = attributor
     return bound
 
 
 def study(
-    network: Network, cases: Sequence[Case], kernel_size: float, most: int, samples: int, store: Store
+    network: Network,
+    cases: Sequence[Case],
+    kernel_size: float,
+    most: int,
+    samples: int,
+    store: Store,
+    chosen: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run both studies, reading from the store what it has.
 
@@ -243,14 +257,16 @@ def study(
         Samples of the sharing study.
     store : Store
         Where every picture's rows are kept.
+    chosen : sequence of str
+        The samplings of the settling study; none: all.
 
     Returns
     -------
     settling, sharing : pandas.DataFrame
         All rows, with columns network and case, or picture.
     """
-    methods = _methods(network, kernel_size, most)
-    sharing = replace(methods["coins"], samples=samples)
+    methods = _methods(network, kernel_size, most, chosen)
+    sharing = replace(next(iter(methods.values())), sampling="coins", intercept=False, samples=samples)
     known = {"versions": versions(), "weights": network.weights_sha256, "device": network.device.type}
     settling_of = {
         "kind": "settling",
@@ -296,7 +312,8 @@ def write(settling: pd.DataFrame, sharing: pd.DataFrame, directory: Path, device
         "`python -m benchmarks.forwards`; nothing here is the paper's.\n\n"
         "## When the importances have settled\n\n"
         f"The rank correlation of u_f from the first K samples with that from all {settling['samples'].max()}; where "
-        '`samples="auto"` stops for several values of `settled_at`, with the correlation there.\n\n'
+        '`samples="auto"` stops for several values of `settled_at`, with the correlation there. '
+        "Two complete runs: how far two runs with all samples and different seeds agree.\n\n"
         f"![Rank correlation over samples](settling.png)\n\n{settling_table(settling).to_markdown(index=False)}\n"
     )
     if len(sharing):
@@ -320,6 +337,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=40, help="cases of each network")
     parser.add_argument("--most", type=int, default=COUNTS[-1], help="samples of the long runs")
     parser.add_argument("--samples", type=int, default=500, help="samples of the sharing study")
+    parser.add_argument("--samplings", nargs="+", default=(), help="of the settling study; default: all")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("results") / "forwards")
     options = parser.parse_args(arguments)
@@ -329,10 +347,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in options.networks:
             small = name.startswith("scenes")
             network = load_network(name, weights=None if small else options.weights, device=options.device)
-            found = DATASETS["scenes" if small else "imagenet"](network, DataOptions(directory=options.data))
-            cases = _whole_pictures(found, options.limit)
+            dataset = DATASETS["scenes" if small else "imagenet"](network, DataOptions(directory=options.data))
+            cases = _whole_pictures(dataset, options.limit)
             kernel_size = 2.0 if small else 4.0
-            parts.append(study(network, cases, kernel_size, options.most, options.samples, store))
+            found = study(network, cases, kernel_size, options.most, options.samples, store, options.samplings)
+            parts.append(found)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -43,6 +43,7 @@ def settling(correlations: dict[str, list[float]]) -> pd.DataFrame:
             "samples": count,
             "correlation": value,
             "split_half": value - 0.05,
+            "again": values[0] + 0.1,
         }
         for case, values in correlations.items()
         for count, value in zip((100, 500, 1000), values, strict=True)
@@ -55,6 +56,7 @@ def test_the_table_says_when_the_correlation_is_reached_and_where_auto_stops() -
     assert row["mean reaches 0.95"] == "1000"
     assert row["median case reaches 0.95"] == "750"
     assert row["correlation at 500"] == "0.930"
+    assert row["two complete runs"] == "0.750"
     # Case a stops at 500 (0.91), case b at 1000 (0.95).
     assert row["auto at 0.9: K, correlation"] == "750, 0.980"
 
