@@ -1,14 +1,25 @@
-"""The methods that MINT stands beside: three Captum baselines, each a thin adapter, and three controls."""
+"""The methods that MINT stands beside: three Captum baselines, each a thin adapter, and four controls."""
 
 from collections.abc import Callable, Mapping
 
-from baselines.controls import Centre, Random, Sobel
+from baselines.controls import Centre, Constant, Random, Sobel
 from baselines.gradcam import GradCAM
 from baselines.lime import LIME
 from baselines.occlusion import EngineOcclusion, Occlusion
 from mint.attributor import Attributor
 
-__all__ = ["LIME", "METHODS", "Centre", "EngineOcclusion", "GradCAM", "Occlusion", "Random", "Sobel"]
+__all__ = [
+    "LIME",
+    "METHODS",
+    "NULLS",
+    "Centre",
+    "Constant",
+    "EngineOcclusion",
+    "GradCAM",
+    "Occlusion",
+    "Random",
+    "Sobel",
+]
 
 METHODS: Mapping[str, Callable[[], Attributor]] = {
     "gradcam": GradCAM,
@@ -16,6 +27,10 @@ METHODS: Mapping[str, Callable[[], Attributor]] = {
     "occlusion": Occlusion,
     "occlusion-engine": EngineOcclusion,
     "random": Random,
+    "constant": Constant,
     "centre": Centre,
     "sobel": Sobel,
 }
+
+NULLS = ("random", "constant", "centre", "sobel")
+"""The methods that know nothing of the network: every table has them, and no method should be behind one."""

@@ -1,9 +1,9 @@
 """Controls: maps that know nothing of the network, to be read beside every table.
 
-A method that does not beat :class:`Random` shows nothing, one that does not beat :class:`Centre` may only have
-learnt where photographers put things, and one that does not beat :class:`Sobel` may be an edge detector
-(J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018). The network is asked nothing but whether
-the target is among its classes.
+A method that does not beat :class:`Random` shows nothing, one that does not beat :class:`Constant` less than a
+metric's order of ties, one that does not beat :class:`Centre` may only have learnt where photographers put things,
+and one that does not beat :class:`Sobel` may be an edge detector (J. Adebayo et al., "Sanity Checks for Saliency
+Maps", NeurIPS 2018). The network is asked nothing but whether the target is among its classes.
 """
 
 import hashlib
@@ -44,6 +44,17 @@ class Random:
         digest = hashlib.sha256(f"{self.seed} {target} ".encode() + content).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
         return torch.rand(image.shape[1:], generator=generator).to(image.device)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Zero everywhere: all pixels tie, so that a metric's answer is the one to its order of ties."""
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        """Answer (n, c, h, w) images with (n, h, w) float32 maps of zeros."""
+        with explaining(model, images, targets):
+            _ask(model, images, targets)
+        return torch.zeros_like(images[:, 0], dtype=torch.float32)
 
 
 @dataclass(frozen=True)

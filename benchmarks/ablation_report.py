@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from benchmarks import tables
 from benchmarks.conclusions import read_conclusions
 from benchmarks.plots import DOTS_PER_INCH, save_picture
-from benchmarks.records import Records
+from benchmarks.records import Records, own_maps
 from benchmarks.tables import Entry, Table
 
 REMOVAL = "insertion - deletion"
@@ -90,7 +90,7 @@ def make_ablation_report(records: Records, directory: Path) -> str:
 
 def with_removal(records: Records) -> Records:
     """Add insertion minus deletion, case by case, as a metric, wherever both were measured."""
-    scores = records.scores
+    scores = own_maps(records.scores)
     index = [name for name in scores.columns if name not in ("metric", "metric_id", "score")]
     pair = [scores[scores["metric"] == metric].set_index(index)["score"] for metric in ("insertion", "deletion")]
     difference = (pair[0] - pair[1]).dropna().reset_index()

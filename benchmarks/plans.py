@@ -1,9 +1,10 @@
 """The plans: what is measured with what, on what. Plain Python data; to change an experiment, change it here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import baselines
+from baselines.derived import Derived
 from benchmarks import ablations, variants
 from benchmarks.methods import by_name
 from benchmarks.metrics import (
@@ -47,6 +48,14 @@ class Part:
     remembering : bool
         Answer a picture that a method or metric has shown to the network before from memory, as long as its case is
         at hand: for methods that perturb alike.
+    nulls : tuple of str
+        Which of the methods are nulls: they know nothing of the network. Names that the part does not have are
+        passed over.
+    controls : Mapping
+        The derived controls by name (see `baselines.derived.DERIVED`): maps made from those of the methods that are
+        no nulls, and scored under every metric of a map.
+    controlled : int or None
+        On how many of these cases, the first, the derived controls are scored; None: all.
     """
 
     dataset: str
@@ -57,6 +66,9 @@ class Part:
     timed: int = 0
     shown: int = 0
     remembering: bool = False
+    nulls: tuple[str, ...] = baselines.NULLS
+    controls: Mapping[str, Derived] = field(default_factory=dict)
+    controlled: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks import statistics
-from benchmarks.records import Records
+from benchmarks.records import Records, own_maps
 from benchmarks.tables import ARROWS
 
 DOTS_PER_INCH = 110
@@ -58,7 +58,7 @@ def styles(methods: Iterable[str]) -> dict[str, Style]:
 def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> list[Path]:
     """Draw every plot that there are records for, as PNG files named by network, dataset and kind."""
     files = []
-    frames = {"scores": records.scores, "curves": records.curves, "timings": records.timings}
+    frames = {"scores": own_maps(records.scores), "curves": own_maps(records.curves), "timings": records.timings}
     sns.set_theme(style="whitegrid", rc={"axes.edgecolor": ".6", "font.size": 11, "axes.titlesize": 12})
     with mpl.rc_context({"axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False}):
         for (dataset, network), group in summary.groupby(["dataset", "network"], sort=False):

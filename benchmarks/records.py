@@ -5,11 +5,15 @@
 * ``timing.csv``: what each method costs on each network
 * ``provenance.json``: "inputs", all that determines the numbers; "run", when, where and from which commit
 * ``gallery/data.npz``: the pictures and maps that the gallery shows, 8 bits a pixel
+* ``maps.npz``: every case's picture and maps, small, for the page
+
+Scores and curves have a column ``control``: "" for a method's own map, else the name of the derived control that
+was scored in its place (see ``baselines.derived``). Records of runs before there were any read as "" throughout.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +21,17 @@ import numpy as np
 import pandas as pd
 
 RECORD_COLUMNS = (
-    "plan", "dataset", "network", "method", "metric", "metric_id",
+    "plan", "dataset", "network", "method", "control", "metric", "metric_id",
     "case", "picture", "target", "target_name", "difficult", "score",
 )  # fmt: skip
-CURVE_COLUMNS = ("dataset", "network", "method", "metric", "case", "picture", "fractions", "values")
+CURVE_COLUMNS = ("dataset", "network", "method", "control", "metric", "case", "picture", "fractions", "values")
 TIMING_COLUMNS = (
     "dataset", "network", "method", "device", "median_ms", "iqr_ms",
     "repeats", "forwards", "backwards", "peak_memory_mb",
 )  # fmt: skip
+
+MAP_SIZE = 56
+"""Height and width in pixels to which the maps in ``maps.npz`` are reduced: enough to be looked at side by side."""
 
 
 class RecordsError(ValueError):
@@ -60,6 +67,32 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class CaseMaps:
+    """One case's picture and every method's own map, small: for the page.
+
+    Attributes
+    ----------
+    dataset, network, case, picture, target_name : str
+        Where it belongs.
+    picture_jpeg : bytes
+        The picture at the network's input size, as a JPEG file.
+    region : numpy.ndarray or None
+        bool (h, w), the target's pixels; at most `MAP_SIZE` high and wide.
+    maps : Mapping
+        uint8 (h, w) by method, as `evidence_bytes` has it; at most `MAP_SIZE` high and wide.
+    """
+
+    dataset: str
+    network: str
+    case: str
+    picture: str
+    target_name: str
+    picture_jpeg: bytes
+    region: np.ndarray | None
+    maps: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
 class Records:
     """All that a report is made from.
 
@@ -70,6 +103,8 @@ class Records:
     provenance : dict
         ``provenance.json``.
     gallery : list of Shown
+    maps : list of CaseMaps
+        Every case, in the order of the run; none in a directory from before they were kept.
     """
 
     scores: pd.DataFrame
@@ -77,6 +112,7 @@ class Records:
     timings: pd.DataFrame
     provenance: dict[str, Any]
     gallery: list[Shown]
+    maps: list[CaseMaps] = field(default_factory=list)
 
 
 def evidence_bytes(saliency: np.ndarray) -> np.ndarray:
@@ -99,6 +135,7 @@ def save(records: Records, directory: Path) -> None:
     text = json.dumps(records.provenance, indent=2, ensure_ascii=False)
     (directory / "provenance.json").write_text(text + "\n", encoding="utf-8")
     _save_gallery(records.gallery, directory / "gallery" / "data.npz")
+    _save_maps(records.maps, directory / "maps.npz")
 
 
 def load(directory: Path) -> Records:
@@ -113,14 +150,26 @@ def load(directory: Path) -> Records:
         raise RecordsError(f"there are no records in {directory}; make them with `python -m benchmarks run`.")
     try:
         return Records(
-            pd.read_parquet(directory / "records.parquet"),
-            pd.read_parquet(directory / "curves.parquet"),
+            _with_control(pd.read_parquet(directory / "records.parquet")),
+            _with_control(pd.read_parquet(directory / "curves.parquet")),
             pd.read_csv(directory / "timing.csv"),
             json.loads((directory / "provenance.json").read_text(encoding="utf-8")),
             _load_gallery(directory / "gallery" / "data.npz"),
+            _load_maps(directory / "maps.npz"),
         )
     except (OSError, ValueError, KeyError) as error:
         raise RecordsError(f"the records in {directory} cannot be read ({error}); run the plan again.") from error
+
+
+def own_maps(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of scores or curves that are of methods' own maps, without the derived controls."""
+    return frame[frame["control"] == ""]
+
+
+def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
+    if "control" not in frame:
+        frame.insert(list(frame.columns).index("method") + 1, "control", "")
+    return frame
 
 
 def _save_gallery(gallery: list[Shown], file: Path) -> None:
@@ -150,3 +199,35 @@ def _load_gallery(file: Path) -> list[Shown]:
         image = arrays[f"{number}|image"]
         gallery.append(Shown(dataset, network, case, target_name, image, region, maps, pictures))
     return gallery
+
+
+def _save_maps(cases: list[CaseMaps], file: Path) -> None:
+    arrays: dict[str, np.ndarray] = {}
+    index = []
+    # A picture that several cases or networks share is written once.
+    pictures: dict[bytes, int] = {}
+    for number, each in enumerate(cases):
+        picture = pictures.setdefault(each.picture_jpeg, len(pictures))
+        arrays[f"picture|{picture}"] = np.frombuffer(each.picture_jpeg, dtype=np.uint8)
+        if each.region is not None:
+            arrays[f"{number}|region"] = each.region
+        if each.maps:
+            arrays[f"{number}|maps"] = np.stack(list(each.maps.values()))
+        names = [each.dataset, each.network, each.case, each.picture, each.target_name]
+        index.append([*names, picture, list(each.maps)])
+    np.savez_compressed(file, **{"index": np.array(json.dumps(index)), **arrays})  # type: ignore[arg-type]
+
+
+def _load_maps(file: Path) -> list[CaseMaps]:
+    if not file.is_file():
+        return []
+    with np.load(file, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    cases = []
+    for number, entry in enumerate(json.loads(str(arrays["index"]))):
+        dataset, network, case, picture, target_name, file_number, methods = entry
+        jpeg = arrays[f"picture|{file_number}"].tobytes()
+        region = arrays.get(f"{number}|region")
+        maps = dict(zip(methods, arrays.get(f"{number}|maps", ()), strict=True))
+        cases.append(CaseMaps(dataset, network, case, picture, target_name, jpeg, region, maps))
+    return cases

@@ -5,15 +5,19 @@ so that whatever was computed before is read instead. A failure costs its own ca
 """
 
 import hashlib
+import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmarks import methods
@@ -24,8 +28,10 @@ from benchmarks.plans import Part, Plan
 from benchmarks.provenance import code_digest, versions
 from benchmarks.records import (
     CURVE_COLUMNS,
+    MAP_SIZE,
     RECORD_COLUMNS,
     TIMING_COLUMNS,
+    CaseMaps,
     Records,
     Shown,
     evidence_bytes,
@@ -37,6 +43,8 @@ from mint.attributor import Attributor, InputError, attribute, explaining
 
 CASES_PER_CELL = 4
 """How many cases are explained at a time, and lost at most if the run is killed."""
+
+JPEG_QUALITY = 80
 
 Row = dict[str, Any]
 
@@ -68,7 +76,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, with which case, in which step: "data", "map", "pictures", "timing", or a metric's name."""
+    """What went wrong, with which case, in which step: "data", "map", "pictures", "timing", or a metric's name.
+
+    ``control`` names the derived control that it went wrong with; "" is the method's own map.
+    """
 
     dataset: str
     network: str
@@ -76,6 +87,7 @@ class Failure:
     step: str
     case: str
     reason: str
+    control: str = ""
 
 
 @dataclass
@@ -88,6 +100,8 @@ class Results:
         The rows of ``records.parquet``, ``curves.parquet`` and ``timing.csv``.
     gallery : list of Shown
         The cases that are shown.
+    maps : list of CaseMaps
+        Every case with its maps, small.
     inputs : list of dict
         For each dataset and network, all that determines the numbers.
     failures : list of Failure
@@ -100,6 +114,7 @@ class Results:
     curves: list[Row] = field(default_factory=list)
     timings: list[Row] = field(default_factory=list)
     gallery: list[Shown] = field(default_factory=list)
+    maps: list[CaseMaps] = field(default_factory=list)
     inputs: list[Row] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     asked: int = 0
@@ -150,6 +165,7 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
         pd.DataFrame(results.timings, columns=list(TIMING_COLUMNS)),
         {"inputs": inputs, "run": {**facts, **({"pictures": pictures} if results.asked else {})}},
         results.gallery,
+        results.maps,
     )
 
 
@@ -179,6 +195,10 @@ class _Bench:
         self.metric_identities = {
             name: {"metric": repr(metric), "code": code_digest(metric)} for name, metric in part.metrics.items()
         }
+        self.control_identities = {
+            name: {"control": repr(control), "code": code_digest(control)} for name, control in part.controls.items()
+        }
+        self.nulls = [name for name in self.methods if name in part.nulls]
 
     def measure(self, dataset: Sequence[Case]) -> None:
         """Explain, measure and show the cases, a few at a time; then time the methods."""
@@ -187,7 +207,10 @@ class _Bench:
         data = hashlib.sha256()
         difficult = 0
         title = f"{self.part.dataset}, {self.network.entry.name}"
-        with tqdm(total=count * len(self.methods), desc=title, unit="map", mininterval=1) as bar:
+        controlled = count if self.part.controlled is None else min(self.part.controlled, count)
+        own = [method for method in self.methods if method not in self.nulls]
+        total = count * len(self.methods) + controlled * len(own) * len(self.part.controls)
+        with tqdm(total=total, desc=title, unit="map", mininterval=1) as bar:
             for start in range(0, count, CASES_PER_CELL):
                 stop = min(start + CASES_PER_CELL, count)
                 chunk = self._read(dataset, range(start, stop))
@@ -197,16 +220,22 @@ class _Bench:
                     for method in self.methods:
                         bar.set_postfix_str(method)
                         maps[method] = self._explain(method, chunk)
-                        explained = [context for context in chunk if context.case.key in maps[method]]
                         for metric in self.part.metrics:
-                            self._score(method, metric, explained, maps[method])
+                            self._score(method, "", metric, chunk, maps[method])
                         bar.update(stop - start)
+                # Not from memory: a control may ask the network with other weights.
+                to_control = chunk[: max(0, controlled - start)]
+                for method, control in product(own, self.part.controls):
+                    bar.set_postfix_str(f"{method}, {control}")
+                    self._control(method, control, to_control, maps[method])
+                    bar.update(max(0, min(stop, controlled) - start))
                 self.results.asked += memory.asked
                 self.results.forwarded += memory.forwarded
                 for context in chunk[: max(0, self.part.shown - start)]:
                     self._show(context, maps)
+                self.results.maps += [self._small(context, maps) for context in chunk]
                 to_time += chunk[: max(0, self.part.timed - start)]
-                data.update("".join(context.case.digest for context in chunk).encode())
+                data.update("".join(_digest(context) for context in chunk).encode())
                 difficult += sum(bool(context.case.difficult) for context in chunk)
         if to_time:
             for method in tqdm(self.methods, desc=f"{title}: timing", unit="method", mininterval=1):
@@ -234,11 +263,37 @@ class _Bench:
                 maps = attribute(self.methods[method], self.network.module, images, targets).detach().cpu().numpy()
             return {context.case.key: {"map": each} for context, each in zip(contexts, maps, strict=True)}
 
-        return self._cells(chunk, lambda contexts: self._map_identity(method, contexts), compute, method, "map")
+        return self._cells(chunk, lambda contexts: self._map_identity(method, contexts), compute, (method, "", "map"))
 
-    def _score(self, method: str, metric: str, chunk: list[Context], maps: Cell) -> None:
+    def _control(self, method: str, name: str, chunk: list[Context], own: Cell) -> None:
+        """Derive a control's maps from a method's own, and score them under every metric of a map."""
+        control = self.part.controls[name]
+
+        def compute(contexts: list[Context]) -> Cell:
+            images = torch.stack([context.image for context in contexts])
+            targets = torch.tensor([context.case.target for context in contexts], device=images.device)
+            maps = torch.from_numpy(np.stack([own[context.case.key]["map"] for context in contexts])).to(images.device)
+            with explaining(self.network.module, images, targets):
+                derived = control(self.methods[method], self.network.module, images, targets, maps).detach().cpu()
+            return {context.case.key: {"map": each} for context, each in zip(contexts, derived.numpy(), strict=True)}
+
+        explained = [context for context in chunk if context.case.key in own]
+        maps = self._cells(
+            explained,
+            lambda contexts: self._map_identity(method, contexts, name),
+            compute,
+            (method, name, "map"),
+            stored=control.asks,
+        )
+        for metric in self.part.metrics:
+            if not isinstance(self.part.metrics[metric], MethodMetric):
+                self._score(method, name, metric, explained, maps)
+
+    def _score(self, method: str, control: str, metric: str, chunk: list[Context], maps: Cell) -> None:
+        """Measure the maps there are of some cases: a method's own, or, if there is a control, those derived."""
+
         def identify(contexts: list[Context]) -> Identity:
-            maps_key = key_of(self._map_identity(method, contexts))
+            maps_key = key_of(self._map_identity(method, contexts, control))
             return {"kind": "score", "maps": maps_key, **self.metric_identities[metric]}
 
         def compute(contexts: list[Context]) -> Cell:
@@ -249,17 +304,19 @@ class _Bench:
                 for context in contexts
             }
 
-        scores = self._cells(chunk, identify, compute, method, metric)
-        for case in (context.case for context in chunk if context.case.key in scores):
+        mapped = [context for context in chunk if context.case.key in maps]
+        scores = self._cells(mapped, identify, compute, (method, control, metric))
+        for case in (context.case for context in mapped if context.case.key in scores):
             found = scores[case.key]
             place = {"dataset": self.part.dataset, "network": self.network.entry.name, "method": method}
-            place |= {"metric": metric, "case": case.key, "picture": case.picture}
+            place |= {"control": control, "metric": metric, "case": case.key, "picture": case.picture}
             self.results.records.append(
                 place
                 | {"plan": self.plan, "metric_id": repr(self.part.metrics[metric]), "target": case.target}
                 | {"target_name": case.target_name, "difficult": case.difficult, "score": float(found["score"])}
             )
-            if "values" in found:
+            # The controls' curves would take several times the room of all others.
+            if "values" in found and not control:
                 curve = {name: found[name].astype(np.float32) for name in ("fractions", "values")}
                 self.results.curves.append(place | curve)
 
@@ -278,7 +335,7 @@ class _Bench:
                 drawn = draw(self.network.module, contexts[0].image, contexts[0].case.target)
                 return {contexts[0].case.key: {panel: _panel(picture) for panel, picture in drawn.items()}}
 
-            cell = self._cells([context], identify, compute, name, "pictures")
+            cell = self._cells([context], identify, compute, (name, "", "pictures"))
             panels |= {f"{name}: {panel}": picture for panel, picture in cell.get(case.key, {}).items()}
         self.results.gallery.append(
             Shown(
@@ -291,6 +348,21 @@ class _Bench:
                 {name: evidence_bytes(cell[case.key]["map"]) for name, cell in maps.items() if case.key in cell},
                 panels,
             )
+        )
+
+    def _small(self, context: Context, maps: Mapping[str, Cell]) -> CaseMaps:
+        case = context.case
+        picture = io.BytesIO()
+        Image.fromarray(case.image).save(picture, "JPEG", quality=JPEG_QUALITY)
+        return CaseMaps(
+            self.part.dataset,
+            self.network.entry.name,
+            case.key,
+            case.picture,
+            case.target_name,
+            picture.getvalue(),
+            None if case.region is None else _reduced(case.region) >= 0.5,
+            {name: evidence_bytes(_reduced(cell[case.key]["map"])) for name, cell in maps.items() if case.key in cell},
         )
 
     def _time(self, method: str, chunk: list[Context]) -> None:
@@ -324,35 +396,42 @@ class _Bench:
         chunk: list[Context],
         identify: Callable[[list[Context]], Identity],
         compute: Callable[[list[Context]], Cell],
-        method: str,
-        step: str,
+        step: tuple[str, str, str],
+        *,
+        stored: bool = True,
     ) -> Cell:
-        """Find or compute the cell of a few cases; if that fails, one cell for each, so that only the guilty fail."""
+        """Find or compute the cell of a few cases; if that fails, one cell for each, so that only the guilty fail.
+
+        ``step`` is for failures: method, control, and what is done. What is not to be stored is computed again.
+        """
         if not chunk:
             return {}
         identity = identify(chunk)
-        cell = self.store.read(identity)
+        cell = self.store.read(identity) if stored else None
         if cell is not None:
             return cell
         try:
             cell = compute(chunk)
         except Exception as error:
             if len(chunk) > 1:
-                alone = [self._cells([context], identify, compute, method, step) for context in chunk]
+                alone = [self._cells([context], identify, compute, step, stored=stored) for context in chunk]
                 return {key: arrays for each in alone for key, arrays in each.items()}
-            self._fail(method, step, chunk[0].case.key, error)
+            method, control, what = step
+            self._fail(method, what, chunk[0].case.key, error, control)
             return {}
-        self.store.write(identity, cell)
+        if stored:
+            self.store.write(identity, cell)
         return cell
 
-    def _map_identity(self, method: str, chunk: list[Context]) -> Identity:
-        cases = [[context.case.key, context.case.digest] for context in chunk]
-        return {"kind": "map", **self.setting, "method": self.method_identities[method], "cases": cases}
+    def _map_identity(self, method: str, chunk: list[Context], control: str = "") -> Identity:
+        cases = [[context.case.key, _digest(context)] for context in chunk]
+        own = {"kind": "map", **self.setting, "method": self.method_identities[method], "cases": cases}
+        return {"kind": "derived", "maps": key_of(own), **self.control_identities[control]} if control else own
 
-    def _fail(self, method: str, step: str, case: str, error: Exception) -> None:
+    def _fail(self, method: str, step: str, case: str, error: Exception, control: str = "") -> None:
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         names = (self.part.dataset, self.network.entry.name, method, step, case)
-        self.results.failures.append(Failure(*names, " ".join(reason.split())))
+        self.results.failures.append(Failure(*names, " ".join(reason.split()), control))
 
     def _inputs(self, counts: dict[str, int], data: str) -> Row:
         return {
@@ -361,6 +440,9 @@ class _Bench:
             "data_sha256": data,
             **self.setting,
             "methods": self.method_identities,
+            "nulls": self.nulls,
+            "controls": {name: {"id": repr(each), "null": each.null} for name, each in self.part.controls.items()},
+            "controlled": self.part.controlled,
             "metrics": {
                 name: {
                     "id": repr(metric),
@@ -387,6 +469,17 @@ def _measurement(
     if found.curve is not None:
         arrays |= {"fractions": found.curve[0], "values": found.curve[1]}
     return arrays
+
+
+def _digest(context: Context) -> str:
+    """Hash a case once, not for each of its maps and scores."""
+    return context.once("digest", lambda: context.case.digest)
+
+
+def _reduced(plane: np.ndarray) -> np.ndarray:
+    """Average a map or mask over areas, to at most `MAP_SIZE` pixels high and wide."""
+    height, width = (min(length, MAP_SIZE) for length in plane.shape)
+    return F.adaptive_avg_pool2d(torch.from_numpy(plane).double()[None], (height, width))[0].numpy()
 
 
 def _panel(picture: Any) -> np.ndarray:

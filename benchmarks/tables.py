@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import statistics
-from benchmarks.records import Records
+from benchmarks.records import Records, own_maps
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "±": r"$\pm$"} | {
@@ -45,14 +45,14 @@ def summarise(records: Records) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row for each dataset, network, metric, subset and method: ``mean`` with its interval ``low``, ``high``;
-        ``n`` cases averaged; ``missing`` cases without a score, because the metric does not apply to them or
-        because the run failed on them; and ``difference``, the mean minus the first method's, with its interval
-        ``difference_low``, ``difference_high`` on the same resamples of pictures.
+        ``n`` cases averaged; ``missing`` cases without a score, of which the metric does not apply to
+        ``not_applicable`` and the run failed on ``failed``; and ``difference``, the mean minus the first method's,
+        with its interval ``difference_low``, ``difference_high`` on the same resamples of pictures.
     """
     rows: list[dict[str, Any]] = []
     for setting in records.provenance["inputs"]["settings"]:
         dataset, network = setting["dataset"], setting["network"]["name"]
-        scores = records.scores
+        scores = own_maps(records.scores)
         here = scores[(scores["dataset"] == dataset) & (scores["network"] == network)]
         for metric, about in setting["metrics"].items():
             for subset in about["subsets"]:
@@ -60,7 +60,9 @@ def summarise(records: Records) -> pd.DataFrame:
                 place = {"dataset": dataset, "network": network, "metric": metric, "metric_id": about["id"]}
                 place |= {"subset": subset, "direction": about["direction"], "average": about["average"]}
                 for row in _method_rows(chosen, list(setting["methods"]), about["average"]):
-                    rows.append(place | row | {"missing": setting["cases"][subset] - row["n"]})
+                    missing = setting["cases"][subset] - row["n"]
+                    row |= {"missing": missing, "failed": missing - row["not_applicable"]}
+                    rows.append(place | row)
     return pd.DataFrame(rows)
 
 
@@ -75,6 +77,8 @@ def _method_rows(cases: pd.DataFrame, methods: list[str], average: str) -> list[
     for method, each in found.items():
         low, high = statistics.interval(each.replicates - first.replicates)
         row = {"method": method, "mean": each.mean, "low": each.low, "high": each.high}
+        unscored = cases[(cases["method"] == method) & cases["score"].isna()]
+        row |= {"not_applicable": len(unscored)}
         row |= {"n": each.n, "difference": each.mean - first.mean, "difference_low": low, "difference_high": high}
         rows.append(row)
     return rows

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.plans import Plan
+from benchmarks.records import own_maps
 from benchmarks.runner import Options, Results, run
 from benchmarks.store import Store
 
@@ -24,7 +25,7 @@ def results_of(plan: Plan, options: Options, cells: Path) -> Results:
 def test_every_case_has_a_score_under_every_metric(one_method: Plan, options: Options, cells: Path) -> None:
     results = results_of(one_method, options, cells)
     (part,), (setting,) = one_method.parts, results.inputs
-    records = pd.DataFrame(results.records)
+    records = own_maps(pd.DataFrame(results.records))
     assert set(records["metric"]) == set(part.metrics)
     for metric, rows in records.groupby("metric"):
         assert len(rows) == rows["case"].nunique() == setting["cases"]["all"], metric
@@ -41,7 +42,7 @@ def test_every_method_beats_the_random_control_at_insertion(one_network: Plan, o
     (part,) = one_network.parts
     if not {"insertion"} <= part.metrics.keys() or "random" not in part.methods:
         pytest.skip("the plan does not compare insertion with the random control")
-    records = pd.DataFrame(results_of(one_network, options, cells).records)
+    records = own_maps(pd.DataFrame(results_of(one_network, options, cells).records))
     means = records[records["metric"] == "insertion"].groupby("method")["score"].mean()
     behind = [name for name in means.index if name not in CONTROLS and not means[name] > means["random"]]
     assert behind == []

@@ -16,7 +16,7 @@ from statsmodels.stats.multitest import multipletests
 from benchmarks import tables
 from benchmarks.ablation_report import REMOVAL, with_removal
 from benchmarks.conclusions import read_conclusions
-from benchmarks.records import Records
+from benchmarks.records import Records, own_maps
 from benchmarks.tables import Entry, Table
 
 RESAMPLES = 9999
@@ -74,7 +74,7 @@ def challenge(records: Records) -> pd.DataFrame:
     rows = []
     for setting in records.provenance["inputs"]["settings"]:
         place = {"dataset": setting["dataset"], "network": setting["network"]["name"]}
-        scores = records.scores
+        scores = own_maps(records.scores)
         here = scores[(scores["dataset"] == place["dataset"]) & (scores["network"] == place["network"])]
         challenger, *rivals = setting["methods"]
         for criterion in CRITERIA:

@@ -271,7 +271,7 @@ def _records(effects: dict[str, dict[str, float]]) -> Records:
                 wobble = 0.01 * (-1) ** i if method != ablations.DEFAULT else 0.0
                 for metric, score in (("insertion", 0.5 + i / 100 + effect + wobble), ("deletion", 0.0)):
                     case = {"case": f"c{i}", "picture": f"p{i}", "target": 0, "target_name": "x", "difficult": False}
-                    place = {"plan": "ablations", "dataset": "d", "network": network, "method": method}
+                    place = {"plan": "ablations", "dataset": "d", "network": network, "method": method, "control": ""}
                     rows.append({**place, **case, "metric": metric, "metric_id": metric, "score": score})
     about = {
         name: {"id": name, "direction": direction, "average": "cases", "subsets": ["all"]}

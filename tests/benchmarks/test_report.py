@@ -38,13 +38,24 @@ def known() -> Records:
     }
     for (method, metric), scores in given.items():
         for case, score in enumerate(scores):
-            place = ["known", "scenes", "net", method, metric, metric.title() + "()", f"case-{case}", f"picture-{case}"]
+            place = [
+                "known",
+                "scenes",
+                "net",
+                method,
+                "",
+                metric,
+                metric.title() + "()",
+                f"case-{case}",
+                f"picture-{case}",
+            ]
             rows.append([*place, case % 2, "ab"[case % 2], case < 2, score])
     curves = [
         [
             "scenes",
             "net",
             method,
+            "",
             "deletion",
             f"case-{i}",
             f"picture-{i}",
@@ -200,6 +211,7 @@ def test_a_report_is_made_without_torch(known: Records, tmp_path: Path) -> None:
         "curves.parquet",
         "timing.csv",
         "provenance.json",
+        "maps.npz",
         "tables/scores.csv",
         "tables/net-on-scenes.md",
         "tables/net-on-scenes.tex",

@@ -1,0 +1,193 @@
+"""Derived controls: maps made from a method's own map, or by asking the method otherwise.
+
+A metric that scores them as high as the method's map does not measure what it is meant to:
+
+* ``shuffled``: the map's values at random pixels; how far its histogram alone goes.
+* ``inverted``: the map negated; a metric that does not mind has no direction.
+* ``blurred``: the map smoothed; removal metrics often prefer it (S. Song 2023), which favours coarse methods.
+* ``other-class``: the same method's map of another class (J. Wagner et al., CVPR 2019, among others).
+* ``randomised-network``: its map of a network with random weights (J. Adebayo et al., "Sanity Checks for Saliency
+  Maps", NeurIPS 2018); what of the picture alone shines through.
+* ``7x7`` and ``14x14``: the map at the resolution of a network's last layers. These are no nulls: they hold what the
+  map knows, but its detail, and put fine and coarse methods on equal terms.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mint.attributor import Attributor, InputError, attribute, explaining
+
+
+class Derived(Protocol):
+    """A frozen dataclass whose fields, all of them, are the control's identity: its ``repr``.
+
+    Attributes
+    ----------
+    null
+        Whether it destroys what the map tells, so that a metric should prefer the method's own.
+    asks
+        Whether it asks the method or the network again, and costs as much; else it takes the map alone.
+    """
+
+    null: ClassVar[bool]
+    asks: ClassVar[bool]
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Derive control maps.
+
+        Parameters
+        ----------
+        method, model, images, targets
+            What gave the maps, as `mint.attributor.Attributor` has it.
+        maps : Tensor
+            (n, h, w) float32, the method's own.
+
+        Returns
+        -------
+        Tensor
+            (n, h, w) float32.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """The map's values at random pixels.
+
+    The permutation comes from a generator seeded by ``seed`` and the map's content, so that it does not depend on the
+    batch, and two maps are not shuffled alike.
+    """
+
+    null: ClassVar[bool] = True
+    asks: ClassVar[bool] = False
+
+    seed: int = 0
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer (n, h, w) maps with their pixels permuted."""
+        return torch.stack([self._shuffle(each) for each in maps])
+
+    def _shuffle(self, saliency: Tensor) -> Tensor:
+        content = saliency.cpu().contiguous().numpy().tobytes()
+        digest = hashlib.sha256(f"{self.seed} ".encode() + content).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+        order = torch.randperm(saliency.numel(), generator=generator).to(saliency.device)
+        return saliency.flatten()[order].view_as(saliency)
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """The map negated: what it ranks first goes last."""
+
+    null: ClassVar[bool] = True
+    asks: ClassVar[bool] = False
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer (n, h, w) maps with their negatives."""
+        return -maps
+
+
+@dataclass(frozen=True)
+class Blurred:
+    """The map smoothed by a Gaussian; beyond the border it is mirrored.
+
+    Parameters
+    ----------
+    width
+        Standard deviation, as a share of the map's shorter side: .05 is 11 pixels at 224.
+    """
+
+    null: ClassVar[bool] = True
+    asks: ClassVar[bool] = False
+
+    width: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not self.width > 0:
+            raise InputError(f"The blur's width must be above 0, not {self.width}.")
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer (n, h, w) maps with smooth ones."""
+        sigma = self.width * min(maps.shape[1:])
+        smooth = gaussian_filter(maps.cpu().numpy().astype(np.float64), (0, sigma, sigma))
+        return torch.from_numpy(smooth).float().to(maps.device)
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """The map averaged over a grid of cells, then interpolated between their centres.
+
+    The interpolation is bilinear, as Grad-CAM's from its layer to the picture. Cells of one value each would tie in
+    their hundreds, and be ranked by where they stand.
+
+    Parameters
+    ----------
+    cells
+        How many cells high and wide; where they do not divide the map, neighbours share pixels.
+    """
+
+    null: ClassVar[bool] = False
+    asks: ClassVar[bool] = False
+
+    cells: int
+
+    def __post_init__(self) -> None:
+        if self.cells < 1:
+            raise InputError(f"A map is averaged over at least 1 cell, not {self.cells}.")
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer (n, h, w) maps with coarse ones of the same size."""
+        means = F.adaptive_avg_pool2d(maps.double().unsqueeze(1), self.cells)
+        return F.interpolate(means, maps.shape[1:], mode="bilinear", align_corners=False)[:, 0].float()
+
+
+@dataclass(frozen=True)
+class OtherClass:
+    """The method's map of another class: the one that the network finds likeliest besides the target.
+
+    That is its second choice where the target is its first, else its first; of classes that tie, the first.
+    """
+
+    null: ClassVar[bool] = True
+    asks: ClassVar[bool] = True
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer with the (n, h, w) maps of other classes."""
+        with explaining(model, images, targets):
+            others = other_classes(model, images, targets)
+        return attribute(method, model, images, others)
+
+
+@torch.no_grad()
+def other_classes(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """Return the likeliest class besides the target of each (n, c, h, w) image: (n,) int64.
+
+    Raises
+    ------
+    InputError
+        If the network has one class only.
+    """
+    logits = model(images)
+    if logits.shape[1] < 2:
+        raise InputError("the network has a single class, so no map of another one can be asked for.")
+    others: Tensor = logits.scatter(1, targets[:, None], -torch.inf).argmax(dim=1)
+    return others
+
+
+DERIVED: Mapping[str, Derived] = {
+    "shuffled": Shuffled(),
+    "inverted": Inverted(),
+    "blurred": Blurred(),
+    "other-class": OtherClass(),
+    "7x7": Averaged(7),
+    "14x14": Averaged(14),
+}
+"""Every derived control by the name that records give it."""
