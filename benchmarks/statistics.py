@@ -1,18 +1,31 @@
-"""Means over cases, and how far they can be trusted: a bootstrap over pictures. Knows no torch.
+"""Means over cases, and how far they can be trusted: a bootstrap over pictures, tests by pictures. Knows no torch.
 
 Cases of one picture are not independent (the same picture is explained for several classes), so pictures are drawn,
 each with all of its cases: a cluster bootstrap. All methods share the draws, so that differences are paired.
 """
 
+import bisect
+import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import pearsonr, permutation_test, rankdata
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 
 RESAMPLES = 5000
+FLIPS = 9999
 SEED = 0
 LEVEL = 0.95
+SIGNIFICANT = 0.05
+POWER = 0.8
+MOST_PICTURES = 10_000
+"""Beyond this many pictures, a difference counts as hopeless."""
+DIGITS = 9
+"""Decimals at which numbers that are equal on paper are equal."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +49,15 @@ class Estimate:
     replicates: np.ndarray
 
 
+@functools.lru_cache(maxsize=4)
 def draw(pictures: int) -> np.ndarray:
     """Draw how often each picture occurs in each resample: (resamples, pictures) float64, the same every time."""
     if not pictures:
         return np.zeros((RESAMPLES, 0))
     generator = np.random.default_rng(SEED)
-    return generator.multinomial(pictures, np.full(pictures, 1 / pictures), size=RESAMPLES).astype(np.float64)
+    draws = generator.multinomial(pictures, np.full(pictures, 1 / pictures), size=RESAMPLES).astype(np.float64)
+    draws.setflags(write=False)  # it is handed out again
+    return draws
 
 
 def estimate(cases: pd.DataFrame, average: str, pictures: pd.Index, draws: np.ndarray) -> Estimate:
@@ -116,3 +132,83 @@ def curve_band(values: np.ndarray, picture_codes: np.ndarray, draws: np.ndarray)
     drawn = draws @ counts
     replicates = (draws[drawn > 0] @ sums) / drawn[drawn > 0, None]
     return values.mean(0), *interval(replicates)
+
+
+def sign_flip(contributions: np.ndarray) -> np.ndarray:
+    """Test whether sums of paired differences are 0, by flipping the pictures' signs at random.
+
+    If two methods are exchangeable, a picture's difference is as likely to be of the other sign. Exact where there
+    are no more than `FLIPS` patterns of signs, else by as many of them, drawn from an own generator: then the
+    smallest possible p is 2 / (FLIPS + 1). Two-sided (twice the smaller side). Patterns are shared by all columns.
+
+    Parameters
+    ----------
+    contributions : numpy.ndarray
+        (pictures, tests): what each picture adds to each test's difference, 0 where it has no part in it.
+
+    Returns
+    -------
+    numpy.ndarray
+        (tests,), p-values; 1 where nothing differs; NaN for fewer than two pictures.
+    """
+    pictures, tests = contributions.shape
+    if pictures < 2:
+        return np.full(tests, np.nan)
+    scale = np.abs(contributions).sum(0)
+    shares = contributions / np.where(scale > 0, scale, 1)
+    test = permutation_test(
+        (np.ones(pictures),),
+        # Rounded, that sums of the same terms in another order are as extreme as each other.
+        lambda signs, axis: np.round(signs @ shares, DIGITS),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=FLIPS,
+        rng=np.random.default_rng(SEED),
+    )
+    return np.atleast_1d(test.pvalue)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Correct a family of p-values by Holm's method; those that are NaN stay so, and are no part of the family."""
+    p = np.asarray(p, dtype=float)
+    corrected = np.full(len(p), np.nan)
+    tested = ~np.isnan(p)
+    if tested.any():
+        corrected[tested] = multipletests(p[tested], method="holm")[1]
+    return corrected
+
+
+def pictures_needed(effect: float) -> float:
+    """Return how many pictures a paired t test needs to see an effect: power of 80 %, two-sided at 5 %.
+
+    Parameters
+    ----------
+    effect : float
+        The mean of the paired differences divided by their standard deviation.
+
+    Returns
+    -------
+    float
+        A whole number; infinity for more than `MOST_PICTURES`; NaN for an effect that is NaN.
+    """
+    if math.isnan(effect):
+        return math.nan
+    # Above 3.5 four pictures are enough; above a non-centrality of 5, where the power is 1, scipy may answer NaN.
+    size = min(abs(effect), 3.5)
+    most = min(MOST_PICTURES, math.ceil(25 / size**2) + 4) if size > 5 / math.sqrt(MOST_PICTURES) else MOST_PICTURES
+    enough = bisect.bisect_left(
+        range(2, most + 1), True, key=lambda n: bool(TTestPower().power(size, n, SIGNIFICANT) >= POWER)
+    )
+    return 2 + enough if 2 + enough <= most else math.inf
+
+
+def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Correlate two matrices of equal shape row by row: Spearman's, (rows,), NaN where a row is constant."""
+    ranks = [rankdata(each, axis=1) for each in (first, second)]
+    correlations = np.full(len(first), np.nan)
+    if not first.size:
+        return correlations
+    varied = np.logical_and(*(np.ptp(each, axis=1) > 0 for each in ranks))
+    if varied.any():
+        correlations[varied] = pearsonr(ranks[0][varied], ranks[1][varied], axis=1).statistic
+    return correlations
