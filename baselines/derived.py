@@ -23,6 +23,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from baselines.randomising import randomised
 from mint.attributor import Attributor, InputError, attribute, explaining
 
 
@@ -182,11 +183,33 @@ def other_classes(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     return others
 
 
+@dataclass(frozen=True)
+class RandomisedNetwork:
+    """The method's map of the same network with random weights (see `baselines.randomising`).
+
+    Parameters
+    ----------
+    seed
+        Another seed gives other weights.
+    """
+
+    null: ClassVar[bool] = True
+    asks: ClassVar[bool] = True
+
+    seed: int = 0
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer with the (n, h, w) maps of a random network; the network is handed back as it was."""
+        with randomised(model, self.seed):
+            return attribute(method, model, images, targets)
+
+
 DERIVED: Mapping[str, Derived] = {
     "shuffled": Shuffled(),
     "inverted": Inverted(),
     "blurred": Blurred(),
     "other-class": OtherClass(),
+    "randomised-network": RandomisedNetwork(),
     "7x7": Averaged(7),
     "14x14": Averaged(14),
 }

@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import sobel
 from torch import Tensor, nn
 
-from baselines import Centre, Random, Sobel
+from baselines import METHODS, NULLS, Centre, Constant, Random, Sobel
 
 
 def network(channels: int = 3) -> nn.Module:
@@ -65,3 +65,18 @@ def test_edges_are_scipy_s_sobel(channels: int) -> None:
 
 def test_a_flat_picture_has_no_edge() -> None:
     assert not Sobel()(network(), torch.full((1, 3, 8, 8), 0.3), torch.tensor([0])).any()
+
+
+def test_a_constant_ties_everywhere() -> None:
+    maps = Constant()(network(), noise(2, 3, 9, 7), torch.tensor([0, 1]))
+    assert maps.shape == (2, 9, 7)
+    assert maps.dtype == torch.float32
+    assert len(maps.unique()) == 1
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_a_null_knows_nothing_of_the_network(name: str) -> None:
+    images, targets = noise(2, 3, 12, 12), torch.tensor([0, 1])
+    with torch.random.fork_rng(devices=[]):
+        maps = [METHODS[name]()(network(), images, targets) for _ in range(2)]
+    assert torch.equal(*maps)
