@@ -27,7 +27,9 @@ _SCORES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def read_scores(model: nn.Module, images: Tensor, targets: Tensor, score: Score = "probability") -> Tensor:
+def read_scores(
+    model: Callable[[Tensor], Tensor], images: Tensor, targets: Tensor, score: Score = "probability"
+) -> Tensor:
     """Ask a classifier for one score per image, and check its answer.
 
     Parameters
@@ -60,7 +62,7 @@ def read_scores(model: nn.Module, images: Tensor, targets: Tensor, score: Score 
 _NOT_FINITE = "the network answered with NaN or infinite values; check its weights and the normalisation of its input."
 
 
-def _ask(model: nn.Module, images: Tensor, target: int) -> Tensor:
+def _ask(model: Callable[[Tensor], Tensor], images: Tensor, target: int) -> Tensor:
     logits = model(images)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -91,7 +93,7 @@ def masked_scores(
     states: Tensor,
     target: int | Sequence[int],
     *,
-    score: Score = "probability",
+    score: Score | Sequence[Score] = "probability",
     batch_size: int | None = None,
 ) -> Tensor:
     """Score perturbed copies of one image: sample k keeps the segments that row k of ``states`` marks present.
@@ -111,15 +113,16 @@ def masked_scores(
         (k, s) bool: which segments are present in each sample.
     target : int or sequence of int
         The class that is scored, or several, in the same forward passes.
-    score : {"probability", "logit", "log-probability"}
-        What is read of it.
+    score : {"probability", "logit", "log-probability"} or sequence of them
+        What is read of it; several are read off the same forward passes.
     batch_size : int, optional
         Samples in one forward pass; found if None. The result does not depend on it.
 
     Returns
     -------
     Tensor
-        (k,) float64 on the CPU; (k, number of targets) for a sequence of them.
+        (k,) float64 on the CPU; a sequence of targets adds a dimension, (k, number of targets), and then a sequence of
+        scores another one.
 
     Raises
     ------
@@ -139,7 +142,8 @@ def masked_scores(
     kept, absent = _flat(image), _flat(fill.to(image).expand_as(image))
     targets = [target] if isinstance(target, int) else list(target)
     columns = torch.tensor(targets, device=device)
-    answers = torch.empty((count, len(targets)), dtype=torch.float64, device=device)
+    scores: list[Score] = [score] if isinstance(score, str) else list(score)
+    answers = torch.empty((count, len(targets), len(scores)), dtype=torch.float64, device=device)
     buffer = torch.empty((size, height, width, channels), dtype=image.dtype, device=device)
     start = 0
     while start < count:
@@ -149,7 +153,8 @@ def masked_scores(
         torch.where(masks, kept, absent, out=batch.view(len(batch), -1))
         try:
             logits = _ask(model, batch.permute(0, 3, 1, 2), max(targets))
-            answers[start:stop] = _SCORES[score](logits).index_select(1, columns)
+            for index, each in enumerate(scores):
+                answers[start:stop, :, index] = _SCORES[each](logits).index_select(1, columns)
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
@@ -161,6 +166,8 @@ def masked_scores(
     result = answers.cpu()
     if not torch.isfinite(result).all():
         raise InputError(_NOT_FINITE)
+    if isinstance(score, str):
+        result = result[..., 0]
     return result[:, 0] if isinstance(target, int) else result
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mint.attributor import InputError
-from mint.perturbation import baseline_image, blurred, draw_states, masked_scores, read_scores
+from mint.perturbation import Score, baseline_image, blurred, draw_states, masked_scores, read_scores
 
 LABELS = torch.arange(40 * 48).reshape(40, 48) % 7
 
@@ -196,3 +196,17 @@ def test_a_picture_can_be_replaced_by_a_number_its_blur_or_its_super_pixels_mean
 def test_another_fill_is_refused() -> None:
     with pytest.raises(InputError, match="fill is a number or one of 'blur', 'super-pixel mean', not 'noise'"):
         baseline_image(smooth_images(1)[0], LABELS, "noise")
+
+
+def test_several_scores_are_read_off_the_same_forward_passes(small_cnn: SmallCNN, images: Tensor) -> None:
+    states = torch.rand(9, 7, generator=torch.Generator().manual_seed(5)) < 0.5
+    fill = torch.zeros(3, 1, 1)
+    scores: list[Score] = ["log-probability", "probability", "logit"]
+    one = masked_scores(small_cnn, images[0], fill, LABELS, states, 2, score=scores)
+    several = masked_scores(small_cnn, images[0], fill, LABELS, states, [4, 2], score=scores)
+    assert one.shape == (9, 3)
+    assert several.shape == (9, 2, 3)
+    for index, score in enumerate(scores):
+        alone = masked_scores(small_cnn, images[0], fill, LABELS, states, 2, score=score)
+        assert torch.equal(one[:, index], alone)
+        assert torch.equal(several[:, 1, index], alone)
