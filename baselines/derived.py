@@ -8,7 +8,7 @@ A metric that scores them as high as the method's map does not measure what it i
 * ``other-class``: the same method's map of another class (J. Wagner et al., CVPR 2019, among others).
 * ``randomised-network``: its map of a network with random weights (J. Adebayo et al., "Sanity Checks for Saliency
   Maps", NeurIPS 2018); what of the picture alone shines through.
-* ``7x7`` and ``14x14``: the map at the resolution of a network's last layers. These are no nulls: they hold what the
+* ``14x14`` and ``7x7``: the map at the resolution of a network's last layers. These are no nulls: they hold what the
   map knows, but its detail, and put fine and coarse methods on equal terms.
 """
 
@@ -210,7 +210,7 @@ DERIVED: Mapping[str, Derived] = {
     "blurred": Blurred(),
     "other-class": OtherClass(),
     "randomised-network": RandomisedNetwork(),
-    "7x7": Averaged(7),
     "14x14": Averaged(14),
+    "7x7": Averaged(7),
 }
 """Every derived control by the name that records give it."""

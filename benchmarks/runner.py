@@ -449,6 +449,7 @@ class _Bench:
                     "direction": metric.direction,
                     "average": metric.average,
                     "subsets": list(metric.subsets),
+                    "controls": not isinstance(metric, MethodMetric),
                     "code": self.metric_identities[name]["code"],
                 }
                 for name, metric in self.part.metrics.items()

@@ -196,9 +196,9 @@ def test_random_weights_have_the_scale_of_the_trained_and_statistics_stay() -> N
 
 
 def test_every_control_has_the_name_that_records_give_it() -> None:
-    expected = ["shuffled", "inverted", "blurred", "other-class", "randomised-network", "7x7", "14x14"]
+    expected = ["shuffled", "inverted", "blurred", "other-class", "randomised-network", "14x14", "7x7"]
     assert list(DERIVED) == expected
-    assert [name for name, control in DERIVED.items() if not control.null] == ["7x7", "14x14"]
+    assert [name for name, control in DERIVED.items() if not control.null] == ["14x14", "7x7"]
     assert [name for name, control in DERIVED.items() if control.asks] == ["other-class", "randomised-network"]
 
 
