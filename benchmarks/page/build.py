@@ -1,0 +1,257 @@
+"""Puts the page together: template, style and scripts of this folder, and what the report hands over."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from markupsafe import Markup
+
+from benchmarks.page.prose import elements, inline
+from benchmarks.page.viewer import base64_text, gather
+from benchmarks.records import Records, own_maps
+from benchmarks.tables import ARROWS, Entry, Table
+
+FOLDER = Path(__file__).parent
+SCRIPTS = ("tables.js", "viewer.js")
+MEDIA = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+BETTER = {ARROWS["higher"]: "higher is better", ARROWS["lower"]: "lower is better"}
+NUMBER = re.compile(r"[<>≤≥≈~]?\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+INTERVAL = re.compile(r"\[([+-]?[\d.]+), ([+-]?[\d.]+)\]")
+MINUS_BEFORE_DIGIT = re.compile(r"(?<![\w-])-(?=\d)")
+NOTHING = "\N{EN DASH}"
+
+
+Block = Table | Path | str
+"""A part of the page: a table, a PNG's or JPEG's file, or Markdown as far as `benchmarks.page.prose` reads it."""
+
+
+def write_page(records: Records, sections: Mapping[str, Sequence[Block]], file: Path) -> Path:
+    """Write a page that stands alone: no other file, no network.
+
+    Parameters
+    ----------
+    records : Records
+        What the viewer shows, and where it is from.
+    sections : Mapping
+        The blocks by heading, which stand before the viewer; the headings are the page's menu, too. Cells of a table
+        lead to the pictures behind them if its name begins with "NETWORK-on-DATASET", its rows with a method's name
+        and the cell's header with a metric's. A picture's caption is its file's name, dots read as words.
+    file : pathlib.Path
+        Where to write; an existing file is replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    viewer = gather(records)
+    inputs, run = records.provenance["inputs"], records.provenance["run"]
+    shown = [_section(number, heading, sections[heading], records) for number, heading in enumerate(sections)]
+    # What links and headers do is said once, before the first of them.
+    groups = [group for section in shown for group in section["groups"]]
+    hinted = next((group for group in groups if any(table["linked"] for table in group["tables"])), None)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = environment.get_template("template.html").render(
+        plan=inputs["plan"],
+        summary=inline(inputs["summary"]),
+        facts=_facts(run),
+        settings=inputs["settings"],
+        sections=shown,
+        hinted=hinted,
+        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
+        scripts=[Markup((FOLDER / name).read_text(encoding="utf-8")) for name in SCRIPTS],
+        index=Markup(embedded_json(viewer.index)),
+        pictures=[base64_text(picture) for picture in viewer.pictures],
+        blobs=[base64_text(blob) for blob in viewer.blobs],
+    )
+    file.write_text(text, encoding="utf-8", newline="\n")
+    return file
+
+
+def embedded_json(data: Any) -> str:
+    """Spell plain data as JSON that can stand in a script element: no "<", so no end tag and no comment.
+
+    Raises
+    ------
+    ValueError
+        If it holds NaN or infinity, which JSON has no word for.
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def _facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List what the page's foot says of the run, as far as it is known."""
+    hardware, git = run.get("hardware") or {}, run.get("git") or {}
+    commit = (git.get("commit") or "")[:12] + (" with changes" if git.get("dirty") else "")
+    facts = {
+        "command": run.get("command"),
+        "started": run.get("started"),
+        "took": f"{run['seconds']:g} s" if "seconds" in run else None,
+        "machine": hardware.get("gpu") or hardware.get("cpu"),
+        "python": hardware.get("python"),
+        "commit": commit,
+    }
+    return [(name, str(value)) for name, value in facts.items() if value]
+
+
+def _section(number: int, heading: str, contents: Sequence[Block], records: Records) -> dict[str, Any]:
+    """Lay a section out: neighbouring tables, pictures and paragraphs make groups."""
+    groups = []
+    for kind, alike in groupby(contents, key=_kind):
+        group: dict[str, Any] = {"tables": [], "images": [], "paragraphs": []}
+        for block in alike:
+            if isinstance(block, Table):
+                group[kind].append(page_table(block, heading, records))
+            elif isinstance(block, Path):
+                group[kind].append(_image(block))
+            else:
+                group[kind].extend(elements(block))
+        groups.append(group)
+    return {"id": f"s{number}-{slug(heading)}", "title": heading, "groups": groups}
+
+
+def _kind(block: Block) -> str:
+    return "tables" if isinstance(block, Table) else "images" if isinstance(block, Path) else "paragraphs"
+
+
+def slug(text: str) -> str:
+    """Make a text fit for an id: ASCII letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _image(file: Path) -> dict[str, str]:
+    words = file.stem.replace("-on-", " on ")
+    name, _, kind = words.rpartition(".")
+    source = f"data:{MEDIA[file.suffix]};base64,{base64_text(file.read_bytes())}"
+    return {"source": source, "caption": f"{kind}: {name}" if name else words}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The network and dataset that a table is about, and its number among the settings."""
+
+    number: int
+    setting: Mapping[str, Any]
+
+
+def page_table(table: Table, heading: str, records: Records) -> dict[str, Any]:
+    """Lay a table out for the template: how each column sorts, where each cell leads, why a cell is empty."""
+    place = _place_of(table, records.provenance["inputs"]["settings"])
+    columns = [_column(name, place) for name in table.header]
+    rows = [
+        [_cell(entry, column, row[0].text, place, records) for entry, column in zip(row, columns, strict=True)]
+        for row in table.rows
+    ]
+    for i, column in enumerate(columns):
+        own = [row[i] for row in rows]
+        filled = [cell for cell in own if not cell["missing"]]
+        column["numeric"] = i > 0 and bool(filled) and all(cell["value"] is not None for cell in filled)
+        _whiskers(own)
+    linked = any(cell["href"] for row in rows for cell in row)
+    # The heading says already what the title may begin with.
+    title = table.title.removeprefix(heading).removeprefix(": ")
+    return {
+        "id": f"t-{slug(table.name)}",
+        "title": f"{title[:1].upper()}{title[1:]}" or table.title,
+        "repeats": not title,
+        "columns": columns,
+        "rows": rows,
+        "linked": linked,
+    }
+
+
+def _place_of(table: Table, settings: Sequence[Mapping[str, Any]]) -> _Place | None:
+    """Find the network and dataset that a table's name begins with, the longest where several do."""
+    fitting = []
+    for number, setting in enumerate(settings):
+        name = f"{setting['network']['name']}-on-{setting['dataset']}"
+        if table.name == name or table.name.startswith((f"{name}-", f"{name}.")):
+            fitting.append((len(name), _Place(number, setting)))
+    return max(fitting, key=lambda each: each[0])[1] if fitting else None
+
+
+def _column(header: str, place: _Place | None) -> dict[str, Any]:
+    """Take a header apart, "pointing, all ↑ (40 cases)": the label, the direction, the note, metric and subset."""
+    label, _, note = header.partition(" (")
+    arrow = next((arrow for arrow in BETTER if label.endswith(arrow)), "")
+    label = label.removesuffix(arrow).strip()
+    metric, subset = None, "all"
+    for name, about in place.setting["metrics"].items() if place else ():
+        for each in about["subsets"]:
+            if label in (name, f"{name}, {each}"):
+                metric, subset = name, each if label != name else about["subsets"][0]
+    return {
+        "label": label,
+        "arrow": arrow,
+        "better": BETTER.get(arrow, ""),
+        "note": note.removesuffix(")"),
+        "ascending": arrow == ARROWS["lower"],
+        "metric": metric,
+        "subset": subset,
+    }
+
+
+def _cell(
+    entry: Entry, column: Mapping[str, Any], method: str, place: _Place | None, records: Records
+) -> dict[str, Any]:
+    text, href = entry.text.strip(), ""
+    missing = text in ("", NOTHING)
+    found = NUMBER.match(text)
+    if place and column["metric"] is not None and method in place.setting["methods"]:
+        asked = {"s": place.number, "o": "score", "m": method, "k": column["metric"], "u": column["subset"]}
+        href = f"#view?{urlencode(asked)}"
+        if missing:
+            text = _absence(records, place.setting, method, column["metric"])
+    return {
+        "text": MINUS_BEFORE_DIGIT.sub("\N{MINUS SIGN}", text) if found else text,
+        "note": MINUS_BEFORE_DIGIT.sub("\N{MINUS SIGN}", entry.note),
+        "interval": INTERVAL.search(entry.note),
+        "bold": entry.bold,
+        "missing": missing,
+        "value": float(found[1]) if found else None,
+        "href": href,
+        "whisker": None,
+    }
+
+
+def _absence(records: Records, setting: Mapping[str, Any], method: str, metric: str) -> str:
+    """Say why a method has no score under a metric: records without a number are of cases it does not apply to."""
+    scores = own_maps(records.scores)
+    mine = (scores["method"] == method) & (scores["metric"] == metric)
+    here = (scores["dataset"] == setting["dataset"]) & (scores["network"] == setting["network"]["name"])
+    return "does not apply" if (mine & here).any() else "failed"
+
+
+def _whiskers(column: Sequence[dict[str, Any]]) -> None:
+    """Give the cells of a column that have an interval its place, in per cent of the column's range."""
+    bounds = {}
+    for place, cell in enumerate(column):
+        if cell["interval"] and cell["value"] is not None:
+            bounds[place] = tuple(float(each) for each in cell["interval"].groups())
+    if not bounds:
+        return
+    low = min(low for low, _ in bounds.values())
+    width = max(high for _, high in bounds.values()) - low
+    if not width > 0:
+        return
+    for place, (left, right) in bounds.items():
+        cell = column[place]
+        middle = min(max(cell["value"], left), right)
+        places = {"left": left - low, "width": right - left, "mean": middle - low}
+        cell["whisker"] = {name: round(100 * value / width, 1) for name, value in places.items()}
+        # Where nothing differs from nothing: the line that an interval may leave out.
+        if low < 0 < low + width:
+            cell["whisker"]["zero"] = round(-100 * low / width, 1)
