@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import torch
 
@@ -74,6 +74,8 @@ class Measurement:
 class Metric(Protocol):
     """A frozen dataclass whose fields, all of them, are the metric's identity: its ``repr``.
 
+    Direction, average and subsets may belong to the class, or be fields where they differ between its instances.
+
     Attributes
     ----------
     direction
@@ -84,9 +86,12 @@ class Metric(Protocol):
         The rows of cases it is averaged over: "all", or "all" and "difficult".
     """
 
-    direction: ClassVar[Direction]
-    average: ClassVar[Average]
-    subsets: ClassVar[tuple[str, ...]]
+    @property
+    def direction(self) -> Direction: ...  # noqa: D102
+    @property
+    def average(self) -> Average: ...  # noqa: D102
+    @property
+    def subsets(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def __call__(self, context: Context, saliency: Tensor) -> Measurement:
         """Measure a saliency map, (h, w) float32, of ``context.case``."""

@@ -1,4 +1,4 @@
-"""Deletion and insertion against curves known on paper, RISE's own loop, and their own invariants."""
+"""Deletion, insertion, LeRF and their gain against curves known on paper, RISE's own loop, and their own invariants."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from scipy.ndimage import convolve, gaussian_filter
 from torch import Tensor, nn
 
 from benchmarks.datasets import Case
-from benchmarks.metrics import Context, Deletion, Insertion, Metric
-from benchmarks.metrics.removal import blurred, removal_order
+from benchmarks.metrics import SRG, Context, Deletion, Insertion, LeRF, Metric, MoRF
+from benchmarks.metrics.removal import RANKINGS, Imputation, answers, blurred, equal_steps
 from benchmarks.models import NETWORKS, Network
 from mint.attributor import InputError
 
@@ -161,26 +161,37 @@ def test_insertion_is_the_deletion_of_the_inverted_map_read_backwards(seed: int,
     assert forth.score == pytest.approx(back.score, abs=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 1000), height=st.integers(1, 9), width=st.integers(1, 9), data=st.data())
-def test_every_pixel_goes_once_in_steps_of_equal_size(seed: int, height: int, width: int, data: st.DataObject) -> None:
-    steps = data.draw(st.integers(1, height * width))
-    labels, fractions = removal_order(noise(height, width, seed=seed), steps)
-    sizes = np.bincount(labels.flatten().numpy(), minlength=steps)
+@given(pixels=st.integers(1, 400), data=st.data())
+def test_steps_are_of_equal_size(pixels: int, data: st.DataObject) -> None:
+    steps = data.draw(st.integers(1, pixels))
+    counts = equal_steps(pixels, steps)
+    sizes = np.diff(counts)
+    assert len(sizes) == steps
     assert sizes.max() - sizes.min() <= 1
-    np.testing.assert_allclose(np.cumsum(sizes) / (height * width), fractions[1:])
-    assert fractions[0] == 0
+    assert (counts[0], counts[-1]) == (0, pixels)
 
 
-def test_ties_go_by_pixel_index() -> None:
-    labels, _ = removal_order(torch.zeros(6, 5), None)
-    torch.testing.assert_close(labels, torch.arange(6).view(6, 1).expand(6, 5))
-    plateaus = torch.tensor([[1.0, 2.0], [2.0, 1.0]])
-    labels, _ = removal_order(plateaus, 4)
-    assert labels.tolist() == [[2, 0], [1, 3]]
+def test_ties_go_as_the_ranking_says() -> None:
+    plateaus = torch.tensor([1.0, 2.0, 2.0, 1.0])
+    expected = {
+        "by index": ([1, 2, 0, 3], [0, 3, 1, 2]),
+        "by index, mirrored": ([1, 2, 0, 3], [3, 0, 2, 1]),
+        "by index, last first": ([2, 1, 3, 0], [3, 0, 2, 1]),
+    }
+    found = {name: tuple(rank[end](plateaus).tolist() for end in ("most", "least")) for name, rank in RANKINGS.items()}
+    assert found == expected
 
 
-@pytest.mark.parametrize("metric", [Deletion(), Insertion(), Deletion(7, "mean", "logit"), Insertion(5, 0.3)])
+@given(values=st.lists(st.integers(-3, 3), min_size=1, max_size=30), name=st.sampled_from(list(RANKINGS)))
+def test_a_ranking_is_sorted_and_complete(values: list[int], name: str) -> None:
+    flat = torch.tensor(values).float()
+    for end, sign in (("most", -1), ("least", 1)):
+        order = RANKINGS[name][end](flat)
+        assert sorted(order.tolist()) == list(range(len(values)))
+        assert (np.diff(sign * flat[order].numpy()) >= 0).all()
+
+
+@pytest.mark.parametrize("metric", [Deletion(), Insertion(), Deletion(7, "mean", "logit"), Insertion(5, 0.3), SRG(9)])
 def test_the_score_does_not_depend_on_the_batch_size(metric: Metric) -> None:
     module, image, saliency = small_network(), noise(3, 16, 16), noise(16, 16, seed=1)
     scores = [metric(context_of(module, image, size), saliency).score for size in (1, 7, 64, None)]
@@ -197,8 +208,113 @@ def test_the_ends_of_the_curves_are_asked_for_once_a_case() -> None:
     assert module.pictures == ends + between * methods
 
 
+def test_points_that_are_known_are_not_asked_for_again() -> None:
+    module = Sum()
+    context, saliency = context_of(module, noise(3, 8, 8)), noise(8, 8, seed=1)
+
+    def pictures_for(metric: Metric) -> int:
+        before = module.pictures
+        metric(context, saliency)
+        return module.pictures - before
+
+    assert pictures_for(Deletion()) == 7 + 2  # inner points, clean and zero
+    assert pictures_for(Deletion(score="logit")) == 0
+    assert pictures_for(MoRF(score="log-probability")) == 0
+    assert pictures_for(Deletion(steps=4)) == 0
+    assert pictures_for(Deletion(steps=16)) == 8
+    assert pictures_for(Insertion(baseline="zero")) == 7
+    assert pictures_for(LeRF()) == 0
+    assert pictures_for(SRG()) == 0
+    assert pictures_for(Insertion()) == 7 + 1
+    module.pictures = 0
+    LeRF()(context, saliency + 1)  # the same ranking
+    assert module.pictures == 0
+    LeRF()(context, -saliency)
+    assert module.pictures == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), steps=st.sampled_from([1, 2, 4, 9, 36]), levels=st.sampled_from([2, 5, 1000]))
+def test_lerf_is_insertion_read_backwards_also_with_ties(seed: int, steps: int, levels: int) -> None:
+    context = context_of(small_network(), noise(3, 6, 6, seed=seed))
+    saliency = torch.randint(levels, (6, 6), generator=torch.Generator().manual_seed(seed)).float()
+    lerf, insertion = LeRF(steps)(context, saliency), Insertion(steps, "zero")(context, saliency)
+    assert lerf.curve is not None
+    assert insertion.curve is not None
+    np.testing.assert_array_equal(lerf.curve[1], insertion.curve[1][::-1])
+    assert lerf.score == pytest.approx(insertion.score, abs=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), steps=st.sampled_from([1, 4, 36]))
+def test_the_gain_is_the_difference_of_both_areas_and_odd_in_the_map(seed: int, steps: int) -> None:
+    context = context_of(small_network(), noise(3, 6, 6, seed=seed))
+    saliency = torch.randperm(36, generator=torch.Generator().manual_seed(seed)).float().view(6, 6)
+    gain = SRG(steps)(context, saliency).score
+    assert gain == pytest.approx(LeRF(steps)(context, saliency).score - MoRF(steps)(context, saliency).score, abs=1e-12)
+    assert gain == pytest.approx(-SRG(steps)(context, -saliency).score, abs=1e-12)
+
+
+@pytest.mark.parametrize("steps", [2, 4, 8, None])
+def test_on_a_half_empty_picture_the_gain_is_half_of_what_there_is(steps: int | None) -> None:
+    image = torch.zeros(1, 8, 8)
+    image[:, 4:] = 1
+    context = context_of(Sum(), image)
+    assert SRG(steps, score="logit")(context, image[0]).score == pytest.approx(32 * 0.5, abs=1e-9)
+    assert SRG(steps, score="logit")(context, -image[0]).score == pytest.approx(-32 * 0.5, abs=1e-9)
+
+
+def test_points_asked_for_together_and_apart_are_the_same() -> None:
+    order = torch.randperm(144, generator=torch.Generator().manual_seed(2))
+    alone, together = (context_of(small_network(), noise(3, 12, 12)) for _ in range(2))
+    counts = [0, 144, 7, 3, 100, 7]
+    for removed in ("zero", "minimum", 0.5, Imputation(0.1, seed=3)):
+        asked = [count for count in counts if count or not isinstance(removed, Imputation)]
+        found = answers(together, order, "last", asked, removed)  # type: ignore[arg-type]
+        for count, answer in zip(asked, found, strict=True):
+            (expected,) = answers(alone, order, "last", [count], removed)  # type: ignore[arg-type]
+            assert answer == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_shown_pixels_are_those_that_were_asked_for() -> None:
+    image = 2.0 ** torch.arange(6).view(1, 2, 3)  # the sum of a picture says which pixels are there
+    order = torch.tensor([4, 0, 5, 1, 3, 2])
+    for ranking in (order, order.flip(0)):
+        context = context_of(Sum(), image)
+        for shown, part in (("first", lambda k, r=ranking: r[:k]), ("last", lambda k, r=ranking: r[len(r) - k :])):
+            found = answers(context, ranking, shown, range(7), "zero")  # type: ignore[arg-type]
+            assert [answer["target", "logit"] for answer in found] == [
+                float(image.flatten()[part(k)].sum()) for k in range(7)
+            ]
+
+
+def test_a_picture_without_pixels_cannot_be_imputed() -> None:
+    context = context_of(small_network(), noise(3, 6, 6))
+    with pytest.raises(InputError, match="cannot be imputed"):
+        answers(context, torch.arange(36), "last", [3, 0], Imputation())
+
+
+def test_what_a_network_raises_is_not_swallowed() -> None:
+    class Breaks(Sum):
+        def forward(self, images: Tensor) -> Tensor:
+            if len(images) > 1:
+                raise ArithmeticError("half-way")
+            return super().forward(images)
+
+    with pytest.raises(ArithmeticError, match="half-way"):
+        Deletion()(context_of(Breaks(), noise(3, 8, 8)), noise(8, 8))
+
+
+def test_the_curve_follows_pictures_of_any_memory_layout() -> None:
+    saliency, image = noise(8, 8), noise(3, 8, 8, seed=1)
+    expected = Deletion()(context_of(small_network(), image), saliency).score
+    strided = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    for same in (strided, image.clone().requires_grad_()):
+        assert Deletion()(context_of(small_network(), same), saliency).score == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize(
-    ("baseline", "end"), [("zero", 0.0), ("mean", 4.0), (0.5, 8.0), (-1.0, -16.0)], ids=["zero", "mean", ".5", "-1"]
+    ("baseline", "end"), [("zero", 0.0), ("mean", 4.0), ("minimum", 0.0), (0.5, 8.0), (-1.0, -16.0)]
 )
 def test_what_removed_pixels_become(baseline: str | float, end: float) -> None:
     image = torch.zeros(1, 4, 4)
