@@ -1,6 +1,7 @@
 """Where results come from: the code, the libraries, the machine, the commit."""
 
 import ast
+import dataclasses
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -98,23 +99,33 @@ def code_digest(instance: object) -> str:
     """Hash the code an object's class stands on: hexadecimal SHA-256.
 
     That is the file of the class and of each class it inherits from, and every file of this repository (or of the
-    class's own package) that those import, followed through. Libraries are not read: their versions are part of
-    every key.
+    class's own package) that those import, followed through; and the same for the dataclasses in its fields, such as
+    a metric made from another one. Libraries are not read: their versions are part of every key.
 
     Raises
     ------
     ValueError
         If it has no such file: then its results could not be told from those of another version.
     """
-    kind = instance if inspect.isroutine(instance) else type(instance)
-    classes = inspect.getmro(kind) if inspect.isclass(kind) else (kind,)
-    files = {file for each in classes if _is_ours(each) for file in _files_behind(each.__module__)}
+    files = set(_files_of(instance))
     if not files:
         raise ValueError(f"the source of {instance!r} cannot be found; define it as a class or function in a file.")
     digest = hashlib.sha256()
     for text in sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files):
         digest.update(text.encode())
     return digest.hexdigest()
+
+
+def _files_of(instance: object) -> Iterator[Path]:
+    kind = instance if inspect.isroutine(instance) else type(instance)
+    for each in inspect.getmro(kind) if inspect.isclass(kind) else (kind,):
+        if _is_ours(each):
+            yield from _files_behind(each.__module__)
+    if dataclasses.is_dataclass(instance) and not isinstance(instance, type):
+        for field in dataclasses.fields(instance):
+            value = getattr(instance, field.name)
+            if dataclasses.is_dataclass(value):
+                yield from _files_of(value)
 
 
 def _is_ours(kind: Any) -> bool:
