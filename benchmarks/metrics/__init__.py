@@ -10,6 +10,7 @@ from benchmarks.metrics.pointing import Pointing
 from benchmarks.metrics.profiles import PROFILES, PointingProfile, RemovalProfile
 from benchmarks.metrics.removal import SRG, Deletion, Insertion, LeRF, MoRF
 from benchmarks.metrics.surrogate import Fidelity, MethodMetric, Stability
+from benchmarks.metrics.ties import TieBound, TiedPixels, TieRange
 
 __all__ = [
     "METRICS",
@@ -30,6 +31,9 @@ __all__ = [
     "PointingProfile",
     "RemovalProfile",
     "Stability",
+    "TieBound",
+    "TieRange",
+    "TiedPixels",
 ]
 
 
@@ -46,5 +50,7 @@ METRICS: Mapping[str, Callable[[], Metric]] = {
     "pointing": Pointing,
     "grid-pointing": GridPointing,
     "grid-share": GridShare,
+    "tied-pixels": TiedPixels,
+    "tie-range": TieRange,
     **{name: _always(profile) for name, profile in PROFILES.items()},
 }
