@@ -18,12 +18,12 @@ class Memory:
     asked, forwarded : int
         Pictures that were shown to the network without gradients, and those of them that went through it.
     answers : dict
-        The logits by picture: SHA-256 of its values, bit by bit, and its shape.
+        The logits by picture (SHA-256 of its values, bit by bit, and its shape) and state of the weights.
     """
 
     asked: int = 0
     forwarded: int = 0
-    answers: dict[tuple[bytes, torch.Size], Tensor] = field(default_factory=dict, repr=False)
+    answers: dict[tuple[bytes, torch.Size, tuple[int, ...]], Tensor] = field(default_factory=dict, repr=False)
 
 
 @contextmanager
@@ -47,7 +47,9 @@ def remembering(model: nn.Module, memory: Memory) -> Iterator[None]:
         if torch.is_grad_enabled():
             answer: Tensor = forward(images)
             return answer
-        keys = [(digest, images.shape[1:]) for digest in _digests(images)]
+        # A network whose weights are changed meanwhile is another one, and so it is when it has them back.
+        versions = tuple(tensor._version for tensor in (*model.parameters(), *model.buffers()))
+        keys = [(digest, images.shape[1:], versions) for digest in _digests(images)]
         # Keyed by picture, so that a picture that a batch holds twice goes through once.
         unknown = {key: i for i, key in enumerate(keys) if key not in memory.answers}
         memory.asked += len(keys)

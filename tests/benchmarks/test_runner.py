@@ -1,17 +1,28 @@
 import dataclasses
+import io
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
+from tqdm import tqdm
 
+from baselines import Centre
+from baselines.derived import Averaged, Blurred, RandomisedNetwork
+from baselines.randomising import randomised
+from benchmarks import records
+from benchmarks.coverage import measure_coverage
 from benchmarks.metrics import Context, Deletion, Pointing
 from benchmarks.models import Network, load_network
 from benchmarks.plans import Plan
-from benchmarks.runner import CASES_PER_CELL, Options, Results, run
+from benchmarks.records import CURVE_COLUMNS, MAP_SIZE, RECORD_COLUMNS
+from benchmarks.remembering import Memory, remembering
+from benchmarks.runner import CASES_PER_CELL, Options, Results, _reduced, as_records, run
 from benchmarks.store import Cell, Identity, Store
 from benchmarks.timing import Timing, device_name
 
@@ -274,3 +285,211 @@ def test_a_careless_method_harms_nobody_else(
     assert {failure.step for failure in results.failures} == {"pictures"}
     assert "a panel is uint8 (h, w, 3)" in results.failures[0].reason
     assert {row["method"] for row in results.records} == {"careless", "bright", "dark"}
+
+
+# Derived controls.
+
+CONTROLS = {"blurred": Blurred(), "randomised-network": RandomisedNetwork(), "7x7": Averaged(7)}
+
+
+def controlled(world: ModuleType, log: Path, **changes: Any) -> Plan:
+    """Plan bright, dark and a null method, with three controls, on the first five cases (of ten)."""
+    plan = world.plan(log)
+    methods = {**plan.parts[0].methods, "centre": Centre()}
+    return with_part(plan, **{"methods": methods, "controls": CONTROLS, "controlled": 5, **changes})
+
+
+def control_scores(results: Results) -> dict[tuple[str, str, str, str], float]:
+    return {(row["method"], row["control"], row["metric"], row["case"]): row["score"] for row in results.records}
+
+
+def test_every_method_that_is_no_null_has_its_controls_scored_on_the_first_cases(
+    world: ModuleType, log: Path, tmp_path: Path
+) -> None:
+    results = run(controlled(world, log), Options(), Store(tmp_path / "cells"))
+    assert results.failures == []
+    assert len(results.records) == len(control_scores(results))
+    cases = [world.case(number).key for number in range(10)]
+    metrics = ("deletion", "insertion", "pointing")
+    own = {(m, "", k, c) for m in ("bright", "dark", "centre") for k in metrics for c in cases}
+    derived = {(m, n, k, c) for m in ("bright", "dark") for n in CONTROLS for k in metrics for c in cases[:5]}
+    assert control_scores(results).keys() == own | derived
+    assert {row["control"] for row in results.curves} == {""}
+    (inputs,) = results.inputs
+    assert inputs["nulls"] == ["centre"]
+    assert inputs["controlled"] == 5
+    assert inputs["controls"]["blurred"] == {"id": "Blurred(width=0.05)", "null": True}
+    assert [name for name, about in inputs["controls"].items() if not about["null"]] == ["7x7"]
+    # Each method's maps, and those of the random network.
+    assert calls(log) == 2 * (10 + 5)
+
+
+def test_a_control_s_score_is_the_metric_s_of_the_derived_map(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    found = control_scores(run(controlled(world, log), Options(), Store(tmp_path / "cells")))
+    network = load_network("tiny")
+    method = world.Brightness(str(log))
+    for number in (0, 4):
+        case = world.case(number)
+        image = network.tensor(case.image)
+        asked = (method, network.module, image[None], torch.tensor([case.target]), image.mean(dim=0)[None])
+        for name, control in CONTROLS.items():
+            expected = Deletion(steps=4)(Context(network, case, image), control(*asked)[0]).score
+            assert found["bright", name, "deletion", case.key] == pytest.approx(expected, abs=1e-6)
+            assert found["bright", name, "deletion", case.key] != found["dark", name, "deletion", case.key]
+
+
+def test_controls_are_found_again_and_a_parameter_or_other_weights_make_new_ones(
+    world: ModuleType, log: Path, tmp_path: Path
+) -> None:
+    """A key that ignores a hyper-parameter or the model gives old results for new questions (the peers' defect 8)."""
+    first = run(controlled(world, log), Options(), Store(tmp_path / "cells"))
+    before = calls(log)
+    store = Store(tmp_path / "cells")
+    again = run(controlled(world, log), Options(), store)
+    assert (store.written, calls(log)) == (0, before)
+    np.testing.assert_equal(control_scores(again), control_scores(first))
+    wider = {**CONTROLS, "blurred": Blurred(0.2)}
+    second = run(controlled(world, log, controls=wider), Options(), store)
+    # Two methods, three metrics, five cases in two cells; the blurred map itself is not stored.
+    assert (store.written, calls(log)) == (2 * 3 * 2, before)
+    other_seed = {**CONTROLS, "randomised-network": RandomisedNetwork(seed=1)}
+    run(controlled(world, log, controls=other_seed), Options(), store)
+    assert (store.written, calls(log)) == (2 * 3 * 2 + 2 * 2 * (3 + 1), before + 2 * 5)
+    old, new = control_scores(first), control_scores(second)
+    assert {key[1] for key in old if old[key] != new[key] and not np.isnan(old[key])} == {"blurred"}
+
+
+def test_the_progress_bar_ends_where_it_says(
+    world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars = []
+
+    class Bar(tqdm):  # type: ignore[type-arg]
+        def close(self) -> None:
+            bars.append((self.n, self.total))
+            super().close()
+
+    monkeypatch.setattr("benchmarks.runner.tqdm", Bar)
+    run(controlled(world, log), Options(), Store(tmp_path / "cells"))
+    assert bars[0] == (3 * 10 + 2 * 3 * 5, 3 * 10 + 2 * 3 * 5)
+    run(controlled(world, log, controlled=None, limit=7), Options(), Store(tmp_path / "cells"))
+    assert (3 * 7 + 2 * 3 * 7, 3 * 7 + 2 * 3 * 7) in bars
+
+
+def test_a_run_with_controls_stopped_at_any_cell_goes_on_from_there(
+    world: ModuleType, log: Path, tmp_path: Path
+) -> None:
+    plan = controlled(world, log, limit=3, controlled=2, metrics={"deletion": Deletion(steps=4)})
+    whole_store = Store(tmp_path / "whole")
+    whole = run(plan, Options(), whole_store)
+    for after in range(0, whole_store.written, 2):
+        with pytest.raises(KeyboardInterrupt):
+            run(plan, Options(), Interrupted(tmp_path / str(after), after))
+        store = Store(tmp_path / str(after))
+        resumed = run(plan, Options(), store)
+        assert store.written == whole_store.written - after
+        np.testing.assert_equal(resumed.records, whole.records)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fails:
+    """A control that fails on one target."""
+
+    null: ClassVar[bool] = True
+    asks: ClassVar[bool] = False
+
+    def __call__(self, method: Any, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        if (targets == 1).any():
+            raise RuntimeError("this control dislikes the target")
+        return maps * 1
+
+
+def test_a_failing_control_costs_its_own_cases_only_and_says_so(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    plan = controlled(world, log, controls={"fails": Fails()}, controlled=None)
+    results = run(plan, Options(), Store(tmp_path / "cells"))
+    guilty = {world.case(number).key for number in range(10) if world.case(number).target == 1}
+    assert {(each.method, each.control, each.step, each.case) for each in results.failures} == {
+        (method, "fails", "map", case) for method in ("bright", "dark") for case in guilty
+    }
+    derived = {key[3] for key in control_scores(results) if key[1]}
+    assert derived == {world.case(number).key for number in range(10)} - guilty
+    found = measure_coverage(as_records(plan, Options(), results, {"failures": [vars(f) for f in results.failures]}))
+    row = found.set_index(["metric", "method", "control"]).loc[("deletion", "dark", "fails")]
+    assert (row["asked"], row["scored"], row["failed"]) == (10, 7, 3)
+    assert row["reasons"] == "RuntimeError: this control dislikes the target (3)"
+
+
+def test_a_control_is_not_answered_from_the_memory_of_other_weights(
+    world: ModuleType, log: Path, tmp_path: Path
+) -> None:
+    method = OneForward()
+    changes = {"methods": {"forward": method}, "metrics": {"deletion": Deletion(steps=4)}}
+    plain = run(controlled(world, log, **changes), Options(), Store(tmp_path / "a"))
+    remembered = run(controlled(world, log, remembering=True, **changes), Options(), Store(tmp_path / "b"))
+    assert control_scores(remembered) == pytest.approx(control_scores(plain), abs=1e-6)
+    network = load_network("tiny")
+    image = network.tensor(world.case(0).image)[None]
+    with remembering(network.module, Memory()), torch.no_grad():
+        before = network.module(image)
+        with randomised(network.module):
+            assert not torch.equal(network.module(image), before)
+        assert torch.equal(network.module(image), before)
+
+
+@dataclasses.dataclass(frozen=True)
+class OneForward:
+    """The picture's brightness times the target's logit."""
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        with torch.no_grad():
+            logits = model(images).gather(1, targets[:, None])
+        return images.mean(dim=1) * logits[:, :, None]
+
+
+def test_every_case_has_its_maps_for_the_page(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    plan = controlled(world, log, controls={})
+    methods = {**plan.parts[0].methods, "bright": world.Brightness(str(log), fails_on=1)}
+    plan = with_part(plan, methods=methods)
+    results = run(plan, Options(), Store(tmp_path / "cells"))
+    records.save(as_records(plan, Options(), results, {}), tmp_path)
+    found = records.load(tmp_path).maps
+    assert [each.case for each in found] == [world.case(number).key for number in range(10)]
+    for number, each in enumerate(found):
+        case = world.case(number)
+        assert (each.dataset, each.network, each.picture) == ("noise", "tiny", case.picture)
+        assert Image.open(io.BytesIO(each.picture_jpeg)).size == (16, 16)
+        assert (each.region is None) == (case.region is None)
+        if each.region is not None:
+            np.testing.assert_array_equal(each.region, case.region)
+        assert list(each.maps) == ["dark", "centre"] if case.target == 1 else ["bright", "dark", "centre"]
+        image = load_network("tiny").tensor(case.image)
+        np.testing.assert_array_equal(each.maps["dark"], records.evidence_bytes(-image.mean(dim=0).numpy()))
+    with np.load(tmp_path / "maps.npz") as stored:
+        assert sum(name.startswith("picture|") for name in stored.files) == 5  # two cases a picture
+
+
+def test_large_maps_are_averaged_over_areas(world: ModuleType) -> None:
+    plane = np.zeros((112, 224), dtype=np.float32)
+    plane[:2, :4] = 3
+    plane[2:4, 4:8] = np.arange(8).reshape(2, 4)
+    found = _reduced(plane)
+    assert found.shape == (MAP_SIZE, MAP_SIZE)
+    assert found[0, 0] == 3
+    assert found[1, 1] == 3.5
+    assert _reduced(np.ones((299, 30), dtype=bool)).shape == (MAP_SIZE, 30)
+
+
+def test_records_from_before_there_were_controls_still_load(world: ModuleType, log: Path, tmp_path: Path) -> None:
+    plan = world.plan(log)
+    results = run(plan, Options(), Store(tmp_path / "cells"))
+    records.save(as_records(plan, Options(), results, {}), tmp_path)
+    now = records.load(tmp_path)
+    (tmp_path / "maps.npz").unlink()
+    for name in ("records", "curves"):
+        pd.read_parquet(tmp_path / f"{name}.parquet").drop(columns="control").to_parquet(tmp_path / f"{name}.parquet")
+    old = records.load(tmp_path)
+    assert old.maps == []
+    pd.testing.assert_frame_equal(old.scores, now.scores, check_dtype=False)
+    assert tuple(old.scores.columns) == RECORD_COLUMNS
+    assert tuple(old.curves.columns) == CURVE_COLUMNS
+    assert len(records.own_maps(old.curves)) == len(old.curves)
