@@ -62,13 +62,17 @@
   const pictureURL = place => "data:image/jpeg;base64," + byId(`picture-${place}`).textContent;
 
   async function unpack(item) {
-    const about = { maps: new Map(), region: null, curves: new Map(), shape: item.shape };
+    const about = { maps: new Map(), region: null, curves: new Map(), shape: item.shape, controls: null };
     if (item.blob === undefined) return about;
     const packed = new Blob([bytes(byId(`blob-${item.blob}`).textContent)]);
     const stream = packed.stream().pipeThrough(new DecompressionStream("deflate"));
     const data = new Uint8Array(await new Response(stream).arrayBuffer());
     let at = 0;
     const take = count => data.subarray(at, at += count);
+    if (item.controlled) {
+      const count = setting.methods.length * setting.controls.length * setting.metrics.length;
+      about.controls = new Float32Array(take(4 * count).buffer, 0, count);
+    }
     if (item.maps) {
       const [height, width] = item.shape;
       for (const method of item.maps) {
@@ -151,7 +155,12 @@
         make("span", { class: "measure" }, measureText(item)));
     }));
     const all = setting.cases.length;
-    byId("count").textContent = shown.length === all ? `${all} cases` : `${shown.length} of ${all} cases`;
+    const sorted = {
+      maps: "with the maps’ disagreement", scores: "with the scores’ disagreement", data: "",
+      score: `with ${state.m}’s ${state.k}, ${state.w ? "worst" : "best"} first`,
+    }[state.o];
+    const count = shown.length === all ? `${all} cases` : `${shown.length} of ${all} cases`;
+    byId("count").textContent = [count, sorted].filter(Boolean).join(", ");
   }
 
   function mark() {
@@ -301,13 +310,43 @@
       if (tile.dataset.method === undefined) continue;
       const method = Number(tile.dataset.method);
       tile.querySelector(".score").textContent = spell(scoreOf(item, method, metric));
-      const failed = item.failures.find(([name, step]) => name === setting.methods[method].name && step === "map");
+      const failed = item.failures.find(([name, control, step]) =>
+        name === setting.methods[method].name && !control && step === "map");
       tile.querySelector(".why").textContent = failed ? "failed" : "no map stored";
     }
-    const reasons = item.failures.map(([method, step, reason]) =>
-      make("li", {}, make("b", {}, [method, step].filter(Boolean).join(", ")), ` failed: ${reason}`));
+    const reasons = item.failures.map(([method, control, step, reason]) =>
+      make("li", {}, make("b", {}, [method, control, step].filter(Boolean).join(", ")), ` failed: ${reason}`));
     byId("failures").replaceChildren(...reasons);
     byId("failures").hidden = !reasons.length;
+  }
+
+  // --- derived controls: what is left of a score when the map is spoilt
+
+  function fillControls(item, scores) {
+    byId("controls-part").hidden = !scores;
+    if (!scores) return;
+    const metric = metricPlace(), { higher, name } = setting.metrics[metric];
+    const score = (method, control) => {
+      const value = scores[(method * setting.controls.length + control) * setting.metrics.length + metric];
+      return Number.isNaN(value) ? "inapplicable" : Number.isFinite(value) ? value : null;
+    };
+    byId("controls-name").textContent = `Controls made from each map, under ${name} ${higher ? "↑" : "↓"}`;
+    const header = ["method", "its own map", ...setting.controls.map(control => control.name)];
+    const rows = setting.methods.map((method, i) => {
+      const own = scoreOf(item, i, metric), found = setting.controls.map((control, j) => score(i, j));
+      if (found.every(value => value === null)) return null;
+      const cells = found.map((value, j) => {
+        const beats = setting.controls[j].null && isNumber(value) && isNumber(own) && (higher ? value >= own : value <= own);
+        return make("td", { class: isNumber(value) ? "number" : "number missing" },
+          beats ? make("b", {}, spell(value)) : spell(value), beats ? make("span", { class: "unseen" }, ", no worse") : "");
+      });
+      return make("tr", { "data-method": i }, make("th", { scope: "row" }, method.name),
+        make("td", { class: "number" }, spell(own)), ...cells);
+    });
+    byId("controls").replaceChildren(
+      make("thead", {}, make("tr", {}, ...header.map((text, i) =>
+        make("th", { scope: "col", class: i ? "number" : "" }, text)))),
+      make("tbody", {}, ...rows.filter(Boolean)));
   }
 
   // --- curves
@@ -402,6 +441,7 @@
       current = { image, gray: image && grayPicture(image), data };
       paint();
       fillCurves(data.curves);
+      fillControls(item, data.controls);
       display.querySelector(".check").hidden = !data.region;
       viewer.dataset.problem = "";
     } catch (error) {

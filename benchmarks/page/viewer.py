@@ -62,12 +62,12 @@ def gather(records: Records) -> Viewer:
 def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes, int]) -> Row:
     dataset, network = setting["dataset"], setting["network"]["name"]
     methods, metrics = list(setting["methods"]), list(setting["metrics"])
-    scores, curves = (_of(frame, dataset, network) for frame in (records.scores, records.curves))
+    scores, curves = (own_maps(_here(frame, dataset, network)) for frame in (records.scores, records.curves))
     maps = {each.case: each for each in records.maps if (each.dataset, each.network) == (dataset, network)}
     failures: dict[str, list[list[str]]] = {}
     for failure in records.provenance["run"].get("failures", []):
         if (failure["dataset"], failure["network"]) == (dataset, network):
-            said = [failure["method"], failure["step"], failure["reason"]]
+            said = [failure["method"], failure.get("control", ""), failure["step"], failure["reason"]]
             failures.setdefault(failure["case"], []).append(said)
     facts = {row["case"]: row for row in scores.drop_duplicates("case").to_dict("records")}
     keys = list(dict.fromkeys([*maps, *facts]))
@@ -75,6 +75,7 @@ def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes,
     spread = score_disagreement(scores)
     grids = {metric: _grid(own["fractions"].iloc[0]) for metric, own in curves.groupby("metric", sort=False)}
     of_case = dict(iter(curves.groupby("case", sort=False)))
+    controls, controlled = control_scores(_here(records.scores, dataset, network), methods, metrics)
     cases = []
     for key in keys:
         shown, fact = maps.get(key), facts.get(key, {})
@@ -89,7 +90,7 @@ def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes,
             "failures": failures.get(key, []),
             "disagreement": [_rounded(map_disagreement(_contested(shown, setting))), _rounded(spread.get(key))],
         }
-        case |= pack(viewer, shown, of_case.get(key), methods, grids)
+        case |= pack(viewer, shown, of_case.get(key), controlled.get(key), methods, grids)
         if shown and shown.picture_jpeg:
             if shown.picture_jpeg not in places:
                 places[shown.picture_jpeg] = len(viewer.pictures)
@@ -110,14 +111,44 @@ def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes,
             {"name": name, "id": about["id"], "higher": about["direction"] == "higher", "subsets": about["subsets"]}
             for name, about in setting["metrics"].items()
         ],
+        "controls": [
+            {"name": name, "null": setting.get("controls", {}).get(name, {}).get("null", True)} for name in controls
+        ],
         "grids": {metric: [round(float(each), 4) for each in grid] for metric, grid in grids.items()},
         "cases": cases,
     }
 
 
-def _of(frame: pd.DataFrame, dataset: str, network: str) -> pd.DataFrame:
-    """Choose the rows of a dataset and network that are a method's own map's."""
-    return own_maps(frame[(frame["dataset"] == dataset) & (frame["network"] == network)])
+def _here(frame: pd.DataFrame, dataset: str, network: str) -> pd.DataFrame:
+    return frame[(frame["dataset"] == dataset) & (frame["network"] == network)]
+
+
+def control_scores(
+    scores: pd.DataFrame, methods: Sequence[str], metrics: Sequence[str]
+) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Collect the scores of the derived controls.
+
+    Returns
+    -------
+    controls : list of str
+        Their names, in the order of the records.
+    found : dict
+        By case, (methods, controls, metrics) float32: NaN where the metric does not apply, infinity where there is
+        no score.
+    """
+    derived = scores[scores["control"] != ""]
+    controls = list(derived["control"].unique())
+    shape = (len(methods), len(controls), len(metrics))
+    found = {}
+    for case, own in derived.groupby("case", sort=False):
+        table = np.full(shape, np.inf, dtype=np.float32)
+        places = [
+            pd.Index(names).get_indexer(pd.Index(own[column]))
+            for names, column in ((methods, "method"), (controls, "control"), (metrics, "metric"))
+        ]
+        table[tuple(places)] = own["score"]
+        found[str(case)] = table
+    return controls, found
 
 
 def _score(
@@ -126,7 +157,7 @@ def _score(
     """Return a score, or why there is none: "inapplicable", "failed", None where it was not measured."""
     score = found.get((case, method, metric))
     if score is None:
-        failed = any(name == method and step in ("map", metric) for name, step, _ in failures)
+        failed = any([name, control] == [method, ""] and step in ("map", metric) for name, control, step, _ in failures)
         return "failed" if failed else None
     return "inapplicable" if np.isnan(score) else _rounded(score)
 
@@ -188,23 +219,29 @@ def pack(
     viewer: Viewer,
     shown: CaseMaps | None,
     curves: pd.DataFrame | None,
+    controlled: np.ndarray | None,
     methods: Sequence[str],
     grids: Mapping[Any, np.ndarray],
 ) -> Row:
-    """Pack a case's maps, region and curves into a blob, and say what is in it.
+    """Pack a case's control scores, maps, region and curves into a blob, and say what is in it.
 
-    A blob is a zlib stream of bytes: the maps, (h, w) each, every row as differences from the pixel to the left
-    modulo 256; the region, (h, w) of 0 and 1; for each metric with curves and each method, the values at the metric's
-    grid, spread over 0 to 255 between the case's lowest and highest under this metric.
+    A blob is a zlib stream of bytes: what `control_scores` found, little-endian; the maps, (h, w) each, every row as
+    differences from the pixel to the left modulo 256; the region, (h, w) of 0 and 1; for each metric with curves and
+    each method, the values at the metric's grid, spread over 0 to 255 between the case's lowest and highest under this
+    metric.
 
     Returns
     -------
     dict
-        "maps", the methods' numbers in order; "shape", (h, w) of a map; "region", whether there is one; "curves",
-        (metric, low, high, the methods' numbers) for each metric; "blob", its place. Empty for an empty case.
+        "controlled", whether there are control scores; "maps", the methods' numbers in order; "shape", (h, w) of a map;
+        "region", whether there is one; "curves", (metric, low, high, the methods' numbers) for each metric; "blob",
+        its place. Empty for an empty case.
     """
     parts: list[np.ndarray] = []
     about: Row = {}
+    if controlled is not None:
+        about["controlled"] = True
+        parts.append(controlled.astype("<f4"))
     if shown and shown.maps:
         drawn = [name for name in methods if name in shown.maps]
         stack = np.stack([shown.maps[name] for name in drawn])

@@ -23,7 +23,7 @@ from benchmarks import tables
 from benchmarks.page import write_page
 from benchmarks.page.build import embedded_json, page_table
 from benchmarks.page.prose import elements, inline
-from benchmarks.page.viewer import CURVE_POINTS, gather, map_disagreement, score_disagreement
+from benchmarks.page.viewer import CURVE_POINTS, control_scores, gather, map_disagreement, score_disagreement
 from benchmarks.records import Records
 from benchmarks.tables import Entry, Table
 
@@ -109,7 +109,7 @@ def test_scores_are_numbers_or_words_for_their_absence(some: Records) -> None:
     records = replace(some, scores=dropped, provenance={**some.provenance, "run": run})
     vgg, resnet = gather(records).index["settings"]
     assert vgg["cases"][2]["scores"][2] == ["failed"] * 3
-    assert vgg["cases"][2]["failures"] == [["lime", "map", "RuntimeError: no"]]
+    assert vgg["cases"][2]["failures"] == [["lime", "", "map", "RuntimeError: no"]]
     # No failure was recorded there: nobody asked.
     assert resnet["cases"][2]["scores"][2] == [None] * 3
     assert vgg["cases"][6]["scores"][0][2] == "inapplicable"
@@ -119,7 +119,26 @@ def test_scores_are_numbers_or_words_for_their_absence(some: Records) -> None:
 def test_derived_controls_are_not_taken_for_the_method(some: Records) -> None:
     shuffled = some.scores.assign(control="shuffled", score=123.0)
     both = replace(some, scores=pd.concat([shuffled, some.scores], ignore_index=True))
-    assert gather(both).index == gather(some).index
+    for with_control, without in zip(gather(both).index["settings"], gather(some).index["settings"], strict=True):
+        assert [control["name"] for control in with_control["controls"]] == ["shuffled"]
+        for key in ("scores", "disagreement", "maps", "curves"):
+            assert [case[key] for case in with_control["cases"]] == [case[key] for case in without["cases"]]
+            assert with_control["cases"][0]["controlled"]
+            assert "controlled" not in without["cases"][0]
+
+
+def test_scores_of_controls_are_found_by_method_control_and_metric() -> None:
+    rows = [
+        ("one", "x", "", "a", 9.0), ("one", "x", "shuffled", "a", 1.0), ("one", "y", "7x7", "b", 2.0),
+        ("one", "y", "shuffled", "b", np.nan), ("two", "x", "7x7", "a", 3.0),
+    ]  # fmt: skip
+    scores = pd.DataFrame(rows, columns=["case", "method", "control", "metric", "score"])
+    controls, found = control_scores(scores, ["x", "y"], ["a", "b"])
+    none = np.inf
+    assert controls == ["shuffled", "7x7"]
+    # By method, control, metric.
+    assert np.array_equal(found["one"], [[[1, none], [none, none]], [[none, np.nan], [none, 2]]], equal_nan=True)
+    assert np.array_equal(found["two"], [[[none, none], [3, none]], [[none, none], [none, none]]])
 
 
 def test_nulls_do_not_count_as_disagreeing(some: Records) -> None:
@@ -269,7 +288,7 @@ def test_the_page_stands_alone_and_is_the_same_every_time(some: Records, tmp_pat
     read = Reader(both[0])
     assert read.outside == []
     assert len(read.ids) == len(set(read.ids))
-    assert read.counts["table"] == 4  # two of scores, the costs, and the one that the viewer fills
+    assert read.counts["table"] == 5  # two of scores, the costs, and the two that the viewer fills
     assert 'alt="curves: vgg on scenes"' in both[0]
     assert "default-src 'none'" in both[0]
     assert not re.search(r"\b(NaN|None|undefined|nan)\b", re.sub(r"<script.*?</script>", "", both[0], flags=re.DOTALL))
@@ -434,6 +453,26 @@ def test_no_case_is_dropped_and_absences_are_said(browser: Any, some: Records, t
         assert page.locator(".tile[data-method='2'] .why").inner_text() == "failed"
         assert "RuntimeError: no" in page.locator("#failures").inner_text()
         assert not re.search(r"\b(NaN|null|undefined)\b", page.locator("main").inner_text())
+
+
+@pytest.mark.slow
+def test_controls_are_folded_away_and_shown_by_metric(browser: Any, some: Records, tmp_path: Path) -> None:
+    spoilt = some.scores[some.scores["method"] == "lime"].assign(control="shuffled", score=0.875)
+    records = replace(some, scores=pd.concat([some.scores, spoilt], ignore_index=True))
+    page_file = write_page(records, {}, tmp_path / "index.html")
+    with Window(browser, page_file) as page:
+        assert not page.locator("#controls").is_visible()
+        page.locator("#controls-name").click()
+        page.select_option("select[name=metric]", "insertion")
+        page.wait_for_function("() => document.querySelector('#controls-name').textContent.includes('insertion')")
+        assert page.locator("#controls thead th").all_inner_texts() == ["method", "its own map", "shuffled"]
+        assert page.locator("#controls tbody tr").count() == 1
+        own = some.scores.query("network == 'vgg' and method == 'lime' and metric == 'insertion'")
+        own = own[own["case"] == chosen(page)]
+        cells = page.locator("#controls tbody tr > *").all_inner_texts()
+        assert cells[:2] == ["lime", f"{own['score'].iloc[0]:.3f}"]
+        assert cells[2].startswith("0.875")
+        assert page.locator("#controls tbody b").count() == int(own["score"].iloc[0] <= 0.875)
 
 
 @pytest.mark.slow
