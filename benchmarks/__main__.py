@@ -126,7 +126,7 @@ def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
         },
         "datasets": {name: _first_line(dataset) for name, dataset in DATASETS.items()},
         "methods": {name: _first_line(method) for name, method in registered().items()},
-        "metrics": {name: _first_line(metric) for name, metric in METRICS.items()},
+        "metrics": {name: _first_line(metric()) for name, metric in METRICS.items()},
     }
     for title, lines in tables.items():
         print(title)

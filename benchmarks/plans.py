@@ -151,7 +151,7 @@ def select(
     return replace(plan, parts=tuple(parts))
 
 
-def _metric(name: str) -> Metric:
+def _metric(name: str) -> Metric | MethodMetric:
     return look_up("metric", name, METRICS)()
 
 

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from benchmarks.metrics.complexity import Entropy, Gini
 from benchmarks.metrics.grid import GridPointing, GridShare
+from benchmarks.metrics.localisation import Localisation
 from benchmarks.metrics.metric import Context, Measurement, Metric
 from benchmarks.metrics.pointing import Pointing
 from benchmarks.metrics.profiles import PROFILES, PointingProfile, RemovalProfile
+from benchmarks.metrics.randomisation import Randomisation
+from benchmarks.metrics.relevance import EnergyPointing, RelevanceMass, RelevanceRank
 from benchmarks.metrics.removal import SRG, Deletion, Insertion, LeRF, MoRF
+from benchmarks.metrics.road import ROAD
+from benchmarks.metrics.sensitivity import Infidelity, MaxSensitivity
 from benchmarks.metrics.surrogate import Fidelity, MethodMetric, Stability
 from benchmarks.metrics.ties import TieBound, TiedPixels, TieRange
 
 __all__ = [
     "METRICS",
     "PROFILES",
+    "ROAD",
     "SRG",
     "Context",
     "Deletion",
+    "EnergyPointing",
+    "Entropy",
     "Fidelity",
+    "Gini",
     "GridPointing",
     "GridShare",
+    "Infidelity",
     "Insertion",
     "LeRF",
+    "Localisation",
+    "MaxSensitivity",
     "Measurement",
     "MethodMetric",
     "Metric",
     "MoRF",
     "Pointing",
     "PointingProfile",
+    "Randomisation",
+    "RelevanceMass",
+    "RelevanceRank",
     "RemovalProfile",
     "Stability",
     "TieBound",
@@ -41,7 +58,7 @@ def _always(metric: Metric) -> Callable[[], Metric]:
     return lambda: metric
 
 
-METRICS: Mapping[str, Callable[[], Metric]] = {
+METRICS: Mapping[str, Callable[[], Metric | MethodMetric]] = {
     "deletion": Deletion,
     "insertion": Insertion,
     "morf": MoRF,
@@ -50,6 +67,17 @@ METRICS: Mapping[str, Callable[[], Metric]] = {
     "pointing": Pointing,
     "grid-pointing": GridPointing,
     "grid-share": GridShare,
+    "energy-pointing": EnergyPointing,
+    "relevance-mass": RelevanceMass,
+    "relevance-rank": RelevanceRank,
+    "localisation": Localisation,
+    "road-ranked": ROAD,
+    "gini": Gini,
+    "entropy": Entropy,
+    "infidelity": Infidelity,
+    "max-sensitivity": MaxSensitivity,
+    "randomisation": Randomisation,
+    "randomisation-ssim": partial(Randomisation, "ssim"),
     "tied-pixels": TiedPixels,
     "tie-range": TieRange,
     **{name: _always(profile) for name, profile in PROFILES.items()},

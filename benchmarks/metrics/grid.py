@@ -2,8 +2,7 @@
 
 Source: M. Boehle, M. Fritz, B. Schiele, "Convolutional Dynamic Alignment Networks for Interpretable
 Classifications", CVPR 2021, section 4.2: pictures of different classes, each classified right, form one
-mosaic, and the map of a class should stay in that class's cell. The same share, taken inside an object's
-outline, is the energy-based pointing game of H. Wang et al., "Score-CAM", CVPR Workshops 2020.
+mosaic, and the map of a class should stay in that class's cell.
 
 Both metrics read the case's region, whatever it is: a mosaic's cell, an object's mask, a box.
 """
@@ -12,8 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
-
-import torch
 
 from benchmarks.metrics.metric import (
     Average,
@@ -24,6 +21,7 @@ from benchmarks.metrics.metric import (
     check_saliency,
 )
 from benchmarks.metrics.pointing import highest_pixel
+from benchmarks.metrics.relevance import RelevanceMass
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,29 +53,9 @@ class GridPointing:
 
 
 @dataclass(frozen=True)
-class GridShare:
-    """Share of the map's positive attribution that falls inside the target's region.
+class GridShare(RelevanceMass):
+    """Share of the map's positive attribution that falls inside the target's region: relevance mass, on a mosaic.
 
-        sum over the region of max(s, 0)  /  sum over the picture of max(s, 0)
-
-    Direction: higher is better. Range: [0, 1]; a constant map scores the region's share of the picture. NaN
-    where the case has no annotated region, or an empty one, and where the map has no positive value.
-
-    What it cannot tell: an offset matters. A map whose values are all above zero is spread over the whole
-    picture however well it ranks, so methods with and without negative values do not compare on equal terms.
+    Range: a constant map scores the region's share of the picture, .25 in a 2 x 2 mosaic. All else is
+    :class:`~benchmarks.metrics.relevance.RelevanceMass`'s.
     """
-
-    direction: ClassVar[Direction] = "higher"
-    average: ClassVar[Average] = "cases"
-    subsets: ClassVar[tuple[str, ...]] = ("all",)
-
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
-        check_saliency(context, saliency)
-        region = annotated_region(context)
-        if region is None:
-            return Measurement(float("nan"))
-        positive = saliency.double().clamp(min=0)
-        inside = positive[torch.tensor(region, device=positive.device)].sum()
-        total = positive.sum()
-        return Measurement(float(inside / total) if total > 0 else float("nan"))

@@ -38,8 +38,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import numpy as np
 import torch
 
+from benchmarks.metrics.imputation import impute
 from benchmarks.metrics.metric import Average, Context, Direction, Measurement, check_saliency
-from benchmarks.metrics.road import impute
 from mint.attributor import InputError
 from mint.perturbation import Score, blurred, default_batch_size, masked_scores, read_scores
 
@@ -59,7 +59,7 @@ FILLS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Imputation:
-    """A removed pixel becomes the weighted mean of its neighbours, plus noise: see :mod:`benchmarks.metrics.road`.
+    """A removed pixel becomes the weighted mean of its neighbours, plus noise (:mod:`benchmarks.metrics.imputation`).
 
     Parameters
     ----------

@@ -37,6 +37,11 @@ class MethodMetric(Protocol):
 NOT_APPLICABLE = Measurement(float("nan"))
 
 
+def passed_over(context: Context, every: int) -> bool:
+    """Tell whether a metric that is measured on every n-th case, as its digest has it, leaves this one out."""
+    return int(context.case.digest, 16) % every != 0
+
+
 def _explain(context: Context, method: Any) -> Explanation:
     explanation: Explanation = method.explain(context.network.module, context.image, context.case.target)
     return explanation
@@ -111,7 +116,7 @@ class Stability:
 
     def examine(self, context: Context, method: Any) -> Measurement:
         """Measure a method on a case; NaN where it has no surrogate, or the case is passed over."""
-        if not _has_surrogate(method) or int(context.case.digest, 16) % self.every:
+        if not _has_surrogate(method) or passed_over(context, self.every):
             return NOT_APPLICABLE
         others = [dataclasses.replace(method, seed=method.seed + i) for i in range(1, self.seeds)]
         importances = [_explanation(context, method).u_f, *(_explain(context, other).u_f for other in others)]

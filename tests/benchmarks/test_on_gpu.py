@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines import METHODS
+from baselines import METHODS, GradCAM
 from benchmarks.datasets import Case
-from benchmarks.metrics import METRICS, Context
+from benchmarks.metrics import METRICS, Context, MethodMetric
 from benchmarks.models import NETWORKS, Network
 from benchmarks.timing import time_attributor
 from mint.attributor import attribute
@@ -55,11 +55,15 @@ def test_scores_agree(name: str) -> None:
     region[4:20, 10:30] = True
     case = Case("case-0", "case", 1, "one", np.zeros((32, 32, 3), np.uint8), region, False)
     saliency = torch.randn(32, 32, generator=torch.Generator().manual_seed(1))
+    metric = METRICS[name]()
     measurements = []
     for device in ("cpu", "cuda"):
         lent = Network(NETWORKS["resnet18"], network().to(device), "0" * 64, torch.device(device))
         context = Context(lent, case, images()[0].to(device))
-        measurements += [METRICS[name]()(context, saliency.to(where)) for where in {"cpu", device}]
+        if isinstance(metric, MethodMetric):
+            measurements.append(metric.examine(context, GradCAM(deep_layer="0")))
+        else:
+            measurements += [metric(context, saliency.to(where)) for where in {"cpu", device}]
     np.testing.assert_allclose([m.score for m in measurements], measurements[0].score, atol=1e-5)
     if measurements[0].curve is not None:
         assert np.ptp(measurements[0].curve[1]) > 0

@@ -1,0 +1,97 @@
+"""Localisation: whether the box around the map's strongest part meets the box around the target.
+
+Source: B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba, "Learning Deep Features for Discriminative
+Localization" (CAM), CVPR 2016, by the ILSVRC's criterion (O. Russakovsky et al., "ImageNet Large Scale
+Visual Recognition Challenge", IJCV 115, 2015).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from scipy.ndimage import label
+
+from benchmarks.metrics.metric import (
+    Average,
+    Context,
+    Direction,
+    Measurement,
+    annotated_region,
+    check_saliency,
+)
+from benchmarks.metrics.relevance import Box, box_of
+from mint.attributor import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONNECTED = np.ones((3, 3), dtype=bool)
+"""A pixel is connected to its eight neighbours, as in OpenCV's contours, by which others measure this."""
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """1 if the box around the largest component of what is above a threshold overlaps the target's box, else 0.
+
+    Direction: higher is better. Range: 0 or 1; NaN where the case has no annotated region, or an empty one, and where
+    the map has no positive value. The target's box is the smallest around its region, one around all of its parts. Of
+    components of equal size the first counts, by rows. A constant positive map boxes the whole picture.
+
+    What it cannot tell: more about the threshold than about the map. 20 % of the maximum was found for CAMs; a map with
+    an offset, or one of thin lines, fails it however well it ranks, and every method has a threshold of its own at
+    which it would do best (J. Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR
+    2020). It asks for the whole object, not for what is decisive. A picture's centre, or all of it, does well on large
+    objects.
+
+    Parameters
+    ----------
+    threshold
+        What is above this share of the map's maximum is segmented.
+    overlap
+        Least area of the two boxes' intersection as a share of their union.
+    """
+
+    direction: ClassVar[Direction] = "higher"
+    average: ClassVar[Average] = "cases"
+    subsets: ClassVar[tuple[str, ...]] = ("all",)
+
+    threshold: float = 0.2
+    overlap: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold < 1:
+            raise InputError(f"The threshold is a share of the maximum, from 0 to below 1, not {self.threshold}.")
+        if not 0 < self.overlap <= 1:
+            raise InputError(f"The overlap is a share of the union, above 0 and up to 1, not {self.overlap}.")
+
+    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
+        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
+        check_saliency(context, saliency)
+        region = annotated_region(context)
+        values = saliency.cpu().numpy()
+        highest = values.max()
+        if region is None or highest <= 0:
+            return Measurement(float("nan"))
+        found = box_of(largest_component(values > self.threshold * highest))
+        return Measurement(float(intersection_over_union(found, box_of(region)) >= self.overlap))
+
+
+def largest_component(mask: np.ndarray) -> np.ndarray:
+    """Return the largest connected component of a mask, (h, w) bool with a pixel at least; of equals the first."""
+    labels, _ = label(mask, CONNECTED)
+    sizes = np.bincount(labels.ravel())
+    largest: np.ndarray = labels == 1 + int(sizes[1:].argmax())
+    return largest
+
+
+def intersection_over_union(one: Box, other: Box) -> float:
+    """Return the area of two boxes' intersection as a share of their union's."""
+    common = math.prod(
+        max(0, min(first.stop, second.stop) - max(first.start, second.start))
+        for first, second in zip(one, other, strict=True)
+    )
+    areas = [math.prod(side.stop - side.start for side in box) for box in (one, other)]
+    return float(common / (sum(areas) - common))
