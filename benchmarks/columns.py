@@ -1,7 +1,7 @@
 """The columns of a report: all methods' scores under one metric, on one network and dataset. Knows no torch."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,17 @@ from benchmarks.statistics import Estimate
 
 OLD_NULLS = ("random", "centre", "sobel")
 """Which methods know nothing of the network, in results that do not say it themselves."""
+SAME_MEASURE: Mapping[str, str] = {
+    "MoRF": "Deletion",
+    "PointingProfile": "Pointing",
+    "deletion": "Deletion",
+    "insertion": "Insertion",
+    "LeRF - MoRF": "SRG",
+    "(LeRF - MoRF) / 2": "SRG",
+}
+"""Classes of metrics, and curves of other tools' protocols, by the measure that they are another setting of."""
+DESCRIPTIONS = ("TiedPixels", "TieRange", "TieBound", "Gini", "Entropy")
+"""Measures that describe a map, and do not say which of two is the better explanation."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,11 @@ class Column:
         return 1 if self.direction == "higher" else -1
 
     @property
+    def judges(self) -> bool:
+        """Whether a better score is a better explanation: not for the share of tied pixels and the like."""
+        return measure(self.metric_id) not in DESCRIPTIONS
+
+    @property
     def contenders(self) -> tuple[str, ...]:
         """The methods that are to be told apart: all but the nulls, or all where there are only nulls."""
         return tuple(method for method in self.methods if method not in self.nulls) or self.methods
@@ -107,8 +123,13 @@ def read_columns(records: Records) -> list[Column]:
 
 
 def measure(metric_id: str) -> str:
-    """Return what a metric measures, whatever its settings: its class, the beginning of its identity."""
-    return metric_id.partition("(")[0]
+    """Return what a metric measures, whatever its settings and whichever tool's protocol: its class, or its curve."""
+    about = settings(metric_id)
+    kind = about.get("curve", "").strip("'") or metric_id.partition("(")[0]
+    kind = SAME_MEASURE.get(kind, kind)
+    if any(value.startswith("Imputation(") for value in about.values()):
+        return "ROAD" if kind == "SRG" else f"{kind} by imputation"
+    return kind
 
 
 def settings(metric_id: str) -> dict[str, str]:
@@ -121,7 +142,7 @@ def settings(metric_id: str) -> dict[str, str]:
     return {each.arg: ast.unparse(each.value) for each in keywords if each.arg}
 
 
-def titles(columns: list[Column]) -> list[str]:
+def titles(columns: Sequence[Column]) -> list[str]:
     """Name the columns of one setting: the metric, and the subset where the metric has several."""
     metrics = [column.metric for column in columns]
     return [c.metric if metrics.count(c.metric) == 1 else f"{c.metric}, {c.subset}" for c in columns]

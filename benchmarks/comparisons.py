@@ -127,6 +127,8 @@ def order_methods(columns: Sequence[Column], pairs: pd.DataFrame) -> pd.DataFram
     for column in columns:
         found = {method: estimate(column, method) for method in column.contenders}
         order = sorted((m for m in found if found[m].n), key=lambda m: -column.sign * found[m].mean)
+        if not order:
+            continue
         replicates = np.array([found[method].replicates for method in order]).T
         leads = np.round(column.sign * -np.diff(replicates[~np.isnan(replicates).any(axis=1)]), DIGITS)
         whole = _share_in_order(leads) if leads.size else np.nan

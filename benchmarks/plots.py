@@ -37,6 +37,7 @@ STYLES: Mapping[str, Style] = {
     "lime": Style("#009E73", marker="s"),
     "occlusion": Style("#CC79A7", marker="^"),
     "random": Style("#8C8C8C", (1, 1.2), "X"),
+    "constant": Style("#D0D0D0", (2, 2), "."),
     "centre": Style("#595959", (4, 1.5), "P"),
     "sobel": Style("#B0B0B0", (5, 1.2, 1, 1.2), "v"),
 }
@@ -61,7 +62,7 @@ def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> list
     frames = {"scores": own_maps(records.scores), "curves": own_maps(records.curves), "timings": records.timings}
     sns.set_theme(style="whitegrid", rc={"axes.edgecolor": ".6", "font.size": 11, "axes.titlesize": 12})
     with mpl.rc_context({"axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False}):
-        for (dataset, network), group in summary.groupby(["dataset", "network"], sort=False):
+        for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
             name = f"{network}-on-{dataset}"
             chosen = {
                 kind: frame[(frame["dataset"] == dataset) & (frame["network"] == network)]
@@ -94,17 +95,23 @@ def save_picture(figure: Figure, file: Path) -> None:
     picture.save(file, optimize=True, quality=85, subsampling=0)
 
 
-def _panels(count: int, height: float, width: float = 4.3) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width * max(count, 1), height), dpi=DOTS_PER_INCH, layout="constrained")
-    return figure, list(np.atleast_1d(figure.subplots(1, count)))
+def panels_of(count: int, height: float, width: float, across: int = 4) -> tuple[Figure, list[Axes]]:
+    """Make a figure of so many panels, in inches each, at most ``across`` in a row."""
+    across = min(count, across)
+    rows = -(-count // across)
+    figure = Figure(figsize=(width * across, height * rows), dpi=DOTS_PER_INCH, layout="constrained")
+    panels = list(np.ravel(figure.subplots(rows, across)))
+    for axes in panels[count:]:
+        axes.remove()
+    return figure, panels[:count]
 
 
 def _curves(curves: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
-    if curves.empty:
+    metrics = [metric for metric in curves["metric"].unique() if (group["metric"] == metric).any()]
+    if not metrics:
         return None
     looks = styles(group["method"].unique())
-    metrics = curves["metric"].unique()
-    figure, panels = _panels(len(metrics), 4.0)
+    figure, panels = panels_of(len(metrics), 4.0, 4.3)
     for axes, metric in zip(panels, metrics, strict=True):
         here = curves[curves["metric"] == metric]
         pictures = pd.Index(here["picture"].unique())
@@ -132,8 +139,8 @@ def _scores(scores: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
     looks = styles(methods)
     colours = {method: looks[method].colour for method in methods}
     metrics = list(group["metric"].unique())
-    figure, panels = _panels(len(metrics), 0.9 + 0.42 * len(methods), 3.3)
-    for axes, metric in zip(panels, metrics, strict=True):
+    figure, panels = panels_of(len(metrics), 0.9 + 0.42 * len(methods), 3.3)
+    for i, (axes, metric) in enumerate(zip(panels, metrics, strict=True)):
         here = scores[(scores["metric"] == metric) & scores["score"].notna()]
         about = group[group["metric"] == metric]
         if here["score"].isin([0.0, 1.0]).all():
@@ -142,7 +149,7 @@ def _scores(scores: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
             _boxes(axes, here, methods, colours)
             axes.set_xlabel("case by case: quartiles, 5 to 95 %")
         axes.set(title=f"{metric} {ARROWS[about['direction'].iloc[0]]}", ylabel="")
-        if axes is not panels[0]:
+        if i % 4:
             axes.set_yticklabels([])
     return figure
 
@@ -178,7 +185,7 @@ def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
     looks = styles(group["method"].unique())
     milliseconds = timings.set_index("method")["median_ms"]
     columns = list(group.groupby(["metric", "subset"], sort=False))
-    figure, panels = _panels(len(columns), 3.5, 3.1)
+    figure, panels = panels_of(len(columns), 3.5, 3.1)
     for axes, ((metric, subset), column) in zip(panels, columns, strict=True):
         for row in column.to_dict("records"):
             method = row["method"]

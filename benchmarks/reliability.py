@@ -63,9 +63,9 @@ def agreement_of_pictures(column: Column, methods: tuple[str, ...]) -> float:
 def agreement_of_halves(column: Column, methods: tuple[str, ...]) -> float:
     """Return the split-half reliability of the order of the methods' means.
 
-    Spearman's correlation between the means on two random halves of the pictures, averaged over seeded splits, and
-    stepped up to the whole number of pictures by Spearman and Brown's formula. NaN for fewer than two methods or
-    pictures.
+    Spearman's correlation between the means on two random halves of the pictures, averaged over seeded splits (those
+    in which either half tells methods apart), and, if it is above 0, stepped up to the whole number of pictures by
+    Spearman and Brown's formula. NaN for fewer than two methods or pictures, or where no split has a correlation.
     """
     kept = column.scores[list(methods)].dropna(axis=1, how="all")
     shared = kept.notna().all(axis=1).to_numpy()
@@ -85,11 +85,11 @@ def agreement_of_halves(column: Column, methods: tuple[str, ...]) -> float:
     if np.isnan(correlations).all():
         return np.nan
     correlation = float(np.nanmean(correlations))
-    return 2 * correlation / (1 + correlation) if correlation > -1 else np.nan
+    return 2 * correlation / (1 + correlation) if correlation > 0 else correlation
 
 
 def agreement_of_metrics(columns: Sequence[Column]) -> pd.DataFrame:
-    """Correlate every two headline metrics of a setting, to see if they put the methods in the same order.
+    """Correlate every two headline metrics of a setting, of those that judge: do they order the methods alike.
 
     Returns
     -------
@@ -99,7 +99,9 @@ def agreement_of_metrics(columns: Sequence[Column]) -> pd.DataFrame:
         ``pictures``). Better is better in both. NaN for fewer than two methods.
     """
     rows = []
-    for (dataset, network), group in _settings([c for c in columns if c.headline and c.subset == "all"]).items():
+    for (dataset, network), group in _settings(
+        [c for c in columns if c.headline and c.judges and c.subset == "all"]
+    ).items():
         ranked = [(column.sign * by_picture(column, column.contenders)).round(DIGITS) for column in group]
         means = [_means(column) for column in group]
         for i, j in itertools.combinations(range(len(group)), 2):
@@ -137,7 +139,7 @@ def _means(column: Column) -> dict[str, float]:
 def sensitivity(columns: Sequence[Column]) -> pd.DataFrame:
     """Compare the order of the methods under every two settings of a measure: steps, baseline value, score, ...
 
-    Metrics of one class and subset are the same measure under other settings.
+    What the same measure is, `benchmarks.columns.measure` says.
 
     Returns
     -------

@@ -3,14 +3,46 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pandas as pd
+
+from benchmarks import comparison_tables, comparisons, reliability, statistics, tables
 from benchmarks import records as record_files
-from benchmarks import tables
 from benchmarks.ablation_report import make_ablation_report
+from benchmarks.columns import Column, read_columns
+from benchmarks.comparison_plots import draw_comparisons
 from benchmarks.gallery import draw_gallery
 from benchmarks.plots import draw_plots
 from benchmarks.records import Records
 from benchmarks.tables import Table
 from benchmarks.variant_report import make_variant_report
+from benchmarks.wording import conclude
+
+METHODS = f"""Of each pair of methods: cases that either has no score for are left out, and counted. The difference
+of two means, averaged as the tables average (over cases, or over classes), is a sum over pictures, tested by flipping
+the pictures' signs: two-sided, {statistics.FLIPS:,} draws, or all patterns where there are fewer. Holm's correction
+is over all pairs of methods, nulls among them, in a column, that is under one metric and subset, on one network and
+dataset; it is not over columns, of which one in twenty may err. Pairs of the conclusions that follow from two others
+that are listed (a > b and b > c) are left out of them; a > b says that a is better, whichever direction the metric
+has.
+
+The order leaves the nulls out; its shares are of {statistics.RESAMPLES:,} bootstrap resamples of pictures. Pictures
+to separate: those for which a paired t test, two-sided at 5 % and without correction, has a power of 80 %, if the
+difference and the scatter are those seen here. Ranks, wins and alpha are picture by picture, the cases of a picture
+averaged; a tie is half a win, and shares its ranks. Bars in the diagrams of ranks join methods that Nemenyi's test
+cannot tell apart (Demšar 2006).
+
+Alpha is Krippendorff's, ordinal, of the pictures as raters that rank the methods (Tomsett et al. 2020): 1 where all
+rank alike, 0 where they agree as by chance; .8 is customarily asked for, and below .667 nothing concluded *from
+single pictures*. Split halves: Spearman's correlation between the methods' means on random halves of the pictures,
+stepped up to all pictures by Spearman and Brown. Either is for the methods without the nulls; in brackets, with them,
+which every metric tells apart. Metrics of one class are one measure with different settings: the first in the plan is
+in the tables, all are in the CSV files.
+
+[tables/](tables) has everything: `scores.csv`, `comparisons.csv` (every pair), `orders.csv`, `ranks.csv`,
+`reliability.csv`, `metrics.csv` (rank correlations) and `settings.csv`."""
+
+Block = Table | Path | str
+"""A part of the page: a table, a picture's file, or Markdown."""
 
 REPORTS: Mapping[str, Callable[[Records, Path], str]] = {
     "ablations": make_ablation_report,
@@ -38,43 +70,96 @@ def make_report(directory: Path) -> str:
     special = REPORTS.get(records.provenance["inputs"]["plan"])
     if special:
         return special(records, directory)
-    summary = tables.summarise(records)
     for folder, suffixes in (("tables", (".csv", ".md", ".tex")), ("plots", (".png",)), ("gallery", (".jpg",))):
         (directory / folder).mkdir(exist_ok=True)
         for stale in (directory / folder).iterdir():
             if stale.suffix in suffixes:
                 stale.unlink()
-    summary.to_csv(directory / "tables" / "scores.csv", index=False, float_format="%.6g")
-    scores, differences = tables.score_tables(summary), tables.difference_tables(summary)
-    costs = [tables.cost_table(records.timings)] if len(records.timings) else []
-    for table in scores + differences + costs:
-        for suffix, spell in (("md", tables.markdown), ("tex", tables.latex)):
-            (directory / "tables" / f"{table.name}.{suffix}").write_text(spell(table), encoding="utf-8")
-    plots = draw_plots(records, summary, directory / "plots")
-    pictures = draw_gallery(records.gallery, directory / "gallery")
-    page = _page(records, scores, differences + costs, [file.relative_to(directory) for file in pictures + plots])
-    (directory / "README.md").write_text(page, encoding="utf-8")
+    summary = tables.summarise(records)
+    columns = read_columns(records)
+    pairs = comparisons.compare_pairs(columns)
+    findings = {
+        "scores": summary,
+        "comparisons": pairs,
+        "orders": comparisons.order_methods(columns, pairs),
+        "ranks": comparisons.rank_table(columns),
+        "reliability": reliability.reliability_card(columns),
+        "metrics": reliability.agreement_of_metrics(columns),
+        "settings": reliability.sensitivity(columns),
+    }
+    for name, frame in findings.items():
+        if len(frame):
+            frame.to_csv(directory / "tables" / f"{name}.csv", index=False, float_format="%.6g")
+    images = draw_gallery(records.gallery, directory / "gallery") + draw_plots(records, summary, directory / "plots")
+    sections = _sections(columns, findings, images, directory / "plots")
+    if len(records.timings):
+        sections["Cost"] = [tables.cost_table(records.timings)]
+    for block in (block for blocks in sections.values() for block in blocks):
+        if isinstance(block, Table):
+            for suffix, spell in (("md", tables.markdown), ("tex", tables.latex)):
+                (directory / "tables" / f"{block.name}.{suffix}").write_text(spell(block), encoding="utf-8")
+    (directory / "README.md").write_text(_page(records, sections, directory), encoding="utf-8")
     return tables.terminal(summary, records.timings)
 
 
-def _page(records: Records, scores: list[Table], others: list[Table], images: list[Path]) -> str:
+def _sections(
+    columns: list[Column], findings: Mapping[str, pd.DataFrame], images: list[Path], plots: Path
+) -> dict[str, list[Block]]:
+    """Lay out what the page shows of each network and dataset, by heading."""
+    sections: dict[str, list[Block]] = {}
+    for dataset, network in dict.fromkeys((column.dataset, column.network) for column in columns):
+        here = {
+            name: frame[(frame["dataset"] == dataset) & (frame["network"] == network)]
+            for name, frame in findings.items()
+        }
+        pairs = here["comparisons"]
+        shown = [c for c in columns if (c.dataset, c.network) == (dataset, network) and c.headline and c.judges]
+        stem = f"{network}-on-{dataset}"
+        drawn = draw_comparisons(shown, pairs, here["metrics"], here["settings"], plots) if shown else []
+        pictures = [file for file in [*images, *drawn] if file.name.partition(".")[0] == stem]
+
+        def of(*kinds: str, among: list[Path] = pictures) -> list[Path]:
+            return [file for kind in kinds for file in among if file.stem.endswith(kind)]
+
+        blocks: list[Block] = [*tables.score_tables(here["scores"]), *tables.setting_tables(here["scores"])]
+        if len(pairs) and shown:
+            blocks += [
+                "### What the data support",
+                "\n".join(conclude(shown, pairs, here["orders"], here["settings"])).rstrip(),
+            ]
+        blocks += of(stem, ".curves", ".scores", ".cost")
+        if len(pairs) and shown:
+            blocks += [comparison_tables.order_table(shown, here["orders"]), *of(".ranks")]
+            matrix = comparison_tables.beaten_table(shown, pairs)
+            blocks += [*([matrix] if matrix else []), *of(".wins")]
+            blocks += [comparison_tables.reliability_table(shown, pairs, here["reliability"])]
+            blocks += [*of(".metrics", ".settings"), *tables.difference_tables(pairs)]
+        sections[f"{network} on {dataset}"] = blocks
+    return sections
+
+
+def _page(records: Records, sections: Mapping[str, list[Block]], directory: Path) -> str:
     inputs, run = records.provenance["inputs"], records.provenance["run"]
-    lines = [
+    parts = [
         f"# {inputs['plan']}",
-        "",
         f"{inputs['summary']} Made by `{run['command']}`; all that determines these numbers is in "
         "[provenance.json](provenance.json), every score in `records.parquet`.",
-        "",
         "Means with 95 % bootstrap intervals over pictures, the best of a column in bold. An interval of no width says "
-        "that all of these cases agree, not that others will.",
+        "that all of these cases agree, not that others will. A difference is *supported* where a test of every pair "
+        "of methods, corrected for all pairs of its column, finds it; [how the numbers are made](#how-the-numbers-"
+        "are-made) is at the end.",
     ]
-    for table in scores:
-        lines += _section(table)
-        for image in images:
-            if image.name.partition(".")[0] == table.name:
-                lines += ["", f"![{image.parent.name}: {image.stem}]({image.as_posix()})"]
-    return "\n".join([*lines, *(line for table in others for line in _section(table)), ""])
+    for heading, blocks in sections.items():
+        parts.append(f"## {heading}")
+        for block in blocks:
+            parts += _spell(block, heading, directory)
+    return "\n\n".join([*parts, "## How the numbers are made", METHODS]) + "\n"
 
 
-def _section(table: Table) -> list[str]:
-    return ["", f"## {table.title}", "", tables.markdown(table).rstrip()]
+def _spell(block: Block, heading: str, directory: Path) -> list[str]:
+    if isinstance(block, Path):
+        return [f"![{block.parent.name}: {block.stem}]({block.relative_to(directory).as_posix()})"]
+    if isinstance(block, Table):
+        title = block.title.removeprefix(heading).removeprefix(": ")
+        return [f"### {title[:1].upper()}{title[1:]}", tables.markdown(block).rstrip()][0 if title else 1 :]
+    return [block]

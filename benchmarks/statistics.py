@@ -193,7 +193,7 @@ def pictures_needed(effect: float) -> float:
     """
     if math.isnan(effect):
         return math.nan
-    # Above 3.5 four pictures are enough; above a non-centrality of 5, where the power is 1, scipy may answer NaN.
+    # Above 3.5 three pictures are enough; above a non-centrality of 5, where the power is 1, scipy may answer NaN.
     size = min(abs(effect), 3.5)
     most = min(MOST_PICTURES, math.ceil(25 / size**2) + 4) if size > 5 / math.sqrt(MOST_PICTURES) else MOST_PICTURES
     enough = bisect.bisect_left(

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import statistics
-from benchmarks.records import Records, own_maps
+from benchmarks.columns import Column, estimate, read_columns
+from benchmarks.records import Records
 
 ARROWS = {"higher": "↑", "lower": "↓"}
-LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "±": r"$\pm$"} | {
+LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "±": r"$\pm$", ">": "$>$"} | {
     character: rf"\{character}" for character in "_%&#"
 }
 
@@ -47,73 +48,79 @@ def summarise(records: Records) -> pd.DataFrame:
         One row for each dataset, network, metric, subset and method: ``mean`` with its interval ``low``, ``high``;
         ``n`` cases averaged; ``missing`` cases without a score, of which the metric does not apply to
         ``not_applicable`` and the run failed on ``failed``; and ``difference``, the mean minus the first method's,
-        with its interval ``difference_low``, ``difference_high`` on the same resamples of pictures.
+        with its interval ``difference_low``, ``difference_high`` on the same resamples of pictures. ``headline`` is
+        false for a metric that measures what an earlier one does, with other settings.
     """
-    rows: list[dict[str, Any]] = []
-    for setting in records.provenance["inputs"]["settings"]:
-        dataset, network = setting["dataset"], setting["network"]["name"]
-        scores = own_maps(records.scores)
-        here = scores[(scores["dataset"] == dataset) & (scores["network"] == network)]
-        for metric, about in setting["metrics"].items():
-            for subset in about["subsets"]:
-                chosen = here[(here["metric"] == metric) & (here["difficult"] | (subset == "all"))]
-                place = {"dataset": dataset, "network": network, "metric": metric, "metric_id": about["id"]}
-                place |= {"subset": subset, "direction": about["direction"], "average": about["average"]}
-                for row in _method_rows(chosen, list(setting["methods"]), about["average"]):
-                    missing = setting["cases"][subset] - row["n"]
-                    row |= {"missing": missing, "failed": missing - row["not_applicable"]}
-                    rows.append(place | row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame([row for column in read_columns(records) for row in _method_rows(column)])
 
 
-def _method_rows(cases: pd.DataFrame, methods: list[str], average: str) -> list[dict[str, Any]]:
-    pictures = pd.Index(cases["picture"].unique())
-    draws = statistics.draw(len(pictures))
-    found = {
-        method: statistics.estimate(cases[cases["method"] == method], average, pictures, draws) for method in methods
-    }
-    first = found[methods[0]]
+def _method_rows(column: Column) -> list[dict[str, Any]]:
+    found = {method: estimate(column, method) for method in column.methods}
+    first = found[column.methods[0]]
     rows = []
     for method, each in found.items():
         low, high = statistics.interval(each.replicates - first.replicates)
-        row = {"method": method, "mean": each.mean, "low": each.low, "high": each.high}
-        unscored = cases[(cases["method"] == method) & cases["score"].isna()]
-        row |= {"not_applicable": len(unscored)}
-        row |= {"n": each.n, "difference": each.mean - first.mean, "difference_low": low, "difference_high": high}
-        rows.append(row)
+        row = {"method": method, "mean": each.mean, "low": each.low, "high": each.high, "n": each.n}
+        row |= {"missing": column.asked - each.n, "not_applicable": column.answered.get(method, 0) - each.n}
+        row |= {"failed": column.asked - column.answered.get(method, 0)}
+        row |= {"difference": each.mean - first.mean, "difference_low": low, "difference_high": high}
+        rows.append(column.place | row)
     return rows
 
 
 def score_tables(summary: pd.DataFrame) -> list[Table]:
-    """Make one table for each dataset and network: a method a row, a metric a column, the best mean in bold."""
+    """Make one table for each dataset and network: a method a row, a metric a column, the best mean in bold.
+
+    Of metrics that measure the same with other settings, the first.
+    """
 
     def entry(row: pd.Series, column: pd.DataFrame) -> Entry:
         note = _bounds(row["low"], row["high"], "{:.3f}")
         if row["n"] < column["n"].max():
             note += f" ({row['n']} cases)"
-        return Entry(_number(row["mean"], "{:.3f}"), note.strip(), _is_best(row, column))
+        return Entry(number(row["mean"], "{:.3f}"), note.strip(), _is_best(row, column))
 
     return [
         Table(f"{network}-on-{dataset}", f"{network} on {dataset}", *_wide(group, entry))
-        for (dataset, network), group in summary.groupby(["dataset", "network"], sort=False)
+        for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False)
     ]
 
 
-def difference_tables(summary: pd.DataFrame) -> list[Table]:
-    """Make the tables of differences from the first method; those whose interval leaves out 0 are bold."""
+def setting_tables(summary: pd.DataFrame) -> list[Table]:
+    """Make one table for each dataset and network: the metrics left out of the first, a row each; means alone."""
+    made = []
+    for (dataset, network), group in summary[~summary["headline"]].groupby(["dataset", "network"], sort=False):
+        rows = []
+        for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
+            name = _title(group, metric, subset)
+            entries = [Entry(number(row["mean"], "{:.3f}"), "", _is_best(row, column)) for _, row in column.iterrows()]
+            rows.append([Entry(f"{name} {ARROWS[column['direction'].iloc[0]]}"), *entries])
+        title = f"{network} on {dataset}: the same measures with other settings"
+        made.append(Table(f"{network}-on-{dataset}-settings", title, ["metric", *group["method"].unique()], rows))
+    return made
+
+
+def difference_tables(pairs: pd.DataFrame) -> list[Table]:
+    """Make the tables of differences from the first method; those that are supported after Holm's correction are bold.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        What `comparisons.compare_pairs` found.
+    """
 
     def entry(row: pd.Series, _column: pd.DataFrame) -> Entry:
-        low, high = row["difference_low"], row["difference_high"]
-        return Entry(_number(row["difference"], "{:+.3f}"), _bounds(low, high, "{:+.3f}"), bool(low > 0 or high < 0))
+        # Pairs are first minus second; the table is the other way round.
+        bounds = _bounds(0 - row["high"], 0 - row["low"], "{:+.3f}")
+        return Entry(number(0 - row["difference"], "{:+.3f}"), bounds, bool(row["better"]))
 
-    tables = []
-    for (dataset, network), group in summary.groupby(["dataset", "network"], sort=False):
-        first = group["method"].iloc[0]
-        others = group[group["method"] != first]
-        if len(others):
-            title = f"{network} on {dataset}: each method minus {first}"
-            tables.append(Table(f"{network}-on-{dataset}-minus-{first}", title, *_wide(others, entry)))
-    return tables
+    made = []
+    for (dataset, network), group in pairs[pairs["headline"]].groupby(["dataset", "network"], sort=False):
+        first = group["first"].iloc[0]
+        others = group[group["first"] == first].rename(columns={"second": "method", "cases": "n"})
+        title = f"{network} on {dataset}: each method minus {first} (bold: supported)"
+        made.append(Table(f"{network}-on-{dataset}-minus-{first}", title, *_wide(others, entry)))
+    return made
 
 
 def _wide(
@@ -123,12 +130,17 @@ def _wide(
     header = ["method"]
     columns = []
     for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
-        alone = group[group["metric"] == metric]["subset"].nunique() == 1
-        name = metric if alone else f"{metric}, {subset}"
-        header.append(f"{name} {ARROWS[column['direction'].iloc[0]]} ({column['n'].max()} cases)")
+        header.append(
+            f"{_title(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]} ({column['n'].max()} cases)"
+        )
         columns.append([entry(row, column) for _, row in column.iterrows()])
     methods = [Entry(method) for method in group["method"].unique()]
     return header, [list(row) for row in zip(methods, *columns, strict=True)]
+
+
+def _title(group: pd.DataFrame, metric: Any, subset: Any) -> str:
+    alone = group[group["metric"] == metric]["subset"].nunique() == 1
+    return str(metric) if alone else f"{metric}, {subset}"
 
 
 def cost_table(timings: pd.DataFrame) -> Table:
@@ -141,7 +153,7 @@ def cost_table(timings: pd.DataFrame) -> Table:
             Entry(f"{row['median_ms']:.1f}", f"IQR {row['iqr_ms']:.1f}"),
             Entry(f"{row['forwards']:g}"),
             Entry(f"{row['backwards']:g}"),
-            Entry(_number(row["peak_memory_mb"], "{:.0f}")),
+            Entry(number(row["peak_memory_mb"], "{:.0f}")),
             Entry(row["device"]),
         ]
         for _, row in timings.iterrows()
@@ -149,7 +161,8 @@ def cost_table(timings: pd.DataFrame) -> Table:
     return Table("cost", "Cost", header, rows)
 
 
-def _number(value: float, form: str) -> str:
+def number(value: float, form: str) -> str:
+    """Spell a number, NaN as a dash."""
     return "\N{EN DASH}" if np.isnan(value) else form.format(value)
 
 
@@ -198,7 +211,7 @@ def latex(table: Table) -> str:
 def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
     """Spell scores and costs in aligned columns: ± is half the interval's width, * the best of its column."""
     text = []
-    for (dataset, network), group in summary.groupby(["dataset", "network"], sort=False):
+    for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
         costs = timings[(timings["dataset"] == dataset) & (timings["network"] == network)].set_index("method")
         header, rows = _wide(group, _short_entry)
         # The number of cases goes to a line of its own.
@@ -222,7 +235,7 @@ def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
 
 def _short_entry(row: pd.Series, column: pd.DataFrame) -> Entry:
     half = (row["high"] - row["low"]) / 2
-    return Entry(_number(row["mean"], "{:.3f}"), "" if np.isnan(half) else f" ±{half:.3f}", _is_best(row, column))
+    return Entry(number(row["mean"], "{:.3f}"), "" if np.isnan(half) else f" ±{half:.3f}", _is_best(row, column))
 
 
 def _is_best(row: pd.Series, column: pd.DataFrame) -> bool:

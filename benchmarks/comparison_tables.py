@@ -1,0 +1,118 @@
+"""The tables of what the data support: who beats whom, how sure the order is, how reliable a metric. Knows no torch.
+
+All are of one setting, a dataset and a network, and show its headline columns; the rest is in the CSV files.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.columns import Column, titles
+from benchmarks.statistics import DIGITS, MOST_PICTURES
+from benchmarks.tables import ARROWS, Entry, Table, number
+
+DASH = "\N{EN DASH}"
+
+
+def beaten_table(columns: Sequence[Column], pairs: pd.DataFrame) -> Table | None:
+    """Make the matrix of pairs: in how many columns the row is better than the column, and worse, if supported.
+
+    None where nothing is.
+    """
+    methods = columns[0].methods
+    shown = pairs.set_index(["metric", "subset"]).loc[[(column.metric, column.subset) for column in columns]]
+    wins = list(zip(shown["first"], shown["second"], shown["better"], strict=True))
+    if not any(better for _, _, better in wins):
+        return None
+    rows = []
+    for method in columns[0].contenders:
+        row = [Entry(method)]
+        for other in methods:
+            here = [better for first, second, better in wins if {first, second} == {method, other}]
+            counts = [here.count(method), here.count(other)]
+            text = f"{counts[0]} : {counts[1]}" if any(counts) else ""
+            row.append(Entry(DASH if method == other else text, bold=counts[0] > counts[1]))
+        rows.append(row)
+    title = f"{_where(columns)}: in how many of {len(columns)} columns the row is better : worse, where supported"
+    return Table(f"{_name(columns)}-beaten", title, ["", *methods], rows)
+
+
+def order_table(columns: Sequence[Column], orders: pd.DataFrame) -> Table:
+    """Make the table of orders: how often resamples repeat them, and the pictures that each step would need."""
+    rows = []
+    for column, title in zip(columns, titles(columns), strict=True):
+        here = orders[(orders["metric"] == column.metric) & (orders["subset"] == column.subset)]
+        if here.empty:
+            continue
+        steps = here.iloc[:-1]
+        rows.append(
+            [
+                Entry(f"{title} {ARROWS[column.direction]}"),
+                Entry(_chain(here)),
+                Entry(number(here["whole"].iloc[0], "{:.0%}")),
+                Entry(", ".join(number(share, "{:.0%}") for share in steps["over_next"]) or DASH),
+                Entry(", ".join(pictures(needed) for needed in steps["needed"]) or DASH),
+            ]
+        )
+    header = [
+        "metric",
+        "printed order, best first",
+        "resamples with it",
+        "each before the next",
+        "pictures to separate",
+    ]
+    return Table(f"{_name(columns)}-order", f"{_where(columns)}: the order of the methods", header, rows)
+
+
+def _chain(order: pd.DataFrame) -> str:
+    signs = ["", *(" = " if step == 0 else " > " for step in order["mean"].diff().round(DIGITS).iloc[1:])]
+    return "".join(sign + method for sign, method in zip(signs, order["method"], strict=True))
+
+
+def pictures(needed: float) -> str:
+    """Spell how many pictures are needed: two significant digits, as a plan is no more exact."""
+    if np.isnan(needed):
+        return DASH
+    if np.isinf(needed):
+        return f"more than {MOST_PICTURES:,}"
+    return f"{int(float(f'{needed:.2g}')):,}"
+
+
+def reliability_table(columns: Sequence[Column], pairs: pd.DataFrame, card: pd.DataFrame) -> Table:
+    """Make the reliability card."""
+    rows = []
+    for column, title in zip(columns, titles(columns), strict=True):
+        (row,) = card[(card["metric"] == column.metric) & (card["subset"] == column.subset)].to_dict("records")
+        here = contested(column, pairs)
+        rows.append(
+            [
+                Entry(f"{title} {ARROWS[column.direction]}"),
+                Entry(f"{row['pictures']}"),
+                Entry(f"{(here['better'] != '').sum()} of {len(here)}"),
+                *(
+                    Entry(number(row[name], "{:z.2f}"), "" if np.isnan(nulls) else f"({nulls:z.2f})")
+                    for name, nulls in (
+                        ("alpha", row["alpha_with_nulls"]),
+                        ("halves", row["halves_with_nulls"]),
+                    )
+                ),
+            ]
+        )
+    header = ["metric", "pictures", "pairs supported", "alpha (with nulls)", "split halves (with nulls)"]
+    return Table(f"{_name(columns)}-reliability", f"{_where(columns)}: reliability card", header, rows)
+
+
+def contested(column: Column, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Select a column's pairs of contenders, nulls left out."""
+    here = pairs[(pairs["metric"] == column.metric) & (pairs["subset"] == column.subset)]
+    names = list(column.contenders)
+    return here[here["first"].isin(names) & here["second"].isin(names)]
+
+
+def _name(columns: Sequence[Column]) -> str:
+    return f"{columns[0].network}-on-{columns[0].dataset}"
+
+
+def _where(columns: Sequence[Column]) -> str:
+    return f"{columns[0].network} on {columns[0].dataset}"

@@ -1,0 +1,204 @@
+"""What the data support, and what they do not, in words made from the numbers. Knows no torch."""
+
+import itertools
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.columns import Column, titles
+from benchmarks.comparison_tables import contested, pictures
+from benchmarks.statistics import FLIPS, SIGNIFICANT
+from benchmarks.tables import ARROWS
+
+MOST_LISTED = 3
+"""More pairs than these that cannot be told apart are cut down to the neighbours in the printed order."""
+
+
+def conclude(
+    columns: Sequence[Column], pairs: pd.DataFrame, orders: pd.DataFrame, sensitivity: pd.DataFrame
+) -> list[str]:
+    """Conclude from one setting's comparisons.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        The headline columns of a dataset and network.
+    pairs, orders : pandas.DataFrame
+        What `comparisons.compare_pairs` and `comparisons.order_methods` found in them.
+    sensitivity : pandas.DataFrame
+        What `reliability.sensitivity` found in the setting.
+
+    Returns
+    -------
+    list of str
+        Paragraphs and lists in Markdown, a line each.
+    """
+    contests = [contested(column, pairs) for column in columns]
+    every = pd.concat(contests)
+    if every.empty:
+        return ["One method: nothing to compare."]
+    supported = int((every["better"] != "").sum())
+    count = (
+        f"{supported} of {len(every)} differences between {len(columns[0].contenders)} methods "
+        f"({_count(len(contests[0]), 'pair')}, {_count(len(columns), 'column')}) are supported"
+    )
+    lowest = min(_floor(column, pairs) for column in columns)
+    if lowest >= SIGNIFICANT:
+        why = "with one picture, there is no test"
+        if every["pictures"].max() > 1:
+            why = f"on so few pictures, no test can have a p below {_short(lowest, 2)} after Holm's correction"
+        return [f"{count}, and none can be: {why}.", "", *_settings(sensitivity)]
+    lines = [
+        f"{count}; p is after Holm's correction. Behind pairs that are not told apart: how many pictures would be "
+        "needed.",
+        "",
+    ]
+    for column, title, contest in zip(columns, titles(columns), contests, strict=True):
+        lines.append(f"- **{title}** {ARROWS[column.direction]}: {_column(column, contest, orders)}")
+    return lines + _contradictions(columns, contests) + _nulls(columns, pairs) + _settings(sensitivity)
+
+
+def _floor(column: Column, pairs: pd.DataFrame) -> float:
+    """Return the smallest p that the test can find for a column's pairs, after correction; 1 for a single picture."""
+    here = pairs[(pairs["metric"] == column.metric) & (pairs["subset"] == column.subset)]
+    tested = here[here["pictures"] > 1]
+    if tested.empty:
+        return 1.0
+    patterns = min(2.0 ** int(tested["pictures"].max()), FLIPS + 1)
+    return min(1.0, 2 / patterns * len(tested))
+
+
+def _column(column: Column, contest: pd.DataFrame, orders: pd.DataFrame) -> str:
+    here = orders[(orders["metric"] == column.metric) & (orders["subset"] == column.subset)]
+    order = list(here["method"])
+    rows = {frozenset((row["first"], row["second"])): row for row in contest.to_dict("records")}
+    ahead = {pair: row["better"] for pair, row in rows.items()}
+
+    def follows(better: str, worse: str) -> bool:
+        return any(
+            ahead.get(frozenset((better, between))) == better and ahead.get(frozenset((between, worse))) == between
+            for between in order
+        )
+
+    couples = list(itertools.combinations(range(len(order)), 2))
+    undecided = [(i, j) for i, j in couples if not ahead[frozenset((order[i], order[j]))]]
+    listed = undecided if len(undecided) <= MOST_LISTED else [(i, j) for i, j in undecided if j == i + 1]
+    supported = []
+    for i, j in couples:
+        row = rows[frozenset((order[i], order[j]))]
+        worse = order[j] if row["better"] == order[i] else order[i]
+        if row["better"] and not follows(row["better"], worse):
+            supported.append(row)
+    parts = []
+    if supported:
+        p = {_equals(row["p_holm"]) for row in supported}
+        alike = len(p) == 1 and len(supported) > 1
+        parts.append("; ".join(_support(row, column, with_p=not alike) for row in supported))
+        parts[0] += f"; each p {p.pop()}." if alike else "."
+    if undecided:
+        pairs = [_open(order[i], order[j], rows[frozenset((order[i], order[j]))]) for i, j in listed]
+        distant = len(undecided) - len(listed)
+        parts.append(f"Not told apart: {'; '.join([*pairs, *([_count(distant, 'more pair')] if distant else [])])}.")
+    return " ".join(parts) or "no scores."
+
+
+def _support(row: dict[Hashable, Any], column: Column, *, with_p: bool) -> str:
+    worse = row["second"] if row["better"] == row["first"] else row["first"]
+    # Pairs are first minus second; here, in favour of the better.
+    sign = column.sign * (1 if row["better"] == row["first"] else -1)
+    difference, low, high = sign * row["difference"], *sorted((sign * row["low"], sign * row["high"]))
+    digits = _digits(difference)
+    interval = f"[{_short(low, digits)}, {_short(high, digits)}]"
+    p = f", p {_equals(row['p_holm'])}" if with_p else ""
+    return f"{row['better']} > {worse} by {_short(difference, digits)} {interval}{p}"
+
+
+def _open(first: str, second: str, row: dict[Hashable, Any]) -> str:
+    if np.isnan(row["needed"]):
+        return f"{first} and {second}"
+    if row["needed"] <= row["pictures"]:
+        return f"{first} and {second} (p {_equals(row['p'])} before correction)"
+    return f"{first} and {second} ({pictures(row['needed'])})"
+
+
+def _contradictions(columns: Sequence[Column], contests: Sequence[pd.DataFrame]) -> list[str]:
+    """List the pairs that one column supports one way round and another the other way round."""
+    winners: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for title, contest in zip(titles(columns), contests, strict=True):
+        for row in contest[contest["better"] != ""].to_dict("records"):
+            found = winners.setdefault((row["first"], row["second"]), {})
+            found.setdefault(row["better"], []).append(title)
+    sentences = [
+        ", but ".join(
+            f"{better} > {second if better == first else first} by {_list(names)}" for better, names in found.items()
+        )
+        for (first, second), found in winners.items()
+        if len(found) == 2
+    ]
+    return [f"- **Columns contradict each other**: {'; '.join(sentences)}."] if sentences else []
+
+
+def _nulls(columns: Sequence[Column], pairs: pd.DataFrame) -> list[str]:
+    if not columns[0].nulls or columns[0].contenders == columns[0].methods:
+        return []
+    parts = []
+    for column, title in zip(columns, titles(columns), strict=True):
+        here = pairs[(pairs["metric"] == column.metric) & (pairs["subset"] == column.subset)]
+        unbeaten: dict[str, list[str]] = {}
+        for row in here.to_dict("records"):
+            names = (row["first"], row["second"])
+            if sum(name in column.nulls for name in names) != 1 or not row["cases"]:
+                continue
+            method, null = names if names[1] in column.nulls else names[::-1]
+            if row["better"] != method:
+                worse = " (which is better)" if row["better"] == null else ""
+                unbeaten.setdefault(method, []).append(null + worse)
+        if unbeaten:
+            parts.append(f"{title}: " + ", ".join(f"{method} over {_list(n)}" for method, n in unbeaten.items()))
+    if not parts:
+        return [f"- Every method is better than every null ({_list(columns[0].nulls)}) in every column, supported."]
+    return [f"- **Not supported over a null**: {'; '.join(parts)}."]
+
+
+def _settings(sensitivity: pd.DataFrame) -> list[str]:
+    lines = []
+    for (measure, subset), group in sensitivity.groupby(["measure", "subset"], sort=False):
+        best = dict(zip(group["first"], group["first_best"], strict=True))
+        best |= dict(zip(group["second"], group["second_best"], strict=True))
+        taus = group["tau"].dropna()
+        if taus.empty:
+            continue
+        firsts = Counter(method for method in best.values() if method)
+        where = f"{measure}" if subset == "all" else f"{measure}, {subset}"
+        leaders = _list([f"{method} ({count})" for method, count in firsts.most_common()], "or")
+        lines.append(
+            f"- **{where}** with {len(best)} settings: the orders of the methods agree by Kendall's τ of "
+            f"{_short(taus.min(), 2)} to {_short(taus.max(), 2)}, {_short(taus.mean(), 2)} on average; "
+            f"the best is {leaders}."
+        )
+    return lines
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _list(names: Sequence[str], word: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+
+
+def _digits(value: float) -> int:
+    """Return how many decimals show two digits of a difference: 3 to 6."""
+    return int(np.clip(1 - np.floor(np.log10(value)), 3, 6)) if value > 0 else 3
+
+
+def _short(value: float, digits: int) -> str:
+    spelled = f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return spelled.replace("0.", ".", 1) if abs(value) < 1 else spelled
+
+
+def _equals(p: float) -> str:
+    return "< .001" if p < 0.001 else f"= {_short(p, 2 if p >= 0.1 else 3)}"
