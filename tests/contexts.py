@@ -1,0 +1,38 @@
+"""Contexts for tests of metrics: one case in front of one network, without a dataset."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.datasets import Case
+from benchmarks.metrics import Context
+
+
+def context_of(
+    image: Tensor | tuple[int, int],
+    region: np.ndarray | None = None,
+    model: nn.Module | None = None,
+    target: int = 0,
+) -> Context:
+    """A context of an image, (c, h, w), or of a black one of this size."""
+    pixels = image if isinstance(image, Tensor) else torch.zeros(3, *image)
+    case = Case("case-0", "case", target, str(target), np.zeros((*pixels.shape[1:], 3), np.uint8), region, False)
+    network: Any = SimpleNamespace(module=model)
+    return Context(network, case, pixels)
+
+
+class Linear(nn.Module):
+    """One logit that is linear in the pixels, and one that is 0."""
+
+    def __init__(self, weights: Tensor) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(weights)
+        self.pictures = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.pictures += len(images)
+        answers = (images * self.weights).flatten(1).sum(1)
+        return torch.stack([answers, torch.zeros_like(answers)], dim=1)
