@@ -39,9 +39,9 @@ def write_page(records: Records, sections: Mapping[str, Sequence[Block]], file: 
     records : Records
         What the viewer shows, and where it is from.
     sections : Mapping
-        The blocks by heading, which stand before the viewer; the headings are the page's menu, too. Cells of a table
-        lead to the pictures behind them if its name begins with "NETWORK-on-DATASET", its rows with a method's name
-        and the cell's header with a metric's. A picture's caption is its file's name, dots read as words.
+        The blocks by heading, which stand before the viewer; the headings are the page's menu, too. A number in a table
+        leads to the pictures behind it if the table's name begins with "NETWORK-on-DATASET", and its header and the
+        first two fields of its row name a method and a metric. A picture's caption is its file's name.
     file : pathlib.Path
         Where to write; an existing file is replaced.
 
@@ -150,9 +150,12 @@ class _Place:
 def page_table(table: Table, heading: str, records: Records) -> dict[str, Any]:
     """Lay a table out for the template: how each column sorts, where each cell leads, why a cell is empty."""
     place = _place_of(table, records.provenance["inputs"]["settings"])
-    columns = [_column(name, place) for name in table.header]
+    columns = [_column(name) for name in table.header]
     rows = [
-        [_cell(entry, column, row[0].text, place, records) for entry, column in zip(row, columns, strict=True)]
+        [
+            _cell(entry, _subject([header, *(each.text for each in row[:2])], place), records)
+            for header, entry in zip(table.header, row, strict=True)
+        ]
         for row in table.rows
     ]
     for i, column in enumerate(columns):
@@ -183,54 +186,75 @@ def _place_of(table: Table, settings: Sequence[Mapping[str, Any]]) -> _Place | N
     return max(fitting, key=lambda each: each[0])[1] if fitting else None
 
 
-def _column(header: str, place: _Place | None) -> dict[str, Any]:
-    """Take a header apart, "pointing, all ↑ (40 cases)": the label, the direction, the note, metric and subset."""
-    label, _, note = header.partition(" (")
-    arrow = next((arrow for arrow in BETTER if label.endswith(arrow)), "")
-    label = label.removesuffix(arrow).strip()
-    metric, subset = None, "all"
-    for name, about in place.setting["metrics"].items() if place else ():
-        for each in about["subsets"]:
-            if label in (name, f"{name}, {each}"):
-                metric, subset = name, each if label != name else about["subsets"][0]
+def _column(header: str) -> dict[str, Any]:
+    """Take a header apart, "pointing, all ↑ (40 cases)": the label, the direction and the note."""
+    label, arrow, note = _parts(header)
     return {
         "label": label,
         "arrow": arrow,
         "better": BETTER.get(arrow, ""),
-        "note": note.removesuffix(")"),
+        "note": note,
         "ascending": arrow == ARROWS["lower"],
-        "metric": metric,
-        "subset": subset,
     }
 
 
-def _cell(
-    entry: Entry, column: Mapping[str, Any], method: str, place: _Place | None, records: Records
-) -> dict[str, Any]:
-    text, href = entry.text.strip(), ""
-    missing = text in ("", NOTHING)
+def _parts(text: str) -> tuple[str, str, str]:
+    label, _, note = text.partition(" (")
+    arrow = next((arrow for arrow in BETTER if label.endswith(arrow)), "")
+    return label.removesuffix(arrow).strip(), arrow, note.removesuffix(")")
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """Whose scores a cell is about."""
+
+    place: _Place
+    method: str
+    metric: str
+    subset: str
+
+    @property
+    def href(self) -> str:
+        asked = {"s": self.place.number, "o": "score", "m": self.method, "k": self.metric, "u": self.subset}
+        return f"#view?{urlencode(asked)}"
+
+
+def _subject(texts: Sequence[str], place: _Place | None) -> _Subject | None:
+    """Find the method and the metric that a cell's header and the beginning of its row name; None unless both."""
+    if place is None:
+        return None
+    labels = [_parts(text)[0] for text in texts]
+    methods = [label for label in labels if label in place.setting["methods"]]
+    metrics = [
+        (name, subset)
+        for label in labels
+        for name, about in place.setting["metrics"].items()
+        for subset in about["subsets"]
+        if label in (name, f"{name}, {subset}")
+    ]
+    return _Subject(place, methods[0], *metrics[0]) if methods and metrics else None
+
+
+def _cell(entry: Entry, subject: _Subject | None, records: Records) -> dict[str, Any]:
+    text = entry.text.strip()
     found = NUMBER.match(text)
-    if place and column["metric"] is not None and method in place.setting["methods"]:
-        asked = {"s": place.number, "o": "score", "m": method, "k": column["metric"], "u": column["subset"]}
-        href = f"#view?{urlencode(asked)}"
-        if missing:
-            text = _absence(records, place.setting, method, column["metric"])
+    linked = subject if found or text == NOTHING else None
     return {
-        "text": MINUS_BEFORE_DIGIT.sub("\N{MINUS SIGN}", text) if found else text,
+        "text": MINUS_BEFORE_DIGIT.sub("\N{MINUS SIGN}", text if found or not linked else _absence(linked, records)),
         "note": MINUS_BEFORE_DIGIT.sub("\N{MINUS SIGN}", entry.note),
         "interval": INTERVAL.search(entry.note),
         "bold": entry.bold,
-        "missing": missing,
+        "missing": text in ("", NOTHING),
         "value": float(found[1]) if found else None,
-        "href": href,
+        "href": linked.href if linked else "",
         "whisker": None,
     }
 
 
-def _absence(records: Records, setting: Mapping[str, Any], method: str, metric: str) -> str:
+def _absence(subject: _Subject, records: Records) -> str:
     """Say why a method has no score under a metric: records without a number are of cases it does not apply to."""
-    scores = own_maps(records.scores)
-    mine = (scores["method"] == method) & (scores["metric"] == metric)
+    scores, setting = own_maps(records.scores), subject.place.setting
+    mine = (scores["method"] == subject.method) & (scores["metric"] == subject.metric)
     here = (scores["dataset"] == setting["dataset"]) & (scores["network"] == setting["network"]["name"])
     return "does not apply" if (mine & here).any() else "failed"
 

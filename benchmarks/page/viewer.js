@@ -47,7 +47,7 @@
     if (!isNumber(score)) return WORDS[score] ?? "not measured";
     const size = Math.abs(score);
     if (size >= 100) return score.toFixed(1).replace("-", "−");
-    return (size && size < 0.0005 ? score.toExponential(1) : score.toFixed(3)).replace("-", "−");
+    return (size && size < 0.0005 ? String(Number(score.toPrecision(1))) : score.toFixed(3)).replace("-", "−");
   }
 
   function options(select, pairs, chosen) {
@@ -156,8 +156,7 @@
     }));
     const all = setting.cases.length;
     const sorted = {
-      maps: "with the maps’ disagreement", scores: "with the scores’ disagreement", data: "",
-      score: `with ${state.m}’s ${state.k}, ${state.w ? "worst" : "best"} first`,
+      maps: "by disagreement", scores: "by disagreement", score: `${state.w ? "worst" : "best"} first`,
     }[state.o];
     const count = shown.length === all ? `${all} cases` : `${shown.length} of ${all} cases`;
     byId("count").textContent = [count, sorted].filter(Boolean).join(", ");

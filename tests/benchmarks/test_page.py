@@ -209,8 +209,8 @@ def test_cells_lead_to_their_pictures_and_say_why_they_are_empty(some: Records) 
     assert found["title"] == "More"
     assert (deletion["label"], deletion["note"], deletion["better"]) == ("deletion", "14 cases", "lower is better")
     assert (deletion["ascending"], deletion["numeric"]) == (True, True)
-    assert (pointing["metric"], pointing["subset"], pointing["ascending"]) == ("pointing", "difficult", False)
-    assert (note["metric"], note["numeric"]) == (None, False)
+    assert (pointing["label"], pointing["arrow"], pointing["ascending"]) == ("pointing, difficult", "↑", False)
+    assert (note["label"], note["numeric"]) == ("note", False)
     first, second = found["rows"]
     assert first[1]["href"] == "#view?s=0&o=score&m=mint&k=deletion&u=all"
     assert second[2]["href"].endswith("&u=difficult")
@@ -220,6 +220,29 @@ def test_cells_lead_to_their_pictures_and_say_why_they_are_empty(some: Records) 
     # The column's range is -.3 to .7.
     assert first[1]["whisker"] == {"left": 0.0, "width": 10.0, "mean": 5.0, "zero": 30.0}
     assert second[1]["whisker"] == {"left": 40.0, "width": 60.0, "mean": 80.0, "zero": 30.0}
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "linked"),
+    [
+        (
+            ["metric", "mint", "lime"],
+            ["pointing, difficult ↑ (7 cases)", "+0.1", "0.2"],
+            "m=lime&k=pointing&u=difficult",
+        ),
+        (["metric", "method", "7x7"], ["insertion ↑", "lime (14 cases)", "0.2"], "m=lime&k=insertion&u=all"),
+        (["", "mint", "lime"], ["gradcam", "1", "2"], None),  # no metric
+        (["metric", "pictures", "share"], ["insertion ↑", "12", "3 %"], None),  # no method
+        (["method", "deletion", "insertion"], ["lime", "1", "many"], None),  # no number
+    ],
+)
+def test_numbers_lead_somewhere_if_method_and_metric_are_named(
+    some: Records, header: list[str], row: list[str], linked: str | None
+) -> None:
+    found = page_table(Table("vgg-on-scenes-x", "", header, [[Entry(text) for text in row]]), "", some)
+    last = found["rows"][0][2]["href"]
+    assert last.endswith(linked) if linked else last == ""
+    assert found["rows"][0][0]["href"] == ""
 
 
 def test_a_method_without_any_record_failed(some: Records) -> None:
