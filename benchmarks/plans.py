@@ -4,24 +4,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import baselines
-from baselines.derived import Derived
+from baselines.derived import DERIVED, Derived
 from benchmarks import ablations, variants
 from benchmarks.methods import by_name
 from benchmarks.metrics import (
     METRICS,
+    ROAD,
+    SRG,
     Deletion,
+    EnergyPointing,
+    Gini,
     GridPointing,
     GridShare,
     Insertion,
+    Localisation,
     MethodMetric,
     Metric,
     Pointing,
+    Randomisation,
+    RelevanceRank,
     Stability,
+    TiedPixels,
 )
 from benchmarks.models import NETWORKS
 from benchmarks.names import look_up
 from mint import MINT, Segmentation
 from mint.attributor import Attributor, InputError
+from mint.overlay import OverlayMINT
 
 
 @dataclass(frozen=True)
@@ -156,28 +165,69 @@ def _metric(name: str) -> Metric | MethodMetric:
 
 
 def _methods(samples: int, kernel_size: float = 4.0) -> dict[str, Attributor]:
-    """List the methods of every plan; MINT and LIME ask the network equally often, and cut pictures alike.
+    """List the methods of every plan; MINT, OverlayMINT and LIME ask the network equally often, and cut alike.
 
     Quickshift's kernel of 4 pixels is LIME's for pictures of 224 and more. On scenes of 112 it finds about ten
     super-pixels, with 2 pixels as many as on the larger pictures: it is scaled as occlusion's window is.
     """
     return {
         "mint": MINT(samples=samples, segmentation=Segmentation(kernel_size=kernel_size)),
+        "overlay": OverlayMINT(samples=samples, segmentation=Segmentation(kernel_size=kernel_size)),
         "gradcam": baselines.GradCAM(),
         "lime": baselines.LIME(samples=samples, kernel_size=kernel_size),
         "occlusion": baselines.Occlusion(),
         "random": baselines.Random(),
         "centre": baselines.Centre(),
         "sobel": baselines.Sobel(),
+        "constant": baselines.Constant(),
     }
 
 
 SMALL_NETWORKS = ("scenes-vgg", "scenes-resnet")
 REMOVAL: Mapping[str, Metric] = {"deletion": Deletion(), "insertion": Insertion()}
-POINTING: Mapping[str, Metric] = {**REMOVAL, "pointing": Pointing()}
 # Eight rows of pixels a step: an eighth of RISE's points, for a network that takes 20 ms a picture on a CPU.
 PHOTO_REMOVAL: Mapping[str, Metric] = {"deletion": Deletion(steps=28), "insertion": Insertion(steps=28)}
-GRID: Mapping[str, Metric] = {**PHOTO_REMOVAL, "grid-pointing": GridPointing(), "grid-share": GridShare()}
+# How far the order of the methods hangs on the steps, the baseline value and the score: the report compares them.
+SETTINGS: Mapping[str, Metric] = {
+    "deletion, 28 steps": Deletion(steps=28),
+    "deletion, blur": Deletion(steps=28, baseline="blur"),
+    "deletion, mean": Deletion(steps=28, baseline="mean"),
+    "deletion, logit": Deletion(steps=28, score="logit"),
+    "insertion, 28 steps": Insertion(steps=28),
+    "insertion, zero": Insertion(steps=28, baseline="zero"),
+    "insertion, mean": Insertion(steps=28, baseline="mean"),
+    "insertion, logit": Insertion(steps=28, score="logit"),
+}
+MASKS: Mapping[str, Metric | MethodMetric] = {
+    **REMOVAL,
+    "srg": SRG(steps=28),
+    "road": ROAD(),
+    "pointing": Pointing(),
+    "energy-pointing": EnergyPointing(),
+    "relevance-rank": RelevanceRank(),
+    "localisation": Localisation(),
+    "gini": Gini(),
+    "tied-pixels": TiedPixels(),
+    "randomisation": Randomisation(every=4),
+    **SETTINGS,
+}
+BOXES: Mapping[str, Metric] = {
+    **REMOVAL,
+    "srg": SRG(),
+    "road": ROAD(),
+    "pointing": Pointing(),
+    "energy-pointing": EnergyPointing(),
+    "localisation": Localisation(),
+    "gini": Gini(),
+}
+GRID: Mapping[str, Metric] = {
+    **PHOTO_REMOVAL,
+    "srg": SRG(steps=28),
+    "road": ROAD(),
+    "grid-pointing": GridPointing(),
+    "grid-share": GridShare(),
+    "gini": Gini(),
+}
 
 SMOKE = Plan(
     "smoke",
@@ -187,24 +237,55 @@ SMOKE = Plan(
             "scenes",
             SMALL_NETWORKS,
             _methods(samples=60, kernel_size=2.0),
-            {"deletion": Deletion(steps=14), "insertion": Insertion(steps=14), "pointing": Pointing()},
+            {
+                "deletion": Deletion(steps=14),
+                "insertion": Insertion(steps=14),
+                "srg": SRG(steps=14),
+                "road": ROAD(percentiles=(30, 70)),
+                "pointing": Pointing(),
+                "gini": Gini(),
+                "tied-pixels": TiedPixels(),
+            },
             limit=4,
             timed=1,
             shown=2,
+            controls=DERIVED,
+            controlled=2,
         ),
     ),
 )
 QUICK = Plan(
     "quick",
     "Both small networks on scenes: the reference comparison, in minutes and without a download.",
-    (Part("scenes", SMALL_NETWORKS, _methods(samples=500, kernel_size=2.0), POINTING, limit=40, timed=3, shown=5),),
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            _methods(samples=500, kernel_size=2.0),
+            MASKS,
+            limit=40,
+            timed=3,
+            shown=5,
+            controls=DERIVED,
+            controlled=12,
+        ),
+    ),
 )
 PHOTOS = Plan(
     "photos",
     "EfficientNet-Lite0 on mosaics of ImageNet photographs, and on the photographs by themselves.",
     (
-        Part("photos", ("efficientnet-lite0",), _methods(samples=300), GRID, limit=8, shown=2),
-        Part("photos-single", ("efficientnet-lite0",), _methods(samples=300), PHOTO_REMOVAL, limit=4, shown=4),
+        Part(
+            "photos",
+            ("efficientnet-lite0",),
+            _methods(samples=300),
+            GRID,
+            limit=12,
+            shown=3,
+            controls=DERIVED,
+            controlled=4,
+        ),
+        Part("photos-single", ("efficientnet-lite0",), _methods(samples=300), PHOTO_REMOVAL, limit=8, shown=4),
     ),
 )
 PHOTOS_SMALL = Plan(
@@ -218,21 +299,36 @@ PHOTOS_SMALL = Plan(
 IMAGENET = Plan(
     "imagenet",
     "VGG16 and ResNet50 on a folder in ImageNet's layout (--data).",
-    (Part("imagenet", ("vgg16", "resnet50"), _methods(samples=1000), POINTING, limit=100, timed=4, shown=6),),
+    (
+        Part(
+            "imagenet",
+            ("vgg16", "resnet50"),
+            _methods(samples=1000),
+            BOXES,
+            limit=100,
+            timed=4,
+            shown=6,
+            controls=DERIVED,
+            controlled=20,
+        ),
+    ),
 )
 FULL = Plan(
     "full",
     "All scenes, photos and ImageNet pictures (--data), on every network, with the paper's 5000 samples.",
     (
-        Part("scenes", SMALL_NETWORKS, _methods(samples=5000, kernel_size=2.0), POINTING, timed=8, shown=6),
-        Part("photos", ("efficientnet-lite0",), _methods(samples=5000), GRID, timed=8, shown=6),
+        Part(
+            "scenes", SMALL_NETWORKS, _methods(samples=5000, kernel_size=2.0), MASKS, timed=8, shown=6, controls=DERIVED
+        ),
+        Part("photos", ("efficientnet-lite0",), _methods(samples=5000), GRID, timed=8, shown=6, controls=DERIVED),
         Part(
             "imagenet",
             ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3"),
             _methods(samples=5000),
-            POINTING,
+            BOXES,
             timed=8,
             shown=6,
+            controls=DERIVED,
         ),
     ),
 )
