@@ -46,7 +46,7 @@ def measure_coverage(records: Records) -> pd.DataFrame:
                 found = counts.get((metric, method, control), {"size": 0, "count": 0})
                 row = {"dataset": dataset, "network": network, "metric": metric, "method": method, "control": control}
                 asked = setting["cases"]["all"]
-                if control and setting["controlled"] is not None:
+                if control and setting.get("controlled") is not None:
                     asked = min(asked, setting["controlled"])
                 row |= {"asked": asked, "scored": int(found["count"])}
                 row |= {"not_applicable": int(found["size"] - found["count"]), "failed": int(asked - found["size"])}

@@ -10,7 +10,9 @@ from benchmarks import records as record_files
 from benchmarks.ablation_report import make_ablation_report
 from benchmarks.columns import Column, read_columns
 from benchmarks.comparison_plots import draw_comparisons
+from benchmarks.coverage import coverage_tables, measure_coverage
 from benchmarks.gallery import draw_gallery
+from benchmarks.margins import control_blocks, measure_margins, measure_resolution
 from benchmarks.plots import draw_plots
 from benchmarks.records import Records
 from benchmarks.tables import Table
@@ -19,8 +21,8 @@ from benchmarks.wording import conclude
 
 METHODS = f"""Of each pair of methods: cases that either has no score for are left out, and counted. The difference
 of two means, averaged as the tables average (over cases, or over classes), is a sum over pictures, tested by flipping
-the pictures' signs: two-sided, {statistics.FLIPS:,} draws, or all patterns where there are fewer. Holm's correction
-is over all pairs of methods, nulls among them, in a column, that is under one metric and subset, on one network and
+the pictures' signs: two-sided, {statistics.FLIPS:,} draws or more, or all patterns where there are fewer. Holm's
+correction is over all pairs of methods, nulls among them, in a column, that is under one metric and subset, on one network and
 dataset; it is not over columns, of which one in twenty may err. Pairs of the conclusions that follow from two others
 that are listed (a > b and b > c) are left out of them; a > b says that a is better, whichever direction the metric
 has.
@@ -38,8 +40,14 @@ stepped up to all pictures by Spearman and Brown. Either is for the methods with
 which every metric tells apart. Metrics of one class are one measure with different settings: the first in the plan is
 in the tables, all are in the CSV files.
 
+Nulls know nothing of the network, or are a method's own map robbed of what it found out: shuffled, inverted, blurred,
+of another class, of a random network. A margin is paired, over the cases that both have a score for, of those on which
+the derived controls were scored; its null is the best on these cases, which makes margins a little too small rather
+than too large. Averaged maps are interpolated between the centres of their cells.
+
 [tables/](tables) has everything: `scores.csv`, `comparisons.csv` (every pair), `orders.csv`, `ranks.csv`,
-`reliability.csv`, `metrics.csv` (rank correlations) and `settings.csv`."""
+`reliability.csv`, `metrics.csv` (rank correlations), `settings.csv`, `margins.csv` (over every null), `resolution.csv`
+and `coverage.csv`."""
 
 Block = Table | Path | str
 """A part of the page: a table, a picture's file, or Markdown."""
@@ -86,6 +94,9 @@ def make_report(directory: Path) -> str:
         "reliability": reliability.reliability_card(columns),
         "metrics": reliability.agreement_of_metrics(columns),
         "settings": reliability.sensitivity(columns),
+        "margins": measure_margins(records),
+        "resolution": measure_resolution(records),
+        "coverage": measure_coverage(records),
     }
     for name, frame in findings.items():
         if len(frame):
@@ -134,6 +145,8 @@ def _sections(
             blocks += [*([matrix] if matrix else []), *of(".wins")]
             blocks += [comparison_tables.reliability_table(shown, pairs, here["reliability"])]
             blocks += [*of(".metrics", ".settings"), *tables.difference_tables(pairs)]
+        blocks += control_blocks(here["margins"], here["resolution"])
+        blocks += coverage_tables(here["coverage"])
         sections[f"{network} on {dataset}"] = blocks
     return sections
 

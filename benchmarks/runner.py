@@ -286,7 +286,7 @@ class _Bench:
             stored=control.asks,
         )
         for metric in self.part.metrics:
-            if not isinstance(self.part.metrics[metric], MethodMetric):
+            if _takes_controls(self.part.metrics[metric]):
                 self._score(method, name, metric, explained, maps)
 
     def _score(self, method: str, control: str, metric: str, chunk: list[Context], maps: Cell) -> None:
@@ -449,7 +449,7 @@ class _Bench:
                     "direction": metric.direction,
                     "average": metric.average,
                     "subsets": list(metric.subsets),
-                    "controls": not isinstance(metric, MethodMetric),
+                    "controls": _takes_controls(metric),
                     "code": self.metric_identities[name]["code"],
                 }
                 for name, metric in self.part.metrics.items()
@@ -475,6 +475,11 @@ def _measurement(
 def _digest(context: Context) -> str:
     """Hash a case once, not for each of its maps and scores."""
     return context.once("digest", lambda: context.case.digest)
+
+
+def _takes_controls(metric: Metric | MethodMetric) -> bool:
+    """Tell a metric of the map that judges it from one of the method, or one that says of itself that it does not."""
+    return bool(getattr(metric, "controlled", True)) and not isinstance(metric, MethodMetric)
 
 
 def _reduced(plane: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 A map of super-pixels, a coarse map, a map clipped at 0: all have plateaus, and a metric that ranks pixels has to put
 those of a plateau into some order that the method did not choose. The metrics of this suite take them as they stand,
 top row first, left to right. What another order would have given is measured here.
+
+These metrics describe a map rather than judge it, and are not asked about derived controls (``controlled`` is false).
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ class TiedPixels:
     direction: ClassVar[Direction] = "lower"
     average: ClassVar[Average] = "cases"
     subsets: ClassVar[tuple[str, ...]] = ("all",)
+    controlled: ClassVar[bool] = False
 
     def __call__(self, context: Context, saliency: Tensor) -> Measurement:
         """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
@@ -75,6 +78,7 @@ class TieRange:
     direction: ClassVar[Direction] = "lower"
     average: ClassVar[Average] = "cases"
     subsets: ClassVar[tuple[str, ...]] = ("all",)
+    controlled: ClassVar[bool] = False
 
     metric: Metric = field(default_factory=Insertion)
     over: Over = "orders"
@@ -167,6 +171,7 @@ class TieBound:
 
     ties: TieRange = field(default_factory=TieRange)
     end: End = "low"
+    controlled: ClassVar[bool] = False
 
     if TYPE_CHECKING:  # to the protocol, what is the wrapped metric's is a class's own
         direction: ClassVar[Direction]

@@ -17,7 +17,7 @@ from baselines.derived import Averaged, Blurred, RandomisedNetwork
 from baselines.randomising import randomised
 from benchmarks import records
 from benchmarks.coverage import measure_coverage
-from benchmarks.metrics import Context, Deletion, Pointing
+from benchmarks.metrics import Context, Deletion, Fidelity, Pointing, TiedPixels
 from benchmarks.models import Network, load_network
 from benchmarks.plans import Plan
 from benchmarks.records import CURVE_COLUMNS, MAP_SIZE, RECORD_COLUMNS
@@ -417,6 +417,20 @@ def test_a_failing_control_costs_its_own_cases_only_and_says_so(world: ModuleTyp
     row = found.set_index(["metric", "method", "control"]).loc[("deletion", "dark", "fails")]
     assert (row["asked"], row["scored"], row["failed"]) == (10, 7, 3)
     assert row["reasons"] == "RuntimeError: this control dislikes the target (3)"
+
+
+def test_what_describes_a_map_or_asks_the_method_is_not_asked_about_controls(
+    world: ModuleType, log: Path, tmp_path: Path
+) -> None:
+    metrics = {"deletion": Deletion(steps=4), "tied": TiedPixels(), "fidelity": Fidelity()}
+    results = run(controlled(world, log, metrics=metrics), Options(), Store(tmp_path / "cells"))
+    assert {(row["metric"], bool(row["control"])) for row in results.records} == {
+        ("deletion", False), ("deletion", True), ("tied", False), ("fidelity", False),
+    }  # fmt: skip
+    about = results.inputs[0]["metrics"]
+    assert {name: each["controls"] for name, each in about.items()} == {
+        "deletion": True, "tied": False, "fidelity": False,
+    }  # fmt: skip
 
 
 def test_a_control_is_not_answered_from_the_memory_of_other_weights(
