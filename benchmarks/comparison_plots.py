@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.columns import Column, settings, titles
 from benchmarks.comparisons import Ranking, rank_methods
-from benchmarks.plots import panels_of, save_picture, styles
+from benchmarks.plots import DOTS_PER_INCH, panels_of, save_picture, styles
 from benchmarks.statistics import SIGNIFICANT
 from benchmarks.tables import ARROWS
 
@@ -24,6 +24,8 @@ LONGEST = 24
 ABOUT = {
     "ranks": "mean ranks; bars join what Nemenyi's test cannot tell apart",
     "wins": "on how many % of the pictures the row is better than the column (bold: supported)",
+    "settings": "Kendall's τ between the orders of the methods under two settings of a measure",
+    "metrics": "rank correlation of the methods under two metrics",
 }
 
 
@@ -100,10 +102,10 @@ def _equals(p: float) -> str:
 
 def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
     """Draw the share of pictures on which the row is better than the column; bold where the means differ for sure."""
-    methods = list(columns[0].methods)
-    side = 1.0 + 0.42 * len(methods)
+    methods, rows = list(columns[0].methods), list(columns[0].contenders)
     across = 2 if len(methods) > 8 or len(columns) == 4 else 3
-    figure, panels = panels_of(len(columns), side, side, across)
+    height, width = (1.0 + 0.42 * len(each) for each in (rows, methods))
+    figure, panels = panels_of(len(columns), height + 0.4, width, across)
     for i, (axes, column, title) in enumerate(zip(panels, columns, titles(columns), strict=True)):
         rates = pd.DataFrame(np.nan, methods, methods)
         supported = set()
@@ -112,7 +114,7 @@ def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
             rates.loc[row["second"], row["first"]] = 1 - row["win_rate"]
             if row["better"]:
                 supported |= {(row["first"], row["second"]), (row["second"], row["first"])}
-        _heat(axes, rates, "{:.0%}", supported, (0, 1), "RdBu")
+        _heat(axes, rates.loc[rows], "{:.0%}", supported, (0, 1), "RdBu")
         axes.set_title(f"{title} {ARROWS[column.direction]}")
         if i % across:
             axes.set_yticklabels([])
@@ -152,28 +154,34 @@ def _metrics(agreement: pd.DataFrame) -> Figure | None:
     names = list(dict.fromkeys([*agreement["first"], *agreement["second"]]))
     side = 1.4 + 0.5 * len(names)
     figure, panels = panels_of(2, side, side + 0.8)
-    kinds = {"over_means": "between the methods' means", "by_picture": "on one picture, averaged"}
+    kinds = {"over_means": "of the means", "by_picture": "on one picture, averaged"}
     for axes, (kind, title) in zip(panels, kinds.items(), strict=True):
         _heat(axes, _square(agreement, kind, names), "{:.2f}", set(), (-1, 1), "RdBu")
-        axes.set_title(f"rank correlation\n{title}")
+        axes.set_title(title)
     return figure
 
 
 def _settings(sensitivity: pd.DataFrame) -> Figure | None:
-    """Draw Kendall's tau between the orders of the methods under every two settings of a measure."""
+    """Draw Kendall's tau between the orders of the methods under every two of three or more settings."""
     known = sensitivity[sensitivity["tau"].notna()]
     if known.empty:
         return None
-    groups = [group for _, group in known.groupby(["measure", "subset"], sort=False)]
-    most = max(group["first"].nunique() + 1 for group in groups)
-    side = 2.2 + 0.46 * most
-    figure, panels = panels_of(len(groups), side, side + 1.0, across=2)
+    # Of two settings, the conclusions give the one number.
+    groups = [group for _, group in known.groupby(["measure", "subset"], sort=False) if len(group) > 1]
+    if not groups:
+        return None
+    sizes = [group["first"].nunique() + 1 for group in groups]
+    # Widths in proportion: cells of one size in all panels.
+    figure = Figure(figsize=(sum(2.2 + 0.46 * size for size in sizes), 2.4 + 0.46 * max(sizes)), dpi=DOTS_PER_INCH)
+    figure.set_layout_engine("constrained")
+    panels = np.ravel(figure.subplots(1, len(groups), width_ratios=sizes))
     for axes, group in zip(panels, groups, strict=True):
         labels = _labels(group)
         named = group.replace({"first": labels, "second": labels})
         _heat(axes, _square(named, "tau", list(labels.values())), "{:.2f}", set(), (-1, 1), "RdBu")
+        axes.set_anchor("N")
         measure, subset = group[["measure", "subset"]].iloc[0]
-        axes.set_title(f"{measure}{'' if subset == 'all' else f', {subset}'}: Kendall's τ\nbetween orders of methods")
+        axes.set_title(f"{measure}{'' if subset == 'all' else f', {subset}'}")
     return figure
 
 

@@ -52,7 +52,7 @@ def order_table(columns: Sequence[Column], orders: pd.DataFrame) -> Table:
                 Entry(_chain(here)),
                 Entry(number(here["whole"].iloc[0], "{:.0%}")),
                 Entry(", ".join(number(share, "{:.0%}") for share in steps["over_next"]) or DASH),
-                Entry(", ".join(pictures(needed) for needed in steps["needed"]) or DASH),
+                Entry(", ".join(pictures(needed, "> ") for needed in steps["needed"]) or DASH),
             ]
         )
     header = [
@@ -70,12 +70,12 @@ def _chain(order: pd.DataFrame) -> str:
     return "".join(sign + method for sign, method in zip(signs, order["method"], strict=True))
 
 
-def pictures(needed: float) -> str:
+def pictures(needed: float, beyond: str = "more than ") -> str:
     """Spell how many pictures are needed: two significant digits, as a plan is no more exact."""
     if np.isnan(needed):
         return DASH
     if np.isinf(needed):
-        return f"more than {MOST_PICTURES:,}"
+        return f"{beyond}{MOST_PICTURES:,}"
     return f"{int(float(f'{needed:.2g}')):,}"
 
 

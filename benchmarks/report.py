@@ -13,19 +13,20 @@ from benchmarks.comparison_plots import draw_comparisons
 from benchmarks.coverage import coverage_tables, measure_coverage
 from benchmarks.gallery import draw_gallery
 from benchmarks.margins import control_blocks, measure_margins, measure_resolution
+from benchmarks.page import write_page
 from benchmarks.plots import draw_plots
 from benchmarks.records import Records
 from benchmarks.tables import Table
 from benchmarks.variant_report import make_variant_report
 from benchmarks.wording import conclude
 
-METHODS = f"""Of each pair of methods: cases that either has no score for are left out, and counted. The difference
-of two means, averaged as the tables average (over cases, or over classes), is a sum over pictures, tested by flipping
+METHODS = f"""Of each pair of methods: cases that either has no score for are left out, and counted. The difference of
+two means, averaged as the tables average (over cases, or over classes), is a sum over pictures, tested by flipping
 the pictures' signs: two-sided, {statistics.FLIPS:,} draws or more, or all patterns where there are fewer. Holm's
-correction is over all pairs of methods, nulls among them, in a column, that is under one metric and subset, on one network and
-dataset; it is not over columns, of which one in twenty may err. Pairs of the conclusions that follow from two others
-that are listed (a > b and b > c) are left out of them; a > b says that a is better, whichever direction the metric
-has.
+correction is over all pairs of methods, nulls among them, in a column, that is under one metric and subset, on one
+network and dataset; it is not over columns, of which one in twenty may err. Pairs of the conclusions that follow from
+two others that are listed (a > b and b > c) are left out of them; a > b says that a is better, whichever direction
+the metric has.
 
 The order leaves the nulls out; its shares are of {statistics.RESAMPLES:,} bootstrap resamples of pictures. Pictures
 to separate: those for which a paired t test, two-sided at 5 % and without correction, has a power of 80 %, if the
@@ -37,17 +38,18 @@ Alpha is Krippendorff's, ordinal, of the pictures as raters that rank the method
 rank alike, 0 where they agree as by chance; .8 is customarily asked for, and below .667 nothing concluded *from
 single pictures*. Split halves: Spearman's correlation between the methods' means on random halves of the pictures,
 stepped up to all pictures by Spearman and Brown. Either is for the methods without the nulls; in brackets, with them,
-which every metric tells apart. Metrics of one class are one measure with different settings: the first in the plan is
-in the tables, all are in the CSV files.
+which every metric tells apart. Metrics of one kind are one measure with different settings, other tools' protocols
+among them: the first in the plan stands for all in comparisons, and so does no measure that only describes a map
+(ties, Gini, entropy). The CSV files have them all.
 
 Nulls know nothing of the network, or are a method's own map robbed of what it found out: shuffled, inverted, blurred,
-of another class, of a random network. A margin is paired, over the cases that both have a score for, of those on which
-the derived controls were scored; its null is the best on these cases, which makes margins a little too small rather
-than too large. Averaged maps are interpolated between the centres of their cells.
+of another class, of a random network. A margin is paired, over the cases that both have a score for, of those on
+which the derived controls were scored; its null is the best on these cases, which makes margins a little too small
+rather than too large. Averaged maps are interpolated between the centres of their cells.
 
 [tables/](tables) has everything: `scores.csv`, `comparisons.csv` (every pair), `orders.csv`, `ranks.csv`,
-`reliability.csv`, `metrics.csv` (rank correlations), `settings.csv`, `margins.csv` (over every null), `resolution.csv`
-and `coverage.csv`."""
+`reliability.csv`, `metrics.csv` (rank correlations), `settings.csv`, `margins.csv` (over every null),
+`resolution.csv` and `coverage.csv`."""
 
 Block = Table | Path | str
 """A part of the page: a table, a picture's file, or Markdown."""
@@ -110,6 +112,7 @@ def make_report(directory: Path) -> str:
             for suffix, spell in (("md", tables.markdown), ("tex", tables.latex)):
                 (directory / "tables" / f"{block.name}.{suffix}").write_text(spell(block), encoding="utf-8")
     (directory / "README.md").write_text(_page(records, sections, directory), encoding="utf-8")
+    write_page(records, {**sections, "How the numbers are made": [METHODS]}, directory / "index.html")
     return tables.terminal(summary, records.timings)
 
 

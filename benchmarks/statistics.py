@@ -18,6 +18,7 @@ from statsmodels.stats.power import TTestPower
 
 RESAMPLES = 5000
 FLIPS = 9999
+FLIPS_A_TEST = 100
 SEED = 0
 LEVEL = 0.95
 SIGNIFICANT = 0.05
@@ -134,12 +135,20 @@ def curve_band(values: np.ndarray, picture_codes: np.ndarray, draws: np.ndarray)
     return values.mean(0), *interval(replicates)
 
 
+def flips(tests: int) -> int:
+    """Return how many patterns of signs are drawn for a family of tests.
+
+    The smallest possible p is 2 / (flips + 1): small enough for all of the family to be significant after correction.
+    """
+    return max(FLIPS, FLIPS_A_TEST * tests)
+
+
 def sign_flip(contributions: np.ndarray) -> np.ndarray:
     """Test whether sums of paired differences are 0, by flipping the pictures' signs at random.
 
     If two methods are exchangeable, a picture's difference is as likely to be of the other sign. Exact where there
-    are no more than `FLIPS` patterns of signs, else by as many of them, drawn from an own generator: then the
-    smallest possible p is 2 / (FLIPS + 1). Two-sided (twice the smaller side). Patterns are shared by all columns.
+    are no more patterns of signs than `flips` says, else by as many of them, drawn from an own generator. Two-sided
+    (twice the smaller side). Patterns are shared by all tests.
 
     Parameters
     ----------
@@ -162,7 +171,8 @@ def sign_flip(contributions: np.ndarray) -> np.ndarray:
         lambda signs, axis: np.round(signs @ shares, DIGITS),
         permutation_type="samples",
         vectorized=True,
-        n_resamples=FLIPS,
+        n_resamples=flips(tests),
+        batch=FLIPS + 1,
         rng=np.random.default_rng(SEED),
     )
     return np.atleast_1d(test.pvalue)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,15 @@ import pandas as pd
 
 from benchmarks.columns import Column, titles
 from benchmarks.comparison_tables import contested, pictures
-from benchmarks.statistics import FLIPS, SIGNIFICANT
+from benchmarks.statistics import SIGNIFICANT, flips
 from benchmarks.tables import ARROWS
+
+Row = dict[Hashable, Any]
 
 MOST_LISTED = 3
 """More pairs than these that cannot be told apart are cut down to the neighbours in the printed order."""
+MOST_METHODS = 5
+"""More methods than these are cut down to the best, what cannot be told apart from it, and the neighbours."""
 
 
 def conclude(
@@ -67,7 +71,7 @@ def _floor(column: Column, pairs: pd.DataFrame) -> float:
     tested = here[here["pictures"] > 1]
     if tested.empty:
         return 1.0
-    patterns = min(2.0 ** int(tested["pictures"].max()), FLIPS + 1)
+    patterns = min(2.0 ** int(tested["pictures"].max()), flips(len(tested)) + 1)
     return min(1.0, 2 / patterns * len(tested))
 
 
@@ -83,45 +87,65 @@ def _column(column: Column, contest: pd.DataFrame, orders: pd.DataFrame) -> str:
             for between in order
         )
 
-    couples = list(itertools.combinations(range(len(order)), 2))
-    undecided = [(i, j) for i, j in couples if not ahead[frozenset((order[i], order[j]))]]
-    listed = undecided if len(undecided) <= MOST_LISTED else [(i, j) for i, j in undecided if j == i + 1]
-    supported = []
-    for i, j in couples:
-        row = rows[frozenset((order[i], order[j]))]
-        worse = order[j] if row["better"] == order[i] else order[i]
-        if row["better"] and not follows(row["better"], worse):
-            supported.append(row)
+    if not order:
+        return "no scores."
+    couples = list(itertools.combinations(order, 2))
+    neighbours = list(itertools.pairwise(order))
+    won = [(a, b) for a, b in couples if ahead[frozenset((a, b))]]
+    undecided = [pair for pair in couples if pair not in won]
+    if len(order) > MOST_METHODS:
+        rivals = [pair for pair in undecided if pair[0] == order[0]]
+        told = [pair for pair in won if pair in neighbours]
+        best = f"{order[0]} is best, "
+        best += f"not told apart from {_open(rivals, rows, with_first=False)}" if rivals else "and no other is near"
+        return f"{best}; {len(won)} of {_count(len(couples), 'pair')} supported, of neighbours " + (
+            _support([rows[frozenset(pair)] for pair in told], column) if told else "none."
+        )
+    listed = undecided if len(undecided) <= MOST_LISTED else [pair for pair in undecided if pair in neighbours]
     parts = []
-    if supported:
-        p = {_equals(row["p_holm"]) for row in supported}
-        alike = len(p) == 1 and len(supported) > 1
-        parts.append("; ".join(_support(row, column, with_p=not alike) for row in supported))
-        parts[0] += f"; each p {p.pop()}." if alike else "."
+    if won:
+        direct = [rows[frozenset(pair)] for pair in won if not follows(*_by_merit(rows[frozenset(pair)]))]
+        parts.append(_support(direct, column))
     if undecided:
-        pairs = [_open(order[i], order[j], rows[frozenset((order[i], order[j]))]) for i, j in listed]
         distant = len(undecided) - len(listed)
-        parts.append(f"Not told apart: {'; '.join([*pairs, *([_count(distant, 'more pair')] if distant else [])])}.")
-    return " ".join(parts) or "no scores."
+        more = f"; {_count(distant, 'more pair')}" if distant else ""
+        parts.append(f"Not told apart: {_open(listed, rows)}{more}.")
+    return " ".join(parts)
 
 
-def _support(row: dict[Hashable, Any], column: Column, *, with_p: bool) -> str:
-    worse = row["second"] if row["better"] == row["first"] else row["first"]
-    # Pairs are first minus second; here, in favour of the better.
-    sign = column.sign * (1 if row["better"] == row["first"] else -1)
-    difference, low, high = sign * row["difference"], *sorted((sign * row["low"], sign * row["high"]))
-    digits = _digits(difference)
-    interval = f"[{_short(low, digits)}, {_short(high, digits)}]"
-    p = f", p {_equals(row['p_holm'])}" if with_p else ""
-    return f"{row['better']} > {worse} by {_short(difference, digits)} {interval}{p}"
+def _by_merit(row: Row) -> tuple[str, str]:
+    return row["better"], row["second"] if row["better"] == row["first"] else row["first"]
 
 
-def _open(first: str, second: str, row: dict[Hashable, Any]) -> str:
-    if np.isnan(row["needed"]):
-        return f"{first} and {second}"
-    if row["needed"] <= row["pictures"]:
-        return f"{first} and {second} (p {_equals(row['p'])} before correction)"
-    return f"{first} and {second} ({pictures(row['needed'])})"
+def _support(rows: Sequence[Row], column: Column) -> str:
+    """Spell supported differences; a p that all of them have comes once."""
+    p = {_equals(row["p_holm"]) for row in rows}
+    alike = len(p) == 1 and len(rows) > 1
+    spelled = []
+    for row in rows:
+        better, worse = _by_merit(row)
+        # Pairs are first minus second; here, in favour of the better.
+        sign = column.sign * (1 if better == row["first"] else -1)
+        difference, low, high = sign * row["difference"], *sorted((sign * row["low"], sign * row["high"]))
+        digits = _digits(difference)
+        interval = f"[{_short(low, digits)}, {_short(high, digits)}]"
+        own = "" if alike else f", p {_equals(row['p_holm'])}"
+        spelled.append(f"{better} > {worse} by {_short(difference, digits)} {interval}{own}")
+    return "; ".join(spelled) + (f"; each p {p.pop()}." if alike else ".")
+
+
+def _open(pairs: Sequence[tuple[str, str]], rows: Mapping[frozenset[str], Row], *, with_first: bool = True) -> str:
+    """Spell pairs that cannot be told apart, with what it would take."""
+    spelled = []
+    for first, second in pairs:
+        row = rows[frozenset((first, second))]
+        note = f" ({pictures(row['needed'])})"
+        if np.isnan(row["needed"]):
+            note = ""
+        elif row["needed"] <= row["pictures"]:
+            note = f" (p {_equals(row['p'])} before correction)"
+        spelled.append((f"{first} and " if with_first else "") + second + note)
+    return ("; " if with_first else ", ").join(spelled)
 
 
 def _contradictions(columns: Sequence[Column], contests: Sequence[pd.DataFrame]) -> list[str]:
@@ -174,9 +198,13 @@ def _settings(sensitivity: pd.DataFrame) -> list[str]:
         firsts = Counter(method for method in best.values() if method)
         where = f"{measure}" if subset == "all" else f"{measure}, {subset}"
         leaders = _list([f"{method} ({count})" for method, count in firsts.most_common()], "or")
+        if len(firsts) == 1:
+            leaders = f"{next(iter(firsts))} in all"
+        agree = f"of {_short(taus.min(), 2)}"
+        if len(taus) > 1:
+            agree += f" to {_short(taus.max(), 2)}, {_short(taus.mean(), 2)} on average"
         lines.append(
-            f"- **{where}** with {len(best)} settings: the orders of the methods agree by Kendall's τ of "
-            f"{_short(taus.min(), 2)} to {_short(taus.max(), 2)}, {_short(taus.mean(), 2)} on average; "
+            f"- **{where}** with {len(best)} settings: the orders of the methods agree by Kendall's τ {agree}; "
             f"the best is {leaders}."
         )
     return lines

@@ -47,6 +47,10 @@ def test_many_pictures_have_a_smallest_p() -> None:
     assert sign_flip(np.full((20, 1), 0.1))[0] == pytest.approx(2 / (FLIPS + 1))
 
 
+def test_a_large_family_is_drawn_more_often_so_that_it_can_be_significant() -> None:
+    assert sign_flip(np.full((20, 500), 0.1)).max() * 500 == pytest.approx(0.02, rel=0.01)
+
+
 def test_pictures_without_a_part_change_nothing() -> None:
     differences = np.array([[0.1, 0.2, 0.3, 0.2, -0.1]]).T
     assert sign_flip(np.vstack([differences, np.zeros((3, 1))])) == pytest.approx(sign_flip(differences))

@@ -65,11 +65,18 @@ def test_pictures_needed_are_two_digits_or_hopeless() -> None:
 
 
 def test_a_difference_that_only_the_correction_takes_away_says_so() -> None:
-    generator = np.random.default_rng(3)
-    scores = {name: generator.random(20) for name in "cdef"}
-    scores |= {"a": STEPS + np.tile([0.1, -0.05], 10) + 9, "b": STEPS + 9}
-    line = words([column(scores)])[2]
-    assert "a and b (" in line
+    # a is ahead of b by .07 +- .10: p is .01, and ten pairs are tested. The others are noise.
+    others = {name: np.random.default_rng(ord(name)).normal(0.1, 1, 20) for name in "cde"}
+    line = words([column({"a": STEPS + np.tile([0.17, -0.03], 10), "b": STEPS, **others})])[2]
+    assert re.search(r"a and b \(p = \.0\d\d before correction\)", line)
+
+
+def test_of_many_methods_the_best_and_the_neighbours_are_named() -> None:
+    names = {name: STEPS + 0.1 * i for i, name in enumerate("gfedcb")}
+    line = words([column({**names, "a": STEPS + 0.5 + np.tile([0.02, -0.01], 10)})])[2]
+    assert line.startswith("- **insertion** ↑: a is best, not told apart from b (")
+    assert "; 20 of 21 pairs supported, of neighbours b > c by .100 [.100, .100]; c > d by" in line
+    assert line.endswith("f > g by .100 [.100, .100]; each p = .004.")
 
 
 def test_so_few_pictures_that_nothing_can_be_said() -> None:
@@ -104,8 +111,8 @@ def test_settings_that_change_the_order_are_summed_up() -> None:
     turned = replace(base, metric="turned", metric_id="Insertion(steps=28)", direction="lower", headline=False)
     line = words([base, turned])[-1]
     assert line == (
-        "- **Insertion** with 2 settings: the orders of the methods agree by Kendall's τ of \N{MINUS SIGN}1.00 to "
-        "\N{MINUS SIGN}1.00, \N{MINUS SIGN}1.00 on average; the best is best (1) or worst (1)."
+        "- **Insertion** with 2 settings: the orders of the methods agree by Kendall's τ of "
+        "\N{MINUS SIGN}1.00; the best is best (1) or worst (1)."
     )
 
 
@@ -124,7 +131,7 @@ def test_tables_of_comparisons() -> None:
     ]
     order = order_table(columns, order_methods(columns, pairs))
     title, chain, whole, _, needed = (entry.text for entry in order.rows[0])
-    assert (title, chain, needed) == ("insertion ↑", "best > middle = twin > worst", "3, more than 10,000, 3")
+    assert (title, chain, needed) == ("insertion ↑", "best > middle = twin > worst", "3, > 10,000, 3")
     assert float(whole.rstrip("%")) == pytest.approx(50, abs=2)
     assert beaten_table(columns, pairs.assign(better="")) is None
     card = reliability_table(columns, pairs, reliability_card(columns))
@@ -155,7 +162,7 @@ def test_a_report_of_any_size_is_made(cases: int, methods: int, tmp_path: Path) 
 def test_every_plot_is_drawn(tmp_path: Path) -> None:
     columns = [
         clear(),
-        clear(metric="insertion-28", metric_id="Insertion(steps=28)", headline=False),
+        *(clear(metric=f"insertion-{n}", metric_id=f"Insertion(steps={n})", headline=False) for n in (14, 28)),
         clear(metric="pointing", metric_id="Pointing()", subset="difficult"),
         clear(metric="deletion", metric_id="Deletion()", direction="lower"),
     ]
