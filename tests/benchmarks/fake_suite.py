@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from baselines.derived import Averaged, Derived, Shuffled
 from benchmarks.datasets import DATASETS, Case
 from benchmarks.metrics import Deletion, Insertion, Pointing
 from benchmarks.models import NETWORKS, NetworkEntry
@@ -113,11 +115,13 @@ def entries(directory: Path, count: int = 10, broken: tuple[int, ...] = ()) -> l
     ]
 
 
-def plan(log: Path, *, timed: int = 0, **parameters: Any) -> Plan:
+def plan(
+    log: Path, *, timed: int = 0, controls: Mapping[str, Derived] = MappingProxyType({}), **parameters: Any
+) -> Plan:
     bright = Brightness(str(log), **parameters)
     dark = Brightness(str(log), **{**parameters, "gain": -1.0})
     metrics = {"deletion": Deletion(steps=4), "insertion": Insertion(steps=4), "pointing": Pointing(tolerance=20.0)}
-    part = Part("noise", ("tiny",), {"bright": bright, "dark": dark}, metrics, timed=timed, shown=2)
+    part = Part("noise", ("tiny",), {"bright": bright, "dark": dark}, metrics, timed=timed, shown=2, controls=controls)
     return Plan("fake", "A plan for tests.", (part,))
 
 
@@ -126,7 +130,8 @@ if __name__ == "__main__":
 
     torch.set_num_threads(1)
     where = Path(sys.argv[1])
+    controls = {"shuffled": Shuffled(), "14x14": Averaged(14)}
     for table, name, value in entries(where, count=20):
         table[name] = value
-    PLANS["fake"] = plan(where / "calls.log", pause=0.02)  # type: ignore[index]
+    PLANS["fake"] = plan(where / "calls.log", controls=controls, pause=0.02)  # type: ignore[index]
     sys.exit(main(["run", "--plan", "fake", "--out", str(where / "results")]))
