@@ -218,7 +218,7 @@ def _end(context: Context, removed: Removed, whole: bool) -> Answers:
 
 def _fill(context: Context, removed: Removed) -> Tensor:
     if isinstance(removed, Imputation):
-        raise InputError("A picture without any pixel cannot be imputed; let the points of the curve end before that.")
+        return torch.zeros_like(context.image)
     if isinstance(removed, str):
         return context.once(("fill", removed), lambda: FILLS[removed](context.image))
     return context.once(("fill", removed), lambda: torch.full_like(context.image, removed))

@@ -288,10 +288,11 @@ def test_the_shown_pixels_are_those_that_were_asked_for() -> None:
             ]
 
 
-def test_a_picture_without_pixels_cannot_be_imputed() -> None:
+def test_a_picture_without_pixels_is_imputed_by_zero() -> None:
     context = context_of(small_network(), noise(3, 6, 6))
-    with pytest.raises(InputError, match="cannot be imputed"):
-        answers(context, torch.arange(36), "last", [3, 0], Imputation())
+    _, nothing = answers(context, torch.arange(36), "last", [3, 0], Imputation())
+    (zero,) = answers(context, torch.arange(36), "last", [0], "zero")
+    assert nothing == zero
 
 
 def test_what_a_network_raises_is_not_swallowed() -> None:

@@ -1,0 +1,75 @@
+"""One network, one picture and its maps, put before this suite's profiles and before the tools that they mirror.
+
+The tools live in an environment of their own (``tox run -e peers``); where one is missing, its tests are skipped.
+"""
+
+import importlib.metadata
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from examples import SmallCNN, smooth_images
+from torch import Tensor, nn
+
+import mint.torchvision_ops  # noqa: F401  (before torchvision, which the tools import)
+from benchmarks.datasets import Case
+from benchmarks.metrics import PROFILES, Context, Metric
+from benchmarks.models import NETWORKS, Network
+
+TARGET = 2
+HEIGHT, WIDTH = 48, 40
+
+
+@pytest.fixture
+def load() -> Callable[..., ModuleType]:
+    """Import a module of a tool, in the version that the profiles name; skip where it is not installed."""
+
+    def import_module(module: str, distribution: str, profile: str) -> ModuleType:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found: ModuleType = pytest.importorskip(module, exc_type=ImportError)
+        assert importlib.metadata.version(distribution) == PROFILES[profile].version, (
+            f"{distribution} has moved on from the version that {profile} mirrors: read its source again."
+        )
+        return found
+
+    return import_module
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: `fine` has no ties, `coarse` is made of plateaus."""
+
+    network: nn.Module
+    picture: Tensor
+    fine: Tensor
+    coarse: Tensor
+
+    def ours(self, metric: Metric, saliency: Tensor, region: np.ndarray | None = None) -> float:
+        return metric(self.context(region), saliency).score
+
+    def curve(self, metric: Metric, saliency: Tensor) -> np.ndarray:
+        found = metric(self.context(), saliency).curve
+        assert found is not None
+        return found[1]
+
+    def context(self, region: np.ndarray | None = None) -> Context:
+        case = Case("case-0", "case", TARGET, "two", np.zeros((HEIGHT, WIDTH, 3), np.uint8), region, False)
+        network = Network(NETWORKS["resnet18"], self.network, "0" * 64, torch.device("cpu"))
+        return Context(network, case, self.picture)
+
+
+@pytest.fixture
+def subject(small_cnn: SmallCNN) -> Subject:
+    picture, guide = smooth_images(2, size=(HEIGHT, WIDTH), seed=3)
+    # A network that is sure of itself, so that curves have a shape.
+    with torch.no_grad():
+        logits = small_cnn(torch.stack([picture, torch.zeros_like(picture)]))
+        small_cnn.head.weight *= 6 / (logits[0] - logits[1]).abs().max()
+    # Ranks, as multiples of 2^-11 in [0, 1): one minus them is exact, and no two are equal.
+    fine = guide[0].flatten().argsort().argsort().view(HEIGHT, WIDTH) / 2**11
+    return Subject(network=small_cnn.requires_grad_(False), picture=picture, fine=fine, coarse=(fine * 16).floor() / 16)
