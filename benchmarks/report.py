@@ -39,8 +39,8 @@ rank alike, 0 where they agree as by chance; .8 is customarily asked for, and be
 single pictures*. Split halves: Spearman's correlation between the methods' means on random halves of the pictures,
 stepped up to all pictures by Spearman and Brown. Either is for the methods without the nulls; in brackets, with them,
 which every metric tells apart. Metrics of one kind are one measure with different settings, other tools' protocols
-among them: the first in the plan stands for all in comparisons, and so does no measure that only describes a map
-(ties, Gini, entropy). The CSV files have them all.
+among them: the first in the plan stands for all in what is compared here. Measures that only describe a map
+(ties, Gini, entropy) are not compared. The CSV files have all of both.
 
 Nulls know nothing of the network, or are a method's own map robbed of what it found out: shuffled, inverted, blurred,
 of another class, of a random network. A margin is paired, over the cases that both have a score for, of those on

@@ -48,7 +48,7 @@ def test_many_pictures_have_a_smallest_p() -> None:
 
 
 def test_a_large_family_is_drawn_more_often_so_that_it_can_be_significant() -> None:
-    assert sign_flip(np.full((20, 500), 0.1)).max() * 500 == pytest.approx(0.02, rel=0.01)
+    assert sign_flip(np.full((20, 150), 0.1)).max() * 150 == pytest.approx(0.02, rel=0.01)
 
 
 def test_pictures_without_a_part_change_nothing() -> None:

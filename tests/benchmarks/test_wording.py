@@ -16,6 +16,7 @@ from benchmarks.comparison_plots import draw_comparisons
 from benchmarks.comparison_tables import beaten_table, order_table, pictures, reliability_table
 from benchmarks.comparisons import compare_pairs, order_methods
 from benchmarks.reliability import agreement_of_metrics, reliability_card, sensitivity
+from benchmarks.tables import latex
 from benchmarks.wording import conclude
 
 STEPS = np.linspace(0, 0.2, 20)
@@ -136,6 +137,7 @@ def test_tables_of_comparisons() -> None:
     assert beaten_table(columns, pairs.assign(better="")) is None
     card = reliability_table(columns, pairs, reliability_card(columns))
     assert [entry.text for entry in card.rows[1][:3]] == ["pointing ↑", "20", "5 of 6"]
+    assert all(latex(table).isascii() for table in (beaten, order, card))
 
 
 @pytest.mark.parametrize(("cases", "methods"), [(1, 1), (1, 3), (2, 2), (20, 1), (20, 5)])
