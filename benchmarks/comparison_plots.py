@@ -1,5 +1,6 @@
 """The plots of what the data support: ranks, wins, agreement of metrics and of settings. Knows no torch."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from benchmarks.tables import ARROWS
 
 FEWEST_METHODS = 3
 """With fewer methods, a matrix or a diagram shows no more than the tables do."""
+LETTERS_AN_INCH = 11
 LONGEST = 24
 """Characters of a label made of settings."""
 ABOUT = {
@@ -61,7 +63,8 @@ def draw_comparisons(
             if figure is not None:
                 about = "" if kind not in ABOUT else f": {ABOUT[kind]}"
                 title = f"{columns[0].network} on {columns[0].dataset}{about}"
-                figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=".35")
+                wrapped = textwrap.fill(title, int(LETTERS_AN_INCH * figure.get_figwidth()))
+                figure.suptitle(wrapped, x=0.01, ha="left", fontsize=11, color=".35")
                 files.append(directory / f"{name}.{kind}.png")
                 save_picture(figure, files[-1])
     return files
