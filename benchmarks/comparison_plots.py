@@ -121,6 +121,8 @@ def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
         axes.set_title(f"{title} {ARROWS[column.direction]}")
         if i % across:
             axes.set_yticklabels([])
+        if i + across < len(columns):
+            axes.set_xticklabels([])
     return figure
 
 
