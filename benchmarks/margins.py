@@ -9,6 +9,7 @@ as the method's own map says nothing in the method's favour.
 * Margins are signed so that more is better for the method, whichever direction the metric has.
 * The best null is found on the same cases as its margin, which the nulls' number and luck make a little too small:
   the error is on the cautious side.
+* A null wins *clearly* where the interval of the margin lies below 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -163,7 +164,10 @@ def margin_tables(margins: pd.DataFrame) -> list[Table]:
             by_method = {row["method"]: row for row in column.to_dict("records")}
             entries = [_margin_entry(by_method[m]) if m in by_method else Entry(number(np.nan, "")) for m in methods]
             won = sum(row["margin"] < -ROUNDING for row in by_method.values())
-            flag = Entry(f"yes, over {won} of {len(by_method)}" if won else "no", "", bool(won))
+            clear = sum(row["high"] < -ROUNDING for row in by_method.values())
+            flag = Entry("no")
+            if won:
+                flag = Entry(f"yes, over {won} of {len(by_method)}", f"(clearly over {clear})", bold=True)
             title = f"{_title(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]}"
             rows.append([Entry(title, f"({column['cases'].max()} cases)"), *entries, flag])
         title = f"{network} on {dataset}: margin over the best null, bold where the null wins"
@@ -198,7 +202,8 @@ def _sentence(column: pd.DataFrame) -> str:
         too = [row["null"] for row in others if row["margin"] < -ROUNDING]
         if best["margin"] < -ROUNDING:
             also = f" (so do {', '.join(too)})" if len(too) > 1 else f" (so does {too[0]})" if too else ""
-            clauses.append(f"{_null(best)} scores better than {method}'s map, by {_size(best, -1)}{also}")
+            open_ = "" if best["high"] < 0 else ", which may be none"
+            clauses.append(f"{_null(best)} scores better than {method}'s map, by {_size(best, -1)}{open_}{also}")
         elif best["margin"] <= ROUNDING:
             clauses.append(f"{_null(best)} scores as well as {method}'s map")
     if clauses:

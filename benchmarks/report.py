@@ -45,7 +45,8 @@ among them: the first in the plan stands for all in what is compared here. Measu
 Nulls know nothing of the network, or are a method's own map robbed of what it found out: shuffled, inverted, blurred,
 of another class, of a random network. A margin is paired, over the cases that both have a score for, of those on
 which the derived controls were scored; its null is the best on these cases, which makes margins a little too small
-rather than too large. Averaged maps are interpolated between the centres of their cells.
+rather than too large. It wins clearly where the margin's interval lies below 0. Averaged maps are interpolated
+between the centres of their cells.
 
 [tables/](tables) has everything: `scores.csv`, `comparisons.csv` (every pair), `orders.csv`, `ranks.csv`,
 `reliability.csv`, `metrics.csv` (rank correlations), `settings.csv`, `margins.csv` (over every null),

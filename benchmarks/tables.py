@@ -3,6 +3,7 @@
 A `Table` holds entries; Markdown, LaTeX and the terminal only spell them differently.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,9 @@ from benchmarks.records import Records
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "±": r"$\pm$", ">": "$>$"} | {
-    character: rf"\{character}" for character in "_%&#"
+    character: rf"\{character}" for character in "_%&#${}"
 }
+LATEX |= {"<": "$<$", "|": "$|$", "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,8 @@ def markdown(table: Table) -> str:
 
     def spell(entry: Entry) -> str:
         text = f"**{entry.text}**" if entry.bold else entry.text
-        return f"{text} {entry.note}".strip()
+        # The reason of a failure can hold anything: neither columns nor tags are to come of it.
+        return re.sub(r"[|]|<(?=[a-zA-Z/!])", r"\\\g<0>", f"{text} {entry.note}".strip())
 
     lines = [table.header, ["---"] + ["---:"] * (len(table.header) - 1)]
     lines += [[spell(entry) for entry in row] for row in table.rows]

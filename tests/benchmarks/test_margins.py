@@ -187,6 +187,10 @@ def test_a_margin_whose_interval_holds_nothing_may_be_none() -> None:
     (sentence,) = margins.margin_sentences(margins.measure_margins(make(scores, controls={})))
     assert sentence.startswith("On net (scenes), insertion: no null wins; the smallest margin is over random, 0.100 [-")
     assert sentence.endswith("], which may be none.")
+    swapped = {("random", "", "insertion"): [0.5, 0.1, 0.9], ("mint", "", "insertion"): [0.1, 0.4, 0.7]}
+    (sentence,) = margins.margin_sentences(margins.measure_margins(make(swapped, controls={})))
+    assert sentence.startswith("On net (scenes), insertion: random scores better than mint's map, by 0.100 [-")
+    assert sentence.endswith("], which may be none.")
 
 
 def test_the_table_flags_a_metric_that_a_null_wins() -> None:
@@ -200,6 +204,7 @@ def test_the_table_flags_a_metric_that_a_null_wins() -> None:
         ["pointing ↑", "+0.000", "\N{EN DASH}", "no"],
     ]
     assert [[entry.bold for entry in row[1:]] for row in table.rows] == [[True, False, True], [False] * 3, [False] * 3]
+    assert table.rows[0][3].note == "(clearly over 1)"
     assert table.rows[0][1].note == "[-0.100, -0.100] over own blurred"
     assert table.rows[0][2].note.endswith("] over centre")
 
@@ -301,6 +306,20 @@ def test_what_misses_alike_shares_a_row_and_a_picture_that_cannot_be_read_counts
         ["all 7 methods", "pointing", *expected],
         ["all 7 methods", "grid", *expected],
     ]
+
+
+def test_a_reason_can_hold_anything() -> None:
+    failures = [
+        {**FAILURE, "method": "mint", "step": "map", "reason": r"KeyError: <class 'a|b'> {x}^2 \~ $5 100% a < b"}
+    ]
+    records = make({("mint", "", "deletion"): [0.1, None]}, controls={}, failures=failures)
+    (table,) = coverage.coverage_tables(coverage.measure_coverage(records))
+    row = markdown(table).splitlines()[-1]
+    assert row.count("|") - row.count(r"\|") == len(table.header) + 1
+    assert r"\<class 'a\|b'>" in row
+    assert " a < b" in row
+    spelled = r"$<$class 'a$|$b'$>$ \{x\}\textasciicircum{}2 \textbackslash{}\textasciitilde{} \$5 100\% a $<$ b"
+    assert spelled in latex(table)
 
 
 def test_nothing_missing_makes_no_table() -> None:
