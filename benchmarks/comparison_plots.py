@@ -51,8 +51,10 @@ def draw_comparisons(
     """
     name = f"{columns[0].network}-on-{columns[0].dataset}"
     files = []
-    sns.set_theme(style="white", rc={"axes.edgecolor": ".6", "font.size": 11, "axes.titlesize": 12})
-    with mpl.rc_context({"axes.titlelocation": "left"}):
+    # What is set within the context ends with it: no other picture looks different for having been drawn after these.
+    with mpl.rc_context():
+        look = {"axes.edgecolor": ".6", "font.size": 11, "axes.titlesize": 12, "axes.titlelocation": "left"}
+        sns.set_theme(style="white", rc=look)
         figures = {
             "ranks": _ranks(columns),
             "wins": _wins(columns, pairs),

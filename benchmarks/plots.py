@@ -60,8 +60,17 @@ def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> list
     """Draw every plot that there are records for, as PNG files named by network, dataset and kind."""
     files = []
     frames = {"scores": own_maps(records.scores), "curves": own_maps(records.curves), "timings": records.timings}
-    sns.set_theme(style="whitegrid", rc={"axes.edgecolor": ".6", "font.size": 11, "axes.titlesize": 12})
-    with mpl.rc_context({"axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False}):
+    # What is set within the context ends with it: no other picture looks different for having been drawn after these.
+    with mpl.rc_context():
+        look = {
+            "axes.edgecolor": ".6",
+            "font.size": 11,
+            "axes.titlesize": 12,
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
+        sns.set_theme(style="whitegrid", rc=look)
         for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
             name = f"{network}-on-{dataset}"
             chosen = {

@@ -93,13 +93,11 @@ def embedded_json(data: Any) -> str:
 
 
 def _facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """List what the page's foot says of the run, as far as it is known."""
+    """List what the page's foot says of the run, as far as it is known, but not when: equal runs make equal pages."""
     hardware, git = run.get("hardware") or {}, run.get("git") or {}
     commit = (git.get("commit") or "")[:12] + (" with changes" if git.get("dirty") else "")
     facts = {
         "command": run.get("command"),
-        "started": run.get("started"),
-        "took": f"{run['seconds']:g} s" if "seconds" in run else None,
         "machine": hardware.get("gpu") or hardware.get("cpu"),
         "python": hardware.get("python"),
         "commit": commit,

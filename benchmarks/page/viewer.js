@@ -350,7 +350,7 @@
 
   // --- curves
 
-  const PLOT = { width: 320, height: 200, left: 34, right: 8, top: 8, bottom: 24 };
+  const PLOT = { width: 320, height: 200, left: 34, right: 16, top: 8, bottom: 24 };
 
   function makeCurves() {
     const metrics = Object.keys(setting.grids);

@@ -231,6 +231,7 @@ def test_a_report_is_made_without_torch(known: Records, tmp_path: Path) -> None:
         "plots/net-on-scenes.cost.png",
         "gallery/net-on-scenes.jpg",
         "gallery/data.npz",
+        "index.html",
     }
 
 
