@@ -164,6 +164,11 @@ def test_nothing_of_a_failure_is_stored(world: ModuleType, log: Path, tmp_path: 
     first = run(plan, Options(), Store(tmp_path / "cells"))
     assert all("NaN or infinite" in failure.reason for failure in first.failures)
     assert len(first.failures) == 3
+    # Nor is it left out of a mean in silence (the peers' defect 7).
+    facts = {"failures": [vars(failure) for failure in first.failures]}
+    for row in measure_coverage(as_records(plan, Options(), first, facts)).to_dict("records"):
+        assert (row["asked"], row["failed"], row["scored"] + row["not_applicable"]) == (10, 3, 7)
+        assert row["reasons"].endswith("a saliency map must be finite. (3)")
     before = calls(log)
     store = Store(tmp_path / "cells")
     second = run(plan, Options(), store)
