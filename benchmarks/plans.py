@@ -25,6 +25,7 @@ from benchmarks.metrics import (
     RelevanceRank,
     Stability,
     TiedPixels,
+    TieRange,
 )
 from benchmarks.models import NETWORKS
 from benchmarks.names import look_up
@@ -208,6 +209,8 @@ MASKS: Mapping[str, Metric | MethodMetric] = {
     "localisation": Localisation(),
     "gini": Gini(),
     "tied-pixels": TiedPixels(),
+    "insertion, tie range": TieRange(Insertion(steps=28)),
+    "pointing, tie range": TieRange(Pointing(), over="maxima"),
     "randomisation": Randomisation(every=4),
     **SETTINGS,
 }
