@@ -51,7 +51,7 @@ class Randomisation:
     Explanations", CVPR 2023); the similarities rank noisy methods above smooth ones, as noise never resembles itself,
     and the order of the layers matters (A. Hedström et al., "A Fresh Look at Sanity Checks for Saliency Maps", World
     Conference on XAI 2024). So a high value is a reason for doubt, a low one shows nothing, and small differences do
-    not rank methods.
+    not rank methods; below 0, where a random layer of logits has turned a map around, is no better than 0.
 
     Parameters
     ----------
