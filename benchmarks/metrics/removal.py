@@ -18,8 +18,7 @@ Pixels are ranked once, by a stable descending sort: **ties go by pixel index, t
 right**. A map with plateaus (super-pixels, a constant) is therefore scored in that order inside each plateau.
 
 All curves of this module, and those of :mod:`benchmarks.metrics.profiles`, are read off one cache of points: a case's
-context remembers, for a ranking of the pixels, how the network answered when the first or the last m pixels of it were
-shown. Deletion, insertion, MoRF and LeRF ask it for pixel counts, and only what nobody has asked for before goes
+context remembers how the network answered when certain pixels were shown. Only what nobody has asked for before goes
 through the network: with one baseline value, insertion of k pixels is LeRF's removal of all but k.
 
 What these areas cannot tell: a partly removed picture is unlike anything the network was trained on (ROAR,
@@ -191,22 +190,30 @@ def answers(
     removed
         What the others become.
     """
-    order = order.cpu()
-    if order[0] > order[-1]:  # a ranking and its reverse share their points
-        order, shown = order.flip(0), "last" if shown == "first" else "first"
-    digest = hashlib.blake2b(order.numpy().tobytes(), digest_size=16).digest()
-    known: dict[int, Answers] = context.once(("points", digest, shown, removed), dict)
-    missing = [count for count in dict.fromkeys(counts) if count not in known]
-    known.update((count, _end(context, removed, count > 0)) for count in missing if count in (0, len(order)))
-    between = [count for count in missing if count not in known]
+    ranks = _ranks(order.cpu())
+    cuts = [count if shown == "first" else len(order) - count for count in counts]
+    keys = [_digest((ranks < cut) == (shown == "first")) for cut in cuts]
+    known: dict[bytes, Answers] = context.once(("shown", removed), dict)
+    missing = {key: (cut, count) for key, cut, count in zip(keys, cuts, counts, strict=True) if key not in known}
+    between = {key: cut for key, (cut, count) in missing.items() if 0 < count < len(order)}
+    known.update((key, _end(context, removed, count > 0)) for key, (_, count) in missing.items() if key not in between)
     if between:
-        cuts = between if shown == "first" else [len(order) - count for count in between]
         if isinstance(removed, Imputation):
-            found = _impute_and_ask(context, order, shown == "first", cuts, removed)
+            found = _impute_and_ask(context, ranks, shown == "first", list(between.values()), removed)
         else:
-            found = _fill_and_ask(context, order, shown == "first", cuts, removed)
+            found = _fill_and_ask(context, ranks, shown == "first", list(between.values()), removed)
         known.update(zip(between, found, strict=True))
-    return [known[count] for count in counts]
+    return [known[key] for key in keys]
+
+
+def _ranks(order: Tensor) -> Tensor:
+    ranks = torch.empty_like(order)
+    ranks[order] = torch.arange(len(order))
+    return ranks
+
+
+def _digest(shown: Tensor) -> bytes:
+    return hashlib.blake2b(np.packbits(shown.numpy()).tobytes(), digest_size=16).digest()
 
 
 def _end(context: Context, removed: Removed, whole: bool) -> Answers:
@@ -224,16 +231,10 @@ def _fill(context: Context, removed: Removed) -> Tensor:
     return context.once(("fill", removed), lambda: torch.full_like(context.image, removed))
 
 
-def _ranks(order: Tensor) -> Tensor:
-    ranks = torch.empty_like(order)
-    ranks[order] = torch.arange(len(order))
-    return ranks
-
-
-def _fill_and_ask(context: Context, order: Tensor, head: bool, cuts: Sequence[int], removed: Removed) -> list[Answers]:
+def _fill_and_ask(context: Context, ranks: Tensor, head: bool, cuts: Sequence[int], removed: Removed) -> list[Answers]:
     """Show what is ranked before each cut (or, without ``head``, from it on) on the filled picture."""
     bounds, column = torch.unique(torch.tensor(cuts), return_inverse=True)
-    labels = torch.bucketize(_ranks(order), bounds, right=True).view(context.image.shape[-2:])
+    labels = torch.bucketize(ranks, bounds, right=True).view(context.image.shape[-2:])
     before = torch.arange(len(bounds) + 1) <= column[:, None]
     classes = _classes(context)
     found = masked_scores(
@@ -253,11 +254,11 @@ def _fill_and_ask(context: Context, order: Tensor, head: bool, cuts: Sequence[in
 
 
 def _impute_and_ask(
-    context: Context, order: Tensor, head: bool, cuts: Sequence[int], removed: Imputation
+    context: Context, ranks: Tensor, head: bool, cuts: Sequence[int], removed: Imputation
 ) -> list[Answers]:
     """Show what is ranked before each cut (or, without ``head``, from it on) and impute the rest."""
     image = context.image
-    before = (_ranks(order) < torch.tensor(cuts)[:, None]).view(-1, *image.shape[-2:])
+    before = (ranks < torch.tensor(cuts)[:, None]).view(-1, *image.shape[-2:])
     masks = (~before if head else before).to(image.device)
     classes, found = _classes(context), []
     for part in torch.split(masks, context.batch_size or default_batch_size(image)):

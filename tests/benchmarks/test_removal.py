@@ -231,6 +231,11 @@ def test_points_that_are_known_are_not_asked_for_again() -> None:
     assert module.pictures == 0
     LeRF()(context, -saliency)
     assert module.pictures == 0
+    one, other = saliency.flatten().argsort()[[30, 31]]
+    nearly = saliency.clone()
+    nearly.view(-1)[one] = saliency.view(-1)[other]  # a tie inside a step, which no point splits
+    SRG()(context, nearly)
+    assert module.pictures == 0
 
 
 @settings(max_examples=25, deadline=None)
