@@ -134,7 +134,7 @@ def _image(file: Path) -> dict[str, str]:
     words = file.stem.replace("-on-", " on ")
     name, _, kind = words.rpartition(".")
     source = f"data:{MEDIA[file.suffix]};base64,{base64_text(file.read_bytes())}"
-    return {"source": source, "caption": f"{kind}: {name}" if name else words}
+    return {"source": source, "caption": f"{kind}: {name}" if name else f"{file.parent.name}: {words}"}
 
 
 @dataclass(frozen=True)
@@ -239,12 +239,13 @@ def _cell(entry: Entry, subject: _Subject | None, records: Records) -> dict[str,
     linked = subject if found or text == NOTHING else None
     return {
         "text": MINUS_BEFORE_DIGIT.sub("\N{MINUS SIGN}", text if found or not linked else _absence(linked, records)),
-        "note": MINUS_BEFORE_DIGIT.sub("\N{MINUS SIGN}", entry.note),
+        "note": MINUS_BEFORE_DIGIT.sub("\N{MINUS SIGN}", INTERVAL.sub("[\\1,\N{NO-BREAK SPACE}\\2]", entry.note)),
         "interval": INTERVAL.search(entry.note),
         "bold": entry.bold,
         "missing": text in ("", NOTHING),
         "value": float(found[1]) if found else None,
         "href": linked.href if linked else "",
+        "metric": linked.metric if linked else None,
         "whisker": None,
     }
 
@@ -258,7 +259,12 @@ def _absence(subject: _Subject, records: Records) -> str:
 
 
 def _whiskers(column: Sequence[dict[str, Any]]) -> None:
-    """Give the cells of a column that have an interval its place, in per cent of the column's range."""
+    """Give the cells of a column that have an interval its place, in per cent of the column's range.
+
+    Not in a column that holds several metrics: their scales differ.
+    """
+    if len({cell["metric"] for cell in column if cell["interval"]}) > 1:
+        return
     bounds = {}
     for place, cell in enumerate(column):
         if cell["interval"] and cell["value"] is not None:

@@ -245,6 +245,15 @@ def test_numbers_lead_somewhere_if_method_and_metric_are_named(
     assert found["rows"][0][0]["href"] == ""
 
 
+def test_intervals_of_several_metrics_share_no_scale(some: Records) -> None:
+    rows = [[Entry(name), Entry("0.1", "[0.0, 0.2] over lime")] for name in ("deletion ↓", "insertion ↑")]
+    several = page_table(Table("vgg-on-scenes-x", "", ["metric", "mint"], rows), "", some)
+    one = page_table(Table("vgg-on-scenes-x", "", ["metric", "mint"], rows[:1]), "", some)
+    assert [row[1]["whisker"] for row in several["rows"]] == [None, None]
+    assert one["rows"][0][1]["whisker"] == {"left": 0.0, "width": 100.0, "mean": 50.0}
+    assert one["rows"][0][1]["note"] == "[0.0,\N{NO-BREAK SPACE}0.2] over lime"
+
+
 def test_a_method_without_any_record_failed(some: Records) -> None:
     records = replace(some, scores=some.scores[some.scores["method"] != "lime"])
     table = Table("vgg-on-scenes", "vgg on scenes", ["method", "deletion ↓"], [[Entry("lime"), Entry("\N{EN DASH}")]])
