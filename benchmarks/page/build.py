@@ -23,7 +23,12 @@ MEDIA = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 BETTER = {ARROWS["higher"]: "higher is better", ARROWS["lower"]: "lower is better"}
 NUMBER = re.compile(r"[<>≤≥≈~]?\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
 INTERVAL = re.compile(r"\[([+-]?[\d.]+), ([+-]?[\d.]+)\]")
-MINUS_BEFORE_DIGIT = re.compile(r"(?<![\w-])-(?=\d)")
+MARKS = (
+    # A minus, not a hyphen; an interval, and an arrow with its word, stay on one line.
+    (re.compile(r"(?<![\w-])-(?=\d)"), "\N{MINUS SIGN}"),
+    (re.compile(r"(?<=\[)(\S+), (\S+)(?=\])"), "\\1,\N{NO-BREAK SPACE}\\2"),
+    (re.compile(f" (?=[{''.join(ARROWS.values())}])"), "\N{NO-BREAK SPACE}"),
+)
 NOTHING = "\N{EN DASH}"
 
 
@@ -238,8 +243,8 @@ def _cell(entry: Entry, subject: _Subject | None, records: Records) -> dict[str,
     found = NUMBER.match(text)
     linked = subject if found or text == NOTHING else None
     return {
-        "text": MINUS_BEFORE_DIGIT.sub("\N{MINUS SIGN}", text if found or not linked else _absence(linked, records)),
-        "note": MINUS_BEFORE_DIGIT.sub("\N{MINUS SIGN}", INTERVAL.sub("[\\1,\N{NO-BREAK SPACE}\\2]", entry.note)),
+        "text": _typeset(text if found or not linked else _absence(linked, records)),
+        "note": _typeset(entry.note),
         "interval": INTERVAL.search(entry.note),
         "bold": entry.bold,
         "missing": text in ("", NOTHING),
@@ -248,6 +253,12 @@ def _cell(entry: Entry, subject: _Subject | None, records: Records) -> dict[str,
         "metric": linked.metric if linked else None,
         "whisker": None,
     }
+
+
+def _typeset(text: str) -> str:
+    for pattern, replacement in MARKS:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def _absence(subject: _Subject, records: Records) -> str:

@@ -350,6 +350,7 @@
 
   // --- curves
 
+  // Across: the share of the pixels, 0 to 1. Up: 0 to 1 where all values are, else from the lowest to the highest.
   const PLOT = { width: 320, height: 200, left: 34, right: 16, top: 8, bottom: 24 };
 
   function makeCurves() {
@@ -387,11 +388,10 @@
       [...figure.querySelectorAll(".y")].forEach((text, i) => {
         text.textContent = Number((low + (high - low) * i / 2).toPrecision(2));
       });
-      const start = grid[0], reach = grid[grid.length - 1] - start || 1;
       for (const line of figure.querySelectorAll("polyline")) {
         const values = found?.lines.get(Number(line.dataset.method)) ?? [];
         line.setAttribute("points", values.map((value, i) => {
-          const x = left + (grid[i] - start) / reach * (width - left - right);
+          const x = left + grid[i] * (width - left - right);
           const y = top + (1 - (value - low) / (high - low || 1)) * (height - top - bottom);
           return `${x.toFixed(1)},${y.toFixed(1)}`;
         }).join(" "));

@@ -251,6 +251,7 @@ def test_intervals_of_several_metrics_share_no_scale(some: Records) -> None:
     one = page_table(Table("vgg-on-scenes-x", "", ["metric", "mint"], rows[:1]), "", some)
     assert [row[1]["whisker"] for row in several["rows"]] == [None, None]
     assert one["rows"][0][1]["whisker"] == {"left": 0.0, "width": 100.0, "mean": 50.0}
+    assert one["rows"][0][0]["text"] == "deletion\N{NO-BREAK SPACE}↓"
     assert one["rows"][0][1]["note"] == "[0.0,\N{NO-BREAK SPACE}0.2] over lime"
 
 
@@ -459,6 +460,26 @@ def test_the_canvases_show_the_maps(browser: Any, file: Path, some: Records) -> 
             )
             # Red grows with the evidence; the drawing interpolates.
             assert np.corrcoef(sums, own.maps[method].ravel())[0, 1] > 0.95
+
+
+@pytest.mark.slow
+def test_curves_lie_where_their_axes_say(browser: Any, some: Records, tmp_path: Path) -> None:
+    fractions, values = np.array([0.2, 0.6]), np.array([0.0, 0.5])
+    curves = some.curves.assign(fractions=[fractions] * len(some.curves), values=[values] * len(some.curves))
+    page_file = write_page(replace(some, curves=curves), {}, tmp_path / "index.html")
+    with Window(browser, page_file) as page:
+        labels = (
+            page.locator("#curves figure").first.locator(".x").evaluate_all("all => all.map(e => +e.getAttribute('x'))")
+        )
+        points = page.locator("#curves polyline").first.get_attribute("points")
+        (x0, y0), (x1, y1) = (map(float, point.split(",")) for point in points.split())
+        zero, half, one = labels
+        assert x0 == pytest.approx(zero + 0.2 * (one - zero), abs=0.1)
+        assert x1 == pytest.approx(zero + 0.6 * (one - zero), abs=0.1)
+        assert half == pytest.approx((zero + one) / 2)
+        rules = page.locator("#curves figure").first.locator(".rule")
+        heights = rules.evaluate_all("all => all.map(each => +each.getAttribute('y1'))")
+        assert (y0, y1) == pytest.approx((heights[0], heights[1]), abs=0.5)
 
 
 @pytest.mark.slow
