@@ -274,7 +274,7 @@ QUICK = Plan(
             timed=3,
             shown=5,
             controls=DERIVED,
-            controlled=12,
+            controlled=8,
         ),
     ),
 )
