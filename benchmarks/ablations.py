@@ -29,7 +29,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "fill: super-pixel mean": {"fill": "super-pixel mean"},
     "prior: grad-cam": {"prior": "grad-cam"},
     "alpha: 0": {"alpha": 0.0},
-    "alpha: 0.02": {"alpha": 0.02},
+    "alpha: 0.005": {"alpha": 0.005},
     "alpha: 0.1": {"alpha": 0.1},
     "intercept: on": {"intercept": True},
     "scale: coarse": {"scale": "coarse"},

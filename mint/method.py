@@ -74,8 +74,8 @@ class MINT:
     mu : float
         Weight of the fine scale in Eq. 17.
     alpha : float
-        Strength of both L1 penalties, scale free, in [0, 1] (the paper names no value; results/ablations has the
-        evidence for this one).
+        Strength of both L1 penalties, scale free, in [0, 1] (the paper names no value; what others do is
+        measured in results/ablations).
     intercept : bool
         Fit an unpenalised intercept (the paper has none).
     constraint : {"hard", "soft", "off"}
@@ -118,7 +118,7 @@ class MINT:
     pooling: Pooling = "mean-one"
     proximity: float = 0.73
     mu: float = 1.0
-    alpha: float = 0.005
+    alpha: float = 0.02
     intercept: bool = False
     constraint: Constraint = "hard"
     solver: Solver = "admm"

@@ -38,7 +38,7 @@ class Fit:
     """
 
     mu: float = 1.0
-    alpha: float = 0.005
+    alpha: float = 0.02
     intercept: bool = False
     constraint: Constraint = "hard"
     solver: Solver = "admm"
@@ -141,7 +141,7 @@ def build_problem(
     a_f: Tensor,
     *,
     mu: float = 1.0,
-    alpha: float = 0.005,
+    alpha: float = 0.02,
     intercept: bool = False,
     constraint: Constraint = "hard",
 ) -> Problem:
