@@ -186,6 +186,8 @@ def _save_gallery(gallery: list[Shown], file: Path) -> None:
 
 
 def _load_gallery(file: Path) -> list[Shown]:
+    if not file.is_file():
+        return []
     with np.load(file, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
     gallery = []
