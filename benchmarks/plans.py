@@ -287,12 +287,12 @@ PHOTOS = Plan(
             ("efficientnet-lite0",),
             _methods(samples=300),
             GRID,
-            limit=12,
+            limit=8,
             shown=3,
             controls=DERIVED,
-            controlled=4,
+            controlled=2,
         ),
-        Part("photos-single", ("efficientnet-lite0",), _methods(samples=300), PHOTO_REMOVAL, limit=8, shown=4),
+        Part("photos-single", ("efficientnet-lite0",), _methods(samples=300), PHOTO_REMOVAL, limit=4, shown=4),
     ),
 )
 PHOTOS_SMALL = Plan(
