@@ -15,6 +15,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from benchmarks import tables
 from benchmarks.conclusions import read_conclusions
@@ -219,9 +220,9 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
             label = network if j == 0 else None
             beyond = column.metric.endswith("fidelity held out") and middle < LOWEST
             if beyond:
-                axes.text(
-                    LOWEST, place, f" \N{BLACK LEFT-POINTING SMALL TRIANGLE} {middle:.1f}", fontsize=7, va="center"
-                )
+                text = f" \N{BLACK LEFT-POINTING SMALL TRIANGLE} {middle:.1f}"
+                ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+                axes.text(LOWEST, place, text, fontsize=7, va="center", bbox=ground)
                 continue
             axes.plot(middle, place, marker, color=colour, mfc=filled, ms=4.2, lw=0, label=label, zorder=3)
     if column.difference:
@@ -231,6 +232,7 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
     if column.metric.endswith("fidelity held out"):
         axes.set_xlim(left=max(axes.get_xlim()[0], LOWEST))
     axes.set_title(column.title, fontsize=10)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.grid(False, axis="y")
     axes.tick_params(labelsize=9)
 
