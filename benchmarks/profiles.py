@@ -22,7 +22,7 @@ from tqdm import tqdm
 from benchmarks import tables
 from benchmarks.conclusions import read_conclusions
 from benchmarks.datasets import DATASETS, Case, DataOptions
-from benchmarks.methods import bind, by_name
+from benchmarks.methods import bind
 from benchmarks.metrics import (
     PROFILES,
     SRG,
@@ -38,6 +38,8 @@ from benchmarks.metrics import (
 )
 from benchmarks.metrics.metric import Direction
 from benchmarks.models import NETWORKS, Network, load_network
+from benchmarks.names import look_up
+from benchmarks.plans import PLANS
 from benchmarks.plots import DOTS_PER_INCH, panels_of, styles
 from benchmarks.provenance import git_state, now, versions
 from benchmarks.tables import ARROWS, Entry, Table
@@ -262,8 +264,8 @@ def write(scored: Sequence[Scored], metrics: Mapping[str, Metric], network: Netw
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score maps under every profile, from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profiles", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--plan", default="quick", choices=sorted(PLANS), help="its first part gives methods and data")
     parser.add_argument("--network", default="scenes-resnet", choices=sorted(NETWORKS))
-    parser.add_argument("--dataset", default="scenes", choices=sorted(DATASETS))
     parser.add_argument("--weights", type=Path, metavar="FILE", help="weights of the network, in place of its own")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of a data set that is not shipped")
     parser.add_argument("--limit", type=int, default=8, help="cases; the curves are the first one's")
@@ -274,8 +276,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     metrics: Mapping[str, Metric] = {**OWN, **PROFILES}
     try:
         network = load_network(options.network, weights=options.weights, device=options.device)
-        methods = {name: bind(by_name(name), network.entry) for name in options.methods}
-        dataset = DATASETS[options.dataset](network, DataOptions(options.data))
+        part = PLANS[options.plan].parts[0]
+        methods = {name: bind(look_up("method", name, part.methods), network.entry) for name in options.methods}
+        dataset = DATASETS[part.dataset](network, DataOptions(options.data))
         cases = [dataset[index] for index in range(min(options.limit, len(dataset)))]
         score = partial(score_case, network, methods=methods, metrics=metrics)
         scored = [score(case) for case in tqdm(cases, unit="case")]
