@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import statistics
-from benchmarks.columns import Column, estimate, read_columns
+from benchmarks.columns import DESCRIPTIONS, Column, estimate, measure, read_columns
 from benchmarks.records import Records
 
+TERMINAL_WIDTH = 118
 ARROWS = {"higher": "↑", "lower": "↓"}
 LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "±": r"$\pm$", ">": "$>$"} | {
     character: rf"\{character}" for character in "_%&#${}"
@@ -212,7 +213,10 @@ def latex(table: Table) -> str:
 
 
 def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
-    """Spell scores and costs in aligned columns: ± is half the interval's width, * the best of its column."""
+    """Spell scores and costs in aligned columns: ± is half the interval's width, * the best of its column.
+
+    Tables that are wider than `TERMINAL_WIDTH` go on below.
+    """
     text = []
     for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
         costs = timings[(timings["dataset"] == dataset) & (timings["network"] == network)].set_index("method")
@@ -227,13 +231,24 @@ def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
                 cost = costs.loc[row[0].text]
                 line += [f"{cost['median_ms']:.1f}", f"{cost['forwards']:g}"]
             lines.append(line + [""] * (len(lines[0]) - len(line)))
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         text.append(f"{network} on {dataset}")
-        for line in lines:
-            fields = [field.rjust(width) for field, width in zip(line, widths, strict=True)]
-            text.append("  ".join([line[0].ljust(widths[0]), *fields[1:]]).rstrip())
-        text.append("")
+        for block in _folded(lines):
+            text += [*block, ""]
     return "\n".join(text)
+
+
+def _folded(lines: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Align columns, and fold them into blocks of `TERMINAL_WIDTH`, each of which has the first column."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    blocks: list[list[int]] = [[]]
+    for i, width in enumerate(widths[1:], 1):
+        if blocks[-1] and sum(widths[j] + 2 for j in (0, *blocks[-1])) + width > TERMINAL_WIDTH:
+            blocks.append([])
+        blocks[-1].append(i)
+    return [
+        ["  ".join([line[0].ljust(widths[0]), *(line[i].rjust(widths[i]) for i in block)]).rstrip() for line in lines]
+        for block in blocks
+    ]
 
 
 def _short_entry(row: pd.Series, column: pd.DataFrame) -> Entry:
@@ -242,5 +257,8 @@ def _short_entry(row: pd.Series, column: pd.DataFrame) -> Entry:
 
 
 def _is_best(row: pd.Series, column: pd.DataFrame) -> bool:
+    """Say whether a row has the best mean of its column; none has where the metric only describes maps."""
+    if measure(row["metric_id"]) in DESCRIPTIONS:
+        return False
     best = column["mean"].max() if row["direction"] == "higher" else column["mean"].min()
     return bool(row["mean"] == best)

@@ -168,6 +168,14 @@ def test_the_terminal_gets_scores_and_costs(known: Records) -> None:
     assert re.match(r"mint +0\.250 ±0\.\d{3}\* .* 12\.3 +501$", lines[3])
 
 
+def test_wide_tables_go_on_below_in_the_terminal() -> None:
+    lines = [["method", *(f"metric-{i:02}" for i in range(30))], ["mint", *(f"{i}" for i in range(30))]]
+    blocks = tables._folded(lines)
+    assert all(len(line) <= tables.TERMINAL_WIDTH for block in blocks for line in block)
+    assert all(block[0].startswith("method ") and block[1].startswith("mint ") for block in blocks)
+    assert [word for block in blocks for word in block[1].split()[1:]] == lines[1][1:]
+
+
 def test_records_survive_the_disk(known: Records, tmp_path: Path) -> None:
     records.save(known, tmp_path)
     found = records.load(tmp_path)
