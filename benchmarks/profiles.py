@@ -237,8 +237,9 @@ def write(scored: Sequence[Scored], metrics: Mapping[str, Metric], network: Netw
             "",
             "Every row scores the same maps of the same network. The first rows are this suite's own metrics; each of "
             "the others is a profile: what one tool does, in one version, when it is called as shown below. Those of "
-            "torch-cam, Quantus, pytorch-grad-cam, PnPXAI and Xplique agree with the tools themselves to 1e-4 "
-            "(`tests/peers`); RISE and TorchRay, which no registry has, are followed from their sources.",
+            "torch-cam, Quantus, pytorch-grad-cam, PnPXAI, Xplique and TorchRay agree with the tools themselves to "
+            "1e-4 (`tests/peers`, which also says where they differ, and why); RISE, which was never released, is "
+            "followed from its source.",
             "",
             *findings(scored, metrics),
             "",

@@ -309,14 +309,16 @@ PROFILES: Mapping[str, RemovalProfile | PointingProfile] = {
         version="0.6.0",
         direction="lower",
         curve="deletion",
-        # Quantus's default is one channel of one pixel a step: 150,528 forward passes at 224 x 224.
+        # Quantus's default is one channel of one pixel a step: 150,528 forward passes at 224 x 224. Its steps must
+        # divide height times width; where three rows' worth of features do not, its nearest call takes one, which
+        # reads the same curve three times as often and has three times the area.
         points="a picture row a step, without the start",
         removed="minimum",
         score="probability",
         area="trapezoid, steps of length 1",
         ties="by index",
         channels="apart",
-        call="PixelFlipping(features_in_step=3 * 224, return_auc_per_sample=True)(net, x, targets, maps)",
+        call="PixelFlipping(features_in_step=3 * width, return_auc_per_sample=True)(net, x, targets, maps)",
     ),
     "xplique-deletion": _XPLIQUE,
     "xplique-insertion": replace(
@@ -341,7 +343,7 @@ PROFILES: Mapping[str, RemovalProfile | PointingProfile] = {
     ),
     "torchray-pointing": PointingProfile(
         tool="TorchRay",
-        version="6a198ee",
+        version="1.0.0.2",
         tolerance=15,
         ties="first",
         average="classes",
