@@ -289,7 +289,8 @@
   }
 
   function fillScores(item) {
-    const best = setting.metrics.map(({ higher }, k) => {
+    const best = setting.metrics.map(({ higher, judges }, k) => {
+      if (!judges) return null;  // it only describes a map
       const numbers = item.scores.map(row => row[k]).filter(isNumber);
       return higher ? Math.max(...numbers) : Math.min(...numbers);
     });

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from benchmarks.columns import DESCRIPTIONS, measure
 from benchmarks.plots import styles
 from benchmarks.records import CaseMaps, Records, own_maps
 
@@ -108,7 +109,13 @@ def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes,
             for name in methods
         ],
         "metrics": [
-            {"name": name, "id": about["id"], "higher": about["direction"] == "higher", "subsets": about["subsets"]}
+            {
+                "name": name,
+                "id": about["id"],
+                "higher": about["direction"] == "higher",
+                "judges": measure(about["id"]) not in DESCRIPTIONS,
+                "subsets": about["subsets"],
+            }
             for name, about in setting["metrics"].items()
         ],
         "controls": [
