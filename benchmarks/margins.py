@@ -187,12 +187,11 @@ def _title(group: pd.DataFrame, metric: Any, subset: Any) -> str:
 
 def margin_sentences(margins: pd.DataFrame) -> list[str]:
     """Say under which metrics nulls win, and by how much: a sentence for each network, dataset, metric and subset."""
-    sentences = []
-    for (dataset, network), group in margins.groupby(["dataset", "network"], sort=False):
-        for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
-            where = f"On {network} ({dataset}), {_title(group, metric, subset)}:"
-            sentences.append(f"{where} {_sentence(column)}.")
-    return sentences
+    return [
+        f"{_title(group, metric, subset)}: {_sentence(column)}."
+        for _, group in margins.groupby(["dataset", "network"], sort=False)
+        for (metric, subset), column in group.groupby(["metric", "subset"], sort=False)
+    ]
 
 
 def _sentence(column: pd.DataFrame) -> str:

@@ -174,22 +174,20 @@ def known() -> Records:
 
 def test_the_sentences_say_which_null_wins_over_what_and_by_how_much() -> None:
     assert margins.margin_sentences(margins.measure_margins(known())) == [
-        "On net (scenes), insertion: mint's own blurred map scores better than mint's map, by 0.100 [0.100, 0.100] "
-        "(so does centre).",
-        "On net (scenes), deletion: no null wins; the smallest margin is over mint's map of another class, "
-        "0.200 [0.200, 0.200].",
-        "On net (scenes), pointing: mint's own blurred map scores as well as mint's map.",
+        "insertion: mint's own blurred map scores better than mint's map, by 0.100 [0.100, 0.100] (so does centre).",
+        "deletion: no null wins; the smallest margin is over mint's map of another class, 0.200 [0.200, 0.200].",
+        "pointing: mint's own blurred map scores as well as mint's map.",
     ]
 
 
 def test_a_margin_whose_interval_holds_nothing_may_be_none() -> None:
     scores = {("mint", "", "insertion"): [0.5, 0.1, 0.9], ("random", "", "insertion"): [0.1, 0.4, 0.7]}
     (sentence,) = margins.margin_sentences(margins.measure_margins(make(scores, controls={})))
-    assert sentence.startswith("On net (scenes), insertion: no null wins; the smallest margin is over random, 0.100 [-")
+    assert sentence.startswith("insertion: no null wins; the smallest margin is over random, 0.100 [-")
     assert sentence.endswith("], which may be none.")
     swapped = {("random", "", "insertion"): [0.5, 0.1, 0.9], ("mint", "", "insertion"): [0.1, 0.4, 0.7]}
     (sentence,) = margins.margin_sentences(margins.measure_margins(make(swapped, controls={})))
-    assert sentence.startswith("On net (scenes), insertion: random scores better than mint's map, by 0.100 [-")
+    assert sentence.startswith("insertion: random scores better than mint's map, by 0.100 [-")
     assert sentence.endswith("], which may be none.")
 
 
