@@ -139,7 +139,7 @@ def _means(column: Column) -> dict[str, float]:
 def sensitivity(columns: Sequence[Column]) -> pd.DataFrame:
     """Compare the order of the methods under every two settings of a measure: steps, baseline value, score, ...
 
-    What the same measure is, `benchmarks.columns.measure` says.
+    What the same measure is, `benchmarks.columns.measure` says. Measures that only describe a map put nothing in order.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def sensitivity(columns: Sequence[Column]) -> pd.DataFrame:
         either. NaN for fewer than two methods.
     """
     rows = []
-    for (dataset, network), group in _settings(columns).items():
+    for (dataset, network), group in _settings([column for column in columns if column.judges]).items():
         means = {(column.metric, column.subset): _means(column) for column in group}
         for first, second in itertools.combinations(group, 2):
             if (measure(first.metric_id), first.subset) != (measure(second.metric_id), second.subset):

@@ -101,10 +101,10 @@ class Infidelity:
     to the mean squared drop, at most 1 with ``score="probability"``; a map of zeros predicts no drop and scores the
     latter.
 
-    What it cannot tell: how a map ranks pixels within the squares' size. It is dominated by the pictures whose answers
-    move most, depends on the removal value and on the squares, and asks for additive contributions, which maps that
-    are meant to rank do not promise. Read it beside the controls: the best constant prediction, a constant map's, may
-    be hard to beat.
+    What it cannot tell: a map from its negative, as b may be negative; nor how a map ranks pixels within the squares'
+    size. It is dominated by the pictures whose answers move most, depends on the removal value and on the squares,
+    and asks for additive contributions, which maps that are meant to rank do not promise. Read it beside the
+    controls: the best constant prediction, a constant map's, may be hard to beat.
 
     Parameters
     ----------
