@@ -263,7 +263,7 @@ SMOKE = Plan(
 )
 QUICK = Plan(
     "quick",
-    "Both small networks on scenes: the reference comparison, in minutes and without a download.",
+    "Both small networks on scenes: the reference comparison, without a download.",
     (
         Part(
             "scenes",
