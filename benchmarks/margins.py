@@ -22,7 +22,7 @@ from benchmarks import statistics
 from benchmarks.columns import Column, read_columns
 from benchmarks.records import Records
 from benchmarks.statistics import Estimate
-from benchmarks.tables import ARROWS, Entry, Table, number
+from benchmarks.tables import ARROWS, Entry, Table, number, title_of
 
 MARGIN = (
     "dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline", "method", "null", "own",
@@ -168,7 +168,7 @@ def margin_tables(margins: pd.DataFrame) -> list[Table]:
             flag = Entry("no")
             if won:
                 flag = Entry(f"yes, over {won} of {len(by_method)}", f"(clearly over {clear})", bold=True)
-            title = f"{_title(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]}"
+            title = f"{title_of(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]}"
             rows.append([Entry(title, f"({column['cases'].max()} cases)"), *entries, flag])
         title = f"{network} on {dataset}: margin over the best null, bold where the null wins"
         made.append(Table(f"{network}-on-{dataset}-margins", title, ["metric", *methods, "does a null win?"], rows))
@@ -180,15 +180,10 @@ def _margin_entry(row: Mapping[Any, Any]) -> Entry:
     return Entry(f"{row['margin']:+.3f}", note.strip(), row["margin"] < -ROUNDING)
 
 
-def _title(group: pd.DataFrame, metric: Any, subset: Any) -> str:
-    alone = group[group["metric"] == metric]["subset"].nunique() == 1
-    return str(metric) if alone else f"{metric}, {subset}"
-
-
 def margin_sentences(margins: pd.DataFrame) -> list[str]:
     """Say under which metrics nulls win, and by how much: a sentence for each network, dataset, metric and subset."""
     return [
-        f"{_title(group, metric, subset)}: {_sentence(column)}."
+        f"{title_of(group, metric, subset)}: {_sentence(column)}."
         for _, group in margins.groupby(["dataset", "network"], sort=False)
         for (metric, subset), column in group.groupby(["metric", "subset"], sort=False)
     ]
@@ -236,7 +231,7 @@ def resolution_tables(resolution: pd.DataFrame) -> list[Table]:
         rows = []
         for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
             best = column.groupby("control")["score"].agg("max" if column["direction"].iloc[0] == "higher" else "min")
-            title = f"{_title(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]}"
+            title = f"{title_of(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]}"
             for method, each in column.groupby("method", sort=False):
                 by_control = {row["control"]: row for row in each.to_dict("records")}
                 entries = [

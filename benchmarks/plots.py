@@ -16,9 +16,11 @@ from PIL import Image
 
 from benchmarks import statistics
 from benchmarks.records import Records, own_maps
-from benchmarks.tables import ARROWS
+from benchmarks.tables import ARROWS, title_of
 
 DOTS_PER_INCH = 110
+ACROSS = 4
+"""Panels in a row of a figure, at most."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def save_picture(figure: Figure, file: Path) -> None:
     picture.save(file, optimize=True, quality=85, subsampling=0)
 
 
-def panels_of(count: int, height: float, width: float, across: int = 4) -> tuple[Figure, list[Axes]]:
+def panels_of(count: int, height: float, width: float, across: int = ACROSS) -> tuple[Figure, list[Axes]]:
     """Make a figure of so many panels, in inches each, at most ``across`` in a row."""
     across = min(count, across)
     rows = -(-count // across)
@@ -158,7 +160,7 @@ def _scores(scores: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
             _boxes(axes, here, methods, colours)
             axes.set_xlabel("case by case: quartiles, 5 to 95 %")
         axes.set(title=f"{metric} {ARROWS[about['direction'].iloc[0]]}", ylabel="")
-        if i % 4:
+        if i % ACROSS:
             axes.set_yticklabels([])
     return figure
 
@@ -206,8 +208,7 @@ def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
                 milliseconds[method], row["mean"], yerr=None if np.isnan(row["low"]) else bounds, color=look.colour,
                 marker=look.marker, ms=8, lw=0, elinewidth=1.4, label=method,
             )  # fmt: skip
-        several = group[group["metric"] == metric]["subset"].nunique() > 1
-        axes.set(title=f"{metric}{f', {subset}' if several else ''} {ARROWS[column['direction'].iloc[0]]}")
+        axes.set(title=f"{title_of(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]}")
         axes.set_xscale("log")
         axes.margins(x=0.12)
         axes.set_xlabel("ms a picture")

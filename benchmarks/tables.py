@@ -95,7 +95,7 @@ def setting_tables(summary: pd.DataFrame) -> list[Table]:
     for (dataset, network), group in summary[~summary["headline"]].groupby(["dataset", "network"], sort=False):
         rows = []
         for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
-            name = _title(group, metric, subset)
+            name = title_of(group, metric, subset)
             entries = [Entry(number(row["mean"], "{:.3f}"), "", _is_best(row, column)) for _, row in column.iterrows()]
             rows.append([Entry(f"{name} {ARROWS[column['direction'].iloc[0]]}"), *entries])
         title = f"{network} on {dataset}: the same measures with other settings"
@@ -134,14 +134,15 @@ def _wide(
     columns = []
     for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
         header.append(
-            f"{_title(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]} ({column['n'].max()} cases)"
+            f"{title_of(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]} ({column['n'].max()} cases)"
         )
         columns.append([entry(row, column) for _, row in column.iterrows()])
     methods = [Entry(method) for method in group["method"].unique()]
     return header, [list(row) for row in zip(methods, *columns, strict=True)]
 
 
-def _title(group: pd.DataFrame, metric: Any, subset: Any) -> str:
+def title_of(group: pd.DataFrame, metric: Any, subset: Any) -> str:
+    """Name a column of a network and dataset: the metric, and the subset where the metric has several."""
     alone = group[group["metric"] == metric]["subset"].nunique() == 1
     return str(metric) if alone else f"{metric}, {subset}"
 
