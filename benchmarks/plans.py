@@ -65,9 +65,11 @@ class Part:
         passed over.
     controls : Mapping
         The derived controls by name (see `baselines.derived.DERIVED`): maps made from those of the methods that are
-        no nulls, and scored under every metric of a map.
+        no nulls, and scored under the metrics that judge a map, each with the first of its settings.
     controlled : int or None
         On how many of these cases, the first, the derived controls are scored; None: all.
+    apart : bool
+        Average every metric over the difficult cases alone as well.
     """
 
     dataset: str
@@ -81,6 +83,7 @@ class Part:
     nulls: tuple[str, ...] = baselines.NULLS
     controls: Mapping[str, Derived] = field(default_factory=dict)
     controlled: int | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,14 +213,14 @@ MASKS: Mapping[str, Metric | MethodMetric] = {
     "relevance-rank": RelevanceRank(),
     "localisation": Localisation(),
     "infidelity": Infidelity(),
-    "max-sensitivity": MaxSensitivity(every=4),
     "gini": Gini(),
     "tied-pixels": TiedPixels(),
     "insertion, tie range": TieRange(Insertion(steps=28)),
     "pointing, tie range": TieRange(Pointing(), over="maxima"),
-    "randomisation": Randomisation(every=4),
     **SETTINGS,
 }
+# Both explain a picture several times anew.
+CHECKED: Mapping[str, MethodMetric] = {"randomisation": Randomisation(), "max-sensitivity": MaxSensitivity()}
 BOXES: Mapping[str, Metric] = {
     **REMOVAL,
     "srg": SRG(),
@@ -320,12 +323,54 @@ IMAGENET = Plan(
         ),
     ),
 )
+# Equal budgets: occlusion asks 169 times, the others that perturb 200. Controls would ask as often once more.
+IMAGENET_SMALL = Plan(
+    "imagenet-small",
+    "ResNet-18 and ResNet-50 on a folder in ImageNet's layout (--data), small boxes apart: hours of a CPU, not days.",
+    (
+        Part(
+            "imagenet",
+            ("resnet18", "resnet50"),
+            {name: method for name, method in _methods(samples=200).items() if name != "constant"},
+            {
+                "deletion": Deletion(steps=14),
+                "insertion": Insertion(steps=14),
+                "road": ROAD(percentiles=(30, 70)),
+                "pointing": Pointing(),
+                "energy-pointing": EnergyPointing(),
+                "localisation": Localisation(),
+                "gini": Gini(),
+            },
+            limit=200,
+            apart=True,
+        ),
+    ),
+)
+CHECKS = Plan(
+    "checks",
+    "Do maps hang on the network's weights, and stay as they are when the picture hardly changes? On few scenes.",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            _methods(samples=500, kernel_size=2.0),
+            CHECKED,
+            limit=10,
+        ),
+    ),
+)
 FULL = Plan(
     "full",
     "All scenes, photos and ImageNet pictures (--data), on every network, with the paper's 5000 samples.",
     (
         Part(
-            "scenes", SMALL_NETWORKS, _methods(samples=5000, kernel_size=2.0), MASKS, timed=8, shown=6, controls=DERIVED
+            "scenes",
+            SMALL_NETWORKS,
+            _methods(samples=5000, kernel_size=2.0),
+            {**MASKS, **CHECKED},
+            timed=8,
+            shown=6,
+            controls=DERIVED,
         ),
         Part("photos", ("efficientnet-lite0",), _methods(samples=5000), GRID, timed=8, shown=6, controls=DERIVED),
         Part(
@@ -412,6 +457,8 @@ PLANS: Mapping[str, Plan] = {
         PHOTOS,
         PHOTOS_SMALL,
         IMAGENET,
+        IMAGENET_SMALL,
+        CHECKS,
         FULL,
         ABLATIONS,
         ABLATIONS_IMAGENET,

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmarks import methods
+from benchmarks.columns import DESCRIPTIONS, measure
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.metrics import Context, MethodMetric, Metric
 from benchmarks.models import Network, load_network
@@ -199,6 +200,7 @@ class _Bench:
             name: {"control": repr(control), "code": code_digest(control)} for name, control in part.controls.items()
         }
         self.nulls = [name for name in self.methods if name in part.nulls]
+        self.controlling = controlling(part.metrics)
 
     def measure(self, dataset: Sequence[Case]) -> None:
         """Explain, measure and show the cases, a few at a time; then time the methods."""
@@ -266,7 +268,7 @@ class _Bench:
         return self._cells(chunk, lambda contexts: self._map_identity(method, contexts), compute, (method, "", "map"))
 
     def _control(self, method: str, name: str, chunk: list[Context], own: Cell) -> None:
-        """Derive a control's maps from a method's own, and score them under every metric of a map."""
+        """Derive a control's maps from a method's own, and score them."""
         control = self.part.controls[name]
 
         def compute(contexts: list[Context]) -> Cell:
@@ -285,9 +287,8 @@ class _Bench:
             (method, name, "map"),
             stored=control.asks,
         )
-        for metric in self.part.metrics:
-            if _takes_controls(self.part.metrics[metric]):
-                self._score(method, name, metric, explained, maps)
+        for metric in self.controlling:
+            self._score(method, name, metric, explained, maps)
 
     def _score(self, method: str, control: str, metric: str, chunk: list[Context], maps: Cell) -> None:
         """Measure the maps there are of some cases: a method's own, or, if there is a control, those derived."""
@@ -434,6 +435,9 @@ class _Bench:
         self.results.failures.append(Failure(*names, " ".join(reason.split()), control))
 
     def _inputs(self, counts: dict[str, int], data: str) -> Row:
+        def subsets(metric: Metric | MethodMetric) -> list[str]:
+            return list(dict.fromkeys([*metric.subsets, *["difficult"] * self.part.apart]))
+
         return {
             "dataset": self.part.dataset,
             "cases": counts,
@@ -448,8 +452,8 @@ class _Bench:
                     "id": repr(metric),
                     "direction": metric.direction,
                     "average": metric.average,
-                    "subsets": list(metric.subsets),
-                    "controls": _takes_controls(metric),
+                    "subsets": subsets(metric),
+                    "controls": name in self.controlling,
                     "code": self.metric_identities[name]["code"],
                 }
                 for name, metric in self.part.metrics.items()
@@ -477,9 +481,17 @@ def _digest(context: Context) -> str:
     return context.once("digest", lambda: context.case.digest)
 
 
-def _takes_controls(metric: Metric | MethodMetric) -> bool:
-    """Tell a metric of the map that judges it from one of the method, or one that says of itself that it does not."""
-    return bool(getattr(metric, "controlled", True)) and not isinstance(metric, MethodMetric)
+def controlling(metrics: Mapping[str, Metric | MethodMetric]) -> tuple[str, ...]:
+    """Name the metrics that derived controls are scored under: of each measure that judges a map, the first.
+
+    The others are the same measure with other settings, describe a map without judging it, ask the method anew, or
+    say of themselves, by ``controlled``, that they take no controls.
+    """
+    first: dict[str, str] = {}
+    for name, metric in metrics.items():
+        if getattr(metric, "controlled", True) and not isinstance(metric, MethodMetric):
+            first.setdefault(measure(repr(metric)), name)
+    return tuple(name for kind, name in first.items() if kind not in DESCRIPTIONS)
 
 
 def _reduced(plane: np.ndarray) -> np.ndarray:

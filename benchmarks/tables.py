@@ -74,7 +74,8 @@ def _method_rows(column: Column) -> list[dict[str, Any]]:
 def score_tables(summary: pd.DataFrame) -> list[Table]:
     """Make one table for each dataset and network: a method a row, a metric a column, the best mean in bold.
 
-    Of metrics that measure the same with other settings, the first.
+    Of metrics that measure the same with other settings, the first. Where every metric is averaged over the difficult
+    cases as well, these have a table of their own.
     """
 
     def entry(row: pd.Series, column: pd.DataFrame) -> Entry:
@@ -83,10 +84,22 @@ def score_tables(summary: pd.DataFrame) -> list[Table]:
             note += f" ({row['n']} cases)"
         return Entry(number(row["mean"], "{:.3f}"), note.strip(), _is_best(row, column))
 
-    return [
-        Table(f"{network}-on-{dataset}", f"{network} on {dataset}", *_wide(group, entry))
-        for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False)
-    ]
+    made = []
+    for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
+        name, title = f"{network}-on-{dataset}", f"{network} on {dataset}"
+        if group.groupby("metric")["subset"].nunique().eq(1).any():
+            made.append(Table(name, title, *_wide(group, entry)))
+            continue
+        for subset, part in group.groupby("subset", sort=False):
+            here = subset == "all"
+            made.append(
+                Table(
+                    name if here else f"{name}-{subset}",
+                    title if here else f"{title}: the {subset} cases alone",
+                    *_wide(part, entry),
+                )
+            )
+    return made
 
 
 def setting_tables(summary: pd.DataFrame) -> list[Table]:

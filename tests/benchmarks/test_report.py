@@ -304,3 +304,25 @@ def test_stored_evidence_is_what_is_positive_scaled_to_its_strongest() -> None:
     assert found[1, 1] == 255
     assert 125 < found[1, 0] < 131
     assert records.evidence_bytes(-np.ones((2, 2))).max() == 0
+
+
+def test_difficult_cases_have_a_table_of_their_own_where_every_metric_has_them(known: Records) -> None:
+    (together,) = tables.score_tables(tables.summarise(known))
+    assert together.header[1:] == [
+        "deletion ↓ (4 cases)",
+        "pointing, all ↑ (3 cases)",
+        "pointing, difficult ↑ (2 cases)",
+    ]
+    known.provenance["inputs"]["settings"][0]["metrics"]["deletion"]["subsets"] = ["all", "difficult"]
+    whole, difficult = tables.score_tables(tables.summarise(known))
+    assert (whole.name, whole.title) == (together.name, together.title)
+    assert difficult.name == f"{whole.name}-difficult"
+    assert difficult.header[1:] == ["deletion ↓ (2 cases)", "pointing ↑ (2 cases)"]
+    assert [entry.text for row in difficult.rows for entry in row] == [
+        "mint",
+        "0.150",
+        "1.000",
+        "my_method",
+        "0.250",
+        "0.500",
+    ]

@@ -17,12 +17,12 @@ from baselines.derived import Averaged, Blurred, RandomisedNetwork
 from baselines.randomising import randomised
 from benchmarks import records
 from benchmarks.coverage import measure_coverage
-from benchmarks.metrics import Context, Deletion, Fidelity, Pointing, TiedPixels
+from benchmarks.metrics import Context, Deletion, Fidelity, Gini, Insertion, Pointing, TiedPixels
 from benchmarks.models import Network, load_network
 from benchmarks.plans import Plan
 from benchmarks.records import CURVE_COLUMNS, MAP_SIZE, RECORD_COLUMNS
 from benchmarks.remembering import Memory, remembering
-from benchmarks.runner import CASES_PER_CELL, Options, Results, _reduced, as_records, run
+from benchmarks.runner import CASES_PER_CELL, Options, Results, _reduced, as_records, controlling, run
 from benchmarks.store import Cell, Identity, Store
 from benchmarks.timing import Timing, device_name
 
@@ -436,6 +436,26 @@ def test_what_describes_a_map_or_asks_the_method_is_not_asked_about_controls(
     assert {name: each["controls"] for name, each in about.items()} == {
         "deletion": True, "tied": False, "fidelity": False,
     }  # fmt: skip
+
+
+def test_controls_are_scored_under_the_first_setting_of_each_measure_that_judges() -> None:
+    metrics = {
+        "gini": Gini(),
+        "pointing": Pointing(),
+        "deletion, blur": Deletion(baseline="blur"),
+        "deletion": Deletion(),
+        "fidelity": Fidelity(),
+        "insertion": Insertion(),
+    }
+    assert controlling(metrics) == ("pointing", "deletion, blur", "insertion")
+
+
+def test_the_difficult_cases_of_every_metric_are_apart_where_the_plan_says_so(
+    world: ModuleType, log: Path, tmp_path: Path
+) -> None:
+    plan = with_part(world.plan(log), apart=True)
+    (setting,) = run(plan, Options(), Store(tmp_path / "cells")).inputs
+    assert {tuple(about["subsets"]) for about in setting["metrics"].values()} == {("all", "difficult")}
 
 
 def test_a_control_is_not_answered_from_the_memory_of_other_weights(
