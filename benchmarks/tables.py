@@ -96,7 +96,7 @@ def score_tables(summary: pd.DataFrame) -> list[Table]:
                 Table(
                     name if here else f"{name}-{subset}",
                     title if here else f"{title}: the {subset} cases alone",
-                    *_wide(part, entry),
+                    *_wide(part, entry, named_among=group),
                 )
             )
     return made
@@ -140,14 +140,20 @@ def difference_tables(pairs: pd.DataFrame) -> list[Table]:
 
 
 def _wide(
-    group: pd.DataFrame, entry: Callable[[pd.Series, pd.DataFrame], Entry]
+    group: pd.DataFrame,
+    entry: Callable[[pd.Series, pd.DataFrame], Entry],
+    named_among: pd.DataFrame | None = None,
 ) -> tuple[list[str], list[list[Entry]]]:
-    """Lay the rows of a summary out: methods down, metrics and their subsets across."""
+    """Lay the rows of a summary out: methods down, metrics and their subsets across.
+
+    A name says the subset if ``named_among``, by default the rows laid out, have several of the metric.
+    """
+    named_among = group if named_among is None else named_among
     header = ["method"]
     columns = []
     for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
         header.append(
-            f"{title_of(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]} ({column['n'].max()} cases)"
+            f"{title_of(named_among, metric, subset)} {ARROWS[column['direction'].iloc[0]]} ({column['n'].max()} cases)"
         )
         columns.append([entry(row, column) for _, row in column.iterrows()])
     methods = [Entry(method) for method in group["method"].unique()]

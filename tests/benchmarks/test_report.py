@@ -317,7 +317,7 @@ def test_difficult_cases_have_a_table_of_their_own_where_every_metric_has_them(k
     whole, difficult = tables.score_tables(tables.summarise(known))
     assert (whole.name, whole.title) == (together.name, together.title)
     assert difficult.name == f"{whole.name}-difficult"
-    assert difficult.header[1:] == ["deletion ↓ (2 cases)", "pointing ↑ (2 cases)"]
+    assert difficult.header[1:] == ["deletion, difficult ↓ (2 cases)", "pointing, difficult ↑ (2 cases)"]
     assert [entry.text for row in difficult.rows for entry in row] == [
         "mint",
         "0.150",
