@@ -90,12 +90,20 @@ def _ranks(columns: Sequence[Column]) -> Figure | None:
 
 def _diagram(axes: Axes, ranking: Ranking, column: Column) -> None:
     looks = styles(column.methods)
-    scikit_posthocs.critical_difference_diagram(
-        ranking.ranks, ranking.nemenyi, alpha=SIGNIFICANT, ax=axes, text_h_margin=0.15,
-        color_palette={method: looks[method].colour for method in ranking.ranks.index},
-        label_fmt_left="{label} {rank:.1f}", label_fmt_right="{rank:.1f} {label}",
+    names = list(ranking.ranks.index)
+    # By number: the diagram iterates over sets of its labels, and only sets of numbers have the same order every time.
+    numbers = range(len(names))
+    drawn = scikit_posthocs.critical_difference_diagram(
+        ranking.ranks.set_axis(numbers), ranking.nemenyi.loc[names, names].set_axis(numbers).set_axis(numbers, axis=1),
+        alpha=SIGNIFICANT, ax=axes, text_h_margin=0.15,
+        color_palette={number: looks[names[number]].colour for number in numbers},
+        label_fmt_left="{label}: {rank:.1f}", label_fmt_right="{label}: {rank:.1f}",
         crossbar_props={"color": ".2", "linewidth": 3}, elbow_props={"linewidth": 1.2},
     )  # fmt: skip
+    for text in drawn["labels"]:
+        number, rank = text.get_text().split(": ")
+        order = (names[int(number)], rank) if text.get_horizontalalignment() == "right" else (rank, names[int(number)])
+        text.set(text=" ".join(order), color=".15")  # the nulls' grays are too light for letters
     axes.set_xlim(0.9, len(ranking.ranks) + 0.1)
     axes.set_xticks(range(1, len(ranking.ranks) + 1))
     axes.grid(False)
