@@ -78,7 +78,7 @@ class Column:
     @property
     def judges(self) -> bool:
         """Whether a better score is a better explanation: not for the share of tied pixels and the like."""
-        return measure(self.metric_id) not in DESCRIPTIONS
+        return judges(self.metric_id)
 
     @property
     def contenders(self) -> tuple[str, ...]:
@@ -127,9 +127,16 @@ def measure(metric_id: str) -> str:
     about = settings(metric_id)
     kind = about.get("curve", "").strip("'") or metric_id.partition("(")[0]
     kind = SAME_MEASURE.get(kind, kind)
+    if kind in DESCRIPTIONS and "metric" in about:
+        return f"{kind} of {measure(about['metric'])}"
     if any(value.startswith("Imputation(") for value in about.values()):
         return "ROAD" if kind == "SRG" else f"{kind} by imputation"
     return kind
+
+
+def judges(metric_id: str) -> bool:
+    """Tell a metric that says which of two maps is the better explanation from one that describes them."""
+    return measure(metric_id).partition(" of ")[0] not in DESCRIPTIONS
 
 
 def settings(metric_id: str) -> dict[str, str]:

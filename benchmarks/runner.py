@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmarks import methods
-from benchmarks.columns import DESCRIPTIONS, measure
+from benchmarks.columns import judges, measure
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.metrics import Context, MethodMetric, Metric
 from benchmarks.models import Network, load_network
@@ -489,9 +489,9 @@ def controlling(metrics: Mapping[str, Metric | MethodMetric]) -> tuple[str, ...]
     """
     first: dict[str, str] = {}
     for name, metric in metrics.items():
-        if getattr(metric, "controlled", True) and not isinstance(metric, MethodMetric):
+        if getattr(metric, "controlled", True) and not isinstance(metric, MethodMetric) and judges(repr(metric)):
             first.setdefault(measure(repr(metric)), name)
-    return tuple(name for kind, name in first.items() if kind not in DESCRIPTIONS)
+    return tuple(first.values())
 
 
 def _reduced(plane: np.ndarray) -> np.ndarray:

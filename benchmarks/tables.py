@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import statistics
-from benchmarks.columns import DESCRIPTIONS, Column, estimate, measure, read_columns
+from benchmarks.columns import Column, estimate, judges, read_columns
 from benchmarks.records import Records
 
 TERMINAL_WIDTH = 118
@@ -278,7 +278,7 @@ def _short_entry(row: pd.Series, column: pd.DataFrame) -> Entry:
 
 def _is_best(row: pd.Series, column: pd.DataFrame) -> bool:
     """Say whether a row has the best mean of its column; none has where the metric only describes maps."""
-    if measure(row["metric_id"]) in DESCRIPTIONS:
+    if not judges(row["metric_id"]):
         return False
     best = column["mean"].max() if row["direction"] == "higher" else column["mean"].min()
     return bool(row["mean"] == best)

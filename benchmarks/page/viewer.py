@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from benchmarks.columns import DESCRIPTIONS, measure
+from benchmarks.columns import judges
 from benchmarks.plots import styles
 from benchmarks.records import CaseMaps, Records, own_maps
 
@@ -113,7 +113,7 @@ def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes,
                 "name": name,
                 "id": about["id"],
                 "higher": about["direction"] == "higher",
-                "judges": measure(about["id"]) not in DESCRIPTIONS,
+                "judges": judges(about["id"]),
                 "subsets": about["subsets"],
             }
             for name, about in setting["metrics"].items()

@@ -276,6 +276,7 @@ def test_a_metrics_identity_names_its_measure_and_settings() -> None:
         ("road", "ROAD"),
         ("quantus-pointing", "Pointing"),
         ("tied-pixels", "TiedPixels"),
+        ("tie-range", "TieRange of Insertion"),
     ],
 )
 def test_other_tools_protocols_are_settings_of_the_same_measures(name: str, expected: str) -> None:
