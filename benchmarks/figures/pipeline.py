@@ -49,7 +49,9 @@ def pipeline(subject: Subject) -> Plate:
     box = {"boxstyle": "round,pad=0.45", "facecolor": "0.94", "edgecolor": "0.4"}
     sheet.write(*middle, surrogate, ha="center", va="center", fontsize=9, bbox=box)
 
-    sheet.panel(explanation.coarse_picture(), sixth, TOP, title="coarse explanation", note="the most important region")
+    chosen = explanation.chosen_coarse is not None
+    found = "the most important region" if chosen else "none: all importances are minimal"
+    sheet.panel(explanation.coarse_picture(), sixth, TOP, title="coarse explanation", note=found)
     sheet.panel(explanation.fine_picture(), sixth, BOTTOM, title="fine explanation", note="features of its parts")
     _arrows(sheet, f"{explanation.parameters['coverage']:.0%} of $u^f$")
     caption = (

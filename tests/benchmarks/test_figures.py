@@ -152,6 +152,14 @@ def test_the_pipeline_holds_the_explanations_numbers(subject: Subject) -> None:
         assert any(np.array_equal(picture, other) for other in pictures)
 
 
+def test_the_pipeline_says_so_where_mint_abstains(subject: Subject) -> None:
+    assert "the most important region" in _words(pipeline(subject).figure)
+    explanation = replace(subject.explanation, chosen_coarse=None, abstention="for the test")
+    words = _words(pipeline(replace(subject, explanation=explanation)).figure)
+    assert "none: all importances are minimal" in words
+    assert "the most important region" not in words
+
+
 def test_samples_are_masked_as_the_network_saw_them(subject: Subject) -> None:
     figure = samples(subject).figure
     assert len(figure.axes) == 10
