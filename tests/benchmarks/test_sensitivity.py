@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,13 @@ from examples import SmallCNN
 from torch import Tensor, nn
 
 from baselines import METHODS, GradCAM
+from benchmarks.datasets import DATASETS, DataOptions
+from benchmarks.methods import bind
 from benchmarks.metrics import Context, Infidelity, MaxSensitivity, MethodMetric
+from benchmarks.models import load_network
+from mint import MINT, Segmentation
 from mint.attributor import InputError
+from mint.superpixels import segment
 
 
 @dataclass(frozen=True)
@@ -148,3 +154,19 @@ def test_bad_parameters_are_refused(context: Context) -> None:
         Infidelity(score="loss")  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"shape \(7, 8\)"):
         Infidelity()(context, torch.zeros(7, 8))
+
+
+def test_it_is_moving_super_pixels_that_make_mint_sensitive(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = load_network("scenes-resnet")
+    case = DATASETS["scenes"](network, DataOptions())[0]
+    context = Context(network, case, network.tensor(case.image))
+    mint = bind(MINT(samples=60, segmentation=Segmentation(kernel_size=2.0)), network.entry)
+    anew = MaxSensitivity().examine(context, mint).score
+    kept: list[Any] = []
+
+    def cut_once(*given: Any) -> Any:
+        kept[:] = kept or [segment(*given)]
+        return kept[0]
+
+    monkeypatch.setattr("mint.method.segment", cut_once)
+    assert MaxSensitivity().examine(context, mint).score < 0.05 < anew
