@@ -15,6 +15,7 @@ Resumable: every picture's rows are kept, and a second run computes what is miss
 """
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -300,8 +301,11 @@ def _kept(store: Store, key: dict[str, Any], compute: Callable[[], pd.DataFrame]
     return pd.DataFrame(dict(cell["rows"]))
 
 
-def write(settling: pd.DataFrame, sharing: pd.DataFrame, directory: Path, device: str) -> str:
-    """Write the rows as CSV, the plot and ``README.md`` with both tables; return its text."""
+def write(settling: pd.DataFrame, sharing: pd.DataFrame, directory: Path, device: str, command: str) -> str:
+    """Write the rows as CSV, the plot and ``README.md`` with both tables; return its text.
+
+    The page names the device and the command.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     settling.to_csv(directory / "settling.csv", index=False, float_format="%.5f")
     draw_settling(settling).savefig(directory / "settling.png", dpi=110)
@@ -309,7 +313,7 @@ def write(settling: pd.DataFrame, sharing: pd.DataFrame, directory: Path, device
     text = (
         f"# How many forward passes an explanation needs\n\n{written}"
         f"{device}; torch {versions()['torch']}; {now()}; commit {git_state()['commit']}. Made by "
-        "`python -m benchmarks.forwards`; nothing here is the paper's.\n\n"
+        f"`{command}`; nothing here is the paper's.\n\n"
         "## When the importances have settled\n\n"
         f"The rank correlation of u_f from the first K samples with that from all {settling['samples'].max()}; where "
         '`samples="auto"` stops for several values of `settled_at`, with the correlation there. '
@@ -340,6 +344,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--samplings", nargs="+", default=(), help="of the settling study; default: all")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("results") / "forwards")
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
     store = Store(options.out / "cells")
     parts = []
@@ -356,7 +361,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     settling, sharing = (pd.concat(each) for each in zip(*parts, strict=True))
-    print(write(settling, sharing, options.out, device_name(torch.device(options.device))))
+    command = shlex.join(["python", "-m", "benchmarks.forwards", *arguments])
+    print(write(settling, sharing, options.out, device_name(torch.device(options.device)), command))
     return 0
 
 

@@ -86,7 +86,9 @@ def test_a_study_is_kept_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     arguments += ["--out", str(tmp_path)]
     assert forwards.main(arguments) == 0
     first = [(tmp_path / name).read_bytes() for name in ("settling.csv", "sharing.csv")]
-    assert "Several classes of one picture" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "Several classes of one picture" in page
+    assert "`python -m benchmarks.forwards --networks scenes-resnet --limit 2 --most 100" in page
     assert (tmp_path / "settling.png").stat().st_size > 5000
     assert (pd.read_csv(tmp_path / "settling.csv")["correlation"] == 1).all()
     # The second run computes nothing.
