@@ -63,8 +63,8 @@ class Derived(Protocol):
 class Shuffled:
     """The map's values at random pixels.
 
-    The permutation comes from a generator seeded by ``seed`` and the map's content, so that it does not depend on the
-    batch, and two maps are not shuffled alike.
+    The permutation comes from a generator seeded by ``seed``, the picture and the target, so that it depends neither on
+    the batch nor on the map's last digits, and all methods' maps of one case are shuffled alike.
     """
 
     null: ClassVar[bool] = True
@@ -74,11 +74,11 @@ class Shuffled:
 
     def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
         """Answer (n, h, w) maps with their pixels permuted."""
-        return torch.stack([self._shuffle(each) for each in maps])
+        return torch.stack([self._shuffle(*each) for each in zip(images, targets.tolist(), maps, strict=True)])
 
-    def _shuffle(self, saliency: Tensor) -> Tensor:
-        content = saliency.cpu().contiguous().numpy().tobytes()
-        digest = hashlib.sha256(f"{self.seed} ".encode() + content).digest()
+    def _shuffle(self, image: Tensor, target: int, saliency: Tensor) -> Tensor:
+        content = image.cpu().contiguous().numpy().tobytes()
+        digest = hashlib.sha256(f"{self.seed} {target} ".encode() + content).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
         order = torch.randperm(saliency.numel(), generator=generator).to(saliency.device)
         return saliency.flatten()[order].view_as(saliency)

@@ -24,10 +24,11 @@ finite_maps = arrays.arrays(
 )
 
 
-def of_map(control: Derived, maps: Tensor) -> Tensor:
-    """Apply a control that asks nobody: it must do without method, network and pictures."""
+def of_map(control: Derived, maps: Tensor, images: Tensor | None = None, target: int = 0) -> Tensor:
+    """Apply a control that asks nobody: it must do without method and network. All pictures are alike if none given."""
     nobody: Callable[..., Tensor] = lambda *_: pytest.fail("a control of the map alone asked the method")  # noqa: E731
-    return control(nobody, nn.Identity(), torch.zeros(0), torch.zeros(0), maps)
+    images = torch.zeros(len(maps), 3, 2, 2) if images is None else images
+    return control(nobody, nn.Identity(), images, torch.full((len(maps),), target), maps)
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,20 @@ def test_shuffling_keeps_the_values_of_each_map_and_repeats(values: np.ndarray) 
     assert torch.equal(of_map(Shuffled(), maps[-1:])[0], found[-1])
 
 
-def test_maps_are_shuffled_by_their_content_and_the_seed() -> None:
+def test_maps_are_shuffled_by_picture_target_and_seed() -> None:
     ramp = torch.arange(64.0).view(1, 8, 8)
-    other = ramp + 100
-    found = of_map(Shuffled(), torch.cat([ramp, other]))
-    assert not torch.equal(found[0], ramp[0])
-    assert not torch.equal(found[1] - 100, found[0])
-    assert not torch.equal(of_map(Shuffled(seed=1), ramp)[0], found[0])
+    pictures = torch.stack([torch.zeros(3, 8, 8), torch.ones(3, 8, 8)])
+    first, second = of_map(Shuffled(), ramp.expand(2, 8, 8), pictures)
+    assert not torch.equal(first, ramp[0])
+    assert not torch.equal(first, second)
+    assert not torch.equal(of_map(Shuffled(), ramp, pictures[:1], target=1)[0], first)
+    assert not torch.equal(of_map(Shuffled(seed=1), ramp, pictures[:1])[0], first)
+
+
+def test_a_map_s_last_digits_do_not_shuffle_it_otherwise() -> None:
+    # What another number of threads changes must not draw another null.
+    maps = torch.linspace(1, 2, 64).view(1, 8, 8)
+    torch.testing.assert_close(of_map(Shuffled(), maps * (1 + 1e-6)), of_map(Shuffled(), maps))
 
 
 @settings(deadline=None, max_examples=40)
