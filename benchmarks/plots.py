@@ -15,12 +15,20 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks import statistics
+from benchmarks.columns import measure
 from benchmarks.records import Records, own_maps
 from benchmarks.tables import ARROWS, title_of
 
 DOTS_PER_INCH = 110
 ACROSS = 4
 """Panels in a row of a figure, at most."""
+LEGEND_WIDTH = 1.5
+"""Inches of a figure's width for each column of its legend, at least."""
+REMOVAL_CURVE = ("area", "share of the pixels", "the target's answer")
+CURVES: Mapping[str, tuple[str, str, str]] = {
+    "Randomisation": ("mean", "share of the layers randomised", "similarity to the first map"),
+}
+"""What a measure's score is of its curve, and what the curve is of; `REMOVAL_CURVE` for the others."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +143,8 @@ def _curves(curves: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
             axes.fill_between(fractions, low, high, color=look.colour, alpha=0.12, linewidth=0)
             axes.plot(fractions, mean, color=look.colour, dashes=look.dashes or (None, None), lw=1.8, label=method)
         about = group[group["metric"] == metric].iloc[0]
-        axes.set(title=f"{metric} (area {ARROWS[about['direction']]})", xlim=(0, 1))
-        axes.set_xlabel("share of the pixels")
-        axes.set_ylabel("the target's answer")
+        score, across, up = CURVES.get(measure(about["metric_id"]), REMOVAL_CURVE)
+        axes.set(title=f"{metric} ({score} {ARROWS[about['direction']]})", xlim=(0, 1), xlabel=across, ylabel=up)
     _legend(figure, panels[0])
     return figure
 
@@ -218,4 +225,5 @@ def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
 
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), frameon=False, fontsize=10)
+    columns = min(len(labels), 8, int(figure.get_figwidth() / LEGEND_WIDTH))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=10)
