@@ -136,7 +136,7 @@ def measure(metric_id: str) -> str:
 
 def judges(metric_id: str) -> bool:
     """Tell a metric that says which of two maps is the better explanation from one that describes them."""
-    return measure(metric_id).partition(" of ")[0] not in DESCRIPTIONS
+    return metric_id.partition("(")[0] not in DESCRIPTIONS
 
 
 def settings(metric_id: str) -> dict[str, str]:

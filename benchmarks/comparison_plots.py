@@ -97,13 +97,14 @@ def _diagram(axes: Axes, ranking: Ranking, column: Column) -> None:
         ranking.ranks.set_axis(numbers), ranking.nemenyi.loc[names, names].set_axis(numbers).set_axis(numbers, axis=1),
         alpha=SIGNIFICANT, ax=axes, text_h_margin=0.15,
         color_palette={number: looks[names[number]].colour for number in numbers},
-        label_fmt_left="{label}: {rank:.1f}", label_fmt_right="{label}: {rank:.1f}",
+        label_fmt_left="{label}", label_fmt_right="{label}",
         crossbar_props={"color": ".2", "linewidth": 3}, elbow_props={"linewidth": 1.2},
     )  # fmt: skip
     for text in drawn["labels"]:
-        number, rank = text.get_text().split(": ")
-        order = (names[int(number)], rank) if text.get_horizontalalignment() == "right" else (rank, names[int(number)])
-        text.set(text=" ".join(order), color=".15")  # the nulls' grays are too light for letters
+        name = names[int(text.get_text())]
+        rank = f"{ranking.ranks[name]:.1f}"
+        words = f"{name} {rank}" if text.get_horizontalalignment() == "right" else f"{rank} {name}"
+        text.set(text=words, color=".15")  # the nulls' grays are too light for letters
     axes.set_xlim(0.9, len(ranking.ranks) + 0.1)
     axes.set_xticks(range(1, len(ranking.ranks) + 1))
     axes.grid(False)

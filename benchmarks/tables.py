@@ -86,19 +86,11 @@ def score_tables(summary: pd.DataFrame) -> list[Table]:
 
     made = []
     for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
-        name, title = f"{network}-on-{dataset}", f"{network} on {dataset}"
-        if group.groupby("metric")["subset"].nunique().eq(1).any():
-            made.append(Table(name, title, *_wide(group, entry)))
-            continue
-        for subset, part in group.groupby("subset", sort=False):
-            here = subset == "all"
-            made.append(
-                Table(
-                    name if here else f"{name}-{subset}",
-                    title if here else f"{title}: the {subset} cases alone",
-                    *_wide(part, entry, named_among=group),
-                )
-            )
+        together = group.groupby("metric")["subset"].nunique().eq(1).any()
+        for subset, part in [("all", group)] if together else group.groupby("subset", sort=False):
+            ending, words = ("", "") if subset == "all" else (f"-{subset}", f": the {subset} cases alone")
+            name, title = f"{network}-on-{dataset}{ending}", f"{network} on {dataset}{words}"
+            made.append(Table(name, title, *_wide(part, entry, named_among=group)))
     return made
 
 
