@@ -40,24 +40,18 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
 SAMPLES = (100, 200, 500, 1000, 2000, 5000)
 
 
-def variants(base: MINT, most_samples: int = SAMPLES[-1]) -> dict[str, Attributor]:
+def variants(base: MINT) -> dict[str, Attributor]:
     """List the default and its variants, by name.
 
     Parameters
     ----------
     base : MINT
         The default.
-    most_samples : int
-        The largest K.
     """
     changed = {name: replace(base, **change) for name, change in CHANGES.items()}
     fine_cut = replace(base, segmentation=replace(base.segmentation, fine="slic"))
     paper = replace(MINT.paper(samples=int(base.samples)), segmentation=base.segmentation)
-    counts = {
-        f"samples: {count}": replace(base, samples=count)
-        for count in SAMPLES
-        if count <= most_samples and count != base.samples
-    }
+    counts = {f"samples: {count}": replace(base, samples=count) for count in SAMPLES if count != base.samples}
     return {DEFAULT: base, **changed, "fine cut: slic": fine_cut, "reading: paper": paper, **counts}
 
 

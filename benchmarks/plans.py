@@ -400,7 +400,8 @@ ABLATIONS = Plan(
         ),
     ),
 )
-# A third of the scenes' cost a picture, for a network that takes 50 ms a picture and core.
+# Fewer samples and one resolution of curves, for a network that takes 50 ms a picture and core; 5000 samples of each
+# picture, and those of four more seeds of three pictures, are nearly all of its cost.
 ABLATIONS_IMAGENET = Plan(
     "ablations-imagenet",
     "The same through ResNet-18 on a folder in ImageNet's layout (--data), with fewer samples.",
@@ -408,17 +409,48 @@ ABLATIONS_IMAGENET = Plan(
         Part(
             "imagenet",
             ("resnet18",),
-            ablations.variants(replace(_ABLATED, samples=300), most_samples=200),
+            ablations.variants(replace(_ABLATED, samples=300)),
             {
                 "deletion": Deletion(steps=14),
                 "insertion": Insertion(steps=14),
                 "pointing": Pointing(),
                 **ablations.SURROGATE,
-                "stability": Stability(seeds=2, every=5),
+                "stability": Stability(every=9),
             },
             limit=30,
             remembering=True,
         ),
+    ),
+)
+
+_OTHER_FILLS = ("fill: blur", "fill: super-pixel mean", "together: hierarchical + both scales")
+_CANVASES: Mapping[str, Metric | MethodMetric] = {
+    "deletion": Deletion(steps=14),
+    "insertion": Insertion(steps=14),
+    "road": ROAD(),
+    "deletion-into-blur": Deletion(steps=14, baseline="blur"),
+    "insertion-from-zero": Insertion(steps=14, baseline="zero"),
+}
+
+
+def _filled(base: MINT) -> dict[str, Attributor]:
+    every = ablations.variants(base)
+    return {name: every[name] for name in (ablations.DEFAULT, *_OTHER_FILLS)}
+
+
+CANVASES = Plan(
+    "canvases",
+    "Does a fill explain better, or only as the metric removes? Deletion and insertion on each other's canvas, and ROAD.",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            _filled(replace(_ABLATED, segmentation=Segmentation(kernel_size=2.0))),
+            _CANVASES,
+            limit=24,
+            remembering=True,
+        ),
+        Part("imagenet", ("resnet18",), _filled(replace(_ABLATED, samples=300)), _CANVASES, limit=30, remembering=True),
     ),
 )
 
@@ -462,6 +494,7 @@ PLANS: Mapping[str, Plan] = {
         FULL,
         ABLATIONS,
         ABLATIONS_IMAGENET,
+        CANVASES,
         VARIANTS,
         VARIANTS_IMAGENET,
     )

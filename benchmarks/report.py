@@ -1,4 +1,7 @@
-"""The report: tables, plots and gallery, derived from what a run stored. Knows no torch."""
+"""The report: tables, plots and gallery, derived from what a run stored. Knows no torch.
+
+Where the directory holds ``conclusions.md``, written by hand, the page begins with it.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +13,7 @@ from benchmarks import records as record_files
 from benchmarks.ablation_report import make_ablation_report
 from benchmarks.columns import Column, read_columns
 from benchmarks.comparison_plots import draw_comparisons
+from benchmarks.conclusions import read_conclusions
 from benchmarks.coverage import coverage_tables, measure_coverage
 from benchmarks.gallery import draw_gallery
 from benchmarks.margins import control_blocks, measure_margins, measure_resolution
@@ -105,7 +109,7 @@ def make_report(directory: Path) -> str:
         if len(frame):
             frame.to_csv(directory / "tables" / f"{name}.csv", index=False, float_format="%.6g")
     images = draw_gallery(records.gallery, directory / "gallery") + draw_plots(records, summary, directory / "plots")
-    sections = _sections(columns, findings, images, directory / "plots")
+    sections = _written(directory) | _sections(columns, findings, images, directory / "plots")
     if len(records.timings):
         sections["Cost"] = [tables.cost_table(records.timings)]
     for block in (block for blocks in sections.values() for block in blocks):
@@ -115,6 +119,12 @@ def make_report(directory: Path) -> str:
     (directory / "README.md").write_text(_page(records, sections, directory), encoding="utf-8")
     write_page(records, {**sections, "How the numbers are made": [METHODS]}, directory / "index.html")
     return tables.terminal(summary, records.timings)
+
+
+def _written(directory: Path) -> dict[str, list[Block]]:
+    """Return what a person concluded, by its heading; nothing where nobody did."""
+    heading, _, text = "\n".join(read_conclusions(directory)).partition("\n")
+    return {heading.lstrip("# "): [text.strip()]} if heading else {}
 
 
 def _sections(

@@ -168,7 +168,7 @@ def _contradictions(columns: Sequence[Column], contests: Sequence[pd.DataFrame])
 def _nulls(columns: Sequence[Column], pairs: pd.DataFrame) -> list[str]:
     if not columns[0].nulls or columns[0].contenders == columns[0].methods:
         return []
-    parts = []
+    found: dict[str, list[str]] = {}
     for column, title in zip(columns, titles(columns), strict=True):
         here = pairs[(pairs["metric"] == column.metric) & (pairs["subset"] == column.subset)]
         unbeaten: dict[str, list[str]] = {}
@@ -179,12 +179,25 @@ def _nulls(columns: Sequence[Column], pairs: pd.DataFrame) -> list[str]:
             method, null = names if names[1] in column.nulls else names[::-1]
             if row["better"] != method:
                 worse = " (which is better)" if row["better"] == null else ""
-                unbeaten.setdefault(method, []).append(null + worse)
+                unbeaten.setdefault(null + worse, []).append(method)
         if unbeaten:
-            parts.append(f"{title}: " + ", ".join(f"{method} over {_list(n)}" for method, n in unbeaten.items()))
-    if not parts:
+            found.setdefault(_unbeaten(unbeaten, len(column.contenders)), []).append(title)
+    if not found:
         return [f"- Every method is better than every null ({_list(columns[0].nulls)}) in every column, supported."]
-    return [f"- **Not supported over a null**: {'; '.join(parts)}."]
+    return [f"- **Not supported over a null** ({'; '.join(names)}): {text}." for text, names in found.items()]
+
+
+def _unbeaten(methods_by_null: Mapping[str, list[str]], contenders: int) -> str:
+    """Spell which methods are not better than which nulls, nulls that the same methods fail at together."""
+    nulls: dict[tuple[str, ...], list[str]] = {}
+    for null, names in methods_by_null.items():
+        nulls.setdefault(tuple(names), []).append(null)
+    return "; ".join(
+        f"no method over {_list(beside, 'or')}"
+        if len(names) == contenders > 1
+        else f"{_list(names)} over {_list(beside)}"
+        for names, beside in nulls.items()
+    )
 
 
 def _settings(sensitivity: pd.DataFrame) -> list[str]:

@@ -265,6 +265,17 @@ def test_a_report_does_without_what_a_plan_does_not_have(known: Records, tmp_pat
     assert "mint" in report.make_report(tmp_path)
 
 
+def test_a_written_conclusion_comes_first_on_both_pages(known: Records, tmp_path: Path) -> None:
+    (tmp_path / "conclusions.md").write_text("## What was found\n\n* **One** thing.\n* Another.\n", encoding="utf-8")
+    records.save(known, tmp_path)
+    report.make_report(tmp_path)
+    markdown, html = ((tmp_path / name).read_text(encoding="utf-8") for name in ("README.md", "index.html"))
+    assert re.findall(r"^## .*", markdown, flags=re.MULTILINE)[0] == "## What was found"
+    assert "\n\n* **One** thing.\n* Another.\n\n## " in markdown
+    assert "<ul><li><strong>One</strong> thing.</li><li>Another.</li></ul>" in html
+    assert re.findall(r"<h2[^>]*>([^<]*)", html)[0] == "What was found"
+
+
 def test_two_runs_make_the_same_tables_and_pictures(world: ModuleType, tmp_path: Path) -> None:
     plan = world.plan(tmp_path / "calls.log")
     made = []

@@ -98,7 +98,19 @@ def test_one_picture_and_one_method_are_said_to_be_so() -> None:
 def test_a_null_that_is_not_beaten_is_named() -> None:
     each = clear()
     each.scores["worst"] = each.scores["random"] - 0.1
-    assert words([each])[-1] == "- **Not supported over a null**: insertion: worst over random (which is better)."
+    assert words([each])[-1] == "- **Not supported over a null** (insertion): worst over random (which is better)."
+
+
+def test_nulls_that_the_same_methods_fail_at_are_named_together() -> None:
+    noise = np.random.default_rng(0).normal(0, 1, (4, 20))
+    scores = dict(zip(("a", "b", "random", "centre"), noise, strict=True))
+    nothing = column({**scores, "sobel": noise[0] + STEPS - 5}, nulls=("random", "centre", "sobel"))
+    same = replace(nothing, metric="pointing", metric_id="Pointing()")
+    one = replace(nothing, metric="road", metric_id="ROAD()", scores=nothing.scores.assign(a=noise[0] + 5))
+    assert [line for line in words([nothing, same, one]) if "null" in line] == [
+        "- **Not supported over a null** (insertion; pointing): no method over random or centre.",
+        "- **Not supported over a null** (road): b over random and centre.",
+    ]
 
 
 def test_columns_that_contradict_each_other_are_named() -> None:
