@@ -440,7 +440,7 @@ def _filled(base: MINT) -> dict[str, Attributor]:
 
 CANVASES = Plan(
     "canvases",
-    "Does a fill explain better, or only as the metric removes? Deletion and insertion on each other's canvas, and ROAD.",
+    "Does a fill explain better, or only as the metric removes? Removal on either canvas, and ROAD.",
     (
         Part(
             "scenes",
