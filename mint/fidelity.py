@@ -25,7 +25,7 @@ class Fidelity:
     coarse, fine : float
         On the samples that the surrogate was fitted to.
     coarse_held_out, fine_held_out : float
-        On samples held out: every fifth sample is predicted by a surrogate fitted to the others (five-fold
+        On samples held out: every fifth pair of samples is predicted by a surrogate fitted to the others (five-fold
         cross-validation, with the same weights).
     """
 
@@ -61,7 +61,7 @@ def measure_fidelity(
     """
     fitted = _predict(fit, solution, states, answers, proximity, parent, a_c, a_f, states)
     held_out = torch.zeros_like(fitted)
-    fold = torch.arange(len(states)) % FOLDS
+    fold = _pairs(len(states)) % FOLDS
     for i in range(FOLDS):
         kept = fold != i
         if not kept.any() or kept.all():
@@ -113,22 +113,27 @@ def split_half_agreement(
 ) -> float:
     """Tell how far the fine importances have settled: the rank correlation of two halves, stepped up to all samples.
 
-    The samples are dealt into two halves, the unperturbed image (row 0) goes to both, and a surrogate is fitted to
-    each. From Spearman's correlation r of the two sets of u_f, the Spearman-Brown formula 2 r / (1 + r) estimates how
-    well importances from all these samples would agree with those from as many others.
+    The samples are dealt into two halves, in pairs, the unperturbed image (row 0) goes to both, and a surrogate is
+    fitted to each. From Spearman's correlation r of the two sets of u_f, the Spearman-Brown formula 2 r / (1 + r)
+    estimates how well importances from all these samples would agree with those from as many others.
 
     Returns
     -------
     float
         In [-1, 1]; 1 where both halves find the same ranks, all equal included; 0 where only one finds any.
     """
-    index = torch.arange(len(states))
+    pair = _pairs(len(states))
     first, second = (
         (fit(states[half], answers[half], proximity[half], parent, a_c, a_f).w_f * a_f)
-        for half in ((index % 2 == 1) | (index == 0), index % 2 == 0)
+        for half in ((pair % 2 == 1) | (pair == 0), pair % 2 == 0)
     )
     correlation = rank_correlation(first, second)
     return 2 * correlation / (1 + correlation) if correlation > 0 else correlation
+
+
+def _pairs(samples: int) -> Tensor:
+    """Give the samples the numbers of their pairs, (1, 2), (3, 4), ...: those of antithetic ones depend on each other."""
+    return (torch.arange(samples) + 1) // 2
 
 
 def rank_correlation(first: Tensor, second: Tensor) -> float:

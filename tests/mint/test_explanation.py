@@ -41,21 +41,48 @@ def explanation_of(u_f: Tensor, fine: Tensor, saliency: Tensor) -> Explanation:
 
 
 @given(
-    values=st.lists(st.floats(-1, 1).map(lambda v: round(v, 3)), min_size=2, max_size=8),
+    values=st.lists(st.floats(-1, 1), min_size=1, max_size=8),
+    near=st.lists(st.sampled_from([0.0, 1e-12, 1e-6, -1e-4]), min_size=8, max_size=8),
+    levels=st.integers(1, 1000),
     seed=st.integers(0, 1000),
 )
-def test_breaking_ties_never_reorders_super_pixels(values: list[float], seed: int) -> None:
-    u_f = torch.tensor(values, dtype=torch.float64)
-    fine = torch.arange(16 * 16).reshape(16, 16) % len(values)
-    saliency = torch.randn(16, 16, generator=torch.Generator().manual_seed(seed)).double()
+def test_breaking_ties_orders_by_importance_then_by_saliency(
+    values: list[float], near: list[float], levels: int, seed: int
+) -> None:
+    u_f = torch.tensor([*values, *(values[0] + gap for gap in near)], dtype=torch.float64)
+    fine = torch.arange(32 * 32).reshape(32, 32) % len(u_f)
+    generator = torch.Generator().manual_seed(seed)
+    saliency = torch.randint(levels, (32, 32), generator=generator).double()
     explanation = explanation_of(u_f, fine, saliency)
     importance, broken = explanation.importance_map(), explanation.saliency_map()
-    order = broken.flatten().argsort(descending=True)
-    along = importance.flatten()[order]
-    assert (along.diff() <= 0).all()
+    resolution = 1e-7 * importance.abs().max()
+    order = broken.flatten().argsort(stable=True)
+    assert (importance.flatten()[order].diff() >= -len(near) * resolution).all()
     for value in importance.unique():
         tied = importance == value
-        assert (saliency[tied][broken[tied].argsort()].diff() >= -1e-3).all()
+        _, rank = saliency[tied].unique(return_inverse=True)
+        _, found = broken[tied].unique(return_inverse=True)
+        assert (rank == found).all()
+    assert ((broken - importance).abs() <= 1024 * 2.0**-22 * importance.abs() + len(near) * resolution + 1e-38).all()
+
+
+def test_ties_are_broken_beside_a_gap_that_float32_cannot_hold() -> None:
+    fine = torch.arange(64 * 64).reshape(64, 64) // 64
+    saliency = torch.randn(64, 64, generator=torch.Generator().manual_seed(0)).double()
+    u_f = torch.linspace(-0.2, 0.5, 64, dtype=torch.float64)
+    u_f[7] = u_f[6] + 1e-12
+    broken = explanation_of(u_f, fine, saliency).saliency_map()
+    assert tie_share(broken) == 0.0
+    # These two super-pixels are one in all but name: M alone orders their pixels.
+    assert (saliency[6:8].flatten().argsort() == broken[6:8].flatten().argsort()).all()
+
+
+def test_an_explanation_of_nothing_stays_next_to_nothing() -> None:
+    saliency = torch.randn(64, 64, generator=torch.Generator().manual_seed(0)).double()
+    explanation = explanation_of(torch.zeros(1).double(), torch.zeros(64, 64, dtype=torch.int64), saliency)
+    broken = explanation.saliency_map()
+    assert tie_share(broken) == 0.0
+    assert float(broken.max()) < 1e-40
 
 
 def test_ties_are_reported_and_broken() -> None:

@@ -3,7 +3,8 @@ import torch
 from torch import Tensor
 
 from mint.fidelity import measure_fidelity, rank_correlation, split_half_agreement, weighted_r_squared
-from mint.surrogate import Fit
+from mint.perturbation import draw_states
+from mint.surrogate import Fit, Solution
 
 PARENT = torch.tensor([0, 0, 0, 1, 1, 1])
 ONES_C, ONES_F = torch.ones(2).double(), torch.ones(6).double()
@@ -88,3 +89,30 @@ def test_halves_agree_where_there_is_no_noise_and_less_where_there_is() -> None:
 
     assert agreement(0.0) > 0.9
     assert agreement(5.0) < agreement(0.0) - 0.1
+
+
+def test_a_state_and_its_complement_are_never_dealt_apart() -> None:
+    states = draw_states(41, PARENT.repeat(3), "antithetic")
+    a_f = torch.ones(18).double()
+    dealt: list[set[tuple[bool, ...]]] = []
+
+    def fit(kept: Tensor, *_rest: Tensor) -> Solution:
+        dealt.append({tuple(state) for state in kept.tolist() if not all(state)})
+        return Solution(ONES_C, torch.arange(18).double(), 0.0, 0.0, 1, True)
+
+    fit.intercept = False  # type: ignore[attr-defined]
+    weights = torch.ones(41).double()
+    split_half_agreement(fit, states, weights, weights, PARENT.repeat(3), ONES_C, a_f)  # type: ignore[arg-type]
+    measure_fidelity(
+        fit,
+        fit(states),
+        states,
+        weights,
+        weights,
+        PARENT.repeat(3),
+        ONES_C,
+        a_f,  # type: ignore[arg-type]
+    )
+    assert [len(each) for each in dealt] == [20, 20, 40, *[32] * 5]
+    for each in dealt:
+        assert {tuple(not present for present in state) for state in each} == each
