@@ -132,7 +132,7 @@ def split_half_agreement(
 
 
 def _pairs(samples: int) -> Tensor:
-    """Give the samples the numbers of their pairs, (1, 2), (3, 4), ...: those of antithetic ones depend on each other."""
+    """Number samples by pairs, (1, 2), (3, 4), ...: the two of an antithetic pair depend on each other."""
     return (torch.arange(samples) + 1) // 2
 
 
