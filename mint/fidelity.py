@@ -132,7 +132,7 @@ def split_half_agreement(
 
 
 def _pairs(samples: int) -> Tensor:
-    """Number samples by pairs, (1, 2), (3, 4), ...: the two of an antithetic pair depend on each other."""
+    """Count the pairs of samples, (1, 2), (3, 4), ...: the two of an antithetic pair depend on each other."""
     return (torch.arange(samples) + 1) // 2
 
 
