@@ -6,8 +6,10 @@ the very difference that is printed, also where the mean is over classes.
 
 * Intervals: 95 %, of the bootstrap over pictures.
 * p: the two-sided sign-flip permutation test of these sums (`statistics.sign_flip`), corrected by Holm's method. A
-  family is all pairs of methods in one column, that is under one metric and subset, on one network and dataset.
-* Pictures needed: the power of a paired t test, for the difference and the scatter seen, uncorrected.
+  column, that is one metric and subset on one network and dataset, has two families: the pairs of methods that are no
+  nulls, and those of a method and a null. Two nulls against each other are nobody's question: no p_holm.
+* Pictures needed: the power of a paired t test, for the difference and the scatter seen, at the level that the
+  smallest p of the family has to reach.
 * Cases that either of two methods has no score for are left out of their comparison, and counted.
 """
 
@@ -42,27 +44,29 @@ def compare_pairs(columns: Sequence[Column]) -> pd.DataFrame:
     pandas.DataFrame
         One row for each pair, its first method before the second in the plan: ``null``, whether one of them or both
         know nothing of the network; ``cases`` compared, ``dropped`` for want of a score of either, and their
-        ``pictures``; ``difference``, first minus second, with its interval ``low``, ``high``; ``p``, ``p_holm``;
+        ``pictures``; ``difference``, first minus second, with its interval ``low``, ``high``; ``p``; ``p_holm``;
         ``better``, the better method where the difference is supported (p_holm < 5 %), else ""; pictures on which the
         first ``wins``, ``ties``, ``losses``, and its ``win_rate``, a tie being half a win; ``effect``, the mean
         divided by the standard deviation over pictures; ``needed``, pictures that a paired t test needs for it.
-        NaN where there are fewer than two pictures.
+        NaN where there are fewer than two pictures; ``p_holm`` and ``needed`` also for two nulls.
     """
     return pd.DataFrame([row for column in columns for row in _pairs(column)], columns=list(PAIR))
 
 
 def _pairs(column: Column) -> list[dict[str, Any]]:
     scores = column.scores.to_numpy()
-    codes, pictures = pd.factorize(column.scores.index.get_level_values("picture"))
+    cases = column.scores.index
+    codes, pictures = pd.factorize(cases.get_level_values("picture"))
     pairs = list(itertools.combinations(range(len(column.methods)), 2))
+    others = np.array([sum(column.methods[i] not in column.contenders for i in pair) for pair in pairs])
     sums = np.zeros((len(pictures), len(pairs)))
     found: dict[tuple[str, bytes], Estimate] = {}
     rows = []
     for number, pair in enumerate(pairs):
         first, second = (column.methods[i] for i in pair)
         shared = ~np.isnan(scores[:, pair]).any(axis=1)
-        differences = np.where(shared, scores[:, pair[0]] - scores[:, pair[1]], 0)
-        sums[:, number] = np.bincount(codes, differences * _weights(column, shared), len(pictures))
+        differences = scores[:, pair[0]] - scores[:, pair[1]]
+        sums[:, number] = contributions(differences, cases, column.average)
         for method in (first, second):
             if (method, shared.tobytes()) not in found:
                 found[method, shared.tobytes()] = estimate(column, method, shared)
@@ -74,24 +78,46 @@ def _pairs(column: Column) -> list[dict[str, Any]]:
         row |= {"null": first in column.nulls or second in column.nulls}
         row |= {"cases": int(shared.sum()), "dropped": column.asked - int(shared.sum()), "pictures": len(each)}
         row |= {"difference": one.mean - other.mean, "low": low, "high": high}
-        row |= _wins(np.bincount(codes, column.sign * differences, len(pictures))[taking_part])
+        row |= _wins(np.bincount(codes, column.sign * np.where(shared, differences, 0), len(pictures))[taking_part])
         effect = _effect(each)
-        rows.append(column.place | row | {"effect": effect, "needed": statistics.pictures_needed(effect)})
+        needed = statistics.pictures_needed(effect, int((others == others[number]).sum()))
+        row |= {"effect": effect, "needed": needed if others[number] < 2 else np.nan}
+        rows.append(column.place | row)
     p = np.where([row["pictures"] > 1 for row in rows], statistics.sign_flip(sums), np.nan)
-    for row, raw, corrected in zip(rows, p, statistics.holm(p), strict=True):
+    p_holm = np.full(len(pairs), np.nan)
+    for family in (others == 0, others == 1):
+        p_holm[family] = statistics.holm(p[family])
+    for row, raw, corrected in zip(rows, p, p_holm, strict=True):
         ahead = row["first"] if column.sign * row["difference"] > 0 else row["second"]
         row |= {"p": raw, "p_holm": corrected, "better": ahead if corrected < SIGNIFICANT else ""}
     return rows
 
 
-def _weights(column: Column, shared: np.ndarray) -> np.ndarray:
-    """Return each case's weight in the mean of the shared cases, 0 for the others: (cases,)."""
+def contributions(differences: np.ndarray, cases: pd.MultiIndex, average: str) -> np.ndarray:
+    """Return what each picture adds to a difference of two means, in the order in which the cases name them.
+
+    Parameters
+    ----------
+    differences : numpy.ndarray
+        (cases,), paired; NaN where either method has no score, which leaves the case out.
+    cases : pandas.MultiIndex
+        With the levels picture and target.
+    average : {"cases", "classes"}
+        As the means are taken.
+
+    Returns
+    -------
+    numpy.ndarray
+        (pictures,), whose sum is the difference.
+    """
+    shared = ~np.isnan(differences)
     classes = np.zeros(len(shared), dtype=int)
-    if column.average == "classes":
-        classes = pd.factorize(column.scores.index.get_level_values("target"))[0]
+    if average == "classes":
+        classes = pd.factorize(cases.get_level_values("target"))[0]
     sizes = np.bincount(classes, shared)
-    weights: np.ndarray = shared / np.maximum(sizes, 1)[classes] / max((sizes > 0).sum(), 1)
-    return weights
+    weights = shared / np.maximum(sizes, 1)[classes] / max((sizes > 0).sum(), 1)
+    codes, pictures = pd.factorize(cases.get_level_values("picture"))
+    return np.bincount(codes, np.where(shared, differences, 0) * weights, len(pictures))
 
 
 def _wins(advantages: np.ndarray) -> dict[str, float]:

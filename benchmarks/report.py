@@ -27,16 +27,16 @@ from benchmarks.wording import conclude
 METHODS = f"""Of each pair of methods: cases that either has no score for are left out, and counted. The difference of
 two means, averaged as the tables average (over cases, or over classes), is a sum over pictures, tested by flipping
 the pictures' signs: two-sided, {statistics.FLIPS:,} draws or more, or all patterns where there are fewer. Holm's
-correction is over all pairs of methods, nulls among them, in a column, that is under one metric and subset, on one
-network and dataset; it is not over columns, of which one in twenty may err. Pairs of the conclusions that follow from
-two others that are listed (a > b and b > c) are left out of them; a > b says that a is better, whichever direction
-the metric has.
+correction is within a column, that is one metric and subset on one network and dataset: over all pairs of methods,
+and apart from these over all pairs of a method and a null. It is not over columns, of which one in twenty may err.
+Pairs of the conclusions that follow from two others that are listed (a > b and b > c) are left out of them; a > b
+says that a is better, whichever direction the metric has.
 
 The order leaves the nulls out; its shares are of {statistics.RESAMPLES:,} bootstrap resamples of pictures. Pictures
-to separate: those for which a paired t test, two-sided at 5 % and without correction, has a power of 80 %, if the
-difference and the scatter are those seen here. Ranks, wins and alpha are picture by picture, the cases of a picture
-averaged; a tie is half a win, and shares its ranks. Bars in the diagrams of ranks join methods that Nemenyi's test
-cannot tell apart (Demšar 2006).
+to separate: those for which a paired t test, two-sided at 5 % divided by the pairs of methods, has a power of 80 %,
+if the difference and the scatter are those seen here; under difficult cases, pictures that have one. Ranks, wins and
+alpha are picture by picture, the cases of a picture averaged; a tie is half a win, and shares its ranks. Bars in the
+diagrams of ranks join methods that Nemenyi's test cannot tell apart (Demšar 2006).
 
 Alpha is Krippendorff's, ordinal, of the pictures as raters that rank the methods (Tomsett et al. 2020): 1 where all
 rank alike, 0 where they agree as by chance; .8 is customarily asked for, and below .667 nothing concluded *from
@@ -49,8 +49,8 @@ among them: the first in the plan stands for all in what is compared here. Measu
 Nulls know nothing of the network, or are a method's own map robbed of what it found out: shuffled, inverted, blurred,
 of another class, of a random network. A margin is paired, over the cases that both have a score for, of those on
 which the derived controls were scored; its null is the best on these cases, which makes margins a little too small
-rather than too large. It wins clearly where the margin's interval lies below 0. Averaged maps are interpolated
-between the centres of their cells.
+rather than too large. It wins clearly where the test finds it, corrected for all nulls of the method. Averaged maps
+are interpolated between the centres of their cells.
 
 [tables/](tables) has everything: `scores.csv`, `comparisons.csv` (every pair), `orders.csv`, `ranks.csv`,
 `reliability.csv`, `metrics.csv` (rank correlations), `settings.csv`, `margins.csv` (over every null),

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import pearsonr, permutation_test, rankdata
+from scipy.stats import chi2, norm, pearsonr, permutation_test, rankdata, t
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
 
 RESAMPLES = 5000
 FLIPS = 9999
@@ -25,6 +24,9 @@ SIGNIFICANT = 0.05
 POWER = 0.8
 MOST_PICTURES = 10_000
 """Beyond this many pictures, a difference counts as hopeless."""
+MOST_EFFECT = 3.5
+"""Effects count as no larger, so that pictures that hardly differ do not promise that two would do."""
+GAUSS = np.polynomial.legendre.leggauss(400)
 DIGITS = 9
 """Decimals at which numbers that are equal on paper are equal."""
 
@@ -188,13 +190,15 @@ def holm(p: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def pictures_needed(effect: float) -> float:
-    """Return how many pictures a paired t test needs to see an effect: power of 80 %, two-sided at 5 %.
+def pictures_needed(effect: float, tests: int = 1) -> float:
+    """Return how many pictures a paired t test needs to see an effect: power of 80 %, two-sided at 5 % / ``tests``.
 
     Parameters
     ----------
     effect : float
         The mean of the paired differences divided by their standard deviation.
+    tests : int
+        The size of the family: at this level Holm's method supports a difference, whatever the others are.
 
     Returns
     -------
@@ -203,13 +207,23 @@ def pictures_needed(effect: float) -> float:
     """
     if math.isnan(effect):
         return math.nan
-    # Above 3.5 three pictures are enough; above a non-centrality of 5, where the power is 1, scipy may answer NaN.
-    size = min(abs(effect), 3.5)
-    most = min(MOST_PICTURES, math.ceil(25 / size**2) + 4) if size > 5 / math.sqrt(MOST_PICTURES) else MOST_PICTURES
-    enough = bisect.bisect_left(
-        range(2, most + 1), True, key=lambda n: bool(TTestPower().power(size, n, SIGNIFICANT) >= POWER)
-    )
-    return 2 + enough if 2 + enough <= most else math.inf
+    level = SIGNIFICANT / tests
+    counts = range(2, MOST_PICTURES + 1)
+    enough = bisect.bisect_left(counts, True, key=lambda count: power(abs(effect), count, level) >= POWER)
+    return counts[enough] if enough < len(counts) else math.inf
+
+
+def power(effect: float, pictures: int, level: float) -> float:
+    """Return how likely a two-sided paired t test finds an effect, (0, 1].
+
+    The test's statistic is a normal variable over the root of an independent chi-squared one: its probability, given
+    the latter, is integrated over the latter's quantiles. (SciPy's non-central t is NaN at many of these points.)
+    """
+    nodes, weights = GAUSS
+    scatter = np.sqrt(chi2.isf((1 - nodes) / 2, pictures - 1) / (pictures - 1))
+    bound = t.isf(level / 2, pictures - 1) * scatter
+    shift = min(effect, MOST_EFFECT) * math.sqrt(pictures)
+    return float(weights / 2 @ (norm.cdf(shift - bound) + norm.cdf(-shift - bound)))
 
 
 def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -68,10 +68,10 @@ def conclude(
 def _floor(column: Column, pairs: pd.DataFrame) -> float:
     """Return the smallest p that the test can find for a column's pairs, after correction; 1 for a single picture."""
     here = pairs[(pairs["metric"] == column.metric) & (pairs["subset"] == column.subset)]
-    tested = here[here["pictures"] > 1]
+    tested = contested(column, here[here["pictures"] > 1])
     if tested.empty:
         return 1.0
-    patterns = min(2.0 ** int(tested["pictures"].max()), flips(len(tested)) + 1)
+    patterns = min(2.0 ** int(tested["pictures"].max()), flips(len(here)) + 1)
     return min(1.0, 2 / patterns * len(tested))
 
 
@@ -139,11 +139,10 @@ def _open(pairs: Sequence[tuple[str, str]], rows: Mapping[frozenset[str], Row], 
     spelled = []
     for first, second in pairs:
         row = rows[frozenset((first, second))]
-        note = f" ({pictures(row['needed'])})"
-        if np.isnan(row["needed"]):
-            note = ""
-        elif row["needed"] <= row["pictures"]:
-            note = f" (p {_equals(row['p'])} before correction)"
+        reasons = [] if np.isnan(row["needed"]) else [pictures(row["needed"])]
+        if row["p"] < SIGNIFICANT:
+            reasons.append(f"p {_equals(row['p'])} before correction")
+        note = f" ({', '.join(reasons)})" if reasons else ""
         spelled.append((f"{first} and " if with_first else "") + second + note)
     return ("; " if with_first else ", ").join(spelled)
 

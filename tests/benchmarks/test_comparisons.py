@@ -70,9 +70,23 @@ def test_pictures_needed_are_cohens() -> None:
     assert np.isnan(pictures_needed(np.nan))
 
 
-@pytest.mark.parametrize("effect", [0.029, 0.05, 0.1, 0.33, 0.9, 1.7, 3.0])
-def test_pictures_needed_are_the_fewest(effect: float) -> None:
-    assert pictures_needed(effect) == np.ceil(TTestPower().solve_power(effect, power=0.8, alpha=0.05))
+@pytest.mark.parametrize("level", [0.05, 0.005, 0.05 / 190])
+@pytest.mark.parametrize("effect", [0.05, 0.33, 0.9, 1.7, 3.0])
+def test_power_is_that_of_statsmodels_where_that_has_any(effect: float, level: float) -> None:
+    pictures = [2, 3, 4, 5, 8, 13, 40, 200]
+    expected = np.array([TTestPower().power(effect, n, level) for n in pictures])
+    found = np.array([statistics.power(effect, n, level) for n in pictures])
+    assert np.isfinite(expected).sum() >= 3
+    assert found[np.isfinite(expected)] == pytest.approx(expected[np.isfinite(expected)], abs=1e-4)
+    assert (np.diff(found) >= -1e-9).all()
+
+
+@pytest.mark.parametrize("tests", [1, 10, 190])
+@pytest.mark.parametrize("effect", [0.05, 0.33, 0.9, 1.7, 3.0])
+def test_pictures_needed_are_the_fewest(effect: float, tests: int) -> None:
+    found = int(pictures_needed(effect, tests))
+    assert statistics.power(effect, found, 0.05 / tests) >= 0.8
+    assert statistics.power(effect, found - 1, 0.05 / tests) < 0.8
 
 
 def test_a_pair_is_what_paper_says() -> None:
@@ -95,13 +109,21 @@ def test_lower_is_better_where_the_metric_says_so() -> None:
     assert found[0]["difference"] == found[1]["difference"] < 0
 
 
-def test_the_family_is_all_pairs_of_a_column() -> None:
-    first = column({name: GENERATOR.random(10) for name in "abcd"})
+def test_the_families_of_a_column_are_its_methods_and_its_methods_with_nulls() -> None:
+    first = column({name: GENERATOR.random(10) for name in ["a", "b", "c", "random", "centre"]})
     second = replace(first, metric="deletion", direction="lower")
     found = compare_pairs([first, second])
-    for _, family in found.groupby("metric"):
-        assert len(family) == 6
-        assert family["p_holm"].to_numpy() == pytest.approx(holm(family["p"].to_numpy()))
+    for _, rows in found.groupby("metric"):
+        nulls = rows[["first", "second"]].isin(["random", "centre"]).sum(axis=1)
+        assert nulls.value_counts().to_dict() == {0: 3, 1: 6, 2: 1}
+        for number in (0, 1):
+            family = rows[nulls == number]
+            assert family["p_holm"].to_numpy() == pytest.approx(holm(family["p"].to_numpy()))
+            assert family["needed"].tolist() == [pictures_needed(effect, len(family)) for effect in family["effect"]]
+        (both,) = rows[nulls == 2].to_dict("records")
+        assert np.isnan([both["p_holm"], both["needed"]]).all()
+        assert both["p"] <= 1
+        assert both["better"] == ""
 
 
 def test_the_difference_over_classes_is_the_printed_one_and_each_picture_flips_as_a_whole() -> None:

@@ -149,27 +149,26 @@ def test_adding_a_number_to_all_changes_no_margin_and_negating_a_direction_negat
     np.testing.assert_allclose(measured("deletion", 0), [-each for each in plain], atol=1e-12)
 
 
-def known() -> Records:
+def known(pairs: int = 8) -> Records:
     """Nulls win over mint under insertion, over nobody under deletion, and one draws under pointing."""
-    return make(
-        {
-            ("mint", "", "insertion"): [0.5, 0.6],
-            ("mint", "blurred", "insertion"): [0.6, 0.7],
-            ("mint", "other-class", "insertion"): [0.1, 0.1],
-            ("mint", "7x7", "insertion"): [0.4, 0.4],
-            ("lime", "", "insertion"): [0.55, 0.65],
-            ("lime", "blurred", "insertion"): [0.15, 0.25],
-            ("lime", "other-class", "insertion"): [0.35, 0.45],
-            ("lime", "7x7", "insertion"): [0.5, 0.5],
-            ("centre", "", "insertion"): [0.53, 0.62],
-            ("mint", "", "deletion"): [0.1, 0.2],
-            ("mint", "other-class", "deletion"): [0.3, 0.4],
-            ("centre", "", "deletion"): [0.5, 0.4],
-            ("mint", "", "pointing"): [1.0, 1.0],
-            ("mint", "blurred", "pointing"): [1.0, 1.0],
-            ("centre", "", "pointing"): [0.0, 0.0],
-        }
-    )
+    scores = {
+        ("mint", "", "insertion"): [0.5, 0.6],
+        ("mint", "blurred", "insertion"): [0.6, 0.7],
+        ("mint", "other-class", "insertion"): [0.1, 0.1],
+        ("mint", "7x7", "insertion"): [0.4, 0.4],
+        ("lime", "", "insertion"): [0.55, 0.65],
+        ("lime", "blurred", "insertion"): [0.15, 0.25],
+        ("lime", "other-class", "insertion"): [0.35, 0.45],
+        ("lime", "7x7", "insertion"): [0.5, 0.5],
+        ("centre", "", "insertion"): [0.53, 0.62],
+        ("mint", "", "deletion"): [0.1, 0.2],
+        ("mint", "other-class", "deletion"): [0.3, 0.4],
+        ("centre", "", "deletion"): [0.5, 0.4],
+        ("mint", "", "pointing"): [1.0, 1.0],
+        ("mint", "blurred", "pointing"): [1.0, 1.0],
+        ("centre", "", "pointing"): [0.0, 0.0],
+    }
+    return make({name: pair * pairs for name, pair in scores.items()})
 
 
 def test_the_sentences_say_which_null_wins_over_what_and_by_how_much() -> None:
@@ -178,6 +177,15 @@ def test_the_sentences_say_which_null_wins_over_what_and_by_how_much() -> None:
         "deletion: no null wins; the smallest margin is over mint's map of another class, 0.200 [0.200, 0.200].",
         "pointing: mint's own blurred map scores as well as mint's map.",
     ]
+
+
+def test_nothing_is_clear_on_two_pictures() -> None:
+    found = margins.measure_margins(known(pairs=1))
+    # Both pictures agree, so that the bootstrap's intervals have no width.
+    assert (found["p_holm"] >= 0.5).all()
+    assert all("may be none" in each or "as well as" in each for each in margins.margin_sentences(found))
+    (table,) = margins.margin_tables(found)
+    assert table.rows[0][3].note == "(clearly over 0)"
 
 
 def test_a_margin_whose_interval_holds_nothing_may_be_none() -> None:
@@ -199,7 +207,7 @@ def test_the_table_flags_a_metric_that_a_null_wins() -> None:
     assert text == [
         ["insertion ↑", "-0.100", "+0.025", "yes, over 1 of 2"],
         ["deletion ↓", "+0.200", "\N{EN DASH}", "no"],
-        ["pointing ↑", "+0.000", "\N{EN DASH}", "no"],
+        ["pointing ↑", "+0.000", "\N{EN DASH}", "level with 1 of 1"],
     ]
     assert [[entry.bold for entry in row[1:]] for row in table.rows] == [[True, False, True], [False] * 3, [False] * 3]
     assert table.rows[0][3].note == "(clearly over 1)"
@@ -208,7 +216,7 @@ def test_the_table_flags_a_metric_that_a_null_wins() -> None:
 
 
 def test_the_resolution_table_has_the_best_of_each_resolution_in_bold() -> None:
-    table, *rest = margins.resolution_tables(margins.measure_resolution(known()))
+    table, *rest = margins.resolution_tables(margins.measure_resolution(known(pairs=1)))
     assert rest == []
     assert list(table.header) == ["metric", "method", "as it is", "7x7"]
     insertion = [[entry.text for entry in row] for row in table.rows[:2]]

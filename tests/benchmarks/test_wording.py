@@ -39,10 +39,10 @@ def test_what_is_supported_and_what_is_not_is_said_once() -> None:
     first, empty, line, nulls = words([clear()])
     assert first.startswith("5 of 6 differences between 4 methods (6 pairs, 1 column) are supported;")
     assert empty == ""
-    # worst < best follows from the rest; ten pairs with the null are corrected for: 2 / 10,000 * 10.
+    # worst < best follows from the rest; six pairs are corrected for: 2 / 10,000 * 6.
     assert line == (
         "- **insertion** ↑: best > middle by .300 [.300, .300]; best > twin by .300 [.296, .304]; "
-        "middle > worst by .300 [.300, .300]; twin > worst by .300 [.296, .304]; each p = .002. "
+        "middle > worst by .300 [.300, .300]; twin > worst by .300 [.296, .304]; each p = .001. "
         "Not told apart: middle and twin (more than 10,000)."
     )
     assert nulls == "- Every method is better than every null (random) in every column, supported."
@@ -66,10 +66,10 @@ def test_pictures_needed_are_two_digits_or_hopeless() -> None:
 
 
 def test_a_difference_that_only_the_correction_takes_away_says_so() -> None:
-    # a is ahead of b by .07 +- .10: p is .01, and ten pairs are tested. The others are noise.
+    # a is ahead of b by .07 +- .10: p is .01, and ten pairs are corrected for. The others are noise.
     others = {name: np.random.default_rng(ord(name)).normal(0.1, 1, 20) for name in "cde"}
     line = words([column({"a": STEPS + np.tile([0.17, -0.03], 10), "b": STEPS, **others})])[2]
-    assert re.search(r"a and b \(p = \.0\d\d before correction\)", line)
+    assert re.search(r"a and b \(33, p = \.0\d\d before correction\)", line)
 
 
 def test_of_many_methods_the_best_and_the_neighbours_are_named() -> None:
@@ -144,7 +144,7 @@ def test_tables_of_comparisons() -> None:
     ]
     order = order_table(columns, order_methods(columns, pairs))
     title, chain, whole, _, needed = (entry.text for entry in order.rows[0])
-    assert (title, chain, needed) == ("insertion ↑", "best > middle = twin > worst", "3, > 10,000, 3")
+    assert (title, chain, needed) == ("insertion ↑", "best > middle = twin > worst", "5, > 10,000, 5")
     assert float(whole.rstrip("%")) == pytest.approx(50, abs=2)
     assert beaten_table(columns, pairs.assign(better="")) is None
     card = reliability_table(columns, pairs, reliability_card(columns))
