@@ -34,7 +34,10 @@ def _refuse(sentence: object) -> int:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise argparse.ArgumentTypeError("no name is given; `python -m benchmarks list` has them")
+    return names
 
 
 def _weights(text: str) -> tuple[str, Path]:
@@ -182,6 +185,7 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
     from benchmarks.store import Store
 
     store = Store(directory / "cells")
+    store.prepare()
     started, clock = now(), time.monotonic()
     results = run(plan, options, store)
     facts = {

@@ -6,7 +6,7 @@ by hand, the page begins with it.
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,10 +20,8 @@ from matplotlib.ticker import MaxNLocator
 from benchmarks import tables
 from benchmarks.conclusions import read_conclusions
 from benchmarks.plots import DOTS_PER_INCH, save_picture
-from benchmarks.records import Records, own_maps
+from benchmarks.records import REMOVAL, Records, with_removal
 from benchmarks.tables import Entry, Table
-
-REMOVAL = "insertion - deletion"
 
 
 @dataclass(frozen=True)
@@ -83,32 +81,10 @@ def make_ablation_report(records: Records, directory: Path) -> str:
     plots = [
         _plot(group, str(dataset), directory / "plots")
         for dataset, group in summary.groupby("dataset", sort=False)
-        if group["method"].nunique() > 1
+        if group["method"].nunique() > 1 and set(group["metric"]) & {column.metric for column in PLOT_COLUMNS}
     ]
     (directory / "README.md").write_text(_page(records, directory, made, plots), encoding="utf-8")
     return f"{made[0].title}\n\n{tables.markdown(made[0])}"
-
-
-def with_removal(records: Records) -> Records:
-    """Add insertion minus deletion, case by case, as a metric, wherever both were measured."""
-    scores = own_maps(records.scores)
-    index = [name for name in scores.columns if name not in ("metric", "metric_id", "score")]
-    pair = [scores[scores["metric"] == metric].set_index(index)["score"] for metric in ("insertion", "deletion")]
-    difference = (pair[0] - pair[1]).dropna().reset_index()
-    difference = difference.assign(metric=REMOVAL, metric_id=REMOVAL)
-    settings = []
-    for setting in records.provenance["inputs"]["settings"]:
-        metrics = setting["metrics"]
-        if {"insertion", "deletion"} <= metrics.keys():
-            about = {**metrics["insertion"], "id": REMOVAL}
-            metrics = {REMOVAL: about, **metrics}
-        settings.append({**setting, "metrics": metrics})
-    inputs = {**records.provenance["inputs"], "settings": settings}
-    return replace(
-        records,
-        scores=pd.concat([scores, difference[list(scores.columns)]], ignore_index=True),
-        provenance={**records.provenance, "inputs": inputs},
-    )
 
 
 def variant_tables(summary: pd.DataFrame) -> list[Table]:

@@ -276,6 +276,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     metrics: Mapping[str, Metric] = {**OWN, **PROFILES}
     try:
+        if options.limit < 1:
+            raise InputError(f"--limit is a number of cases, 1 or more, not {options.limit}.")
         network = load_network(options.network, weights=options.weights, device=options.device)
         part = PLANS[options.plan].parts[0]
         methods = {name: bind(look_up("method", name, part.methods), network.entry) for name in options.methods}

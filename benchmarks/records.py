@@ -13,7 +13,7 @@ was scored in its place (see ``baselines.derived``). Records of runs before ther
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ TIMING_COLUMNS = (
     "repeats", "forwards", "backwards", "peak_memory_mb",
 )  # fmt: skip
 
+REMOVAL = "insertion - deletion"
+"""The name of what `with_removal` adds."""
 MAP_SIZE = 56
 """Height and width in pixels to which the maps in ``maps.npz`` are reduced: enough to be looked at side by side."""
 
@@ -113,6 +115,27 @@ class Records:
     provenance: dict[str, Any]
     gallery: list[Shown]
     maps: list[CaseMaps] = field(default_factory=list)
+
+
+def with_removal(records: Records) -> Records:
+    """Add insertion minus deletion, case by case, as a metric, wherever both were measured."""
+    scores = records.scores
+    index = [name for name in scores.columns if name not in ("metric", "metric_id", "score")]
+    pair = [scores[scores["metric"] == metric].set_index(index)["score"] for metric in ("insertion", "deletion")]
+    difference = (pair[0] - pair[1]).dropna().reset_index().assign(metric=REMOVAL, metric_id=REMOVAL)
+    settings = []
+    for setting in records.provenance["inputs"]["settings"]:
+        metrics = setting["metrics"]
+        if {"insertion", "deletion"} <= metrics.keys():
+            about = {**metrics["insertion"], "id": REMOVAL}
+            metrics = {REMOVAL: about, **metrics}
+        settings.append({**setting, "metrics": metrics})
+    inputs = {**records.provenance["inputs"], "settings": settings}
+    return replace(
+        records,
+        scores=pd.concat([scores, difference[list(scores.columns)]], ignore_index=True),
+        provenance={**records.provenance, "inputs": inputs},
+    )
 
 
 def evidence_bytes(saliency: np.ndarray) -> np.ndarray:

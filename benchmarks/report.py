@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks import comparison_tables, comparisons, reliability, statistics, tables
 from benchmarks import records as record_files
 from benchmarks.ablation_report import make_ablation_report
-from benchmarks.columns import Column, read_columns
+from benchmarks.columns import Column, measure, read_columns
 from benchmarks.comparison_plots import draw_comparisons
 from benchmarks.conclusions import read_conclusions
 from benchmarks.coverage import coverage_tables, measure_coverage
@@ -19,7 +19,7 @@ from benchmarks.gallery import draw_gallery
 from benchmarks.margins import control_blocks, measure_margins, measure_resolution
 from benchmarks.page import write_page
 from benchmarks.plots import draw_plots
-from benchmarks.records import Records
+from benchmarks.records import Records, with_removal
 from benchmarks.tables import Table
 from benchmarks.variant_report import make_variant_report
 from benchmarks.wording import conclude
@@ -85,6 +85,10 @@ def make_report(directory: Path) -> str:
     special = REPORTS.get(records.provenance["inputs"]["plan"])
     if special:
         return special(records, directory)
+    settings = records.provenance["inputs"]["settings"]
+    if not any(measure(about["id"]) == "SRG" for setting in settings for about in setting["metrics"].values()):
+        # One number of both curves, for a plan that has no other.
+        records = with_removal(records)
     for folder, suffixes in (("tables", (".csv", ".md", ".tex")), ("plots", (".png",)), ("gallery", (".jpg",))):
         (directory / folder).mkdir(exist_ok=True)
         for stale in (directory / folder).iterdir():

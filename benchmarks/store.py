@@ -9,6 +9,7 @@ written under a temporary name and renamed when complete, so a run killed at any
 import hashlib
 import json
 import os
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mint.attributor import InputError
 
 Identity = Mapping[str, Any]
 Cell = Mapping[str, Mapping[str, np.ndarray]]
@@ -89,6 +92,21 @@ class Store:
             case, _, part = name.rpartition("|")
             cell.setdefault(case, {})[part] = array
         return cell
+
+    def prepare(self) -> None:
+        """Make the directory, before anything is computed for it.
+
+        Raises
+        ------
+        InputError
+            If nothing can be written there.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.directory):
+                pass
+        except OSError as error:
+            raise InputError(f"nothing can be written to {self.directory}: {error.strerror}.") from None
 
     def write(self, identity: Identity, cell: Cell) -> None:
         """Store a cell under its identity: all of it, or nothing if the process is killed meanwhile."""

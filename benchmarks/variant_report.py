@@ -1,25 +1,21 @@
 """The report of a challenge: the first method against each other one, tested. Knows no torch.
 
-Scores are averaged over the cases of a picture, pictures are paired, and the paired differences are tested by flipping
-their signs at random (a permutation test, two-sided). All tests of a run are corrected together by Holm's method.
-Where a directory holds ``conclusions.md``, written by hand, the page begins with it.
+Pairs are compared as `benchmarks.comparisons` compares them, but all tests of a run are corrected together by Holm's
+method. Where a directory holds ``conclusions.md``, written by hand, the page begins with it.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from benchmarks import statistics, tables
-from benchmarks.ablation_report import REMOVAL, with_removal
+from benchmarks.columns import read_columns
+from benchmarks.comparisons import compare_pairs
 from benchmarks.conclusions import read_conclusions
-from benchmarks.records import Records, own_maps
+from benchmarks.records import REMOVAL, Records, with_removal
 from benchmarks.statistics import SIGNIFICANT
 from benchmarks.tables import Entry, Table
-
-RESAMPLES = statistics.FLIPS
-SEED = 0
 
 
 @dataclass(frozen=True)
@@ -28,12 +24,12 @@ class Criterion:
 
     metric: str
     title: str
-    difficult: bool = False
+    subset: str = "all"
 
 
 CRITERIA = (
     Criterion(REMOVAL, "insertion \N{MINUS SIGN} deletion"),
-    Criterion("pointing", "pointing, difficult", difficult=True),
+    Criterion("pointing", "pointing, difficult", subset="difficult"),
 )
 
 
@@ -66,35 +62,19 @@ def challenge(records: Records) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row each: network, dataset, rival, criterion, pictures, difference (challenger minus rival), low and high
-        (95 % bootstrap interval over pictures), p (sign-flip permutation test) and p_holm (corrected for all rows).
+        One row each: network, dataset, rival, criterion, pictures, difference (challenger minus rival, of the means as
+        the tables print them), low and high (95 % bootstrap interval over pictures), p (sign-flip permutation test)
+        and p_holm (corrected for all rows).
     """
-    rows = []
-    for setting in records.provenance["inputs"]["settings"]:
-        place = {"dataset": setting["dataset"], "network": setting["network"]["name"]}
-        scores = own_maps(records.scores)
-        here = scores[(scores["dataset"] == place["dataset"]) & (scores["network"] == place["network"])]
-        challenger, *rivals = setting["methods"]
-        for criterion in CRITERIA:
-            chosen = here[(here["metric"] == criterion.metric) & (here["difficult"] | (not criterion.difficult))]
-            by_picture = chosen.pivot_table(index="picture", columns="method", values="score", aggfunc="mean")
-            for rival in rivals if len(by_picture) else ():
-                differences = (by_picture[challenger] - by_picture[rival]).dropna().to_numpy()
-                rows.append(place | {"rival": rival, "criterion": criterion.title} | compare(differences))
-    found = pd.DataFrame(rows)
-    return found.assign(p_holm=statistics.holm(found["p"].to_numpy()))
-
-
-def compare(differences: np.ndarray) -> dict[str, float]:
-    """Summarise and test paired differences, (pictures,): pictures, difference, low, high, p.
-
-    Equal methods have p = 1; p of a single picture is NaN.
-    """
-    generator = np.random.default_rng(SEED)
-    draws = generator.choice(differences, (RESAMPLES, len(differences))).mean(axis=1)
-    low, high = np.percentile(draws, [2.5, 97.5])
-    p = float(statistics.sign_flip(differences[:, np.newaxis] / len(differences))[0])
-    return {"pictures": len(differences), "difference": differences.mean(), "low": low, "high": high, "p": p}
+    titles = {(criterion.metric, criterion.subset): criterion.title for criterion in CRITERIA}
+    columns = [column for column in read_columns(records) if (column.metric, column.subset) in titles]
+    pairs = pd.concat(
+        [compare_pairs([column]).query("first == @column.methods[0]") for column in columns] or [compare_pairs([])]
+    )
+    criteria = [titles[key] for key in zip(pairs["metric"], pairs["subset"], strict=True)]
+    found = pairs.assign(criterion=criteria, p_holm=statistics.holm(pairs["p"].to_numpy()))
+    kept = ["network", "dataset", "rival", "criterion", "pictures", "difference", "low", "high", "p", "p_holm"]
+    return found.rename(columns={"second": "rival"})[kept].reset_index(drop=True)
 
 
 def challenge_table(found: pd.DataFrame) -> Table:
@@ -126,8 +106,8 @@ def _page(records: Records, directory: Path, made: list[Table]) -> str:
         f"{inputs['summary']} Made by `{run['command']}`; all that determines these numbers is in "
         "[provenance.json](provenance.json), every score in `records.parquet`. Differences are the challenger minus "
         "the other, paired by picture, with 95 % bootstrap intervals; p is of a two-sided sign-flip permutation test "
-        f"with {RESAMPLES} draws, and Holm's correction is over all rows of the first table. Bold: significant at "
-        f"{SIGNIFICANT:.0%} after correction. No number here is the paper's.",
+        f"with {statistics.FLIPS} draws or more, and Holm's correction is over all rows of the first table. Bold: "
+        f"significant at {SIGNIFICANT:.0%} after correction. No number here is the paper's.",
     ]
     for table in made:
         lines += ["", f"## {table.title}", "", tables.markdown(table).rstrip()]

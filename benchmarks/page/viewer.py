@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from benchmarks.columns import judges
+from benchmarks.columns import judges, measure
 from benchmarks.plots import styles
 from benchmarks.records import CaseMaps, Records, own_maps
 
@@ -73,7 +73,7 @@ def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes,
     facts = {row["case"]: row for row in scores.drop_duplicates("case").to_dict("records")}
     keys = list(dict.fromkeys([*maps, *facts]))
     found = scores.set_index(["case", "method", "metric"])["score"].to_dict()
-    spread = score_disagreement(scores)
+    spread = score_disagreement(_contest(scores, setting))
     grids = {metric: _grid(own["fractions"].iloc[0]) for metric, own in curves.groupby("metric", sort=False)}
     of_case = dict(iter(curves.groupby("case", sort=False)))
     controls, controlled = control_scores(_here(records.scores, dataset, network), methods, metrics)
@@ -177,6 +177,14 @@ def _contested(shown: CaseMaps | None, setting: Row) -> list[np.ndarray]:
     """List the maps of the methods that look at the network: nulls disagree with everything."""
     nulls = setting.get("nulls", [])
     return [each for name, each in shown.maps.items() if name not in nulls] if shown else []
+
+
+def _contest(scores: pd.DataFrame, setting: Row) -> pd.DataFrame:
+    """Keep the scores of these methods alone, under the metrics that judge a map, each with its first setting."""
+    metrics = {
+        measure(about["id"]): name for name, about in reversed(setting["metrics"].items()) if judges(about["id"])
+    }
+    return scores[scores["metric"].isin(metrics.values()) & ~scores["method"].isin(setting.get("nulls", []))]
 
 
 def map_disagreement(maps: Sequence[np.ndarray]) -> float:

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from benchmarks import ablations, tables
 from benchmarks.__main__ import main
-from benchmarks.ablation_report import REMOVAL, clear_table, make_ablation_report, variant_tables, with_removal
+from benchmarks.ablation_report import clear_table, make_ablation_report, variant_tables
 from benchmarks.methods import bind
 from benchmarks.metrics import Context, Deletion, Fidelity, Insertion, MethodMetric, Pointing, Stability
 from benchmarks.models import load_network
 from benchmarks.plans import PLANS, Part, Plan
-from benchmarks.records import RECORD_COLUMNS, Records
+from benchmarks.records import RECORD_COLUMNS, REMOVAL, Records, with_removal
 from benchmarks.remembering import Memory, remembering
 from benchmarks.runner import Options, run
 from benchmarks.store import Store

@@ -60,7 +60,7 @@ def test_options_narrow_the_run_down(arguments: list[str], tmp_path: Path) -> No
         main([*arguments, "--methods", "dark", "--metrics", "insertion,deletion", "--limit", "2", "--seed", "3"]) == 0
     )
     table = (tmp_path / "out" / "tables" / "tiny-on-noise.md").read_text().splitlines()
-    assert table[0] == "| method | insertion ↑ (2 cases) | deletion ↓ (2 cases) |"
+    assert table[0] == "| method | insertion - deletion ↑ (2 cases) | insertion ↑ (2 cases) | deletion ↓ (2 cases) |"
     assert len(table) == 3
     inputs = json.loads((tmp_path / "out" / "provenance.json").read_text())["inputs"]
     assert inputs["seed"] == 3
@@ -130,11 +130,24 @@ def test_bad_input_is_one_sentence_and_status_2(
     assert "\n" not in errors
 
 
-@pytest.mark.parametrize("extra", [["--limit", "0"], ["--batch-size", "-1"], ["--weights", "x"], ["--seed", "x"]])
+@pytest.mark.parametrize(
+    "extra",
+    [["--limit", "0"], ["--batch-size", "-1"], ["--weights", "x"], ["--seed", "x"], ["--plan", ","], ["--metrics", ""]],
+)
 def test_an_option_that_cannot_be_read_is_status_2(arguments: list[str], extra: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*arguments, *extra])
     assert caught.value.code == 2
+
+
+def test_a_place_that_cannot_be_written_is_found_before_anything_is_computed(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main([*arguments, "--out", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err == (
+        f"error: nothing can be written to {tmp_path / 'file' / 'cells'}: Not a directory.\n"
+    )
 
 
 def test_a_report_of_nothing_is_one_sentence_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

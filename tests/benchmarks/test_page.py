@@ -147,6 +147,9 @@ def test_nulls_do_not_count_as_disagreeing(some: Records) -> None:
     expected = map_disagreement([own.maps[name] for name in ("mint", "gradcam", "lime")])
     assert with_nulls["disagreement"][0] == pytest.approx(expected, rel=1e-3)
     assert with_nulls["disagreement"][0] != without["disagreement"][0]
+    nulls = some.provenance["inputs"]["settings"][0]["nulls"]
+    scores = some.scores[(some.scores["network"] == "vgg") & ~some.scores["method"].isin(nulls)]
+    assert with_nulls["disagreement"][1] == pytest.approx(score_disagreement(scores)["case-0000"], rel=1e-3)
 
 
 @pytest.mark.parametrize(

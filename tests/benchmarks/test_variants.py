@@ -1,9 +1,17 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from scored import column, records
 
+from benchmarks import tables
+from benchmarks.columns import read_columns
+from benchmarks.comparisons import compare_pairs
 from benchmarks.plans import PLANS
-from benchmarks.variant_report import challenge_table, compare
+from benchmarks.records import REMOVAL, Records, with_removal
+from benchmarks.statistics import holm
+from benchmarks.variant_report import challenge, challenge_table, make_variant_report
 from mint import MINT
 
 
@@ -16,27 +24,44 @@ def test_everything_that_samples_samples_equally_often() -> None:
             assert isinstance(part.methods["mint"], MINT)
 
 
-def test_a_constant_advantage_is_significant_and_its_interval_has_no_width() -> None:
-    found = compare(np.full(20, 0.1))
-    assert found["difference"] == pytest.approx(0.1)
-    assert (found["low"], found["high"]) == (pytest.approx(0.1), pytest.approx(0.1))
-    # Two of the 2^20 sign patterns are as extreme: the estimate is at its floor, 1 in 10,000 on either side.
-    assert found["p"] == pytest.approx(2e-4)
+def contest(**changes: object) -> Records:
+    generator = np.random.default_rng(0)
+    scores = {name: generator.random(12) for name in ("overlay", "mint", "lime")}
+    hits = {name: generator.integers(0, 2, 12) for name in scores}
+    about = {"average": "classes", "subset": "difficult", "targets": [i % 3 for i in range(12)], **changes}
+    each = [
+        column(scores, metric="insertion", metric_id="Insertion()"),
+        column({name: 0.5 * row for name, row in scores.items()}, metric="deletion", metric_id="Deletion()"),
+        column(hits, metric="pointing", metric_id="Pointing()", **about),
+    ]
+    made = records(each)
+    made.scores["difficult"] = made.scores["case"].str.endswith(("1", "2", "3", "4", "5"))
+    return with_removal(made)
 
 
-def test_few_pairs_are_tested_exactly() -> None:
-    # Five equal signs of 2^5, on either side.
-    assert compare(np.array([0.1, 0.2, 0.3, 0.2, 0.1]))["p"] == pytest.approx(2 / 32)
+def test_the_challenger_meets_every_rival_by_every_criterion_and_all_are_corrected_together() -> None:
+    found = challenge(contest())
+    assert list(zip(found["rival"], found["criterion"], strict=True))[:2] == [
+        ("mint", "insertion \N{MINUS SIGN} deletion"),
+        ("lime", "insertion \N{MINUS SIGN} deletion"),
+    ]
+    assert list(found["pictures"]) == [12, 12, 6, 6]
+    assert found["p_holm"].to_numpy() == pytest.approx(holm(found["p"].to_numpy()))
 
 
-def test_equal_methods_do_not_differ() -> None:
-    found = compare(np.zeros(10))
-    assert (found["difference"], found["p"]) == (0, 1)
+def test_the_difference_tested_is_the_one_printed() -> None:
+    made = contest(subset="all")
+    summary = tables.summarise(made).set_index(["metric", "method"])["mean"]
+    columns = {each.metric: compare_pairs([each]) for each in read_columns(made)}
+    (row,) = challenge(made).query("rival == 'lime' and criterion.str.startswith('insertion')").to_dict("records")
+    assert row["difference"] == pytest.approx(summary[REMOVAL, "overlay"] - summary[REMOVAL, "lime"])
+    assert row["p"] == columns[REMOVAL].query("first == 'overlay' and second == 'lime'")["p"].item()
 
 
-def test_the_same_differences_give_the_same_test() -> None:
-    differences = np.random.default_rng(0).normal(0.02, 0.1, 30)
-    assert compare(differences) == compare(differences)
+def test_a_plan_cut_down_to_nothing_that_is_tested_still_has_a_report(tmp_path: Path) -> None:
+    alone = records([column({"overlay": [0.1, 0.2]}, metric="gini", metric_id="Gini()")])
+    assert challenge(alone).empty
+    assert make_variant_report(alone, tmp_path)
 
 
 def test_bold_is_what_is_significant_after_correction() -> None:
