@@ -67,22 +67,30 @@ def explaining(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[No
     """
     _check_images(images)
     _check_targets(targets, len(images))
-    modes = [(module, module.training) for module in model.modules()]
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     for parameter, _, _ in parameters:
         parameter.grad = None
-    model.eval()
     try:
-        yield
+        with _modes_kept(model):
+            model.eval()
+            yield
     except RuntimeError as error:
         _raise_if_channels_differ(model, images, error)
         raise
     finally:
-        for module, training in modes:
-            module.training = training
         for parameter, requires_grad, grad in parameters:
             parameter.requires_grad_(requires_grad)
             parameter.grad = grad
+
+
+@contextmanager
+def _modes_kept(model: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def attribute(attributor: Attributor, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -148,7 +156,8 @@ def check_attributor(
     state of the global random generators, which must be left alone; that a map does not depend on the other
     images of the batch nor on ``batch_size`` (1, 7 and 64, where the method has such a field); that the input,
     the network's mode, parameters, gradients and hooks are left as they were, the network being handed over in
-    training mode; and that wrong input is refused with a ``ValueError`` (:class:`InputError` is one).
+    training mode and in evaluation mode; and that wrong input is refused with a ``ValueError`` (:class:`InputError`
+    is one). The network's modes are restored at the end, also after an error.
 
     Parameters
     ----------
@@ -168,42 +177,50 @@ def check_attributor(
     """
     name = type(attributor).__name__
     _require(len(images) >= 2, "check_attributor needs at least two images to test independence of the batch.")
-    before = _fingerprint(model)
     original = images.clone()
     generators = _global_generators()
 
-    maps = attribute(attributor, model, images, targets)
+    with _modes_kept(model):
+        before = _fingerprint(model.train())
+        maps = attribute(attributor, model, images, targets)
 
-    _require(
-        _global_generators() == generators,
-        f"{name} drew from a global random generator; it must own a seeded one.",
-    )
-    _require(torch.equal(images, original), f"{name} changed the images it was given.")
-    _require(maps.device == images.device, f"{name} returned maps on {maps.device}, not on {images.device}.")
-    _require(not maps.requires_grad, f"{name} returned maps that still carry a gradient graph; detach them.")
-    changed = [what for what, value in _fingerprint(model).items() if value != before[what]]
-    _require(not changed, f"{name} did not leave the network as it was: {', '.join(changed)} changed.")
+        _require(
+            _global_generators() == generators,
+            f"{name} drew from a global random generator; it must own a seeded one.",
+        )
+        _require(torch.equal(images, original), f"{name} changed the images it was given.")
+        _require(maps.device == images.device, f"{name} returned maps on {maps.device}, not on {images.device}.")
+        _require(not maps.requires_grad, f"{name} returned maps that still carry a gradient graph; detach them.")
+        _require_left_alone(name, model, before)
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(12345)
-        _require_close(attributor(model, images, targets), maps, tolerance, f"{name} gives other maps when repeated")
-    alone = torch.cat([attributor(model, images[i : i + 1], targets[i : i + 1]) for i in range(len(images))])
-    _require_close(alone, maps, tolerance, f"{name}'s map depends on the other images of the batch")
-    if dataclasses.is_dataclass(attributor) and any(f.name == "batch_size" for f in dataclasses.fields(attributor)):
-        for batch_size in (1, 7, 64):
-            resized = dataclasses.replace(attributor, batch_size=batch_size)
-            _require_close(
-                resized(model, images, targets),
-                maps,
-                tolerance,
-                f"{name}'s map changes with batch_size={batch_size}",
-            )
-    _require_refusals(attributor, model, images, targets)
+        before = _fingerprint(model.eval())
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(12345)
+            repeated = attributor(model, images, targets)
+        _require_close(repeated, maps, tolerance, f"{name} gives other maps when repeated")
+        _require_left_alone(name, model, before)
+        alone = torch.cat([attributor(model, images[i : i + 1], targets[i : i + 1]) for i in range(len(images))])
+        _require_close(alone, maps, tolerance, f"{name}'s map depends on the other images of the batch")
+        if dataclasses.is_dataclass(attributor) and any(f.name == "batch_size" for f in dataclasses.fields(attributor)):
+            for batch_size in (1, 7, 64):
+                resized = dataclasses.replace(attributor, batch_size=batch_size)
+                _require_close(
+                    resized(model, images, targets),
+                    maps,
+                    tolerance,
+                    f"{name}'s map changes with batch_size={batch_size}",
+                )
+        _require_refusals(attributor, model, images, targets)
 
 
 def _require(condition: bool, sentence: str) -> None:
     if not condition:
         raise AssertionError(sentence)
+
+
+def _require_left_alone(name: str, model: nn.Module, before: dict[str, object]) -> None:
+    changed = [what for what, value in _fingerprint(model).items() if value != before[what]]
+    _require(not changed, f"{name} did not leave the network as it was: {', '.join(changed)} changed.")
 
 
 def _require_close(found: Tensor, expected: Tensor, tolerance: float, sentence: str) -> None:
@@ -216,10 +233,8 @@ def _require_refusals(attributor: Attributor, model: nn.Module, images: Tensor, 
     broken = images.clone()
     broken[0, 0, 0, 0] = float("nan")
     with torch.no_grad():
-        was_training = [(module, module.training) for module in model.modules()]
         classes = model.eval()(images[:1]).shape[1]
-        for module, training in was_training:
-            module.training = training
+    model.train()
     wrong = {
         "an image containing NaN": (broken, targets),
         "an image without its batch dimension": (images[0], targets[:1]),

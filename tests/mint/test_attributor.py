@@ -37,7 +37,12 @@ def leave_a_hook(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor
 
 
 def leave_evaluation_mode(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
-    model.train(not model.training)
+    model.eval()
+    return maps
+
+
+def leave_training_mode(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+    model.train()
     return maps
 
 
@@ -60,15 +65,19 @@ BROKEN = {
     "batch": (lambda m, i, t, maps: maps - maps.mean(), "depends on the other images of the batch"),
     "graph": (lambda m, i, t, maps: maps.requires_grad_(), "carry a gradient graph"),
     "hook": (leave_a_hook, "hooks changed"),
-    "mode": (leave_evaluation_mode, "mode changed"),
-    "gradient": (leave_a_gradient, "gradients changed"),
+    "evaluation mode": (leave_evaluation_mode, "mode changed"),
+    "training mode": (leave_training_mode, "mode changed"),
+    "gradient": (leave_a_gradient, "gradients, parameters changed"),  # its forward pass moves running statistics
     "images": (change_the_images, "changed the images"),
 }
 
 
 def test_a_correct_method_passes(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
     check_attributor(Brightness(), small_cnn, images, targets)
-    check_attributor(Brightness(), small_cnn.train(), images, targets)
+    small_cnn.train().stem.eval()
+    modes = [module.training for module in small_cnn.modules()]
+    check_attributor(Brightness(), small_cnn, images, targets)
+    assert [module.training for module in small_cnn.modules()] == modes
 
 
 @pytest.mark.parametrize("clause", BROKEN)
@@ -76,6 +85,7 @@ def test_each_broken_clause_is_caught(clause: str, small_cnn: SmallCNN, images: 
     change, sentence = BROKEN[clause]
     with pytest.raises((AssertionError, InputError), match=sentence):
         check_attributor(broken(change), small_cnn, images, targets)
+    assert not any(module.training for module in small_cnn.modules())
 
 
 def test_a_method_that_is_not_deterministic_is_caught(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
