@@ -40,10 +40,15 @@ class Random:
         return torch.stack(maps)
 
     def _draw(self, image: Tensor, target: int) -> Tensor:
-        content = image.cpu().contiguous().numpy().tobytes()
-        digest = hashlib.sha256(f"{self.seed} {target} ".encode() + content).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-        return torch.rand(image.shape[1:], generator=generator).to(image.device)
+        return torch.rand(image.shape[1:], generator=generator_for(self.seed, image, target)).to(image.device)
+
+
+def generator_for(seed: int, image: Tensor, target: int) -> torch.Generator:
+    """Return a generator on the CPU that is seeded by a number, an image's content and a class, whatever the batch."""
+    # Flat, as a contiguous tensor may have any stride along a side of one pixel; bytes, as NumPy has no bfloat16.
+    content = image.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    digest = hashlib.sha256(f"{seed} {target} ".encode() + content).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ class Sobel:
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Answer (n, c, h, w) images with (n, h, w) float32 maps, at least 0."""
-        with explaining(model, images, targets):
+        with explaining(model, images, targets), torch.no_grad():
             _ask(model, images, targets)
             channels = images.shape[1]
             shares = [0.299, 0.587, 0.114] if channels == 3 else [1 / channels] * channels

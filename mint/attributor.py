@@ -152,12 +152,13 @@ def check_attributor(
 ) -> None:
     """Hold a method to the contract of :class:`Attributor`; pass silently or say what is broken.
 
-    Checks the answer's shape, dtype and finiteness; that a second call gives the same maps, also under another
-    state of the global random generators, which must be left alone; that a map does not depend on the other
-    images of the batch nor on ``batch_size`` (1, 7 and 64, where the method has such a field); that the input,
-    the network's mode, parameters, gradients and hooks are left as they were, the network being handed over in
-    training mode and in evaluation mode; and that wrong input is refused with a ``ValueError`` (:class:`InputError`
-    is one). The network's modes are restored at the end, also after an error.
+    Checks the answer's shape, dtype and finiteness; that it does not require grad, even where the images do; that
+    a second call gives the same maps, also under another state of the global random generators, which must be left
+    alone; that a map does not depend on the other images of the batch nor on ``batch_size`` (1, 7 and 64, where the
+    method has such a field); that the input, the network's mode, parameters, gradients and hooks are left as they
+    were, the network being handed over in training mode and in evaluation mode; and that wrong input is refused
+    with a ``ValueError`` (:class:`InputError` is one). The network's modes are restored at the end, also after an
+    error.
 
     Parameters
     ----------
@@ -192,6 +193,8 @@ def check_attributor(
         _require(maps.device == images.device, f"{name} returned maps on {maps.device}, not on {images.device}.")
         _require(not maps.requires_grad, f"{name} returned maps that still carry a gradient graph; detach them.")
         _require_left_alone(name, model, before)
+        tracked = attributor(model, images.detach().clone().requires_grad_(), targets)
+        _require(not tracked.requires_grad, f"{name}'s maps of images that require grad do so, too; detach them.")
 
         before = _fingerprint(model.eval())
         with torch.random.fork_rng(devices=[]):

@@ -1,5 +1,7 @@
 """The controls show what they say, and nothing of the network."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from scipy.ndimage import sobel
 from torch import Tensor, nn
 
 from baselines import METHODS, NULLS, Centre, Constant, Random, Sobel
+from baselines.controls import generator_for
 
 
 def network(channels: int = 3) -> nn.Module:
@@ -32,6 +35,24 @@ def test_noise_depends_on_seed_picture_and_target_alone() -> None:
     }
     assert torch.equal(Random()(network(), same, targets)[0], maps[0])
     assert not any(torch.equal(other, maps[0]) for other in others.values())
+
+
+def test_noise_is_seeded_by_the_picture_s_bytes() -> None:
+    # Records hold scores of such maps: the generator must not change.
+    image = torch.arange(24.0).view(3, 2, 4)
+    expected = int.from_bytes(hashlib.sha256(b"5 2 " + image.numpy().tobytes()).digest()[:8], "little", signed=True)
+    assert generator_for(5, image, 2).initial_seed() == expected % 2**64
+    apart = torch.stack([image, image], dim=-1)[..., 0]
+    narrow = image.view(3, 1, 8).transpose(1, 2)  # contiguous, though its last stride is not 1
+    for same in (apart, narrow, image.clone().requires_grad_()):
+        assert generator_for(5, same, 2).initial_seed() == expected % 2**64
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_pictures_may_be_bfloat16(name: str) -> None:
+    maps = METHODS[name]()(network().bfloat16(), noise(2, 3, 12, 12).bfloat16(), torch.tensor([0, 1]))
+    assert maps.dtype == torch.float32
+    assert torch.isfinite(maps).all()
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 9), (7, 12), (112, 112)])

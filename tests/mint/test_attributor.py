@@ -19,7 +19,7 @@ class Brightness:
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         with explaining(model, images, targets), torch.no_grad():
             scores = read_scores(model, images, targets)
-        return images.mean(dim=1) * scores[:, None, None]
+        return images.detach().mean(dim=1) * scores[:, None, None]
 
 
 def broken(change: Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]) -> object:
@@ -64,6 +64,7 @@ BROKEN = {
     "global randomness": (lambda m, i, t, maps: maps + torch.rand(()), "drew from a global random generator"),
     "batch": (lambda m, i, t, maps: maps - maps.mean(), "depends on the other images of the batch"),
     "graph": (lambda m, i, t, maps: maps.requires_grad_(), "carry a gradient graph"),
+    "graph of the images": (lambda m, i, t, maps: maps + 0 * i[:, 0], "of images that require grad do so"),
     "hook": (leave_a_hook, "hooks changed"),
     "evaluation mode": (leave_evaluation_mode, "mode changed"),
     "training mode": (leave_training_mode, "mode changed"),
@@ -111,7 +112,7 @@ def test_a_result_that_depends_on_the_batch_size_is_caught(
 
 def test_a_method_without_input_checks_is_caught(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
     def careless(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        return images.nan_to_num().mean(dim=1)
+        return images.detach().nan_to_num().mean(dim=1)
 
     with pytest.raises(AssertionError, match="accepted an image containing NaN"):
         check_attributor(careless, small_cnn, images, targets)
