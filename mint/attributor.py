@@ -6,6 +6,7 @@ hook outlives a call and one attributor serves any number of networks.
 """
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -35,9 +36,9 @@ class Attributor(Protocol):
         model : nn.Module
             A classifier: images to (n, classes) logits.
         images : Tensor
-            (n, c, h, w) floating point, normalised as the network expects.
+            (n, c, h, w) floating point, normalised as the network expects, of its dtype and on its device.
         targets : Tensor
-            (n,) int64, the class to explain in each image.
+            (n,) int64, the class to explain in each image, on the images' device.
 
         Returns
         -------
@@ -62,11 +63,13 @@ def explaining(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[No
     Raises
     ------
     InputError
-        If the images or targets have the wrong type, shape or values, or a number of channels that the network's
-        first convolution does not take.
+        If the images or targets have the wrong type, shape or values; in inference mode, or with tensors made in
+        it; or if the network fails on images of another dtype, device or number of channels than its own, on
+        targets on another device, or on pictures that are too small.
     """
     _check_images(images)
     _check_targets(targets, len(images))
+    _check_autograd(model, images, targets)
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     for parameter, _, _ in parameters:
         parameter.grad = None
@@ -74,8 +77,10 @@ def explaining(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[No
         with _modes_kept(model):
             model.eval()
             yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        _raise_if_channels_differ(model, images, error)
+        _raise_if_input_is_to_blame(model, images, targets, error)
         raise
     finally:
         for parameter, requires_grad, grad in parameters:
@@ -138,12 +143,42 @@ def _check_targets(targets: Tensor, count: int) -> None:
         raise InputError(f"targets must be class indices from 0, not {int(targets.min())}.")
 
 
-def _raise_if_channels_differ(model: nn.Module, images: Tensor, error: RuntimeError) -> None:
+def _check_autograd(model: nn.Module, images: Tensor, targets: Tensor) -> None:
+    if torch.is_inference_mode_enabled():
+        raise InputError("methods need gradients, which torch.inference_mode() rules out; call them outside of it.")
+    if any(tensor.is_inference() for tensor in (images, targets, *model.parameters(), *model.buffers())):
+        raise InputError(
+            "the images, the targets or the network were made in torch.inference_mode(), which rules out gradients; "
+            "make them under torch.no_grad() instead, or clone() them."
+        )
+
+
+# What torch says of pictures that end before the network does.
+_TOO_SMALL = re.compile("output size is too small|kernel size can't be greater", re.IGNORECASE)
+
+
+def _raise_if_input_is_to_blame(model: nn.Module, images: Tensor, targets: Tensor, error: RuntimeError) -> None:
+    # Only after a failure, as a network may convert its input, and a method its targets.
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
     if first is not None and first.in_channels != images.shape[1]:
         raise InputError(
             f"images have {images.shape[1]} channels but the network's first convolution takes "
             f"{first.in_channels}; convert the pictures before normalising them."
+        ) from error
+    parameter = next(model.parameters(), images)
+    if (parameter.dtype, parameter.device) != (images.dtype, images.device):
+        raise InputError(
+            f"images are {images.dtype} on {images.device} but the network is {parameter.dtype} on "
+            f"{parameter.device}; pass images.to({str(parameter.device)!r}, {parameter.dtype})."
+        ) from error
+    if targets.device != images.device and "same device" in str(error):
+        raise InputError(
+            f"targets are on {targets.device} but the images on {images.device}; pass targets.to(images.device)."
+        ) from error
+    if _TOO_SMALL.search(str(error)):
+        raise InputError(
+            f"pictures of {images.shape[-2]} x {images.shape[-1]} pixels are too small for the network; "
+            "pass them at the size that it was trained at."
         ) from error
 
 
