@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mint.attributor import explaining
+from mint.attributor import InputError, explaining
 from mint.perturbation import read_scores
 
 
@@ -75,6 +75,10 @@ class Centre:
     """
 
     width: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not self.width > 0:
+            raise InputError(f"The bump's width must be above 0, not {self.width}.")
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Answer (n, c, h, w) images with (n, h, w) float32 maps, in (0, 1]."""

@@ -15,7 +15,7 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mint.attributor import InputError, explaining
+from mint.attributor import InputError, check_batch_size, explaining
 from mint.features import resolve_layer
 from mint.perturbation import default_batch_size, read_scores
 from mint.trunk import find_layers
@@ -41,6 +41,9 @@ class GradCAM:
 
     deep_layer: str | None = None
     batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        check_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps, at least 0.

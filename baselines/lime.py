@@ -20,7 +20,7 @@ from captum._utils.models.linear_model import SkLearnLinearModel
 from captum.attr import Lime
 from torch import Tensor, nn
 
-from mint.attributor import explaining
+from mint.attributor import InputError, check_batch_size, explaining
 from mint.perturbation import default_batch_size, read_scores
 from mint.superpixels import Labels, quickshift, to_picture
 
@@ -62,6 +62,13 @@ class LIME:
     alpha: float = 1.0
     batch_size: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_batch_size(self.batch_size)
+        if self.samples < 2:
+            raise InputError(f"LIME needs at least 2 samples, the picture and a perturbed one, not {self.samples}.")
+        if not self.kernel_width > 0:
+            raise InputError(f"The proximity kernel's width must be above 0, not {self.kernel_width}.")
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, 1 or 3, h, w) images: (n, h, w) float32 maps, constant on each super-pixel."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from baselines import METHODS, NULLS, Centre, Constant, Random, Sobel
 from baselines.controls import generator_for
+from mint.attributor import InputError
 
 
 def network(channels: int = 3) -> nn.Module:
@@ -71,6 +72,12 @@ def test_the_centre_at_one_width_is_a_standard_deviation_away() -> None:
     saliency = Centre(width=0.25)(network(), noise(1, 3, 17, 17), torch.tensor([0]))[0]
     assert saliency[8, 8] == 1
     assert float(saliency[8, 12]) == pytest.approx(np.exp(-((4 / 4.25) ** 2) / 2))
+
+
+@pytest.mark.parametrize("width", [0.0, -0.25, float("nan")])
+def test_a_centre_without_width_is_refused(width: float) -> None:
+    with pytest.raises(InputError, match="width must be above 0"):
+        Centre(width)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
