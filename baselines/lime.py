@@ -20,8 +20,9 @@ from captum._utils.models.linear_model import SkLearnLinearModel
 from captum.attr import Lime
 from torch import Tensor, nn
 
+from baselines.asking import probability_of
 from mint.attributor import InputError, check_batch_size, explaining
-from mint.perturbation import default_batch_size, read_scores
+from mint.perturbation import default_batch_size
 from mint.superpixels import Labels, quickshift, to_picture
 
 
@@ -78,12 +79,8 @@ class LIME:
 
     def _explain(self, model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
         labels = torch.from_numpy(self.superpixels(image)).to(image.device)
-
-        def probability(batch: Tensor) -> Tensor:
-            return read_scores(model, batch, target.expand(len(batch)))
-
         lime = Lime(
-            probability,
+            probability_of(model, target),
             interpretable_model=SkLearnLinearModel("linear_model.Ridge", alpha=self.alpha),
             similarity_func=self._proximity,
             perturb_func=self._draw_states,
