@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mint.attributor import explaining
+from mint.attributor import InputError, explaining
 from mint.perturbation import read_scores
 
 
@@ -40,10 +40,15 @@ class Random:
         return torch.stack(maps)
 
     def _draw(self, image: Tensor, target: int) -> Tensor:
-        content = image.cpu().contiguous().numpy().tobytes()
-        digest = hashlib.sha256(f"{self.seed} {target} ".encode() + content).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-        return torch.rand(image.shape[1:], generator=generator).to(image.device)
+        return torch.rand(image.shape[1:], generator=generator_for(self.seed, image, target)).to(image.device)
+
+
+def generator_for(seed: int, image: Tensor, target: int) -> torch.Generator:
+    """Return a generator on the CPU that is seeded by a number, an image's content and a class, whatever the batch."""
+    # Flat, as a contiguous tensor may have any stride along a side of one pixel; bytes, as NumPy has no bfloat16.
+    content = image.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    digest = hashlib.sha256(f"{seed} {target} ".encode() + content).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,10 @@ class Centre:
 
     width: float = 0.25
 
+    def __post_init__(self) -> None:
+        if not self.width > 0:
+            raise InputError(f"The bump's width must be above 0, not {self.width}.")
+
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Answer (n, c, h, w) images with (n, h, w) float32 maps, in (0, 1]."""
         with explaining(model, images, targets):
@@ -94,7 +103,7 @@ class Sobel:
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Answer (n, c, h, w) images with (n, h, w) float32 maps, at least 0."""
-        with explaining(model, images, targets):
+        with explaining(model, images, targets), torch.no_grad():
             _ask(model, images, targets)
             channels = images.shape[1]
             shares = [0.299, 0.587, 0.114] if channels == 3 else [1 / channels] * channels

@@ -12,7 +12,6 @@ A metric that scores them as high as the method's map does not measure what it i
   map knows, but its detail, and put fine and coarse methods on equal terms.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -23,6 +22,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from baselines.controls import generator_for
 from baselines.randomising import randomised
 from mint.attributor import Attributor, InputError, attribute, explaining
 
@@ -77,9 +77,7 @@ class Shuffled:
         return torch.stack([self._shuffle(*each) for each in zip(images, targets.tolist(), maps, strict=True)])
 
     def _shuffle(self, image: Tensor, target: int, saliency: Tensor) -> Tensor:
-        content = image.cpu().contiguous().numpy().tobytes()
-        digest = hashlib.sha256(f"{self.seed} {target} ".encode() + content).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+        generator = generator_for(self.seed, image, target)
         order = torch.randperm(saliency.numel(), generator=generator).to(saliency.device)
         return saliency.flatten()[order].view_as(saliency)
 

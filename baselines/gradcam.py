@@ -8,6 +8,7 @@ Localization", ICCV 2017, equations 1 and 2:
 with y the target's logit, before the softmax, as in the paper. Computed by Captum's ``LayerGradCam``.
 """
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mint.attributor import InputError, explaining
+from mint.attributor import InputError, check_batch_size, explaining
 from mint.features import resolve_layer
 from mint.perturbation import default_batch_size, read_scores
 from mint.trunk import find_layers
@@ -42,13 +43,17 @@ class GradCAM:
     deep_layer: str | None = None
     batch_size: int | None = None
 
+    def __post_init__(self) -> None:
+        check_batch_size(self.batch_size)
+
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps, at least 0.
 
         Raises
         ------
         InputError
-            If the layer does not exist, is never called, or its output is not (n, c, h', w').
+            If the layer does not exist, is never called, does not act on the answer, or its output is not
+            (n, c, h', w').
         """
         with explaining(model, images, targets):
             name = find_layers(model, images[0])[1] if self.deep_layer is None else self.deep_layer
@@ -62,6 +67,10 @@ class GradCAM:
         return enlarged[:, 0].float()
 
 
+# What autograd says of a tensor that the answer does not depend on; the second where nothing else needs a gradient.
+_NO_GRADIENT = re.compile("appears to not have been used in the graph|does not require grad")
+
+
 def _layer_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
     def logits(batch: Tensor) -> Tensor:
         return read_scores(model, batch, targets, "logit")
@@ -70,6 +79,12 @@ def _layer_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, t
         maps = LayerGradCam(logits, layer).attribute(images, relu_attributions=True)
     except AssertionError as error:  # Captum's, where its hook was never called
         raise InputError(f"The network never calls its layer {name!r}; name another one.") from error
+    except RuntimeError as error:
+        if not _NO_GRADIENT.search(str(error)):
+            raise
+        raise InputError(
+            f"No gradient leads from the network's answer to its layer {name!r}; name one that the answer depends on."
+        ) from error
     if not isinstance(maps, Tensor) or maps.ndim != 4:
         raise InputError(
             f"The layer {name!r} has no (n, channels, height, width) output, which Grad-CAM averages over; "

@@ -20,8 +20,9 @@ from captum._utils.models.linear_model import SkLearnLinearModel
 from captum.attr import Lime
 from torch import Tensor, nn
 
-from mint.attributor import explaining
-from mint.perturbation import default_batch_size, read_scores
+from baselines.asking import probability_of
+from mint.attributor import InputError, check_batch_size, explaining
+from mint.perturbation import default_batch_size
 from mint.superpixels import Labels, quickshift, to_picture
 
 
@@ -63,6 +64,13 @@ class LIME:
     batch_size: int | None = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_batch_size(self.batch_size)
+        if self.samples < 2:
+            raise InputError(f"LIME needs at least 2 samples, the picture and a perturbed one, not {self.samples}.")
+        if not self.kernel_width > 0:
+            raise InputError(f"The proximity kernel's width must be above 0, not {self.kernel_width}.")
+
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, 1 or 3, h, w) images: (n, h, w) float32 maps, constant on each super-pixel."""
         with explaining(model, images, targets):
@@ -71,12 +79,8 @@ class LIME:
 
     def _explain(self, model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
         labels = torch.from_numpy(self.superpixels(image)).to(image.device)
-
-        def probability(batch: Tensor) -> Tensor:
-            return read_scores(model, batch, target.expand(len(batch)))
-
         lime = Lime(
-            probability,
+            probability_of(model, target),
             interpretable_model=SkLearnLinearModel("linear_model.Ridge", alpha=self.alpha),
             similarity_func=self._proximity,
             perturb_func=self._draw_states,

@@ -18,8 +18,9 @@ import torch
 from captum.attr import Occlusion as CaptumOcclusion
 from torch import Tensor, nn
 
-from mint.attributor import InputError, explaining
-from mint.perturbation import default_batch_size, masked_scores, read_scores
+from baselines.asking import probability_of
+from mint.attributor import InputError, check_batch_size, explaining
+from mint.perturbation import default_batch_size, masked_scores
 
 REFERENCE_SIZE = 224  # pixels: the picture size at which window and stride are stated
 
@@ -44,6 +45,7 @@ class Occlusion:
 
     def __post_init__(self) -> None:
         _check_windows(self.window, self.stride)
+        check_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps."""
@@ -52,12 +54,9 @@ class Occlusion:
         return torch.stack(maps)
 
     def _explain(self, model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
-        def probability(batch: Tensor) -> Tensor:
-            return read_scores(model, batch, target.expand(len(batch)))
-
         channels, *size = image.shape
         with torch.no_grad():
-            falls: Tensor = CaptumOcclusion(probability).attribute(
+            falls: Tensor = CaptumOcclusion(probability_of(model, target)).attribute(
                 image.unsqueeze(0),
                 sliding_window_shapes=(channels, *(scaled(self.window, length) for length in size)),
                 strides=(channels, *(scaled(self.stride, length) for length in size)),
@@ -85,6 +84,7 @@ class EngineOcclusion:
 
     def __post_init__(self) -> None:
         _check_windows(self.window, self.stride)
+        check_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps."""

@@ -6,6 +6,7 @@ hook outlives a call and one attributor serves any number of networks.
 """
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -35,9 +36,9 @@ class Attributor(Protocol):
         model : nn.Module
             A classifier: images to (n, classes) logits.
         images : Tensor
-            (n, c, h, w) floating point, normalised as the network expects.
+            (n, c, h, w) floating point, normalised as the network expects, of its dtype and on its device.
         targets : Tensor
-            (n,) int64, the class to explain in each image.
+            (n,) int64, the class to explain in each image, on the images' device.
 
         Returns
         -------
@@ -62,27 +63,39 @@ def explaining(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[No
     Raises
     ------
     InputError
-        If the images or targets have the wrong type, shape or values, or a number of channels that the network's
-        first convolution does not take.
+        If the images or targets have the wrong type, shape or values; in inference mode, or with tensors made in
+        it; or if the network fails on images of another dtype, device or number of channels than its own, on
+        targets on another device, or on pictures that are too small.
     """
     _check_images(images)
     _check_targets(targets, len(images))
-    modes = [(module, module.training) for module in model.modules()]
+    _check_autograd(model, images, targets)
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     for parameter, _, _ in parameters:
         parameter.grad = None
-    model.eval()
     try:
-        yield
+        with _modes_kept(model):
+            model.eval()
+            yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        _raise_if_channels_differ(model, images, error)
+        _raise_if_input_is_to_blame(model, images, targets, error)
         raise
     finally:
-        for module, training in modes:
-            module.training = training
         for parameter, requires_grad, grad in parameters:
             parameter.requires_grad_(requires_grad)
             parameter.grad = grad
+
+
+@contextmanager
+def _modes_kept(model: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def attribute(attributor: Attributor, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -112,6 +125,18 @@ def attribute(attributor: Attributor, model: nn.Module, images: Tensor, targets:
     return maps
 
 
+def check_batch_size(batch_size: int | None) -> None:
+    """Refuse a number of pictures at a time below 1; None, which leaves the choice to the method, passes.
+
+    Raises
+    ------
+    InputError
+        If it is below 1.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, not {batch_size}.")
+
+
 def _check_images(images: Tensor) -> None:
     if not isinstance(images, Tensor) or images.ndim != 4 or images.numel() == 0:
         shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
@@ -130,12 +155,42 @@ def _check_targets(targets: Tensor, count: int) -> None:
         raise InputError(f"targets must be class indices from 0, not {int(targets.min())}.")
 
 
-def _raise_if_channels_differ(model: nn.Module, images: Tensor, error: RuntimeError) -> None:
+def _check_autograd(model: nn.Module, images: Tensor, targets: Tensor) -> None:
+    if torch.is_inference_mode_enabled():
+        raise InputError("methods need gradients, which torch.inference_mode() rules out; call them outside of it.")
+    if any(tensor.is_inference() for tensor in (images, targets, *model.parameters(), *model.buffers())):
+        raise InputError(
+            "the images, the targets or the network were made in torch.inference_mode(), which rules out gradients; "
+            "make them under torch.no_grad() instead, or clone() them."
+        )
+
+
+# What torch says of pictures that end before the network does.
+_TOO_SMALL = re.compile("output size is too small|kernel size can't be greater", re.IGNORECASE)
+
+
+def _raise_if_input_is_to_blame(model: nn.Module, images: Tensor, targets: Tensor, error: RuntimeError) -> None:
+    # Only after a failure, as a network may convert its input, and a method its targets.
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
     if first is not None and first.in_channels != images.shape[1]:
         raise InputError(
             f"images have {images.shape[1]} channels but the network's first convolution takes "
             f"{first.in_channels}; convert the pictures before normalising them."
+        ) from error
+    parameter = next(model.parameters(), images)
+    if (parameter.dtype, parameter.device) != (images.dtype, images.device):
+        raise InputError(
+            f"images are {images.dtype} on {images.device} but the network is {parameter.dtype} on "
+            f"{parameter.device}; pass images.to({str(parameter.device)!r}, {parameter.dtype})."
+        ) from error
+    if targets.device != images.device and "same device" in str(error):
+        raise InputError(
+            f"targets are on {targets.device} but the images on {images.device}; pass targets.to(images.device)."
+        ) from error
+    if _TOO_SMALL.search(str(error)):
+        raise InputError(
+            f"pictures of {images.shape[-2]} x {images.shape[-1]} pixels are too small for the network; "
+            "pass them at the size that it was trained at."
         ) from error
 
 
@@ -144,11 +199,13 @@ def check_attributor(
 ) -> None:
     """Hold a method to the contract of :class:`Attributor`; pass silently or say what is broken.
 
-    Checks the answer's shape, dtype and finiteness; that a second call gives the same maps, also under another
-    state of the global random generators, which must be left alone; that a map does not depend on the other
-    images of the batch nor on ``batch_size`` (1, 7 and 64, where the method has such a field); that the input,
-    the network's mode, parameters, gradients and hooks are left as they were, the network being handed over in
-    training mode; and that wrong input is refused with a ``ValueError`` (:class:`InputError` is one).
+    Checks the answer's shape, dtype and finiteness; that it does not require grad, even where the images do; that
+    a second call gives the same maps, also under another state of the global random generators, which must be left
+    alone; that a map does not depend on the other images of the batch nor on ``batch_size`` (1, 7 and 64, where the
+    method has such a field); that the input, the network's mode, parameters, gradients and hooks are left as they
+    were, the network being handed over in training mode and in evaluation mode; and that wrong input is refused
+    with a ``ValueError`` (:class:`InputError` is one). The network's modes are restored at the end, also after an
+    error.
 
     Parameters
     ----------
@@ -168,42 +225,52 @@ def check_attributor(
     """
     name = type(attributor).__name__
     _require(len(images) >= 2, "check_attributor needs at least two images to test independence of the batch.")
-    before = _fingerprint(model)
     original = images.clone()
     generators = _global_generators()
 
-    maps = attribute(attributor, model, images, targets)
+    with _modes_kept(model):
+        before = _fingerprint(model.train())
+        maps = attribute(attributor, model, images, targets)
 
-    _require(
-        _global_generators() == generators,
-        f"{name} drew from a global random generator; it must own a seeded one.",
-    )
-    _require(torch.equal(images, original), f"{name} changed the images it was given.")
-    _require(maps.device == images.device, f"{name} returned maps on {maps.device}, not on {images.device}.")
-    _require(not maps.requires_grad, f"{name} returned maps that still carry a gradient graph; detach them.")
-    changed = [what for what, value in _fingerprint(model).items() if value != before[what]]
-    _require(not changed, f"{name} did not leave the network as it was: {', '.join(changed)} changed.")
+        _require(
+            _global_generators() == generators,
+            f"{name} drew from a global random generator; it must own a seeded one.",
+        )
+        _require(torch.equal(images, original), f"{name} changed the images it was given.")
+        _require(maps.device == images.device, f"{name} returned maps on {maps.device}, not on {images.device}.")
+        _require(not maps.requires_grad, f"{name} returned maps that still carry a gradient graph; detach them.")
+        _require_left_alone(name, model, before)
+        tracked = attributor(model, images.detach().clone().requires_grad_(), targets)
+        _require(not tracked.requires_grad, f"{name}'s maps of images that require grad do so, too; detach them.")
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(12345)
-        _require_close(attributor(model, images, targets), maps, tolerance, f"{name} gives other maps when repeated")
-    alone = torch.cat([attributor(model, images[i : i + 1], targets[i : i + 1]) for i in range(len(images))])
-    _require_close(alone, maps, tolerance, f"{name}'s map depends on the other images of the batch")
-    if dataclasses.is_dataclass(attributor) and any(f.name == "batch_size" for f in dataclasses.fields(attributor)):
-        for batch_size in (1, 7, 64):
-            resized = dataclasses.replace(attributor, batch_size=batch_size)
-            _require_close(
-                resized(model, images, targets),
-                maps,
-                tolerance,
-                f"{name}'s map changes with batch_size={batch_size}",
-            )
-    _require_refusals(attributor, model, images, targets)
+        before = _fingerprint(model.eval())
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(12345)
+            repeated = attributor(model, images, targets)
+        _require_close(repeated, maps, tolerance, f"{name} gives other maps when repeated")
+        _require_left_alone(name, model, before)
+        alone = torch.cat([attributor(model, images[i : i + 1], targets[i : i + 1]) for i in range(len(images))])
+        _require_close(alone, maps, tolerance, f"{name}'s map depends on the other images of the batch")
+        if dataclasses.is_dataclass(attributor) and any(f.name == "batch_size" for f in dataclasses.fields(attributor)):
+            for batch_size in (1, 7, 64):
+                resized = dataclasses.replace(attributor, batch_size=batch_size)
+                _require_close(
+                    resized(model, images, targets),
+                    maps,
+                    tolerance,
+                    f"{name}'s map changes with batch_size={batch_size}",
+                )
+        _require_refusals(attributor, model, images, targets)
 
 
 def _require(condition: bool, sentence: str) -> None:
     if not condition:
         raise AssertionError(sentence)
+
+
+def _require_left_alone(name: str, model: nn.Module, before: dict[str, object]) -> None:
+    changed = [what for what, value in _fingerprint(model).items() if value != before[what]]
+    _require(not changed, f"{name} did not leave the network as it was: {', '.join(changed)} changed.")
 
 
 def _require_close(found: Tensor, expected: Tensor, tolerance: float, sentence: str) -> None:
@@ -216,10 +283,8 @@ def _require_refusals(attributor: Attributor, model: nn.Module, images: Tensor, 
     broken = images.clone()
     broken[0, 0, 0, 0] = float("nan")
     with torch.no_grad():
-        was_training = [(module, module.training) for module in model.modules()]
         classes = model.eval()(images[:1]).shape[1]
-        for module, training in was_training:
-            module.training = training
+    model.train()
     wrong = {
         "an image containing NaN": (broken, targets),
         "an image without its batch dimension": (images[0], targets[:1]),

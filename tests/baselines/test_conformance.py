@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines import METHODS
-from mint.attributor import Attributor, attribute, check_attributor
+from mint.attributor import Attributor, InputError, attribute, check_attributor
 
 QUICK: dict[str, dict[str, Any]] = {"gradcam": {"deep_layer": "2"}, "lime": {"samples": 30}}
 
@@ -56,6 +56,13 @@ def test_frozen_weights_and_channels_last_change_nothing(name: str) -> None:
     frozen = small_network().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     found = attribute(quick(name), frozen, images.to(memory_format=torch.channels_last), targets)
     torch.testing.assert_close(found, expected, atol=1e-5 * float(expected.abs().max()), rtol=0)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if hasattr(METHODS[name](), "batch_size")])
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_of_nothing_is_refused(name: str, batch_size: int) -> None:
+    with pytest.raises(InputError, match=f"batch_size must be at least 1, not {batch_size}"):
+        replace(METHODS[name](), batch_size=batch_size)  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("make", METHODS.values(), ids=METHODS)

@@ -1,5 +1,7 @@
 """The controls show what they say, and nothing of the network."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ from scipy.ndimage import sobel
 from torch import Tensor, nn
 
 from baselines import METHODS, NULLS, Centre, Constant, Random, Sobel
+from baselines.controls import generator_for
+from mint.attributor import InputError
 
 
 def network(channels: int = 3) -> nn.Module:
@@ -34,6 +38,24 @@ def test_noise_depends_on_seed_picture_and_target_alone() -> None:
     assert not any(torch.equal(other, maps[0]) for other in others.values())
 
 
+def test_noise_is_seeded_by_the_picture_s_bytes() -> None:
+    # Records hold scores of such maps: the generator must not change.
+    image = torch.arange(24.0).view(3, 2, 4)
+    expected = int.from_bytes(hashlib.sha256(b"5 2 " + image.numpy().tobytes()).digest()[:8], "little", signed=True)
+    assert generator_for(5, image, 2).initial_seed() == expected % 2**64
+    apart = torch.stack([image, image], dim=-1)[..., 0]
+    narrow = image.view(3, 1, 8).transpose(1, 2)  # contiguous, though its last stride is not 1
+    for same in (apart, narrow, image.clone().requires_grad_()):
+        assert generator_for(5, same, 2).initial_seed() == expected % 2**64
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_pictures_may_be_bfloat16(name: str) -> None:
+    maps = METHODS[name]()(network().bfloat16(), noise(2, 3, 12, 12).bfloat16(), torch.tensor([0, 1]))
+    assert maps.dtype == torch.float32
+    assert torch.isfinite(maps).all()
+
+
 @pytest.mark.parametrize("size", [(8, 8), (9, 9), (7, 12), (112, 112)])
 def test_the_centre_is_exact_and_round(size: tuple[int, int]) -> None:
     saliency = Centre()(network(), noise(1, 3, *size), torch.tensor([0]))[0]
@@ -50,6 +72,12 @@ def test_the_centre_at_one_width_is_a_standard_deviation_away() -> None:
     saliency = Centre(width=0.25)(network(), noise(1, 3, 17, 17), torch.tensor([0]))[0]
     assert saliency[8, 8] == 1
     assert float(saliency[8, 12]) == pytest.approx(np.exp(-((4 / 4.25) ** 2) / 2))
+
+
+@pytest.mark.parametrize("width", [0.0, -0.25, float("nan")])
+def test_a_centre_without_width_is_refused(width: float) -> None:
+    with pytest.raises(InputError, match="width must be above 0"):
+        Centre(width)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -71,6 +71,14 @@ def test_a_map_s_last_digits_do_not_shuffle_it_otherwise() -> None:
     torch.testing.assert_close(of_map(Shuffled(), maps * (1 + 1e-6)), of_map(Shuffled(), maps))
 
 
+def test_maps_of_pictures_of_any_kind_are_shuffled() -> None:
+    ramp = torch.arange(64.0).view(1, 8, 8)
+    pictures = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    expected = of_map(Shuffled(), ramp, pictures)
+    assert torch.equal(of_map(Shuffled(), ramp, pictures.clone().requires_grad_()), expected)
+    assert torch.equal(of_map(Shuffled(), ramp, pictures.bfloat16()).flatten().sort().values, ramp.flatten())
+
+
 @settings(deadline=None, max_examples=40)
 @given(finite_maps)
 def test_inverting_reverses_the_order_and_twice_is_nothing(values: np.ndarray) -> None:

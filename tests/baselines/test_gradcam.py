@@ -99,3 +99,21 @@ def test_layers_that_cannot_be_explained_are_refused() -> None:
         GradCAM("spare")(model, images, targets)
     with pytest.raises(InputError, match=r"'fc' has no \(n, channels, height, width\) output"):
         GradCAM("fc")(model, images, targets)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_layer_that_the_answer_does_not_depend_on_is_refused(frozen: bool) -> None:
+    class Sidelong(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.trunk, self.side, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1), nn.Linear(4, 5)
+
+        def forward(self, images: Tensor) -> Tensor:
+            features = self.trunk(images)
+            self.side(features)
+            logits: Tensor = self.head(features.mean((2, 3)))
+            return logits
+
+    model = Sidelong().requires_grad_(not frozen)
+    with pytest.raises(InputError, match="No gradient leads from the network's answer to its layer 'side'"):
+        GradCAM("side")(model, noise(1, 3, 8, 8), torch.tensor([2]))

@@ -1,5 +1,7 @@
 """LIME against ``lime_image``'s regression written out, and on a network that is linear in its super-pixels."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -87,8 +89,24 @@ def test_the_seed_draws_other_samples() -> None:
 
 
 def test_a_plain_picture_gives_a_plain_map() -> None:
+    # All of it is as absent pixels are: no super-pixel has a weight.
     found = LIME(samples=10)(Brightness(), torch.zeros(1, 3, 16, 16), torch.tensor([0]))
-    assert torch.isfinite(found).all()
+    assert torch.equal(found, torch.zeros(1, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"samples": 0}, "at least 2 samples"),
+        ({"samples": 1}, "at least 2 samples"),
+        ({"kernel_width": 0}, "width must be above 0, not 0"),
+        ({"kernel_width": float("nan")}, "width must be above 0, not nan"),
+        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+    ],
+)
+def test_parameters_without_a_meaning_are_refused(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        LIME(**wrong)
 
 
 def test_super_pixels_need_colours_or_gray() -> None:

@@ -19,7 +19,7 @@ class Brightness:
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         with explaining(model, images, targets), torch.no_grad():
             scores = read_scores(model, images, targets)
-        return images.mean(dim=1) * scores[:, None, None]
+        return images.detach().mean(dim=1) * scores[:, None, None]
 
 
 def broken(change: Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]) -> object:
@@ -37,7 +37,12 @@ def leave_a_hook(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor
 
 
 def leave_evaluation_mode(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
-    model.train(not model.training)
+    model.eval()
+    return maps
+
+
+def leave_training_mode(model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+    model.train()
     return maps
 
 
@@ -59,16 +64,21 @@ BROKEN = {
     "global randomness": (lambda m, i, t, maps: maps + torch.rand(()), "drew from a global random generator"),
     "batch": (lambda m, i, t, maps: maps - maps.mean(), "depends on the other images of the batch"),
     "graph": (lambda m, i, t, maps: maps.requires_grad_(), "carry a gradient graph"),
+    "graph of the images": (lambda m, i, t, maps: maps + 0 * i[:, 0], "of images that require grad do so"),
     "hook": (leave_a_hook, "hooks changed"),
-    "mode": (leave_evaluation_mode, "mode changed"),
-    "gradient": (leave_a_gradient, "gradients changed"),
+    "evaluation mode": (leave_evaluation_mode, "mode changed"),
+    "training mode": (leave_training_mode, "mode changed"),
+    "gradient": (leave_a_gradient, "gradients, parameters changed"),  # its forward pass moves running statistics
     "images": (change_the_images, "changed the images"),
 }
 
 
 def test_a_correct_method_passes(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
     check_attributor(Brightness(), small_cnn, images, targets)
-    check_attributor(Brightness(), small_cnn.train(), images, targets)
+    small_cnn.train().stem.eval()
+    modes = [module.training for module in small_cnn.modules()]
+    check_attributor(Brightness(), small_cnn, images, targets)
+    assert [module.training for module in small_cnn.modules()] == modes
 
 
 @pytest.mark.parametrize("clause", BROKEN)
@@ -76,6 +86,7 @@ def test_each_broken_clause_is_caught(clause: str, small_cnn: SmallCNN, images: 
     change, sentence = BROKEN[clause]
     with pytest.raises((AssertionError, InputError), match=sentence):
         check_attributor(broken(change), small_cnn, images, targets)
+    assert not any(module.training for module in small_cnn.modules())
 
 
 def test_a_method_that_is_not_deterministic_is_caught(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
@@ -101,10 +112,15 @@ def test_a_result_that_depends_on_the_batch_size_is_caught(
 
 def test_a_method_without_input_checks_is_caught(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
     def careless(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        return images.nan_to_num().mean(dim=1)
+        return images.detach().nan_to_num().mean(dim=1)
 
     with pytest.raises(AssertionError, match="accepted an image containing NaN"):
         check_attributor(careless, small_cnn, images, targets)
+
+
+def in_inference_mode(tensor: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return tensor.clone()
 
 
 @pytest.mark.parametrize(
@@ -119,6 +135,11 @@ def test_a_method_without_input_checks_is_caught(small_cnn: SmallCNN, images: Te
         (lambda i: i, lambda t: t - 9, "from 0, not -9"),
         (lambda i: i, lambda t: t + 2, "target 6 lies outside the network's 5 classes"),
         (lambda i: "picture.png", lambda t: t, "not str"),
+        (lambda i: i.double(), lambda t: t, r"images are torch.float64 on cpu but the network is torch.float32 on cpu"),
+        (lambda i: i.bfloat16(), lambda t: t, r"pass images.to\('cpu', torch.float32\)"),
+        (lambda i: i[..., :2, :2], lambda t: t, "pictures of 2 x 2 pixels are too small for the network"),
+        (lambda i: in_inference_mode(i), lambda t: t, "were made in torch.inference_mode"),
+        (lambda i: i, lambda t: in_inference_mode(t), "were made in torch.inference_mode"),
     ],
 )
 def test_wrong_input_is_refused_in_one_sentence(
@@ -131,6 +152,42 @@ def test_wrong_input_is_refused_in_one_sentence(
 ) -> None:
     with pytest.raises(InputError, match=sentence):
         attribute(Brightness(), small_cnn, change_images(images), change_targets(targets))
+
+
+def test_inference_mode_is_refused_in_one_sentence(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    with torch.inference_mode(), pytest.raises(InputError, match="call them outside of it"):
+        attribute(Brightness(), small_cnn, images, targets)
+
+
+def test_a_kernel_larger_than_the_picture_is_refused_in_one_sentence() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten())
+    with pytest.raises(InputError, match="pictures of 1 x 2 pixels are too small"):
+        attribute(Brightness(), model, torch.ones(1, 3, 1, 2), torch.tensor([0]))
+
+
+def test_a_network_elsewhere_is_refused_in_one_sentence(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    with pytest.raises(InputError, match=r"images are torch.float32 on cpu but the network is torch.float32 on meta"):
+        attribute(Brightness(), small_cnn.to("meta"), images, targets)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_targets_elsewhere_are_refused_in_one_sentence(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    with pytest.raises(InputError, match=r"targets are on cpu but the images on cuda:0"):
+        attribute(Brightness(), small_cnn.cuda(), images.cuda(), targets)
+
+
+def test_a_network_may_convert_its_input(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    class Narrowed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = small_cnn
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.inner(images.float())
+
+    with explaining(Narrowed(), images.double(), targets):
+        found = Narrowed()(images.double())
+    assert torch.equal(found, small_cnn(images))
 
 
 def test_explaining_restores_modes_gradients_and_flags(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
