@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -77,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--samples", type=_samples, default=1000, metavar="N", help="perturbed samples, or auto (default: 1000)"
     )
+    explain.add_argument(
+        "--minimal-importance",
+        type=_importance,
+        default=0.05,
+        metavar="X",
+        help="show no coarse region if none reaches this importance, as for a class that is absent; 0 leaves only the "
+        "rule relative to the class's own probability (default: 0.05)",
+    )
     explain.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the samples (default: 0)")
     explain.add_argument("--shallow-layer", metavar="NAME", help="end of the network's first stage (default: found)")
     explain.add_argument("--deep-layer", metavar="NAME", help="last convolutional features (default: found)")
@@ -92,6 +101,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
+
+
+def _importance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0")
+    return value
 
 
 def _samples(text: str) -> int | Literal["auto"]:
@@ -113,6 +132,7 @@ def _explain(options: argparse.Namespace) -> None:
         seed=options.seed,
         shallow_layer=options.shallow_layer,
         deep_layer=options.deep_layer,
+        minimal_importance=options.minimal_importance,
     )
 
     height, width = image.shape[-2:]

@@ -179,6 +179,9 @@ NEEDS = ["ant.png", "--model", "mine:named"]
         ([*NEEDS, "--top", "0"], "'0' is not a positive integer"),
         ([*NEEDS, "--top", "2", "--class", "ant"], "not allowed with argument"),
         ([*NEEDS, "--samples", "1"], "at least 2 samples"),
+        ([*NEEDS, "--minimal-importance", "-1"], "'-1' is not a number from 0"),
+        ([*NEEDS, "--minimal-importance", "nan"], "'nan' is not a number from 0"),
+        ([*NEEDS, "--minimal-importance", "low"], "'low' is not a number from 0"),
         ([*NEEDS, "--class", "be"], "unknown class 'be'; the nearest are bee, "),
         ([*NEEDS, "--class", "crane"], "several classes are called 'crane'; choose by number: 2, 3."),
         ([*NEEDS, "--class", "5"], "there is no class 5; the network has 5, 0 to 4."),
@@ -324,16 +327,39 @@ def test_the_bar_counts_every_picture(desk: Path, monkeypatch: pytest.MonkeyPatc
 # --- the checkout's networks ------------------------------------------------------------------------------------
 
 
+SCENE = str(ROOT / "benchmarks" / "assets" / "scenes" / "scene-0003.png")
+
+
 def test_the_embedded_networks_are_reached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
-    scene = str(ROOT / "benchmarks" / "assets" / "scenes" / "scene-0003.png")
     model = ("--model", "benchmarks.classifiers:scenes_resnet")
-    assert explain(scene, *model, "--out", str(tmp_path / "panel.png")) == 0
+    assert explain(SCENE, *model, "--out", str(tmp_path / "panel.png")) == 0
     text = capsys.readouterr().out
     assert "33.82%  checked-star\n" in text
     assert "layers relu and layer4;" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "coarse"),
+    [
+        ([], r"none of \d regions: the largest coarse importance, 0\.0\d+, is below the minimal importance 0\.05\n"),
+        (["--minimal-importance", "0"], r"one of \d regions, .* importance 0\.0\d+\n"),
+    ],
+)
+def test_an_absent_class_has_no_coarse_region(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    coarse: str,
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    # Its probability is .008, so the default rule, relative to that, takes noise for a region.
+    absent = ("--model", "benchmarks.classifiers:scenes_resnet", "--class", "5", "--out", str(tmp_path / "panel.png"))
+    assert main(["explain", SCENE, *absent, "--samples", "50", *given]) == 0
+    assert re.search(f"  coarse    {coarse}", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", ["scenes_vgg", "efficientnet_lite0"])
