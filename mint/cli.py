@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mint.archive import centres
 from mint.attributor import InputError
-from mint.classifiers import EXTRA, Classifier, load_classifier, nearest
+from mint.classifiers import EXTRA, Classifier, load_classifier, nearest, said
 from mint.explanation import Explanation
 from mint.method import MINT
 from mint.panel import DOTS_PER_INCH, draw_panels
@@ -224,10 +224,17 @@ def _read_picture(file: Path) -> "Image":
 
 
 def _prepared(classifier: Classifier, picture: "Image", device: str) -> Tensor:
-    image: Any = classifier.preprocess(picture)
+    try:
+        image: Any = classifier.preprocess(picture)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"the classifier's preprocess failed: {said(error)}.") from error
     if not isinstance(image, Tensor) or image.ndim != 3 or not image.is_floating_point():
         kind = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
         raise InputError(f"the classifier's preprocess must return a floating point (c, h, w) tensor, not {kind}.")
+    if not torch.isfinite(image).all():
+        raise InputError("the classifier's preprocess returned a picture with NaN or infinite values.")
     return image.to(device)
 
 
@@ -235,8 +242,10 @@ def _prepared(classifier: Classifier, picture: "Image", device: str) -> Tensor:
 def _answer(module: nn.Module, image: Tensor) -> Tensor:
     try:
         logits: Any = module(image[None])
-    except RuntimeError as error:
-        raise InputError(f"the network cannot take a picture of shape {tuple(image.shape)}: {error}.") from error
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"the network cannot take a picture of shape {tuple(image.shape)}: {said(error)}.") from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError(f"the network must answer one image with (1, classes) logits, not with {shape}.")

@@ -61,6 +61,20 @@ def number():
 def raw():
     return Classifier(_network(), lambda picture: picture)
 
+def clumsy():
+    return Classifier(_network(), lambda picture: picture.nonsense)
+
+def unset():
+    return Classifier(_network(), None)
+
+def dark():
+    return Classifier(_network(), lambda picture: torch.full((3, 40, 40), float("nan")))
+
+def failing():
+    network = _network()
+    network.stem.register_forward_pre_hook(lambda *_: {}["lost"])
+    return network
+
 def constant():
     network = _network()
     torch.nn.init.zeros_(network.head.weight)
@@ -188,6 +202,7 @@ NEEDS = ["ant.png", "--model", "mine:named"]
         ([*NEEDS, "--out", "panel.doc"], "--out panel.doc must end in one of ."),
         ([*NEEDS, "--out", "nowhere/panel.png"], "the folder nowhere of --out does not exist"),
         ([*NEEDS, "--device", "warp"], "the device 'warp' cannot be used"),
+        ([*NEEDS, "--device", "meta"], "the device 'meta' cannot be used"),
         ([*NEEDS, "--weights", "nowhere.pth"], "the weights file nowhere.pth for mine:named does not exist"),
         ([*NEEDS, "--weights", "ant.png"], "cannot be read as a state dict"),
         ([*NEEDS, "--shallow-layer", "stme"], "no layer 'stme'; the nearest names are stem"),
@@ -199,6 +214,10 @@ NEEDS = ["ant.png", "--model", "mine:named"]
         (["ant.png", "--model", "mine:number"], "mine:number returned a int; it must return an nn.Module"),
         (["ant.png", "--model", "mine:miscounted"], "the classifier names 2 classes, but the network answers 5"),
         (["ant.png", "--model", "mine:raw"], "preprocess must return a floating point (c, h, w) tensor, not Image"),
+        (["ant.png", "--model", "mine:clumsy"], "preprocess failed: AttributeError: 'Image' object has no attribute"),
+        (["ant.png", "--model", "mine:unset"], "the preprocess of mine:unset is a NoneType; it must be a function"),
+        (["ant.png", "--model", "mine:dark"], "preprocess returned a picture with NaN or infinite values."),
+        (["ant.png", "--model", "mine:failing"], "cannot take a picture of shape (3, 224, 224): KeyError: 'lost'."),
         (["ant.png", "--model", "mine:silent"], "NaN or infinite values; check its weights"),
     ],
 )
