@@ -111,8 +111,10 @@ def usable_device(device: str | torch.device) -> torch.device:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """List the names that are most like a name that does not exist, as the end of a sentence."""
-    return f"the nearest are {', '.join(difflib.get_close_matches(name, list(names), n=3, cutoff=0.0))}"
+    """List the names that are most like a name that does not exist, in any case, as the end of a sentence."""
+    spelled = {each.casefold(): each for each in names}
+    alike = difflib.get_close_matches(name.casefold(), spelled, n=3, cutoff=0.0)
+    return f"the nearest are {', '.join(spelled[each] for each in alike)}"
 
 
 # --- torchvision ----------------------------------------------------------------------------------------------

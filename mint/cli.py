@@ -271,10 +271,7 @@ def _class_index(name: str, names: Sequence[str]) -> int:
         if int(name) < len(names):
             return int(name)
         raise InputError(f"there is no class {name}; the network has {len(names)}, 0 to {len(names) - 1}.")
-    spelled = {other.casefold(): other for other in names}
-    raise InputError(
-        f"unknown class {name!r}; {nearest(name.casefold(), spelled)}, or a number up to {len(names) - 1}."
-    )
+    raise InputError(f"unknown class {name!r}; {nearest(name, names)}, or a number up to {len(names) - 1}.")
 
 
 @contextmanager

@@ -197,6 +197,7 @@ NEEDS = ["ant.png", "--model", "mine:named"]
         ([*NEEDS, "--minimal-importance", "nan"], "'nan' is not a number from 0"),
         ([*NEEDS, "--minimal-importance", "low"], "'low' is not a number from 0"),
         ([*NEEDS, "--class", "be"], "unknown class 'be'; the nearest are bee, "),
+        ([*NEEDS, "--class", "dgo"], "unknown class 'dgo'; the nearest are Dog, "),
         ([*NEEDS, "--class", "crane"], "several classes are called 'crane'; choose by number: 2, 3."),
         ([*NEEDS, "--class", "5"], "there is no class 5; the network has 5, 0 to 4."),
         ([*NEEDS, "--out", "panel.doc"], "--out panel.doc must end in one of ."),
