@@ -72,9 +72,25 @@ def _columns(importance: Tensor, weight: Tensor, representation: Tensor, labels:
         "importance": importance.tolist(),
         "weight": weight.tolist(),
         "representation": representation.tolist(),
-        "share": (torch.bincount(labels.flatten(), minlength=len(weight)) / labels.numel()).tolist(),
+        "share": shares(labels).tolist(),
         "centre": centres(labels).tolist(),
     }
+
+
+def shares(labels: Tensor) -> Tensor:
+    """Find the share of the picture that each label has.
+
+    Parameters
+    ----------
+    labels : Tensor
+        (h, w) int64, 0 to s - 1, none of them missing.
+
+    Returns
+    -------
+    Tensor
+        (s,) float32, the sum 1.
+    """
+    return torch.bincount(labels.flatten()) / labels.numel()
 
 
 def centres(labels: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import torch
 from torch import Tensor, nn
 
-from mint.archive import centres
+from mint.archive import centres, shares
 from mint.attributor import InputError
 from mint.classifiers import EXTRA, Classifier, load_classifier, nearest, said
 from mint.explanation import Explanation
@@ -167,13 +167,12 @@ def describe(explanation: Explanation) -> list[str]:
     if explanation.chosen_coarse is None:
         coarse = f"none of {len(u_c)} regions: {explanation.abstention}"
     else:
-        share = float((parts.coarse == explanation.chosen_coarse).double().mean())
+        share = float(shares(parts.coarse)[explanation.chosen_coarse])
         importance = float(u_c[explanation.chosen_coarse])
         coarse = f"one of {len(u_c)} regions, {share:.0%} of the picture, importance {importance:.3g}"
-    shares = torch.bincount(parts.fine.flatten(), minlength=len(u_f)) / parts.fine.numel()
-    places = centres(parts.fine)
+    sizes, places = shares(parts.fine), centres(parts.fine)
     rows = [
-        f"  {float(u_f[i]):10.3g}  {float(shares[i]):6.1%}  ({places[i, 0]:.0f}, {places[i, 1]:.0f})"
+        f"  {float(u_f[i]):10.3g}  {float(sizes[i]):6.1%}  ({places[i, 0]:.0f}, {places[i, 1]:.0f})"
         for i in explanation.chosen_fine[:STRONGEST]
     ]
     held = f" hold {parameters['coverage']:.0%} of the positive importance; the strongest:" if rows else ""

@@ -11,7 +11,7 @@ import torch
 from examples import SmallCNN
 from torch import Tensor
 
-from mint.archive import centres
+from mint.archive import centres, shares
 from mint.attributor import InputError
 from mint.explanation import Explanation
 from mint.method import MINT
@@ -102,6 +102,10 @@ def test_the_dictionary_is_plain_json(explanation: Explanation) -> None:
 def test_an_undefined_fidelity_is_null(explanation: Explanation) -> None:
     constant = replace(explanation, answers=torch.ones_like(explanation.answers))
     assert constant.to_dict()["fidelity"]["fine"] is None
+
+
+def test_shares_are_of_the_picture() -> None:
+    assert shares(torch.tensor([[0, 0, 1, 0], [2, 0, 1, 0]])).tolist() == [0.625, 0.25, 0.125]
 
 
 def test_centres_are_mean_positions() -> None:
