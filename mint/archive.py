@@ -88,7 +88,7 @@ def shares(labels: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        (s,) float32, the sum 1.
+        (s,) float32, summing to 1.
     """
     return torch.bincount(labels.flatten()) / labels.numel()
 
