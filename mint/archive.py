@@ -41,11 +41,12 @@ def to_dict(explanation: Explanation) -> dict[str, Any]:
     dict
         ``coarse`` and ``fine`` hold a list for each property of the super-pixels: ``importance`` (Eqs. 43-44),
         ``weight``, ``representation``, ``share`` of the picture, ``centre`` ([x, y] in pixels, the mean of its
-        pixels), and for fine ones the coarse ``parent``. A fidelity that is undefined is None.
+        pixels), and for fine ones the coarse ``parent``. A fidelity that is undefined is None; other numbers that
+        JSON lacks are the strings "inf", "-inf" and "nan".
     """
     parts, solution = explanation.superpixels, explanation.solution
     fidelity = dataclasses.asdict(explanation.fidelity)
-    return {
+    found = {
         "target": explanation.target,
         "answer": explanation.answer,
         "size": list(explanation.picture.shape[:2]),
@@ -58,11 +59,12 @@ def to_dict(explanation: Explanation) -> dict[str, Any]:
         "solution": {name: getattr(solution, name) for name in _SOLVED},
         "cost": dataclasses.asdict(explanation.cost),
         "fit": dataclasses.asdict(explanation.fit),
-        "parameters": _plain(explanation.parameters),
+        "parameters": explanation.parameters,
         "coarse": _columns(explanation.u_c, solution.w_c, explanation.a_c, parts.coarse),
         "fine": _columns(explanation.u_f, solution.w_f, explanation.a_f, parts.fine)
         | {"parent": parts.parent.tolist()},
     }
+    return {name: _plain(value) for name, value in found.items()}
 
 
 def _columns(importance: Tensor, weight: Tensor, representation: Tensor, labels: Tensor) -> dict[str, Any]:
@@ -70,9 +72,25 @@ def _columns(importance: Tensor, weight: Tensor, representation: Tensor, labels:
         "importance": importance.tolist(),
         "weight": weight.tolist(),
         "representation": representation.tolist(),
-        "share": (torch.bincount(labels.flatten(), minlength=len(weight)) / labels.numel()).tolist(),
+        "share": shares(labels).tolist(),
         "centre": centres(labels).tolist(),
     }
+
+
+def shares(labels: Tensor) -> Tensor:
+    """Find the share of the picture that each label has.
+
+    Parameters
+    ----------
+    labels : Tensor
+        (h, w) int64, 0 to s - 1, none of them missing.
+
+    Returns
+    -------
+    Tensor
+        (s,) float32, summing to 1.
+    """
+    return torch.bincount(labels.flatten()) / labels.numel()
 
 
 def centres(labels: Tensor) -> Tensor:
@@ -94,23 +112,33 @@ def centres(labels: Tensor) -> Tensor:
     return torch.stack([torch.bincount(flat, weights=axis) / sizes for axis in (x, y)], dim=1)
 
 
+# No text of an explanation reads so, unless someone calls a layer "inf".
+_NOT_FINITE = {str(value): value for value in (math.inf, -math.inf, math.nan)}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _hashable(value: Any) -> Any:
-    """Undo :func:`_plain`: hyper-parameters hold tuples, never lists."""
+def _restored(value: Any) -> Any:
+    """Undo :func:`_plain`: what an explanation holds beside its arrays are tuples, never lists."""
     if isinstance(value, Mapping):
-        return {key: _hashable(each) for key, each in value.items()}
-    return tuple(_hashable(each) for each in value) if isinstance(value, list) else value
+        return {key: _restored(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return tuple(_restored(each) for each in value)
+    return _NOT_FINITE.get(value, value) if isinstance(value, str) else value
 
 
 def _paths(path: str | PathLike[str]) -> tuple[Path, Path]:
-    path = Path(path)
-    stem = path.name.removesuffix(".npz").removesuffix(".json")
-    return path.with_name(f"{stem}.npz"), path.with_name(f"{stem}.json")
+    file = Path(path)
+    if not file.name:
+        raise InputError(f"the path {str(path)!r} names no file; an explanation needs one, such as explanation.json.")
+    stem = file.name.removesuffix(".npz").removesuffix(".json")
+    return file.with_name(f"{stem}.npz"), file.with_name(f"{stem}.json")
 
 
 def save(explanation: Explanation, path: str | PathLike[str]) -> None:
@@ -126,9 +154,11 @@ def save(explanation: Explanation, path: str | PathLike[str]) -> None:
     Raises
     ------
     InputError
-        If the files cannot be written.
+        If the path is a folder, or the files cannot be written.
     """
     arrays_file, record_file = _paths(path)
+    if Path(path).is_dir():
+        raise InputError(f"{path} is a folder; name a file in it, such as {Path(path) / 'explanation.json'}.")
     arrays = {name: getattr(explanation, name) for name in _TENSORS}
     arrays |= {name: getattr(explanation.superpixels, name) for name in _LABELS}
     arrays |= {name: getattr(explanation.solution, name) for name in _WEIGHTS}
@@ -146,7 +176,7 @@ def save(explanation: Explanation, path: str | PathLike[str]) -> None:
 def _json(value: Any, indent: str = "") -> str:
     """Write JSON with a line for each entry of a dictionary, and lists in one line."""
     if not isinstance(value, dict):
-        return json.dumps(value)
+        return json.dumps(value, allow_nan=False)
     lines = ",\n".join(f"{indent}  {json.dumps(key)}: {_json(each, indent + '  ')}" for key, each in value.items())
     return f"{{\n{lines}\n{indent}}}"
 
@@ -173,7 +203,7 @@ def load(path: str | PathLike[str]) -> Explanation:
     for file in (record_file, arrays_file):
         if not file.is_file():
             raise InputError(f"{file} does not exist; an explanation is {record_file.name} and {arrays_file.name}.")
-    record = _read_record(record_file)
+    record = _restored(_read_record(record_file))
     if record["arrays_sha256"] != _digest(arrays_file):
         raise InputError(f"{arrays_file} is not the file that {record_file.name} was written with; save both again.")
     try:
@@ -192,7 +222,7 @@ def load(path: str | PathLike[str]) -> Explanation:
             abstention=record["abstention"],
             chosen_fine=tuple(record["chosen_fine"]),
             cost=Cost(**record["cost"]),
-            parameters=_hashable(record["parameters"]),
+            parameters=record["parameters"],
         )
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{record_file} and {arrays_file} hold no complete explanation ({error}).") from error

@@ -103,15 +103,18 @@ def load_classifier(name: str, weights: Path | None = None, device: str = "cpu")
 def usable_device(device: str | torch.device) -> torch.device:
     """Return a torch device, or raise an `InputError` if this machine cannot use it."""
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        # Read back, since the device meta takes any tensor and holds none; some devices import a package of their own.
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise InputError(f"the device {str(device)!r} cannot be used on this machine; try --device cpu.") from error
     return torch.device(device)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """List the names that are most like a name that does not exist, as the end of a sentence."""
-    return f"the nearest are {', '.join(difflib.get_close_matches(name, list(names), n=3, cutoff=0.0))}"
+    """List the names that are most like a name that does not exist, in any case, as the end of a sentence."""
+    spelled = {each.casefold(): each for each in names}
+    alike = difflib.get_close_matches(name.casefold(), spelled, n=3, cutoff=0.0)
+    return f"the nearest are {', '.join(spelled[each] for each in alike)}"
 
 
 # --- torchvision ----------------------------------------------------------------------------------------------
@@ -163,7 +166,7 @@ def _from_function(name: str, weights: Path | None) -> Classifier:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise InputError(f"the module {module_name!r} of --model cannot be imported: {_said(error)}.") from error
+        raise InputError(f"the module {module_name!r} of --model cannot be imported: {said(error)}.") from error
     if not hasattr(module, function_name):
         public = [each for each in vars(module) if callable(getattr(module, each)) and not each.startswith("_")]
         raise InputError(f"the module {module_name!r} has no {function_name!r}; {nearest(function_name, public)}.")
@@ -174,7 +177,7 @@ def _from_function(name: str, weights: Path | None) -> Classifier:
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"{name} could not be called without arguments: {_said(error)}.") from error
+            raise InputError(f"{name} could not be called without arguments: {said(error)}.") from error
     if isinstance(returned, nn.Module):
         defaults = Classifier(returned)
         returned = Classifier(
@@ -187,10 +190,16 @@ def _from_function(name: str, weights: Path | None) -> Classifier:
             f"{name} returned a {type(returned).__name__}; it must return an nn.Module or a "
             "mint.classifiers.Classifier."
         )
+    if not callable(returned.preprocess):
+        raise InputError(
+            f"the preprocess of {name} is a {type(returned.preprocess).__name__}; it must be a function from a picture "
+            "to a tensor."
+        )
     if weights is not None:
         fit_state(returned.module, read_state(weights, name), name, weights)
     return returned
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """Name an error that somebody else's code raised and quote it, without the full stop."""
     return f"{type(error).__name__}: {error}".rstrip(". ")

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import torch
 from torch import Tensor, nn
 
-from mint.archive import centres
+from mint.archive import centres, shares
 from mint.attributor import InputError
-from mint.classifiers import EXTRA, Classifier, load_classifier, nearest
+from mint.classifiers import EXTRA, Classifier, load_classifier, nearest, said
 from mint.explanation import Explanation
 from mint.method import MINT
 from mint.panel import DOTS_PER_INCH, draw_panels
@@ -77,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--samples", type=_samples, default=1000, metavar="N", help="perturbed samples, or auto (default: 1000)"
     )
+    explain.add_argument(
+        "--minimal-importance",
+        type=_importance,
+        default=0.05,
+        metavar="X",
+        help="show no coarse region if none reaches this importance, as for a class that is absent; 0 leaves only the "
+        "rule relative to the class's own probability (default: 0.05)",
+    )
     explain.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the samples (default: 0)")
     explain.add_argument("--shallow-layer", metavar="NAME", help="end of the network's first stage (default: found)")
     explain.add_argument("--deep-layer", metavar="NAME", help="last convolutional features (default: found)")
@@ -92,6 +101,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
+
+
+def _importance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0")
+    return value
 
 
 def _samples(text: str) -> int | Literal["auto"]:
@@ -113,6 +132,7 @@ def _explain(options: argparse.Namespace) -> None:
         seed=options.seed,
         shallow_layer=options.shallow_layer,
         deep_layer=options.deep_layer,
+        minimal_importance=options.minimal_importance,
     )
 
     height, width = image.shape[-2:]
@@ -147,13 +167,12 @@ def describe(explanation: Explanation) -> list[str]:
     if explanation.chosen_coarse is None:
         coarse = f"none of {len(u_c)} regions: {explanation.abstention}"
     else:
-        share = float((parts.coarse == explanation.chosen_coarse).double().mean())
+        share = float(shares(parts.coarse)[explanation.chosen_coarse])
         importance = float(u_c[explanation.chosen_coarse])
         coarse = f"one of {len(u_c)} regions, {share:.0%} of the picture, importance {importance:.3g}"
-    shares = torch.bincount(parts.fine.flatten(), minlength=len(u_f)) / parts.fine.numel()
-    places = centres(parts.fine)
+    sizes, places = shares(parts.fine), centres(parts.fine)
     rows = [
-        f"  {float(u_f[i]):10.3g}  {float(shares[i]):6.1%}  ({places[i, 0]:.0f}, {places[i, 1]:.0f})"
+        f"  {float(u_f[i]):10.3g}  {float(sizes[i]):6.1%}  ({places[i, 0]:.0f}, {places[i, 1]:.0f})"
         for i in explanation.chosen_fine[:STRONGEST]
     ]
     held = f" hold {parameters['coverage']:.0%} of the positive importance; the strongest:" if rows else ""
@@ -204,10 +223,17 @@ def _read_picture(file: Path) -> "Image":
 
 
 def _prepared(classifier: Classifier, picture: "Image", device: str) -> Tensor:
-    image: Any = classifier.preprocess(picture)
+    try:
+        image: Any = classifier.preprocess(picture)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"the classifier's preprocess failed: {said(error)}.") from error
     if not isinstance(image, Tensor) or image.ndim != 3 or not image.is_floating_point():
         kind = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
         raise InputError(f"the classifier's preprocess must return a floating point (c, h, w) tensor, not {kind}.")
+    if not torch.isfinite(image).all():
+        raise InputError("the classifier's preprocess returned a picture with NaN or infinite values.")
     return image.to(device)
 
 
@@ -215,8 +241,10 @@ def _prepared(classifier: Classifier, picture: "Image", device: str) -> Tensor:
 def _answer(module: nn.Module, image: Tensor) -> Tensor:
     try:
         logits: Any = module(image[None])
-    except RuntimeError as error:
-        raise InputError(f"the network cannot take a picture of shape {tuple(image.shape)}: {error}.") from error
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"the network cannot take a picture of shape {tuple(image.shape)}: {said(error)}.") from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError(f"the network must answer one image with (1, classes) logits, not with {shape}.")
@@ -242,10 +270,7 @@ def _class_index(name: str, names: Sequence[str]) -> int:
         if int(name) < len(names):
             return int(name)
         raise InputError(f"there is no class {name}; the network has {len(names)}, 0 to {len(names) - 1}.")
-    spelled = {other.casefold(): other for other in names}
-    raise InputError(
-        f"unknown class {name!r}; {nearest(name.casefold(), spelled)}, or a number up to {len(names) - 1}."
-    )
+    raise InputError(f"unknown class {name!r}; {nearest(name, names)}, or a number up to {len(names) - 1}.")
 
 
 @contextmanager

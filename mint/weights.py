@@ -17,14 +17,14 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
     ----------
     file : pathlib.Path
         `.safetensors`, or anything that `torch.load` reads with `weights_only=True`. The wrappers
-        `{"state_dict": ...}` and the prefix `module.` of `DataParallel` are taken off.
+        `{"state_dict": ...}`, `{"model_state_dict": ...}` and `{"model": ...}` are taken off.
     name : str
         The network's, for the error's sentence.
 
     Returns
     -------
     dict of Tensor
-        By parameter name, on the CPU, in the dtypes of the file.
+        By parameter name as in the file, on the CPU, in the dtypes of the file.
 
     Raises
     ------
@@ -45,9 +45,11 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
     for wrapper in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
         raise InputError(f"the weights file {file} for {name} holds no state dict (a mapping from names to tensors).")
-    return {key.removeprefix("module."): value for key, value in state.items()}
+    return dict(state)
 
 
 def _read_pickle(file: Path) -> Any:
@@ -65,6 +67,9 @@ def _read_safetensors(file: Path) -> Any:
 _READERS: Mapping[str, Callable[[Path], Any]] = {".safetensors": _read_safetensors}
 
 
+_PARALLEL = "module."
+
+
 def fit_state(
     module: nn.Module, state: Mapping[str, Tensor], name: str, file: Path, unused: tuple[str, ...] = ()
 ) -> None:
@@ -75,7 +80,7 @@ def fit_state(
     module : nn.Module
         The network.
     state : Mapping
-        From :func:`read_state`.
+        From :func:`read_state`. The prefix `module.` of `DataParallel` is taken off.
     name : str
         The network's, for the error's sentence.
     file : pathlib.Path
@@ -89,6 +94,9 @@ def fit_state(
         If parameters are missing, unknown or of another shape.
     """
     own = module.state_dict()
+    # A network may have a submodule of that name, so the prefix is DataParallel's only where no name is the network's.
+    if own.keys().isdisjoint(state) and all(key.startswith(_PARALLEL) for key in state):
+        state = {key.removeprefix(_PARALLEL): value for key, value in state.items()}
     state = {key: value for key, value in state.items() if not key.startswith(unused)}
     # Files older than torch 0.4.1 lack the batch counters, which evaluation does not use.
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]

@@ -11,7 +11,7 @@ import torch
 from examples import SmallCNN
 from torch import Tensor
 
-from mint.archive import centres
+from mint.archive import centres, shares
 from mint.attributor import InputError
 from mint.explanation import Explanation
 from mint.method import MINT
@@ -56,11 +56,31 @@ def test_none_tuples_and_odd_numbers_come_back(explanation: Explanation, tmp_pat
         chosen_coarse=None,
         abstention='why "not"? é',
         chosen_fine=(),
+        solution=replace(explanation.solution, objective=-math.inf),
         parameters={"pair": (1, (2.5, None)), "width": math.inf, "nested": {"empty": ()}},
     )
     odd.save(tmp_path / "odd.v1")
     assert (tmp_path / "odd.v1.npz").is_file()
     assert same(Explanation.load(tmp_path / "odd.v1"), odd)
+
+
+def refuse(token: str) -> None:
+    raise AssertionError(f"{token} is not JSON")
+
+
+def test_numbers_that_json_lacks_are_strings_in_the_file(small_cnn: SmallCNN, images: Tensor, tmp_path: Path) -> None:
+    odd = replace(replace(METHOD, proximity=math.inf).explain(small_cnn, images[0], 3), answer=math.nan)
+    assert json.loads(json.dumps(odd.to_dict(), allow_nan=False)) == odd.to_dict()
+    odd.save(tmp_path / "odd")
+    file = tmp_path / "odd.json"
+    record = json.loads(file.read_text(encoding="utf-8"), parse_constant=refuse)
+    assert (record["answer"], record["parameters"]["proximity"]) == ("nan", "inf")
+    # Earlier releases wrote what Python's json does.
+    for text in (file.read_text(encoding="utf-8"), json.dumps(record | {"answer": math.nan})):
+        file.write_text(text.replace('"inf"', "Infinity"), encoding="utf-8")
+        loaded = Explanation.load(tmp_path / "odd")
+        assert math.isnan(loaded.answer)
+        assert same(replace(loaded, answer=0.5), replace(odd, answer=0.5))
 
 
 def test_the_dictionary_is_plain_json(explanation: Explanation) -> None:
@@ -82,6 +102,10 @@ def test_the_dictionary_is_plain_json(explanation: Explanation) -> None:
 def test_an_undefined_fidelity_is_null(explanation: Explanation) -> None:
     constant = replace(explanation, answers=torch.ones_like(explanation.answers))
     assert constant.to_dict()["fidelity"]["fine"] is None
+
+
+def test_shares_are_of_the_picture() -> None:
+    assert shares(torch.tensor([[0, 0, 1, 0], [2, 0, 1, 0]])).tolist() == [0.625, 0.25, 0.125]
 
 
 def test_centres_are_mean_positions() -> None:
@@ -152,3 +176,23 @@ def test_foreign_arrays_are_refused(explanation: Explanation, tmp_path: Path, co
 def test_a_folder_that_does_not_exist_is_named(explanation: Explanation, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be written to .*nowhere"):
         explanation.save(tmp_path / "nowhere" / "lion")
+
+
+def test_a_folder_is_not_taken_for_a_file(
+    explanation: Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(
+        InputError, match=r"^folder is a folder; name a file in it, such as folder/explanation\.json\.$"
+    ):
+        explanation.save("folder")
+    assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+    explanation.save("folder.json")
+    assert same(Explanation.load("folder"), explanation)
+
+
+def test_an_empty_path_is_refused(explanation: Explanation) -> None:
+    for use in (explanation.save, Explanation.load):
+        with pytest.raises(InputError, match=r"^the path '' names no file; "):
+            use("")

@@ -61,6 +61,20 @@ def number():
 def raw():
     return Classifier(_network(), lambda picture: picture)
 
+def clumsy():
+    return Classifier(_network(), lambda picture: picture.nonsense)
+
+def unset():
+    return Classifier(_network(), None)
+
+def dark():
+    return Classifier(_network(), lambda picture: torch.full((3, 40, 40), float("nan")))
+
+def failing():
+    network = _network()
+    network.stem.register_forward_pre_hook(lambda *_: {}["lost"])
+    return network
+
 def constant():
     network = _network()
     torch.nn.init.zeros_(network.head.weight)
@@ -179,12 +193,17 @@ NEEDS = ["ant.png", "--model", "mine:named"]
         ([*NEEDS, "--top", "0"], "'0' is not a positive integer"),
         ([*NEEDS, "--top", "2", "--class", "ant"], "not allowed with argument"),
         ([*NEEDS, "--samples", "1"], "at least 2 samples"),
+        ([*NEEDS, "--minimal-importance", "-1"], "'-1' is not a number from 0"),
+        ([*NEEDS, "--minimal-importance", "nan"], "'nan' is not a number from 0"),
+        ([*NEEDS, "--minimal-importance", "low"], "'low' is not a number from 0"),
         ([*NEEDS, "--class", "be"], "unknown class 'be'; the nearest are bee, "),
+        ([*NEEDS, "--class", "dgo"], "unknown class 'dgo'; the nearest are Dog, "),
         ([*NEEDS, "--class", "crane"], "several classes are called 'crane'; choose by number: 2, 3."),
         ([*NEEDS, "--class", "5"], "there is no class 5; the network has 5, 0 to 4."),
         ([*NEEDS, "--out", "panel.doc"], "--out panel.doc must end in one of ."),
         ([*NEEDS, "--out", "nowhere/panel.png"], "the folder nowhere of --out does not exist"),
         ([*NEEDS, "--device", "warp"], "the device 'warp' cannot be used"),
+        ([*NEEDS, "--device", "meta"], "the device 'meta' cannot be used"),
         ([*NEEDS, "--weights", "nowhere.pth"], "the weights file nowhere.pth for mine:named does not exist"),
         ([*NEEDS, "--weights", "ant.png"], "cannot be read as a state dict"),
         ([*NEEDS, "--shallow-layer", "stme"], "no layer 'stme'; the nearest names are stem"),
@@ -196,6 +215,10 @@ NEEDS = ["ant.png", "--model", "mine:named"]
         (["ant.png", "--model", "mine:number"], "mine:number returned a int; it must return an nn.Module"),
         (["ant.png", "--model", "mine:miscounted"], "the classifier names 2 classes, but the network answers 5"),
         (["ant.png", "--model", "mine:raw"], "preprocess must return a floating point (c, h, w) tensor, not Image"),
+        (["ant.png", "--model", "mine:clumsy"], "preprocess failed: AttributeError: 'Image' object has no attribute"),
+        (["ant.png", "--model", "mine:unset"], "the preprocess of mine:unset is a NoneType; it must be a function"),
+        (["ant.png", "--model", "mine:dark"], "preprocess returned a picture with NaN or infinite values."),
+        (["ant.png", "--model", "mine:failing"], "cannot take a picture of shape (3, 224, 224): KeyError: 'lost'."),
         (["ant.png", "--model", "mine:silent"], "NaN or infinite values; check its weights"),
     ],
 )
@@ -324,16 +347,39 @@ def test_the_bar_counts_every_picture(desk: Path, monkeypatch: pytest.MonkeyPatc
 # --- the checkout's networks ------------------------------------------------------------------------------------
 
 
+SCENE = str(ROOT / "benchmarks" / "assets" / "scenes" / "scene-0003.png")
+
+
 def test_the_embedded_networks_are_reached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
-    scene = str(ROOT / "benchmarks" / "assets" / "scenes" / "scene-0003.png")
     model = ("--model", "benchmarks.classifiers:scenes_resnet")
-    assert explain(scene, *model, "--out", str(tmp_path / "panel.png")) == 0
+    assert explain(SCENE, *model, "--out", str(tmp_path / "panel.png")) == 0
     text = capsys.readouterr().out
     assert "33.82%  checked-star\n" in text
     assert "layers relu and layer4;" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "coarse"),
+    [
+        ([], r"none of \d regions: the largest coarse importance, 0\.0\d+, is below the minimal importance 0\.05\n"),
+        (["--minimal-importance", "0"], r"one of \d regions, .* importance 0\.0\d+\n"),
+    ],
+)
+def test_an_absent_class_has_no_coarse_region(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    coarse: str,
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    # Its probability is .008, so the default rule, relative to that, takes noise for a region.
+    absent = ("--model", "benchmarks.classifiers:scenes_resnet", "--class", "5", "--out", str(tmp_path / "panel.png"))
+    assert main(["explain", SCENE, *absent, "--samples", "50", *given]) == 0
+    assert re.search(f"  coarse    {coarse}", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", ["scenes_vgg", "efficientnet_lite0"])
