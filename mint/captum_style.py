@@ -55,14 +55,26 @@ class BoundAttribution:
 
 
 def _targets(target: int | Sequence[int] | Tensor | None, count: int) -> Tensor:
+    targets = as_classes(target)
+    if len(targets) not in (1, count):
+        raise InputError(f"target holds {len(targets)} classes for {count} pictures; give one, or one for each.")
+    return targets.expand(count)
+
+
+def as_classes(target: int | Sequence[int] | Tensor | None) -> Tensor:
+    """Turn a class, or a sequence, array or tensor of them, into (n,) int64.
+
+    Raises
+    ------
+    InputError
+        If it is missing, or holds anything but whole numbers.
+    """
     if target is None:
-        raise InputError("attribute needs a target: the class to explain, or a sequence with one for each picture.")
+        raise InputError("a target is missing: the class to explain, or a sequence of classes.")
     try:
         targets = torch.as_tensor(target).flatten()
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"target must be a class index or a sequence of them, not {target!r}.") from error
-    if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
+    if len(targets) and (targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool):
         raise InputError(f"target must hold class indices, whole numbers, not {targets.dtype}.")
-    if len(targets) not in (1, count):
-        raise InputError(f"target holds {len(targets)} classes for {count} pictures; give one, or one for each.")
-    return targets.long().expand(count)
+    return targets.long()

@@ -38,7 +38,7 @@ class Cost:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explanation:
     """MINT's explanation of one class in one image, with everything it was computed from.
 
@@ -55,7 +55,7 @@ class Explanation:
     saliency : Tensor
         (h, w) float64, M enlarged to the image.
     feature : Tensor
-        (h, w) float64, the shallow layer's channel sum enlarged to the image.
+        (h, w) float64, the sum of the shallow layer's positive activations over its channels, enlarged to the image.
     states, answers, proximity : Tensor
         (K, q) bool, (K,) and (K,): the perturbed samples, the network's answers and the samples' weights.
     a_c, a_f : Tensor

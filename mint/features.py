@@ -19,7 +19,7 @@ from mint.perturbation import Score, read_scores
 Pooling = Literal["mean-one", "raw", "ones"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Features:
     """What one forward and one backward pass tell about an image.
 
@@ -88,9 +88,11 @@ def read_features(
     kept: dict[str, list[Tensor]] = {shallow_layer: [], deep_layer: []}
 
     def keep_copy(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        _check_output(shallow_layer, output)
         kept[shallow_layer].append(output.detach().clone())
 
     def keep_leaf(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        _check_output(deep_layer, output)
         leaf = output.detach().requires_grad_(True)
         kept[deep_layer].append(leaf)
         # What follows gets a copy: an in-place ReLU must not change the leaf.
@@ -109,13 +111,20 @@ def read_features(
             for name, outputs in kept.items():
                 _check_layer(name, outputs)
             (leaf,) = kept[deep_layer]
-            (gradient,) = torch.autograd.grad(score.sum(), leaf, allow_unused=True)
+            gradient = None
+            if score.requires_grad:
+                (gradient,) = torch.autograd.grad(score.sum(), leaf, allow_unused=True)
     finally:
         for hook in hooks:
             hook.remove()
     if gradient is None:
         raise InputError(f"the class score does not depend on layer {deep_layer!r}; name another deep_layer.")
     return Features(shallow=kept[shallow_layer][0][0], deep=leaf.detach()[0], gradient=gradient[0])
+
+
+def _check_output(name: str, output: object) -> None:
+    if not isinstance(output, Tensor):
+        raise InputError(f"layer {name!r} gives a {type(output).__name__}; name one that gives a tensor.")
 
 
 def _check_layer(name: str, outputs: list[Tensor]) -> None:

@@ -10,24 +10,35 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mint.attributor import InputError, explaining
-from mint.captum_style import BoundAttribution
+from mint.attributor import InputError, check_batch_size, explaining
+from mint.captum_style import BoundAttribution, as_classes
 from mint.explanation import Cost, Explanation, Scale, choose_coarse, choose_fine
 from mint.features import Features, Pooling, read_features, represent, upsample
 from mint.fidelity import split_half_agreement
+from mint.parameters import require_count, require_number, require_word
 from mint.perturbation import Fill, Sampling, Score, baseline_image, draw_states, masked_scores
 from mint.superpixels import Segmentation, segment, to_picture
 from mint.surrogate import Constraint, Fit, Solver
 from mint.trunk import with_layers
 
 Prior = Literal["elementwise", "grad-cam"]
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "response": get_args(Score),
+    "derivative_of": get_args(Score),
+    "prior": get_args(Prior),
+    "sampling": get_args(Sampling),
+    "pooling": get_args(Pooling),
+    "constraint": get_args(Constraint),
+    "solver": get_args(Solver),
+    "scale": get_args(Scale),
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,8 @@ class MINT:
         How pooled features are scaled ("raw" is the paper's text).
     proximity : float
         c in sigma^2 = c ||X||^2, Eq. 8's kernel width; 0.73 weighs a sample with half the energy removed by about
-        one half.
+        one half. With another ``fill`` than zero, X is the image minus the fill, so that the weight still goes from 1
+        to exp(-1 / c) as all of the image is removed.
     mu : float
         Weight of the fine scale in Eq. 17.
     alpha : float
@@ -128,6 +140,20 @@ class MINT:
     scale: Scale = "fine"
     seed: int = 0
     batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, words in _WORDS.items():
+            require_word(name, getattr(self, name), words)
+        if self.samples != "auto":
+            require_count("samples, where it is not 'auto',", self.samples, 2)
+        require_count("most_samples", self.most_samples, 2)
+        require_number("settled_at", self.settled_at, -1)
+        require_number("proximity", self.proximity, 0, beyond=True)
+        require_number("alpha", self.alpha, 0, 1)
+        require_number("coverage", self.coverage, 0, 1, beyond=True)
+        for name in ("mu", "abstain_below", "minimal_importance"):
+            require_number(name, getattr(self, name), 0)
+        check_batch_size(self.batch_size)
 
     @classmethod
     def paper(cls, samples: int = 5000) -> "MINT":
@@ -188,10 +214,13 @@ class MINT:
         InputError
             If the image, the target, a layer's name or the network's answer cannot be used.
         """
-        return self.explain_classes(model, image, [target])[0]
+        explanations = self.explain_classes(model, image, as_classes(target))
+        if len(explanations) > 1:
+            raise InputError("explain takes one target; for several, call explain_classes.")
+        return explanations[0]
 
     def explain_classes(
-        self, model: nn.Module, image: Tensor, targets: Sequence[int], *, shared: bool = False
+        self, model: nn.Module, image: Tensor, targets: Sequence[int] | Tensor, *, shared: bool = False
     ) -> tuple[Explanation, ...]:
         """Explain several classes in one image.
 
@@ -199,7 +228,7 @@ class MINT:
         ----------
         model, image
             As in :meth:`explain`.
-        targets : sequence of int
+        targets : sequence of int, or Tensor
             The classes.
         shared : bool
             False follows the paper: everything anew for each class. True cuts the image once, with a foreground for
@@ -218,13 +247,14 @@ class MINT:
         """
         if not isinstance(image, Tensor) or image.ndim != 3:
             raise InputError("explain takes one image of shape (c, h, w); for a batch, call the MINT object itself.")
-        if not targets:
+        classes = as_classes(targets)
+        if not len(classes):
             raise InputError("explain_classes needs at least one target.")
-        with explaining(model, image.expand(len(targets), *image.shape), torch.tensor(list(targets))):
+        with explaining(model, image.expand(len(classes), *image.shape), classes):
             named = with_layers(self, model, image)
             if shared:
-                return named._explain(model, image, targets)
-            return tuple(named._explain(model, image, [target])[0] for target in targets)
+                return named._explain(model, image, classes.tolist())
+            return tuple(named._explain(model, image, [target])[0] for target in classes.tolist())
 
     def for_model(self, model: nn.Module) -> BoundAttribution:
         """Bind a network, for calls as of Captum's methods: ``MINT().for_model(model).attribute(inputs, target=3)``."""
@@ -254,9 +284,9 @@ class MINT:
         states = draw_states(most, parent, self.sampling, self.seed)
         absent = baseline_image(image, fine, self.fill)
 
-        # 4  Representations (Eqs. 3-6).
-        a_c = represent(upsample(features[0].deep.sum(dim=0), size), coarse, p, self.pooling)
-        shallow = upsample(features[0].shallow.sum(dim=0), size).double().cpu()
+        # 4  Representations (Eqs. 3-6). The paper's features come after a ReLU; those read before one are rectified.
+        a_c = represent(upsample(features[0].deep.clamp(min=0).sum(dim=0), size), coarse, p, self.pooling)
+        shallow = upsample(features[0].shallow.clamp(min=0).sum(dim=0), size).double().cpu()
         a_f = represent(shallow, fine, q, self.pooling)
 
         # 5  Proximity (Eq. 8).
@@ -340,9 +370,10 @@ def removed_energy(difference: Tensor, fine: Tensor, count: int) -> Tensor:
 
 
 def proximity_kernel(states: Tensor, energy: Tensor, width: float) -> Tensor:
-    """Weigh the samples by h(Z) = exp(-||X - Z||^2 / sigma^2) with sigma^2 = width ||X||^2 (Eq. 8).
+    """Weigh the samples by h(Z) = exp(-||X - Z||^2 / sigma^2) with sigma^2 = width ||X - fill||^2 (Eq. 8).
 
-    What a sample lacks of the image is the energy of its absent super-pixels, so no picture is needed.
+    The paper's fill is zero, and its sigma free. What a sample lacks of the image is the energy of its absent
+    super-pixels, so no picture is needed.
 
     Parameters
     ----------

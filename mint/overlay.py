@@ -26,10 +26,11 @@ import skimage.segmentation
 import torch
 from torch import Tensor, nn
 
-from mint.attributor import explaining
+from mint.attributor import check_batch_size, explaining
 from mint.explanation import break_ties
 from mint.features import read_features, represent, upsample
 from mint.method import class_saliency
+from mint.parameters import require_count, require_number
 from mint.perturbation import masked_scores
 from mint.superpixels import Segmentation, segment, to_picture
 from mint.trunk import with_layers
@@ -46,7 +47,7 @@ class OverlayMINT:
     samples : int
         K, the number of perturbed samples, the unperturbed image included.
     shallow_layer, deep_layer : str or None
-        As MINT's.
+        As MINT's; what the shallow layer says is not used.
     segmentation : Segmentation
         MINT's choices of Section 2, for the coarse and the first fine partition.
     slic_segments : tuple of int
@@ -71,10 +72,17 @@ class OverlayMINT:
     seed: int = 0
     batch_size: int | None = None
 
+    def __post_init__(self) -> None:
+        require_count("samples", self.samples, 2)
+        require_number("gate", self.gate, 0)
+        require_number("proximity", self.proximity, 0, beyond=True)
+        check_batch_size(self.batch_size)
+
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Compute one map per image, (n, h, w) float32: importance per pixel, ties broken by M."""
         with explaining(model, images, targets):
-            maps = [self._explain(model, image, int(target)) for image, target in zip(images, targets, strict=True)]
+            named = with_layers(self, model, images[0])
+            maps = [named._explain(model, image, int(target)) for image, target in zip(images, targets, strict=True)]
         return torch.stack(maps).to(images.device)
 
     def _explain(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
@@ -96,10 +104,9 @@ class OverlayMINT:
         return break_ties(density[atoms], saliency)
 
     def _saliency(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
-        named = with_layers(self, model, image)
-        assert named.shallow_layer is not None
-        assert named.deep_layer is not None
-        features = read_features(model, image, target, named.shallow_layer, named.deep_layer)
+        assert self.shallow_layer is not None
+        assert self.deep_layer is not None
+        features = read_features(model, image, target, self.shallow_layer, self.deep_layer)
         return upsample(class_saliency(features), (image.shape[-2], image.shape[-1])).double().cpu()
 
     def _slic(self, image: Tensor, segments: int) -> Tensor:

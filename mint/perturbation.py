@@ -6,6 +6,7 @@ at a time are expanded on the device, in the channels-last format that convoluti
 """
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
-from mint.attributor import InputError
+from mint.attributor import InputError, check_batch_size
 
 Score = Literal["probability", "logit", "log-probability"]
 Sampling = Literal["coins", "uniform-cardinality", "antithetic", "hierarchical"]
@@ -129,8 +130,7 @@ def masked_scores(
     InputError
         If the network's answer cannot be used (see :func:`read_scores`) or ``batch_size`` is not positive.
     """
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, not {batch_size}.")
+    check_batch_size(batch_size)
     count = len(states)
     size = min(batch_size or default_batch_size(image), max(count, 1))
     device = image.device
@@ -198,8 +198,8 @@ def baseline_image(image: Tensor, fine: Tensor, fill: Fill) -> Tensor:
     InputError
         If ``fill`` is another word.
     """
-    if isinstance(fill, int | float):
-        return torch.full_like(image, fill)
+    if isinstance(fill, float | Real):
+        return torch.full_like(image, float(fill))
     if fill not in _FILLS:
         raise InputError(f"fill is a number or one of {', '.join(map(repr, _FILLS))}, not {fill!r}.")
     return _FILLS[fill](image, fine.to(image.device))

@@ -70,7 +70,7 @@ class Segmentation:
     sliver: float = 0.0005
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SuperPixels:
     """A nested partition of a picture.
 

@@ -62,7 +62,7 @@ class Fit:
         return solve(problem, self.solver)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """The surrogate problem in terms of Gram matrices; all tensors are float64 on the CPU.
 
@@ -106,7 +106,7 @@ class Problem:
         return float(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """The surrogate's weights and how they were found.
 

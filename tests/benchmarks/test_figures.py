@@ -211,7 +211,10 @@ def test_own_pictures_have_figures_too(source: Source, tmp_path: Path) -> None:
         (["--pictures", "a.jpg"], "--pictures needs to know which network to ask"),
         (["--network", "resnet50"], "--network and --weights are for --pictures"),
         (["--pictures", "nowhere.jpg", "--network", "scenes-vgg"], "the picture nowhere.jpg cannot be decoded"),
-        (["--samples", "1", "--from", "scenes"], "MINT needs at least 2 samples"),
+        (
+            ["--samples", "1", "--from", "scenes"],
+            "samples, where it is not 'auto', is a whole number, 2 or more, not 1.",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(

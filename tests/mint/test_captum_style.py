@@ -49,7 +49,7 @@ def test_targets_come_in_captums_forms(bound: BoundAttribution, images: Tensor, 
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
-        (None, "needs a target"),
+        (None, "a target is missing"),
         ([0, 1], "2 classes for 3 pictures"),
         (0.5, "whole numbers, not torch.float32"),
         (True, "whole numbers, not torch.bool"),

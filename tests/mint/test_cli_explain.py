@@ -192,7 +192,7 @@ NEEDS = ["ant.png", "--model", "mine:named"]
         (["ant.png"], "the following arguments are required: --model"),
         ([*NEEDS, "--top", "0"], "'0' is not a positive integer"),
         ([*NEEDS, "--top", "2", "--class", "ant"], "not allowed with argument"),
-        ([*NEEDS, "--samples", "1"], "at least 2 samples"),
+        ([*NEEDS, "--samples", "1"], "a whole number, 2 or more, not 1"),
         ([*NEEDS, "--minimal-importance", "-1"], "'-1' is not a number from 0"),
         ([*NEEDS, "--minimal-importance", "nan"], "'nan' is not a number from 0"),
         ([*NEEDS, "--minimal-importance", "low"], "'low' is not a number from 0"),

@@ -107,3 +107,35 @@ def test_representations_are_means_over_super_pixels() -> None:
 
 def test_upsampling_keeps_a_constant_map() -> None:
     torch.testing.assert_close(upsample(torch.full((3, 4), 2.0), (40, 48)), torch.full((40, 48), 2.0))
+
+
+class Branched(nn.Module):
+    """A trunk, a side branch that no class score depends on, and a layer that gives two tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.trunk, self.side = (nn.Conv2d(c, 4, 3, padding=1) for c in (3, 4, 4))
+        self.pair = Pair()
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = self.stem(images)
+        self.side(hidden)
+        return self.trunk(self.pair(hidden)[0]).mean(dim=(2, 3))
+
+
+class Pair(nn.Module):
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        return hidden, hidden
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_layer_off_the_trunk_is_refused_in_a_sentence(images: Tensor, frozen: bool) -> None:
+    model = Branched().requires_grad_(not frozen)
+    with pytest.raises(InputError, match="the class score does not depend on layer 'side'"):
+        read_features(model, images[0], 1, "stem", "side")
+
+
+@pytest.mark.parametrize("layers", [("pair", "trunk"), ("stem", "pair")])
+def test_a_layer_of_several_tensors_is_refused_in_a_sentence(images: Tensor, layers: tuple[str, str]) -> None:
+    with pytest.raises(InputError, match="layer 'pair' gives a tuple; name one that gives a tensor"):
+        read_features(Branched(), images[0], 1, *layers)

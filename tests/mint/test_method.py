@@ -1,5 +1,7 @@
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from examples import SmallCNN, smooth_images
@@ -221,13 +223,78 @@ def test_the_prior_joins_gradient_and_activation_by_element_or_by_channel() -> N
 
 
 def test_the_papers_setting_pools_raw_features() -> None:
-    literal = MINT.paper()
-    assert (literal.samples, literal.pooling, literal.sampling, literal.derivative_of) == (
-        5000,
-        "raw",
-        "coins",
-        "probability",
+    assert MINT.paper(samples=700) == MINT(
+        samples=700,
+        response="probability",
+        derivative_of="probability",
+        prior="elementwise",
+        sampling="coins",
+        fill=0.0,
+        pooling="raw",
+        intercept=False,
+        constraint="hard",
+        scale="fine",
     )
+    assert MINT.paper().samples == 5000
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"samples": "atuo"}, "samples, where it is not 'auto', is a whole number, 2 or more, not 'atuo'"),
+        ({"samples": 2.5}, "a whole number, 2 or more, not 2.5"),
+        ({"samples": 1}, "a whole number, 2 or more, not 1"),
+        ({"most_samples": True}, "most_samples is a whole number"),
+        ({"sampling": "coin"}, "sampling is one of 'coins', 'uniform-cardinality', .*, not 'coin'"),
+        *(({name: "x"}, f"{name} is one of ") for name in ("pooling", "response", "prior", "constraint", "solver")),
+        *(({name: "x"}, f"{name} is one of ") for name in ("derivative_of", "scale")),
+        ({"proximity": 0.0}, "proximity is a number above 0, not 0.0"),
+        ({"proximity": float("nan")}, "proximity is a number above 0, not nan"),
+        ({"alpha": 1.5}, "alpha is a number 0 or more, at most 1, not 1.5"),
+        ({"coverage": 0}, "coverage is a number above 0, at most 1, not 0"),
+        ({"mu": -1}, "mu is a number 0 or more, not -1"),
+        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+    ],
+)
+def test_hyper_parameters_are_checked_before_anything_is_computed(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        MINT(**change)
+
+
+def test_targets_are_a_class_or_any_sequence_of_classes(small_cnn: SmallCNN, images: Tensor) -> None:
+    small = replace(SMALL, samples=20)
+    expected = [small.explain(small_cnn, images[0], each).u_f for each in (1, 2)]
+    for targets in ([1, 2], np.array([1, 2]), torch.tensor([1, 2])):
+        found = small.explain_classes(small_cnn, images[0], targets)
+        assert all(torch.equal(one.u_f, other) for one, other in zip(found, expected, strict=True))
+    for wrong in ("3", None, 1.5, [1, 2]):
+        with pytest.raises(InputError, match="target"):
+            small.explain(small_cnn, images[0], wrong)  # type: ignore[arg-type]
+
+
+def test_features_read_before_their_relu_are_rectified(images: Tensor) -> None:
+    class Late(nn.Module):
+        """Layers that end in a convolution; what follows takes their ReLU."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.stem, self.trunk = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 6, 3, padding=1)
+            self.head = nn.Linear(6, 4)
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            hidden = self.trunk(self.stem(pictures).relu()).relu()
+            return self.head(hidden.mean(dim=(2, 3)))
+
+    model = Late().eval()
+    found = replace(SMALL, samples=20, pooling="raw").explain(model, images[0], 1)
+    with torch.no_grad():
+        stem = model.stem(images[:1]).relu()
+        deep = model.trunk(stem).relu()[0].sum(dim=0).double()
+    coarse = found.superpixels.coarse
+    expected = torch.stack([deep[coarse == i].mean() for i in range(int(coarse.max()) + 1)])
+    torch.testing.assert_close(found.a_c, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.feature, stem[0].sum(dim=0).double(), rtol=1e-4, atol=1e-5)
 
 
 def test_an_explanation_knows_its_fidelity_cost_and_parameters(small_cnn: SmallCNN, images: Tensor) -> None:
