@@ -13,6 +13,7 @@ from benchmarks.metrics import (
     SRG,
     Deletion,
     EnergyPointing,
+    Entropy,
     Gini,
     GridPointing,
     GridShare,
@@ -24,6 +25,7 @@ from benchmarks.metrics import (
     Metric,
     Pointing,
     Randomisation,
+    RelevanceMass,
     RelevanceRank,
     Stability,
     TiedPixels,
@@ -210,17 +212,23 @@ MASKS: Mapping[str, Metric | MethodMetric] = {
     "road": ROAD(percentiles=(10, 30, 50, 70, 90)),
     "pointing": Pointing(),
     "energy-pointing": EnergyPointing(),
+    "relevance-mass": RelevanceMass(),
     "relevance-rank": RelevanceRank(),
     "localisation": Localisation(),
     "infidelity": Infidelity(),
     "gini": Gini(),
+    "entropy": Entropy(),
     "tied-pixels": TiedPixels(),
     "insertion, tie range": TieRange(Insertion(steps=28)),
     "pointing, tie range": TieRange(Pointing(), over="maxima"),
     **SETTINGS,
 }
 # Both explain a picture several times anew.
-CHECKED: Mapping[str, MethodMetric] = {"randomisation": Randomisation(), "max-sensitivity": MaxSensitivity()}
+CHECKED: Mapping[str, MethodMetric] = {
+    "randomisation": Randomisation(),
+    "randomisation-ssim": Randomisation("ssim"),
+    "max-sensitivity": MaxSensitivity(),
+}
 BOXES: Mapping[str, Metric] = {
     **REMOVAL,
     "srg": SRG(),
