@@ -78,8 +78,8 @@ class SuperPixels:
     ----------
     coarse : Tensor
         (h, w) int64, 0 to p - 1; 0 is the foreground unless ``route`` is "slic". Of several classes cut together, the
-        foregrounds come first, in the classes' order; where they overlap, a pixel is of the class whose M is largest
-        there, so that a class may be left with none.
+        foregrounds come first, in the classes' order; where they overlap, a pixel is of the class whose M, relative to
+        its maximum, is largest there, so that a class may be left with none.
     fine : Tensor
         (h, w) int64, 0 to q - 1.
     parent : Tensor
