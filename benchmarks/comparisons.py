@@ -93,14 +93,14 @@ def _pairs(column: Column) -> list[dict[str, Any]]:
     return rows
 
 
-def contributions(differences: np.ndarray, cases: pd.MultiIndex, average: str) -> np.ndarray:
+def contributions(differences: np.ndarray, cases: pd.Index, average: str) -> np.ndarray:
     """Return what each picture adds to a difference of two means, in the order in which the cases name them.
 
     Parameters
     ----------
     differences : numpy.ndarray
         (cases,), paired; NaN where either method has no score, which leaves the case out.
-    cases : pandas.MultiIndex
+    cases : pandas.Index
         With the levels picture and target.
     average : {"cases", "classes"}
         As the means are taken.
