@@ -1,6 +1,7 @@
 """Finding attribution methods: ours, those of installed packages, and one in a file of the user's."""
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -9,6 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import torch
+from torch import nn
 
 import baselines
 from benchmarks.models import NetworkEntry
@@ -78,14 +82,19 @@ def from_file(spec: str) -> tuple[str, Attributor]:
     ------
     InputError
         If the spec has no such form, there is no such file or name in it, the file cannot be imported, or what it
-        names cannot be called without arguments of its own.
+        names cannot be called without arguments of its own, or is not written in a file.
     """
     path, _, name = spec.rpartition(":")
     if not path.endswith(".py") or not name.isidentifier():
         raise InputError(f"--method takes FILE.py:NAME, for instance path/to/mine.py:MyMethod, not {spec!r}.")
     module = _import_file(Path(path))
     public = {key: value for key, value in vars(module).items() if not key.startswith("_")}
-    return name, _instance(look_up(f"name in {path}:", name, public), spec)
+    method = _instance(look_up(f"name in {path}:", name, public), spec)
+    try:
+        code_digest(method)
+    except ValueError as error:
+        raise InputError(f"{spec}: {error}") from error
+    return name, method
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -162,7 +171,7 @@ def bind(
 
 
 def parameters(attributor: Attributor) -> dict[str, str]:
-    """Return the hyper-parameters that can change a map, by name: their ``repr``.
+    """Return the hyper-parameters that can change a map, by name: their ``repr``, and the hash of learned weights.
 
     Raises
     ------
@@ -180,7 +189,19 @@ def parameters(attributor: Attributor) -> dict[str, str]:
                 f"{type(attributor).__name__}'s parameter {name} prints as {value!r}, which does not identify it; "
                 "use numbers, strings or frozen dataclasses for parameters."
             )
-    return {name: repr(value) for name, value in values.items()}
+    return {name: f"{value!r}{_weights(value)}" for name, value in values.items()}
+
+
+def _weights(value: object) -> str:
+    """Hash what a network prints nothing of, wherever it is in a parameter; "" where there is none."""
+    held = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    if not isinstance(value, nn.Module):
+        return "".join(map(_weights, held))
+    digest = hashlib.sha256()
+    for name, tensor in value.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy())
+    return f" {digest.hexdigest()}"
 
 
 def identity(attributor: Attributor) -> dict[str, Any]:

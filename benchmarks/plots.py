@@ -26,6 +26,8 @@ LEGEND_WIDTH = 1.5
 """Inches of a figure's width for each column of its legend, at least."""
 REMOVAL_CURVE = ("area", "share of the pixels", "the target's answer")
 CURVES: Mapping[str, tuple[str, str, str]] = {
+    "SRG": ("area", "share of the pixels", "the target's answer, LeRF \N{MINUS SIGN} MoRF"),
+    "ROAD": ("mean", "share of the pixels", "(LeRF \N{MINUS SIGN} MoRF) / 2"),
     "Randomisation": ("mean", "share of the layers randomised", "similarity to the first map"),
 }
 """What a measure's score is of its curve, and what the curve is of; `REMOVAL_CURVE` for the others."""

@@ -7,6 +7,7 @@ Building Trust Based on Hierarchical Interpretation", IEEE Transactions on Multi
 from mint.attributor import Attributor, InputError, attribute, check_attributor, explaining
 from mint.explanation import Explanation
 from mint.method import MINT
+from mint.overlay import OverlayMINT
 from mint.superpixels import Segmentation
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Attributor",
     "Explanation",
     "InputError",
+    "OverlayMINT",
     "Segmentation",
     "attribute",
     "check_attributor",

@@ -153,6 +153,11 @@ def _explain(options: argparse.Namespace) -> None:
     print(f"\npanel: {out}")
 
 
+_WORTHLESS = (
+    "          worse than a constant on samples held out: do not read these importances (more --samples may help)"
+)
+
+
 def describe(explanation: Explanation) -> list[str]:
     """Say in a few lines what an explanation found and how.
 
@@ -183,6 +188,7 @@ def describe(explanation: Explanation) -> list[str]:
         *(["  importance   share  centre (x, y)", *rows] if rows else []),
         f"fidelity  R^2 {fidelity.coarse:.2f} coarse, {fidelity.fine:.2f} fine; on samples held out "
         f"{fidelity.coarse_held_out:.2f} and {fidelity.fine_held_out:.2f}",
+        *([_WORTHLESS] if fidelity.fine_held_out < 0 else []),
         f"made by   {_ROUTES[parts.route]}; layers {parameters['shallow_layer']} and {parameters['deep_layer']}; "
         f"{len(explanation.states)} samples, seed {parameters['seed']}; {explanation.cost.seconds:.1f} s",
     ]
@@ -214,9 +220,12 @@ def _read_picture(file: Path) -> "Image":
     except ImportError as error:
         raise InputError(f"reading a picture needs pillow; {EXTRA}.") from error
     if not file.is_file():
-        raise InputError(f"the picture {file} does not exist.")
+        raise InputError(f"the picture {file} {'is a folder' if file.is_dir() else 'does not exist'}.")
     try:
         with Image.open(file) as picture:
+            if picture.mode[:1] in ("I", "F"):
+                # Pillow would cut off all that is above 255.
+                raise InputError(f"{file} has gray values of more than 8 bits; save it with 8.")
             return ImageOps.exif_transpose(picture).convert("RGB")
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{file} cannot be read as a picture ({error}).") from error

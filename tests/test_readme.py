@@ -61,10 +61,13 @@ def test_every_file_that_the_readme_points_to_exists() -> None:
 
 
 def test_explaining_in_python_runs_as_shown(small_cnn: SmallCNN, images: Tensor) -> None:
-    (code,) = re.findall(r"```python\n(from mint import MINT\n\nexplanation = .*?)```", README, flags=re.DOTALL)
+    (code,) = re.findall(
+        r"```python\n(from mint import MINT, OverlayMINT\n\nexplanation = .*?)```", README, flags=re.DOTALL
+    )
     for shown, small in (("samples=1000", "samples=60"), ("MINT()", "MINT(samples=60)"), ("340", "3"), ("386", "1")):
         assert shown in code
         code = code.replace(shown, small)
     names: dict[str, object] = {"model": small_cnn, "image": images[0], "images": images}
+    names["targets"] = torch.tensor([3] * len(images))
     exec(code, names)
     assert getattr(names["explanation"], "target", None) == 3

@@ -182,3 +182,26 @@ def test_an_entry_point_cannot_take_a_name_of_ours(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [entry_point("gradcam", "theirs:GradCAM")])
     with pytest.raises(InputError, match=re.escape("'gradcam' (theirs:GradCAM) takes the name of another method")):
         methods.registered()
+
+
+class Learned:
+    """A method with weights of its own."""
+
+    def __init__(self, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.nets = [nn.Linear(2, 2), nn.BatchNorm1d(2).double()]
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        return images.mean(dim=1)
+
+
+def test_learned_weights_are_part_of_what_a_method_is() -> None:
+    one, same, other = (methods.identity(Learned(seed)) for seed in (0, 0, 1))
+    assert one == same
+    assert one != other
+
+
+def test_a_method_that_no_file_defines_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import functools\nmine = functools.partial(print, end='')\n")
+    with pytest.raises(InputError, match=r"mine.py:mine: the source of .* cannot be found; define it as a class"):
+        methods.from_file(f"{tmp_path / 'mine.py'}:mine")

@@ -96,6 +96,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mine.py").write_text(MINE)
     rows = np.add.outer(np.arange(60), np.arange(80))
     Image.fromarray(np.stack([rows, 2 * rows, 255 - rows], axis=2).astype(np.uint8)).save(tmp_path / "ant.png")
+    Image.fromarray((200 * rows).astype(np.uint16)).save(tmp_path / "deep.png")
     # The modules draw their weights from the global generator.
     with torch.random.fork_rng(devices=[]):
         yield tmp_path
@@ -173,6 +174,15 @@ def test_an_abstention_is_described_with_its_reason(small_cnn: SmallCNN, images:
     assert lines[2] == f"fine      0 of {len(found.u_f)} super-pixels"
 
 
+def test_a_fit_that_is_worse_than_a_constant_is_said_to_be(small_cnn: SmallCNN, images: Tensor) -> None:
+    found = MINT(samples=100, response="logit", intercept=True).explain(small_cnn, images[0], 3)
+    assert found.fidelity.fine_held_out > 0
+    assert not any("worse than a constant" in line for line in describe(found))
+    noise = torch.randn(100, generator=torch.Generator().manual_seed(0)).double()
+    lines = describe(replace(found, answers=noise))
+    assert any("worse than a constant on samples held out" in line for line in lines)
+
+
 def test_preprocessing_cuts_out_the_middle_and_normalises() -> None:
     pixels = np.zeros((40, 80, 3), dtype=np.uint8)
     pixels[:, 20:60] = (255, 0, 51)
@@ -189,6 +199,8 @@ NEEDS = ["ant.png", "--model", "mine:named"]
     [
         (["nowhere.png", "--model", "mine:named"], "the picture nowhere.png does not exist"),
         (["mine.py", "--model", "mine:named"], "mine.py cannot be read as a picture"),
+        ([".", "--model", "mine:named"], "the picture . is a folder"),
+        (["deep.png", "--model", "mine:named"], "deep.png has gray values of more than 8 bits; save it with 8"),
         (["ant.png"], "the following arguments are required: --model"),
         ([*NEEDS, "--top", "0"], "'0' is not a positive integer"),
         ([*NEEDS, "--top", "2", "--class", "ant"], "not allowed with argument"),
