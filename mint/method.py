@@ -214,10 +214,10 @@ class MINT:
         InputError
             If the image, the target, a layer's name or the network's answer cannot be used.
         """
-        explanations = self.explain_classes(model, image, as_classes(target))
-        if len(explanations) > 1:
+        classes = as_classes(target)
+        if len(classes) > 1:
             raise InputError("explain takes one target; for several, call explain_classes.")
-        return explanations[0]
+        return self.explain_classes(model, image, classes)[0]
 
     def explain_classes(
         self, model: nn.Module, image: Tensor, targets: Sequence[int] | Tensor, *, shared: bool = False
