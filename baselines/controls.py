@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mint.attributor import InputError, explaining
+from mint.attributor import explaining
+from mint.parameters import require_number
 from mint.perturbation import read_scores
 
 
@@ -77,8 +78,7 @@ class Centre:
     width: float = 0.25
 
     def __post_init__(self) -> None:
-        if not self.width > 0:
-            raise InputError(f"The bump's width must be above 0, not {self.width}.")
+        require_number("width", self.width, 0, beyond=True)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Answer (n, c, h, w) images with (n, h, w) float32 maps, in (0, 1]."""

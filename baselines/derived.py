@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from baselines.controls import generator_for
 from baselines.randomising import randomised
 from mint.attributor import Attributor, InputError, attribute, explaining
+from mint.parameters import require_count, require_number
 
 
 class Derived(Protocol):
@@ -110,8 +111,7 @@ class Blurred:
     width: float = 0.05
 
     def __post_init__(self) -> None:
-        if not self.width > 0:
-            raise InputError(f"The blur's width must be above 0, not {self.width}.")
+        require_number("width", self.width, 0, beyond=True)
 
     def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
         """Answer (n, h, w) maps with smooth ones."""
@@ -139,8 +139,7 @@ class Averaged:
     cells: int
 
     def __post_init__(self) -> None:
-        if self.cells < 1:
-            raise InputError(f"A map is averaged over at least 1 cell, not {self.cells}.")
+        require_count("cells", self.cells, 1)
 
     def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
         """Answer (n, h, w) maps with coarse ones of the same size."""

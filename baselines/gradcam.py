@@ -16,8 +16,9 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mint.attributor import InputError, check_batch_size, explaining
+from mint.attributor import InputError, explaining
 from mint.features import resolve_layer
+from mint.parameters import require_batch_size
 from mint.perturbation import default_batch_size, read_scores
 from mint.trunk import find_layers
 
@@ -44,7 +45,7 @@ class GradCAM:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        check_batch_size(self.batch_size)
+        require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps, at least 0.

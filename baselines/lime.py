@@ -21,7 +21,8 @@ from captum.attr import Lime
 from torch import Tensor, nn
 
 from baselines.asking import probability_of
-from mint.attributor import InputError, check_batch_size, explaining
+from mint.attributor import explaining
+from mint.parameters import require_batch_size, require_count, require_number
 from mint.perturbation import default_batch_size
 from mint.superpixels import Labels, quickshift, to_picture
 
@@ -65,11 +66,10 @@ class LIME:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_batch_size(self.batch_size)
-        if self.samples < 2:
-            raise InputError(f"LIME needs at least 2 samples, the picture and a perturbed one, not {self.samples}.")
-        if not self.kernel_width > 0:
-            raise InputError(f"The proximity kernel's width must be above 0, not {self.kernel_width}.")
+        require_count("samples", self.samples, 2)
+        require_number("kernel_width", self.kernel_width, 0, beyond=True)
+        require_number("alpha", self.alpha, 0)
+        require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, 1 or 3, h, w) images: (n, h, w) float32 maps, constant on each super-pixel."""

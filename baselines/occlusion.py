@@ -19,7 +19,8 @@ from captum.attr import Occlusion as CaptumOcclusion
 from torch import Tensor, nn
 
 from baselines.asking import probability_of
-from mint.attributor import InputError, check_batch_size, explaining
+from mint.attributor import InputError, explaining
+from mint.parameters import require_batch_size
 from mint.perturbation import default_batch_size, masked_scores
 
 REFERENCE_SIZE = 224  # pixels: the picture size at which window and stride are stated
@@ -45,7 +46,7 @@ class Occlusion:
 
     def __post_init__(self) -> None:
         _check_windows(self.window, self.stride)
-        check_batch_size(self.batch_size)
+        require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps."""
@@ -84,7 +85,7 @@ class EngineOcclusion:
 
     def __post_init__(self) -> None:
         _check_windows(self.window, self.stride)
-        check_batch_size(self.batch_size)
+        require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps."""

@@ -129,7 +129,7 @@ def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
         },
         "datasets": {name: _first_line(dataset) for name, dataset in DATASETS.items()},
         "methods": {name: _first_line(method) for name, method in registered().items()},
-        "metrics": {name: _first_line(metric()) for name, metric in METRICS.items()},
+        "metrics": {name: _about(metric()) for name, metric in METRICS.items()},
     }
     for title, lines in tables.items():
         print(title)
@@ -137,6 +137,10 @@ def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
         for name, line in lines.items():
             print(f"  {name:{width}}  {line}")
     return 0
+
+
+def _about(metric: object) -> str:
+    return str(getattr(metric, "summary", _first_line(metric)))
 
 
 def _first_line(documented: object) -> str:

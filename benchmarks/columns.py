@@ -95,10 +95,8 @@ def read_columns(records: Records) -> list[Column]:
         here = scores[(scores["dataset"] == place["dataset"]) & (scores["network"] == place["network"])]
         methods = tuple(setting["methods"])
         nulls = tuple(method for method in setting.get("nulls", OLD_NULLS) if method in methods)
-        seen: set[str] = set()
+        headlines = first_settings({metric: about["id"] for metric, about in setting["metrics"].items()})
         for metric, about in setting["metrics"].items():
-            headline = measure(about["id"]) not in seen
-            seen.add(measure(about["id"]))
             for subset in about["subsets"]:
                 chosen = here[(here["metric"] == metric) & (here["difficult"] | (subset == "all"))]
                 cases = pd.MultiIndex.from_frame(chosen[["picture", "target", "case"]].drop_duplicates())
@@ -111,7 +109,7 @@ def read_columns(records: Records) -> list[Column]:
                         subset=subset,
                         direction=about["direction"],
                         average=about["average"],
-                        headline=headline,
+                        headline=metric in headlines,
                         methods=methods,
                         nulls=nulls,
                         asked=setting["cases"][subset],
@@ -132,6 +130,14 @@ def measure(metric_id: str) -> str:
     if any(value.startswith("Imputation(") for value in about.values()):
         return "ROAD" if kind == "SRG" else f"{kind} by imputation"
     return kind
+
+
+def first_settings(ids: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the first metric of each measure; the others are the same measure with other settings."""
+    first: dict[str, str] = {}
+    for metric, metric_id in ids.items():
+        first.setdefault(measure(metric_id), metric)
+    return tuple(first.values())
 
 
 def judges(metric_id: str) -> bool:

@@ -23,6 +23,8 @@ FEWEST_METHODS = 3
 LETTERS_AN_INCH = 11
 LONGEST = 24
 """Characters of a label made of settings."""
+UNSET = {"steps": "a row a step"}
+"""What it means to leave a setting out, where that is no mere default."""
 ABOUT = {
     "ranks": "mean ranks; bars join what Nemenyi's test cannot tell apart",
     "wins": "on how many % of the pictures the row is better than the column (bold: supported)",
@@ -118,8 +120,9 @@ def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
     """Draw the share of pictures on which the row is better than the column; bold where the means differ for sure."""
     methods, rows = list(columns[0].methods), list(columns[0].contenders)
     across = 2 if len(methods) > 8 or len(columns) == 4 else 3
-    height, width = (1.0 + 0.42 * len(each) for each in (rows, methods))
-    figure, panels = panels_of(len(columns), height + 0.4, width, across)
+    figure, panels = panels_of(len(columns), 0.8 + 0.42 * len(rows), 1.0 + 0.42 * len(methods), across)
+    # The last row's labels and the title, once for the figure.
+    figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 1.1)
     for i, (axes, column, title) in enumerate(zip(panels, columns, titles(columns), strict=True)):
         rates = pd.DataFrame(np.nan, methods, methods)
         supported = set()
@@ -211,9 +214,13 @@ def _labels(group: pd.DataFrame) -> dict[str, str]:
         for name in dict.fromkeys(name for each in parts.values() for name in each)
         if len({each.get(name) for each in parts.values()}) > 1
     ]
-    labels = {m: ", ".join(each.get(name, "").strip("'") for name in differing) for m, each in parts.items()}
+    labels = {m: ", ".join(_setting(name, each.get(name, "")) for name in differing) for m, each in parts.items()}
     clear = len(set(labels.values())) == len(labels) and all(0 < len(label) <= LONGEST for label in labels.values())
     return labels if clear else {metric: metric for metric in ids}
+
+
+def _setting(name: str, value: str) -> str:
+    return UNSET.get(name, "default") if value == "None" else value.strip("'")
 
 
 def _square(frame: pd.DataFrame, value: str, names: list[str]) -> pd.DataFrame:

@@ -6,9 +6,10 @@ so that whatever was computed before is read instead. A failure costs its own ca
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmarks import methods
-from benchmarks.columns import judges, measure
-from benchmarks.datasets import DATASETS, Case, DataOptions
+from benchmarks.columns import first_settings, judges
+from benchmarks.datasets import DATASETS, REQUIREMENTS, Case, DataOptions
 from benchmarks.metrics import Context, MethodMetric, Metric
 from benchmarks.models import Network, load_network
 from benchmarks.plans import Part, Plan
@@ -140,10 +141,14 @@ def run(plan: Plan, options: Options, store: Store) -> Results:
         If a network or a dataset cannot be had at all. What goes wrong with one case is a `Failure` instead.
     """
     results = Results()
+    data = DataOptions(options.data, options.seed or 0)
+    for part in plan.parts:
+        if part.dataset in REQUIREMENTS:
+            REQUIREMENTS[part.dataset](data)
     for part in plan.parts:
         for name in part.networks:
             network = load_network(name, weights=options.weights.get(name), device=options.device)
-            dataset = DATASETS[part.dataset](network, DataOptions(options.data, options.seed or 0))
+            dataset = DATASETS[part.dataset](network, data)
             _Bench(plan.name, part, network, options, store, results).measure(dataset)
     return results
 
@@ -240,7 +245,9 @@ class _Bench:
                 data.update("".join(_digest(context) for context in chunk).encode())
                 difficult += sum(bool(context.case.difficult) for context in chunk)
         if to_time:
-            for method in tqdm(self.methods, desc=f"{title}: timing", unit="method", mininterval=1):
+            cases = {context.case.key for context in to_time}
+            explained = [method for method in self.methods if not self._failed(method, cases)]
+            for method in tqdm(explained, desc=f"{title}: timing", unit="method", mininterval=1):
                 self._time(method, to_time)
         self.results.inputs.append(self._inputs({"all": count, "difficult": difficult}, data.hexdigest()))
 
@@ -432,7 +439,19 @@ class _Bench:
     def _fail(self, method: str, step: str, case: str, error: Exception, control: str = "") -> None:
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         names = (self.part.dataset, self.network.entry.name, method, step, case)
-        self.results.failures.append(Failure(*names, " ".join(reason.split()), control))
+        failure = Failure(*names, " ".join(reason.split()), control)
+        if not any(replace(other, case=case) == failure for other in self.results.failures):
+            where = ", ".join(filter(None, (*names[1:4], control, case)))
+            tqdm.write(f"failed, and the run goes on: {where}: {failure.reason}", file=sys.stderr)
+        self.results.failures.append(failure)
+
+    def _failed(self, method: str, cases: Collection[str]) -> bool:
+        """Tell whether a method could not explain one of some cases."""
+        place = (self.part.dataset, self.network.entry.name, method, "map", "")
+        return any(
+            (f.dataset, f.network, f.method, f.step, f.control) == place and f.case in cases
+            for f in self.results.failures
+        )
 
     def _inputs(self, counts: dict[str, int], data: str) -> Row:
         def subsets(metric: Metric | MethodMetric) -> list[str]:
@@ -487,11 +506,13 @@ def controlling(metrics: Mapping[str, Metric | MethodMetric]) -> tuple[str, ...]
     The others are the same measure with other settings, describe a map without judging it, ask the method anew, or
     say of themselves, by ``controlled``, that they take no controls.
     """
-    first: dict[str, str] = {}
-    for name, metric in metrics.items():
-        if getattr(metric, "controlled", True) and not isinstance(metric, MethodMetric) and judges(repr(metric)):
-            first.setdefault(measure(repr(metric)), name)
-    return tuple(first.values())
+    return first_settings(
+        {
+            name: repr(metric)
+            for name, metric in metrics.items()
+            if getattr(metric, "controlled", True) and not isinstance(metric, MethodMetric) and judges(repr(metric))
+        }
+    )
 
 
 def _reduced(plane: np.ndarray) -> np.ndarray:

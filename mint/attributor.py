@@ -125,18 +125,6 @@ def attribute(attributor: Attributor, model: nn.Module, images: Tensor, targets:
     return maps
 
 
-def check_batch_size(batch_size: int | None) -> None:
-    """Refuse a number of pictures at a time below 1; None, which leaves the choice to the method, passes.
-
-    Raises
-    ------
-    InputError
-        If it is below 1.
-    """
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, not {batch_size}.")
-
-
 def _check_images(images: Tensor) -> None:
     if not isinstance(images, Tensor) or images.ndim != 4 or images.numel() == 0:
         shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__

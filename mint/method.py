@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mint.attributor import InputError, check_batch_size, explaining
+from mint.attributor import InputError, explaining
 from mint.captum_style import BoundAttribution, as_classes
 from mint.explanation import Cost, Explanation, Scale, choose_coarse, choose_fine
 from mint.features import Features, Pooling, read_features, represent, upsample
 from mint.fidelity import split_half_agreement
-from mint.parameters import require_count, require_number, require_word
+from mint.parameters import require_batch_size, require_count, require_number, require_word
 from mint.perturbation import Fill, Sampling, Score, baseline_image, draw_states, masked_scores
 from mint.superpixels import Segmentation, segment, to_picture
 from mint.surrogate import Constraint, Fit, Solver
@@ -153,7 +153,7 @@ class MINT:
         require_number("coverage", self.coverage, 0, 1, beyond=True)
         for name in ("mu", "abstain_below", "minimal_importance"):
             require_number(name, getattr(self, name), 0)
-        check_batch_size(self.batch_size)
+        require_batch_size(self.batch_size)
 
     @classmethod
     def paper(cls, samples: int = 5000) -> "MINT":

@@ -26,11 +26,11 @@ import skimage.segmentation
 import torch
 from torch import Tensor, nn
 
-from mint.attributor import check_batch_size, explaining
+from mint.attributor import explaining
 from mint.explanation import break_ties
 from mint.features import read_features, represent, upsample
 from mint.method import class_saliency
-from mint.parameters import require_count, require_number
+from mint.parameters import require_batch_size, require_count, require_number
 from mint.perturbation import masked_scores
 from mint.superpixels import Segmentation, segment, to_picture
 from mint.trunk import with_layers
@@ -76,7 +76,7 @@ class OverlayMINT:
         require_count("samples", self.samples, 2)
         require_number("gate", self.gate, 0)
         require_number("proximity", self.proximity, 0, beyond=True)
-        check_batch_size(self.batch_size)
+        require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Compute one map per image, (n, h, w) float32: importance per pixel, ties broken by M."""

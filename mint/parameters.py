@@ -53,3 +53,15 @@ def require_number(name: str, value: object, low: float, high: float = math.inf,
         least = f"above {low:g}" if beyond else f"{low:g} or more"
         most = "" if high == math.inf else f", at most {high:g}"
         raise InputError(f"{name} is a number {least}{most}, not {value!r}.")
+
+
+def require_batch_size(value: object) -> None:
+    """Refuse a number of pictures at a time that is no whole number above 0; None leaves the choice to the method.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if value is not None:
+        require_count("batch_size", value, 1)

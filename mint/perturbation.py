@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
-from mint.attributor import InputError, check_batch_size
+from mint.attributor import InputError
+from mint.parameters import require_batch_size, require_count
 
 Score = Literal["probability", "logit", "log-probability"]
 Sampling = Literal["coins", "uniform-cardinality", "antithetic", "hierarchical"]
@@ -130,7 +131,7 @@ def masked_scores(
     InputError
         If the network's answer cannot be used (see :func:`read_scores`) or ``batch_size`` is not positive.
     """
-    check_batch_size(batch_size)
+    require_batch_size(batch_size)
     count = len(states)
     size = min(batch_size or default_batch_size(image), max(count, 1))
     device = image.device
@@ -272,8 +273,7 @@ def draw_states(samples: int, parent: Tensor, sampling: Sampling = "coins", seed
     Tensor
         (K, q) bool.
     """
-    if samples < 2:
-        raise InputError(f"MINT needs at least 2 samples, the image and a perturbed one, not {samples}.")
+    require_count("samples", samples, 2)  # the image and a perturbed one
     generator = torch.Generator().manual_seed(seed)
     states = _SAMPLINGS[sampling](samples, parent, generator)
     states[0] = True

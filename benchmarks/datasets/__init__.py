@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.datasets.cases import Case, DataOptions
-from benchmarks.datasets.imagenet import imagenet_folder
+from benchmarks.datasets.imagenet import imagenet_folder, require_folder
 from benchmarks.datasets.photos import mosaics, whole_photographs
 from benchmarks.datasets.scenes import evaluation_scenes
 from benchmarks.models import Network
 
-__all__ = ["DATASETS", "Case", "DataOptions", "Dataset"]
+__all__ = ["DATASETS", "REQUIREMENTS", "Case", "DataOptions", "Dataset"]
 
 Dataset = Callable[[Network, DataOptions], Sequence[Case]]
 
@@ -19,3 +19,6 @@ DATASETS: Mapping[str, Dataset] = {
     "imagenet": imagenet_folder,
 }
 """Every dataset by name."""
+
+REQUIREMENTS: Mapping[str, Callable[[DataOptions], object]] = {"imagenet": require_folder}
+"""Of datasets that need options: the check of them, an `InputError`, before a network is loaded or downloaded."""

@@ -126,6 +126,22 @@ class ImageNetCases(Sequence[Case]):
         )
 
 
+def require_folder(options: DataOptions) -> Path:
+    """Return the folder that holds ``val``; this needs no network, so it can be asked for before one is downloaded.
+
+    Raises
+    ------
+    InputError
+        If no directory is given, or it or its ``val`` does not exist.
+    """
+    if options.directory is None:
+        raise InputError(f"the dataset imagenet needs pictures: pass --data DIR, {LAYOUT}.")
+    for folder in (options.directory, options.directory / "val"):
+        if not folder.is_dir():
+            raise InputError(f"the directory {folder} does not exist; --data must be {LAYOUT}.")
+    return options.directory
+
+
 def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     """Find the cases of a folder in ImageNet's layout: one for each picture and class it is labelled with.
 
@@ -155,13 +171,8 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
         pictures that do not lie by class have no annotation.
     """
     require_imagenet(network, "imagenet")
-    if options.directory is None:
-        raise InputError(f"the dataset imagenet needs pictures: pass --data DIR, {LAYOUT}.")
-    directory = options.directory
+    directory = require_folder(options)
     val = directory / "val"
-    for folder in (directory, val):
-        if not folder.is_dir():
-            raise InputError(f"the directory {folder} does not exist; --data must be {LAYOUT}.")
     annotations = directory / "Annotations" / "CLS-LOC" / "val"
     by_class = sorted(folder for folder in val.iterdir() if folder.is_dir())
     items = _items_by_class(by_class) if by_class else _items_by_annotation(val, annotations)

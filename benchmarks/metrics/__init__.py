@@ -71,7 +71,7 @@ METRICS: Mapping[str, Callable[[], Metric | MethodMetric]] = {
     "relevance-mass": RelevanceMass,
     "relevance-rank": RelevanceRank,
     "localisation": Localisation,
-    "road-ranked": ROAD,
+    "road": ROAD,
     "gini": Gini,
     "entropy": Entropy,
     "infidelity": Infidelity,

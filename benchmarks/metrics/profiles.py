@@ -154,6 +154,11 @@ class RemovalProfile:
     follows: Followed = "target"
     call: str = field(default="", repr=False)
 
+    @property
+    def summary(self) -> str:
+        """Say in a line what it is."""
+        return f"{self.curve} as {self.tool} {self.version} scores it: {self.call}."
+
     def __post_init__(self) -> None:
         look_up("curve", self.curve, PATHS)
         look_up("choice of points", self.points, POINTS)
@@ -227,6 +232,11 @@ class PointingProfile:
     average: Average
     subsets: tuple[str, ...]
     call: str = field(default="", repr=False)
+
+    @property
+    def summary(self) -> str:
+        """Say in a line what it is."""
+        return f"The pointing game as {self.tool} {self.version} plays it: {self.call}."
 
     def __post_init__(self) -> None:
         look_up("choice of maxima", self.ties, MAXIMA)
@@ -329,7 +339,7 @@ PROFILES: Mapping[str, RemovalProfile | PointingProfile] = {
     "pnpxai-abpc": replace(
         _PNPXAI, direction="higher", curve="LeRF - MoRF", call="AbPC(net).evaluate(x, targets, maps)"
     ),
-    "road": RemovalProfile(
+    "gradcam-road": RemovalProfile(
         tool="pytorch-grad-cam",
         version="1.5.7",
         direction="higher",

@@ -80,6 +80,11 @@ class Randomisation:
     seed: int = 0
     every: int = 1
 
+    @property
+    def summary(self) -> str:
+        """Say in a line what it is."""
+        return f"The {self.similarity} of a method's maps of the trained network and of ever more randomised ones."
+
     def __post_init__(self) -> None:
         if self.similarity not in SIMILARITIES:
             choices = ", ".join(get_args(Similarity))

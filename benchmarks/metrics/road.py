@@ -31,8 +31,8 @@ class ROAD:
     average, and the negated map the negative. The curve has the term of every p.
 
     Pixels are ranked as in deletion: ties by pixel index, the first counting as higher, and as many go as lie at or
-    above a percentile where none tie. pytorch-grad-cam itself, and the profile "road", remove all pixels of a tie or
-    none; of a map with a large plateau they may remove the whole picture, which cannot be imputed.
+    above a percentile where none tie. pytorch-grad-cam itself, and the profile "gradcam-road", remove all pixels of a
+    tie or none; of a map with a large plateau they may remove the whole picture, which cannot be imputed.
 
     What it cannot tell: imputation takes less away from smooth areas than from structured ones, and what surrounds a
     hole continues into it, so evidence that is spread, or an object whose shape shows as a hole, goes uncounted. It

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from benchmarks.columns import judges, measure
+from benchmarks.columns import first_settings, judges
 from benchmarks.plots import styles
 from benchmarks.records import CaseMaps, Records, own_maps
 
@@ -181,10 +181,8 @@ def _contested(shown: CaseMaps | None, setting: Row) -> list[np.ndarray]:
 
 def _contest(scores: pd.DataFrame, setting: Row) -> pd.DataFrame:
     """Keep the scores of these methods alone, under the metrics that judge a map, each with its first setting."""
-    metrics = {
-        measure(about["id"]): name for name, about in reversed(setting["metrics"].items()) if judges(about["id"])
-    }
-    return scores[scores["metric"].isin(metrics.values()) & ~scores["method"].isin(setting.get("nulls", []))]
+    ids = {name: about["id"] for name, about in setting["metrics"].items() if judges(about["id"])}
+    return scores[scores["metric"].isin(first_settings(ids)) & ~scores["method"].isin(setting.get("nulls", []))]
 
 
 def map_disagreement(maps: Sequence[np.ndarray]) -> float:

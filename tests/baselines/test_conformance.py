@@ -61,7 +61,7 @@ def test_frozen_weights_and_channels_last_change_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in METHODS if hasattr(METHODS[name](), "batch_size")])
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_a_batch_of_nothing_is_refused(name: str, batch_size: int) -> None:
-    with pytest.raises(InputError, match=f"batch_size must be at least 1, not {batch_size}"):
+    with pytest.raises(InputError, match=f"batch_size is a whole number, 1 or more, not {batch_size}"):
         replace(METHODS[name](), batch_size=batch_size)  # type: ignore[type-var]
 
 

@@ -97,11 +97,11 @@ def test_a_plain_picture_gives_a_plain_map() -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"samples": 0}, "at least 2 samples"),
-        ({"samples": 1}, "at least 2 samples"),
-        ({"kernel_width": 0}, "width must be above 0, not 0"),
-        ({"kernel_width": float("nan")}, "width must be above 0, not nan"),
-        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+        ({"samples": 0}, "samples is a whole number, 2 or more, not 0"),
+        ({"samples": 1}, "samples is a whole number, 2 or more, not 1"),
+        ({"kernel_width": 0}, "kernel_width is a number above 0, not 0"),
+        ({"kernel_width": float("nan")}, "kernel_width is a number above 0, not nan"),
+        ({"batch_size": 0}, "batch_size is a whole number, 1 or more, not 0"),
     ],
 )
 def test_parameters_without_a_meaning_are_refused(wrong: dict[str, Any], sentence: str) -> None:

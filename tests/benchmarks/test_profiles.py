@@ -225,7 +225,7 @@ def test_one_curve_serves_as_many_profiles_as_its_points_allow() -> None:
         "pnpxai-morf": 0,
         "pnpxai-lerf": 0,  # removal of k, least relevant first, is insertion of all but k
         "pnpxai-abpc": 0,
-        "road": 2 * 9,
+        "gradcam-road": 2 * 9,
     }
     alone = sum(pictures_for(profile, context_of(module, image)) for profile in REMOVAL.values())
     assert (sum(asked.values()), alone) == (98, 184)
@@ -248,24 +248,24 @@ def test_differences_of_two_curves_change_their_sign_with_the_map(seed: int) -> 
     image = noise(3, 12, 12, seed=seed)
     saliency = torch.randperm(144, generator=torch.Generator().manual_seed(seed)).float().view(12, 12)
     context = context_of(Convolution(), image)
-    for name in ("pnpxai-abpc", "road"):
+    for name in ("pnpxai-abpc", "gradcam-road"):
         there, back = (PROFILES[name](context, sign * saliency).score for sign in (1, -1))
         assert there == pytest.approx(-back, abs=1e-6)
 
 
 def test_road_has_its_exact_value_where_the_picture_is_flat() -> None:
     # A flat picture is imputed exactly, so nothing changes and nothing is gained, but for the noise.
-    silent = replace(REMOVAL["road"], removed=Imputation(noise=0))
+    silent = replace(REMOVAL["gradcam-road"], removed=Imputation(noise=0))
     context = context_of(Convolution(), torch.full((3, 12, 12), 0.7))
     assert silent(context, noise(12, 12)).score == pytest.approx(0, abs=1e-6)
-    noisy = REMOVAL["road"](context, noise(12, 12)).score
+    noisy = REMOVAL["gradcam-road"](context, noise(12, 12)).score
     assert 0 < abs(noisy) < 0.01
 
 
 def test_road_removes_the_whole_picture_where_a_plateau_takes_it_along() -> None:
     # The tenth percentile of a map that is 0 on a fifth of the picture is 0, and all of it is at least 0.
     saliency = torch.arange(144).sub(28).clamp(min=0).view(12, 12).float()
-    measurement = PROFILES["road"](context_of(Convolution(), noise(3, 12, 12)), saliency)
+    measurement = PROFILES["gradcam-road"](context_of(Convolution(), noise(3, 12, 12)), saliency)
     assert list(POINTS["9 percentiles, 10% to 90%"](saliency.flatten().flip(0).numpy(), 12))[-1] == 144
     assert math.isfinite(measurement.score)
 

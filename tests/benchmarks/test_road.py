@@ -174,7 +174,7 @@ def test_road_agrees_with_the_profile_where_nothing_ties() -> None:
     generator = torch.Generator().manual_seed(0)
     image, weights = (torch.randn(3, 15, 17, generator=generator) for _ in range(2))
     saliency = torch.randn(15, 17, generator=generator)
-    profile = PROFILES["road"]
+    profile = PROFILES["gradcam-road"]
     mine, theirs = (metric(context_of(image, model=Linear(weights)), saliency) for metric in (ROAD(), profile))
     assert mine.score == pytest.approx(theirs.score, abs=1e-7)
     assert mine.score != 0

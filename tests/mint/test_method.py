@@ -253,7 +253,7 @@ def test_the_papers_setting_pools_raw_features() -> None:
         ({"alpha": 1.5}, "alpha is a number 0 or more, at most 1, not 1.5"),
         ({"coverage": 0}, "coverage is a number above 0, at most 1, not 0"),
         ({"mu": -1}, "mu is a number 0 or more, not -1"),
-        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+        ({"batch_size": 0}, "batch_size is a whole number, 1 or more, not 0"),
     ],
 )
 def test_hyper_parameters_are_checked_before_anything_is_computed(change: dict[str, Any], sentence: str) -> None:

@@ -117,7 +117,7 @@ def test_answers_that_cannot_be_used_are_refused(answer: Tensor, target: int, se
 
 
 def test_a_batch_size_of_zero_is_refused(small_cnn: SmallCNN) -> None:
-    with pytest.raises(InputError, match="batch_size must be at least 1, not 0"):
+    with pytest.raises(InputError, match="batch_size is a whole number, 1 or more, not 0"):
         masked_scores(
             small_cnn, smooth_images(1)[0], torch.zeros(3, 1, 1), LABELS, torch.ones(2, 7).bool(), 0, batch_size=0
         )
@@ -169,7 +169,7 @@ def test_hierarchical_states_vary_the_coarse_fractions_more() -> None:
 
 
 def test_one_sample_is_not_enough() -> None:
-    with pytest.raises(InputError, match="at least 2 samples"):
+    with pytest.raises(InputError, match="samples is a whole number, 2 or more"):
         draw_states(1, PARENT)
 
 

@@ -83,4 +83,4 @@ def test_road_on_three_channels_raises_there_and_scores_here(quantus: ModuleType
     road = quantus.ROAD(percentages=[50], disable_warnings=True)
     with pytest.raises(IndexError):
         road(**arguments(subject, subject.fine))
-    assert math.isfinite(subject.ours(PROFILES["road"], subject.fine))
+    assert math.isfinite(subject.ours(PROFILES["gradcam-road"], subject.fine))

@@ -29,7 +29,7 @@ def theirs(load: Callable[..., ModuleType], subject) -> Callable[[torch.Tensor],
 
 @pytest.fixture
 def silent() -> RemovalProfile:
-    profile = PROFILES["road"]
+    profile = PROFILES["gradcam-road"]
     assert isinstance(profile, RemovalProfile)
     return replace(profile, removed=Imputation(noise=0))
 
@@ -52,7 +52,7 @@ def test_noise_drawn_from_another_seed_is_the_difference_otherwise(theirs, silen
     ours = [subject.ours(replace(silent, removed=Imputation(seed=seed)), subject.fine) for seed in range(3)]
     spread = max(*drawn, *ours) - min(*drawn, *ours)
     assert 0 < spread < 0.02
-    assert subject.ours(PROFILES["road"], subject.fine) == ours[0]
+    assert subject.ours(PROFILES["gradcam-road"], subject.fine) == ours[0]
 
 
 def test_one_minus_a_small_map_is_a_plateau_there_and_a_ranking_here(silent: RemovalProfile, subject) -> None:
