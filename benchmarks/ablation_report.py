@@ -21,7 +21,7 @@ from benchmarks import tables
 from benchmarks.conclusions import read_conclusions
 from benchmarks.plots import DOTS_PER_INCH, save_picture
 from benchmarks.records import REMOVAL, Records, with_removal
-from benchmarks.tables import Entry, Table
+from benchmarks.tables import Entry, Table, counted
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def variant_tables(summary: pd.DataFrame) -> list[Table]:
     made = []
     for (dataset, network), group in summary.groupby(["dataset", "network"], sort=False):
         columns = [column for column in TABLE_COLUMNS if len(_rows(group, column))]
-        header = ["variant", *(f"{column.title} ({_rows(group, column)['n'].max()} cases)" for column in columns)]
+        header = ["variant", *(f"{column.title} ({counted(_rows(group, column)['n'].max())})" for column in columns)]
         first = group["method"].iloc[0]
         rows = []
         for method in group["method"].unique():

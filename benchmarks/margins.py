@@ -24,7 +24,7 @@ from benchmarks.columns import Column, read_columns
 from benchmarks.comparisons import contributions
 from benchmarks.records import Records
 from benchmarks.statistics import SIGNIFICANT, Estimate
-from benchmarks.tables import ARROWS, Entry, Table, number, title_of
+from benchmarks.tables import ARROWS, Entry, Table, counted, number, title_of
 
 MARGIN = (
     "dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline", "method", "null", "own",
@@ -184,7 +184,7 @@ def margin_tables(margins: pd.DataFrame) -> list[Table]:
                 clear = sum(row["p_holm"] < SIGNIFICANT for row in won)
                 flag = Entry(f"yes, over {len(won)} of {len(by_method)}", f"(clearly over {clear})", bold=True)
             title = f"{title_of(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]}"
-            rows.append([Entry(title, f"({column['cases'].max()} cases)"), *entries, flag])
+            rows.append([Entry(title, f"({counted(column['cases'].max())})"), *entries, flag])
         title = f"{network} on {dataset}: margin over the best null, bold where the null wins"
         made.append(Table(f"{network}-on-{dataset}-margins", title, ["metric", *methods, "does a null win?"], rows))
     return made
@@ -252,7 +252,7 @@ def resolution_tables(resolution: pd.DataFrame) -> list[Table]:
                 entries = [
                     _resolution_entry(by_control.get(control), best.get(control, np.nan)) for control in controls
                 ]
-                rows.append([Entry(title), Entry(str(method), f"({each['cases'].max()} cases)"), *entries])
+                rows.append([Entry(title), Entry(str(method), f"({counted(each['cases'].max())})"), *entries])
         header = ["metric", "method", *(control or "as it is" for control in controls)]
         title = f"{network} on {dataset}: maps averaged to one resolution, and what that changes"
         made.append(Table(f"{network}-on-{dataset}-resolution", title, header, rows))

@@ -3,6 +3,7 @@
 A `Table` holds entries; Markdown, LaTeX and the terminal only spell them differently.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from benchmarks.columns import Column, estimate, judges, read_columns
 from benchmarks.records import Records
 
 TERMINAL_WIDTH = 118
+MOST_DECIMALS = 6
 ARROWS = {"higher": "↑", "lower": "↓"}
 LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "±": r"$\pm$", ">": "$>$"} | {
     character: rf"\{character}" for character in "_%&#${}"
@@ -79,10 +81,11 @@ def score_tables(summary: pd.DataFrame) -> list[Table]:
     """
 
     def entry(row: pd.Series, column: pd.DataFrame) -> Entry:
-        note = _bounds(row["low"], row["high"], "{:.3f}")
+        form = f"{{:.{decimals(column['mean'])}f}}"
+        note = _bounds(row["low"], row["high"], form)
         if row["n"] < column["n"].max():
-            note += f" ({row['n']} cases)"
-        return Entry(number(row["mean"], "{:.3f}"), note.strip(), _is_best(row, column))
+            note += f" ({counted(row['n'])})"
+        return Entry(number(row["mean"], form), note.strip(), _is_best(row, column))
 
     made = []
     for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
@@ -101,7 +104,8 @@ def setting_tables(summary: pd.DataFrame) -> list[Table]:
         rows = []
         for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
             name = title_of(group, metric, subset)
-            entries = [Entry(number(row["mean"], "{:.3f}"), "", _is_best(row, column)) for _, row in column.iterrows()]
+            form = f"{{:.{decimals(column['mean'])}f}}"
+            entries = [Entry(number(row["mean"], form), "", _is_best(row, column)) for _, row in column.iterrows()]
             rows.append([Entry(f"{name} {ARROWS[column['direction'].iloc[0]]}"), *entries])
         title = f"{network} on {dataset}: the same measures with other settings"
         made.append(Table(f"{network}-on-{dataset}-settings", title, ["metric", *group["method"].unique()], rows))
@@ -117,10 +121,11 @@ def difference_tables(pairs: pd.DataFrame) -> list[Table]:
         What `comparisons.compare_pairs` found.
     """
 
-    def entry(row: pd.Series, _column: pd.DataFrame) -> Entry:
+    def entry(row: pd.Series, column: pd.DataFrame) -> Entry:
         # Pairs are first minus second; the table is the other way round.
-        bounds = _bounds(0 - row["high"], 0 - row["low"], "{:+.3f}")
-        return Entry(number(0 - row["difference"], "{:+.3f}"), bounds, bool(row["better"]))
+        form = f"{{:+.{decimals(10 * column['difference'])}f}}"
+        bounds = _bounds(0 - row["high"], 0 - row["low"], form)
+        return Entry(number(0 - row["difference"], form), bounds, bool(row["better"]))
 
     made = []
     for (dataset, network), group in pairs[pairs["headline"]].groupby(["dataset", "network"], sort=False):
@@ -145,7 +150,8 @@ def _wide(
     columns = []
     for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
         header.append(
-            f"{title_of(named_among, metric, subset)} {ARROWS[column['direction'].iloc[0]]} ({column['n'].max()} cases)"
+            f"{title_of(named_among, metric, subset)} {ARROWS[column['direction'].iloc[0]]} "
+            f"({counted(column['n'].max())})"
         )
         columns.append([entry(row, column) for _, row in column.iterrows()])
     methods = [Entry(method) for method in group["method"].unique()]
@@ -174,6 +180,17 @@ def cost_table(timings: pd.DataFrame) -> Table:
         for _, row in timings.iterrows()
     ]
     return Table("cost", "Cost", header, rows)
+
+
+def decimals(values: pd.Series) -> int:
+    """Return how many decimals a column needs: three, and more where half of its numbers are below .02."""
+    middle = float(values.abs().median())
+    return 3 if not 0 < middle < 0.02 else min(3 + math.ceil(math.log10(0.02 / middle)), MOST_DECIMALS)
+
+
+def counted(cases: int) -> str:
+    """Spell a number of cases."""
+    return f"{cases} case{'' if cases == 1 else 's'}"
 
 
 def number(value: float, form: str) -> str:
@@ -265,7 +282,9 @@ def _folded(lines: Sequence[Sequence[str]]) -> list[list[str]]:
 
 def _short_entry(row: pd.Series, column: pd.DataFrame) -> Entry:
     half = (row["high"] - row["low"]) / 2
-    return Entry(number(row["mean"], "{:.3f}"), "" if np.isnan(half) else f" ±{half:.3f}", _is_best(row, column))
+    digits = decimals(column["mean"])
+    note = "" if np.isnan(half) else f" ±{half:.{digits}f}"
+    return Entry(number(row["mean"], f"{{:.{digits}f}}"), note, _is_best(row, column))
 
 
 def _is_best(row: pd.Series, column: pd.DataFrame) -> bool:

@@ -26,6 +26,8 @@ def test_list_has_a_line_for_everything(capsys: pytest.CaptureFixture[str]) -> N
     text = capsys.readouterr().out
     for name in ("quick", "smoke", "scenes-vgg", "resnet50", "scenes", "imagenet", "mint", "gradcam", "pointing"):
         assert any(line.split()[:1] == [name] and len(line.split()) > 3 for line in text.splitlines()), name
+    metrics = text[text.index("\nmetrics\n") :].splitlines()[2:]
+    assert len({line.split(maxsplit=1)[1] for line in metrics}) == len(metrics), "two metrics are described alike"
 
 
 def test_a_run_prints_a_summary_and_leaves_a_report(

@@ -18,6 +18,7 @@ from benchmarks.plots import OTHERS, STYLES, styles
 from benchmarks.records import CURVE_COLUMNS, RECORD_COLUMNS, TIMING_COLUMNS, Records, RecordsError, Shown
 from benchmarks.runner import Options, as_records, run
 from benchmarks.store import Store
+from benchmarks.tables import MOST_DECIMALS, counted, decimals
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -315,6 +316,26 @@ def test_stored_evidence_is_what_is_positive_scaled_to_its_strongest() -> None:
     assert found[1, 1] == 255
     assert 125 < found[1, 0] < 131
     assert records.evidence_bytes(-np.ones((2, 2))).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("means", "expected"),
+    [
+        ([0.5, 0.4, 0.001], 3),
+        ([0.02, 0.02, 0.02], 3),
+        ([0.0010, 0.0012, 0.02], 5),
+        ([-0.0015, 0.0019, 0.0019], 5),
+        ([0.0, 0.0, 0.0], 3),
+        ([float("nan")], 3),
+        ([1e-12], MOST_DECIMALS),
+    ],
+)
+def test_small_numbers_have_more_decimals(means: list[float], expected: int) -> None:
+    assert decimals(pd.Series(means)) == expected
+
+
+def test_one_case_is_no_plural() -> None:
+    assert (counted(1), counted(0), counted(2)) == ("1 case", "0 cases", "2 cases")
 
 
 def test_difficult_cases_have_a_table_of_their_own_where_every_metric_has_them(known: Records) -> None:

@@ -25,6 +25,7 @@ from benchmarks.remembering import Memory, remembering
 from benchmarks.runner import CASES_PER_CELL, Options, Results, _reduced, as_records, controlling, run
 from benchmarks.store import Cell, Identity, Store
 from benchmarks.timing import Timing, device_name
+from mint.attributor import InputError
 
 
 @pytest.fixture
@@ -155,6 +156,32 @@ def test_a_failing_method_costs_its_own_cases_only(world: ModuleType, log: Path,
     scored = {(method, case) for method, metric, case in scores(results)}
     everything = {(m, world.case(n).key) for m in ("bright", "dark") for n in range(10)}
     assert scored == everything - {("bright", case) for case in guilty}
+
+
+def test_a_failure_is_said_at_once_and_once_and_what_fails_is_not_timed(
+    world: ModuleType, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = world.plan(log, timed=4)
+    methods = {**plan.parts[0].methods, "bright": world.Brightness(str(log), fails_on=1)}
+    results = run(with_part(plan, methods=methods), Options(), Store(tmp_path / "cells"))
+    lines = [line for line in capsys.readouterr().err.splitlines() if "failed, and the run goes on" in line]
+    first = results.failures[0].case
+    assert len(results.failures) > 1
+    assert [line[line.index("failed") :] for line in lines] == [
+        f"failed, and the run goes on: tiny, bright, map, {first}: RuntimeError: this method dislikes the target"
+    ]
+    assert [row["method"] for row in results.timings] == ["dark"]
+
+
+def test_a_missing_folder_is_refused_before_a_network_is_loaded(
+    world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.runner.load_network", lambda *_, **__: pytest.fail("a network was loaded"))
+    plan = with_part(world.plan(log), dataset="imagenet")
+    with pytest.raises(InputError, match="pass --data DIR"):
+        run(plan, Options(), Store(tmp_path / "cells"))
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        run(plan, Options(data=tmp_path / "nowhere"), Store(tmp_path / "cells"))
 
 
 def test_nothing_of_a_failure_is_stored(world: ModuleType, log: Path, tmp_path: Path) -> None:
