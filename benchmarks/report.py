@@ -5,6 +5,7 @@ Where the directory holds ``conclusions.md``, written by hand, the page begins w
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -114,6 +115,8 @@ def make_report(directory: Path) -> str:
             frame.to_csv(directory / "tables" / f"{name}.csv", index=False, float_format="%.6g")
     images = draw_gallery(records.gallery, directory / "gallery") + draw_plots(records, summary, directory / "plots")
     sections = _written(directory) | _sections(columns, findings, images, directory / "plots")
+    for setting in settings:
+        sections[f"{setting['network']['name']} on {setting['dataset']}"] += ["### What was run", _protocol(setting)]
     if len(records.timings):
         sections["Cost"] = [tables.cost_table(records.timings)]
     for block in (block for blocks in sections.values() for block in blocks):
@@ -167,6 +170,21 @@ def _sections(
         blocks += coverage_tables(here["coverage"])
         sections[f"{network} on {dataset}"] = blocks
     return sections
+
+
+def _protocol(setting: Mapping[str, Any]) -> str:
+    """List a network, the methods and the metrics with all their parameters, and the controls."""
+    network = setting["network"]
+    lines = [
+        f"network {network['name']}: {network['input_size']} x {network['input_size']}, weights "
+        f"`{network['weights_sha256'][:12]}` (SHA-256), on {setting['device']}"
+    ]
+    for name, method in setting["methods"].items():
+        parameters = ", ".join(f"{parameter}={value}" for parameter, value in method["parameters"].items())
+        lines.append(f"{name}: `{method['class']}({parameters})`")
+    lines += [f"{name}: `{metric['id']}`" for name, metric in setting["metrics"].items()]
+    lines += [f"{name}: `{control['id']}`" for name, control in setting.get("controls", {}).items()]
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _page(records: Records, sections: Mapping[str, list[Block]], directory: Path) -> str:

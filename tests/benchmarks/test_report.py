@@ -69,9 +69,13 @@ def known() -> Records:
     timings = [["scenes", "net", m, "A CPU", 12.345, 0.5, 5, 501.0, 1.0, 30.0] for m in ("mint", "my_method")]
     setting = {
         "dataset": "scenes",
-        "network": {"name": "net"},
+        "network": {"name": "net", "input_size": 20, "weights_sha256": "0123456789abcdef"},
+        "device": "cpu",
         "cases": {"all": 4, "difficult": 2},
-        "methods": {"mint": {}, "my_method": {}},
+        "methods": {
+            "mint": {"class": "MINT", "parameters": {"samples": "500", "prior": "'elementwise'"}},
+            "my_method": {"class": "Mine", "parameters": {}},
+        },
         "metrics": {
             "deletion": about("Deletion()", "lower"),
             "pointing": about("Pointing()", "higher", "classes", ("all", "difficult")),
@@ -257,6 +261,22 @@ def test_a_report_replaces_the_files_of_an_earlier_one_and_links_to_all_of_its_o
         str(file.relative_to(tmp_path)) for file in [*tmp_path.glob("plots/*"), *tmp_path.glob("gallery/*.jpg")]
     )
     assert all(Image.open(io.BytesIO((tmp_path / link).read_bytes())).width > 300 for link in links)
+
+
+def test_a_report_says_with_which_settings_it_was_made(known: Records, tmp_path: Path) -> None:
+    known.provenance["inputs"]["settings"][0]["controls"] = {"shuffled": {"id": "Shuffled(seed=0)", "null": True}}
+    records.save(known, tmp_path)
+    report.make_report(tmp_path)
+    listed = (tmp_path / "README.md").read_text().partition("### What was run\n\n")[2].partition("\n\n")[0]
+    assert listed.splitlines() == [
+        "- network net: 20 x 20, weights `0123456789ab` (SHA-256), on cpu",
+        "- mint: `MINT(samples=500, prior='elementwise')`",
+        "- my_method: `Mine()`",
+        "- deletion: `Deletion()`",
+        "- pointing: `Pointing()`",
+        "- shuffled: `Shuffled(seed=0)`",
+    ]
+    assert "<code>MINT(samples=500" in (tmp_path / "index.html").read_text()
 
 
 @pytest.mark.parametrize("empty", ["curves", "timings", "gallery"])
