@@ -56,6 +56,8 @@ MARKERS = ("D", "o", "s", "^", "v")
 LOWEST = -0.3
 """Where the plot's panels of R-squared end: a hopeless fit would take all the room."""
 FEW_PICTURES = 12
+FEWEST_CASES = 6
+"""Of fewer, no test of signs can reach 5 %, however much they agree, so no change is called clear."""
 ROUNDING = 1e-9
 
 
@@ -122,7 +124,9 @@ def _entry(row: pd.Series, column: Column, *, is_first: bool) -> Entry:
 
 
 def _sign(row: pd.Series) -> int:
-    """Say on which side of 0 the whole interval of a difference lies; 0 where it holds 0, give or take rounding."""
+    """Say on which side of 0 the whole interval of a difference lies; 0 where it holds 0, or cases are too few."""
+    if row["n"] < FEWEST_CASES:
+        return 0
     return int(row["difference_low"] > ROUNDING) - int(row["difference_high"] < -ROUNDING)
 
 
@@ -207,7 +211,8 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
         axes.set_xlim(min(low, -0.05), max(high, 0.05))
     if column.metric.endswith("fidelity held out"):
         axes.set_xlim(left=max(axes.get_xlim()[0], LOWEST))
-    axes.set_title(column.title, fontsize=10)
+    few = f" ({counted(rows['n'].max())})" if rows["n"].max() < FEWEST_CASES else ""
+    axes.set_title(f"{column.title}{few}", fontsize=10)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.grid(False, axis="y")
     axes.tick_params(labelsize=9)
@@ -231,9 +236,10 @@ def _page(records: Records, directory: Path, made: Sequence[Table], plots: Seque
         "",
         "Each row changes one choice of the default, or those that it names. Differences are paired by case; intervals "
         "are 95 % bootstrap intervals over pictures, and what is bold differs from the default by an interval without "
-        f"0. With {len(made[0].rows)} variants, one or two such intervals a column are to be expected by chance; the "
-        "first table keeps what every network shows by itself. R² is weighted by proximity, and refers to each "
-        "variant's own samples and score: only variants that share those are explained against the same answers. "
+        f"0, of {FEWEST_CASES} cases or more. With {len(made[0].rows)} variants, one or two such intervals a column "
+        "are to be expected by chance; the first table keeps what every network shows by itself. R² is weighted by "
+        "proximity, and refers to each variant's own samples and score: only variants that share those are explained "
+        "against the same answers. "
         "No number here is the paper's: its networks, pictures and layers are not known.",
     ]
     pictures = records.scores["picture"].nunique()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks import ablations, tables
 from benchmarks.__main__ import main
-from benchmarks.ablation_report import clear_table, make_ablation_report, variant_tables
+from benchmarks.ablation_report import FEWEST_CASES, clear_table, make_ablation_report, variant_tables
 from benchmarks.methods import bind
 from benchmarks.metrics import Context, Deletion, Fidelity, Insertion, MethodMetric, Pointing, Stability
 from benchmarks.models import load_network
@@ -263,12 +263,12 @@ def test_one_method_and_one_metric_make_a_report_too(
 # What is called clear.
 
 
-def _records(effects: dict[str, dict[str, float]]) -> Records:
-    """Ten pictures; insertion is the default's plus each network's effect, give or take .01; deletion is 0."""
+def _records(effects: dict[str, dict[str, float]], pictures: int = 10) -> Records:
+    """So many pictures; insertion is the default's plus each network's effect, give or take .01; deletion is 0."""
     rows = []
     for network, by_method in effects.items():
         for method, effect in {ablations.DEFAULT: 0.0, **by_method}.items():
-            for i in range(10):
+            for i in range(pictures):
                 wobble = 0.01 * (-1) ** i if method != ablations.DEFAULT else 0.0
                 for metric, score in (("insertion", 0.5 + i / 100 + effect + wobble), ("deletion", 0.0)):
                     case = {"case": f"c{i}", "picture": f"p{i}", "target": 0, "target_name": "x", "difficult": False}
@@ -284,7 +284,7 @@ def _records(effects: dict[str, dict[str, float]]) -> Records:
             "network": {"name": network},
             "metrics": about,
             "methods": dict.fromkeys([ablations.DEFAULT, *by_method]),
-            "cases": {"all": 10},
+            "cases": {"all": pictures},
         }
         for network, by_method in effects.items()
     ]
@@ -310,3 +310,12 @@ def test_clear_is_what_each_network_shows_by_itself(tmp_path: Path) -> None:
     page = (tmp_path / "README.md").read_text()
     assert "+0.100" in page
     assert "Of 10 pictures, bootstrap intervals are far too narrow" in page
+
+
+@pytest.mark.parametrize(("pictures", "word"), [(FEWEST_CASES - 1, ""), (FEWEST_CASES, "rises")])
+def test_nothing_is_clear_of_fewer_cases_than_a_test_of_signs_needs(pictures: int, word: str) -> None:
+    assert 2 / 2**FEWEST_CASES < 0.05 < 2 / 2 ** (FEWEST_CASES - 1)
+    summary = tables.summarise(with_removal(_records({"one": {"a: 1": 0.1}}, pictures)))
+    (row,) = clear_table(summary).rows
+    assert row[1].text == word
+    assert variant_tables(summary)[0].rows[1][1].bold == bool(word)
