@@ -404,6 +404,7 @@ ABLATIONS = Plan(
             ablations.variants(replace(_ABLATED, segmentation=Segmentation(kernel_size=2.0))),
             {**PHOTO_REMOVAL, "pointing": Pointing(), **ablations.SURROGATE},
             limit=24,
+            timed=3,
             remembering=True,
         ),
     ),
