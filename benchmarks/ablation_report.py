@@ -15,7 +15,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from benchmarks import tables
 from benchmarks.conclusions import read_conclusions
@@ -50,6 +50,7 @@ PLOT_COLUMNS = (
     Column("coarse fidelity held out", "R² of the coarse surrogate,\nheld out"),
     Column("fine fidelity held out", "R² of the fine surrogate,\nheld out"),
     Column("stability", "stability: rank correlation\nof u_f over seeds"),
+    Column("cost", "cost: time of a map,\nof the default's"),
 )
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("D", "o", "s", "^", "v")
@@ -82,7 +83,7 @@ def make_ablation_report(records: Records, directory: Path) -> str:
         (directory / "tables" / f"{table.name}.md").write_text(tables.markdown(table), encoding="utf-8")
     plots = [
         _plot(group, str(dataset), directory / "plots")
-        for dataset, group in summary.groupby("dataset", sort=False)
+        for dataset, group in pd.concat([summary, ablation_costs(records.timings)]).groupby("dataset", sort=False)
         if group["method"].nunique() > 1 and set(group["metric"]) & {column.metric for column in PLOT_COLUMNS}
     ]
     (directory / "README.md").write_text(_page(records, directory, made, plots), encoding="utf-8")
@@ -105,6 +106,15 @@ def variant_tables(summary: pd.DataFrame) -> list[Table]:
             rows.append(row)
         made.append(Table(f"{network}-on-{dataset}", f"{network} on {dataset}", header, rows))
     return made
+
+
+def ablation_costs(timings: pd.DataFrame) -> pd.DataFrame:
+    """Spell times as rows of a summary: medians with their interquartile ranges, as shares of the first method's."""
+    rows = timings[["dataset", "network", "method"]].assign(metric="cost", subset="all", n=timings["repeats"])
+    first = timings.groupby(["dataset", "network"])["median_ms"].transform("first")
+    half = timings["iqr_ms"] / 2
+    shares = {"low": timings["median_ms"] - half, "mean": timings["median_ms"], "high": timings["median_ms"] + half}
+    return rows.assign(**{name: each / first for name, each in shares.items()})
 
 
 def _rows(group: pd.DataFrame, column: Column) -> pd.DataFrame:
@@ -211,9 +221,16 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
         axes.set_xlim(min(low, -0.05), max(high, 0.05))
     if column.metric.endswith("fidelity held out"):
         axes.set_xlim(left=max(axes.get_xlim()[0], LOWEST))
-    few = f" ({counted(rows['n'].max())})" if rows["n"].max() < FEWEST_CASES else ""
+    few = ""
+    if column.metric == "cost":
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        few = f" ({counted(rows['n'].max())})" if rows["n"].max() < FEWEST_CASES else ""
     axes.set_title(f"{column.title}{few}", fontsize=10)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.grid(False, axis="y")
     axes.tick_params(labelsize=9)
 

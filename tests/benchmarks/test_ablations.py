@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from benchmarks import ablations, tables
 from benchmarks.__main__ import main
-from benchmarks.ablation_report import FEWEST_CASES, clear_table, make_ablation_report, variant_tables
+from benchmarks.ablation_report import FEWEST_CASES, ablation_costs, clear_table, make_ablation_report, variant_tables
 from benchmarks.methods import bind
 from benchmarks.metrics import Context, Deletion, Fidelity, Insertion, MethodMetric, Pointing, Stability
 from benchmarks.models import load_network
 from benchmarks.plans import PLANS, Part, Plan
-from benchmarks.records import RECORD_COLUMNS, REMOVAL, Records, with_removal
+from benchmarks.records import RECORD_COLUMNS, REMOVAL, TIMING_COLUMNS, Records, with_removal
 from benchmarks.remembering import Memory, remembering
 from benchmarks.runner import Options, run
 from benchmarks.store import Store
@@ -290,7 +290,8 @@ def _records(effects: dict[str, dict[str, float]], pictures: int = 10) -> Record
     ]
     inputs = {"plan": "ablations", "summary": "", "settings": settings}
     scores = pd.DataFrame(rows)[list(RECORD_COLUMNS)]
-    return Records(scores, pd.DataFrame(), pd.DataFrame(), {"inputs": inputs, "run": {"command": "c"}}, [])
+    timings = pd.DataFrame(columns=list(TIMING_COLUMNS))
+    return Records(scores, pd.DataFrame(), timings, {"inputs": inputs, "run": {"command": "c"}}, [])
 
 
 def test_clear_is_what_each_network_shows_by_itself(tmp_path: Path) -> None:
@@ -319,3 +320,15 @@ def test_nothing_is_clear_of_fewer_cases_than_a_test_of_signs_needs(pictures: in
     (row,) = clear_table(summary).rows
     assert row[1].text == word
     assert variant_tables(summary)[0].rows[1][1].bold == bool(word)
+
+
+def test_costs_are_shares_of_the_defaults() -> None:
+    rows = [
+        ("d", "n", "default", 200.0, 40.0, 5),
+        ("d", "n", "a: 1", 300.0, 20.0, 7),
+        ("d", "m", "default", 8.0, 0.0, 5),
+    ]
+    timings = pd.DataFrame(rows, columns=["dataset", "network", "method", "median_ms", "iqr_ms", "repeats"])
+    costs = ablation_costs(timings)
+    assert costs["metric"].eq("cost").all()
+    assert costs[["low", "mean", "high"]].to_numpy().tolist() == [[0.9, 1.0, 1.1], [1.45, 1.5, 1.55], [1.0, 1.0, 1.0]]
