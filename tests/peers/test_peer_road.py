@@ -17,8 +17,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture
 def theirs(load: Callable[..., ModuleType], subject) -> Callable[[torch.Tensor], float]:
-    road = load("pytorch_grad_cam.metrics.road", "grad-cam", "road")
-    follow = load("pytorch_grad_cam.utils.model_targets", "grad-cam", "road").ClassifierOutputSoftmaxTarget(TARGET)
+    road = load("pytorch_grad_cam.metrics.road", "grad-cam", "gradcam-road")
+    follow = load("pytorch_grad_cam.utils.model_targets", "grad-cam", "gradcam-road").ClassifierOutputSoftmaxTarget(TARGET)
 
     def score(saliency: torch.Tensor) -> float:
         found = road.ROADCombined()(subject.picture[None], saliency[None].numpy(), [follow], subject.network)
