@@ -48,9 +48,10 @@ def records(columns: Sequence[Column]) -> Records:
     first = columns[0]
     setting = {
         "dataset": first.dataset,
-        "network": {"name": first.network},
+        "network": {"name": first.network, "input_size": 20, "weights_sha256": "0123456789abcdef"},
+        "device": "cpu",
         "cases": {"all": first.asked, "difficult": 0},
-        "methods": {method: {} for method in first.methods},
+        "methods": {method: {"class": method, "parameters": {}} for method in first.methods},
         "nulls": list(first.nulls),
         "metrics": {
             each.metric: {

@@ -17,8 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture
 def theirs(load: Callable[..., ModuleType], subject) -> Callable[[torch.Tensor], float]:
-    road = load("pytorch_grad_cam.metrics.road", "grad-cam", "gradcam-road")
-    follow = load("pytorch_grad_cam.utils.model_targets", "grad-cam", "gradcam-road").ClassifierOutputSoftmaxTarget(TARGET)
+    mirrored = ("grad-cam", "gradcam-road")
+    road = load("pytorch_grad_cam.metrics.road", *mirrored)
+    follow = load("pytorch_grad_cam.utils.model_targets", *mirrored).ClassifierOutputSoftmaxTarget(TARGET)
 
     def score(saliency: torch.Tensor) -> float:
         found = road.ROADCombined()(subject.picture[None], saliency[None].numpy(), [follow], subject.network)
