@@ -3,7 +3,7 @@
 Where the directory holds ``conclusions.md``, written by hand, the page begins with it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +114,7 @@ def make_report(directory: Path) -> str:
         if len(frame):
             frame.to_csv(directory / "tables" / f"{name}.csv", index=False, float_format="%.6g")
     images = draw_gallery(records.gallery, directory / "gallery") + draw_plots(records, summary, directory / "plots")
-    sections = _written(directory) | _sections(columns, findings, images, directory / "plots")
-    for setting in settings:
-        sections[f"{setting['network']['name']} on {setting['dataset']}"] += ["### What was run", _protocol(setting)]
+    sections = _written(directory) | _sections(settings, columns, findings, images, directory / "plots")
     if len(records.timings):
         sections["Cost"] = [tables.cost_table(records.timings)]
     for block in (block for blocks in sections.values() for block in blocks):
@@ -135,11 +133,16 @@ def _written(directory: Path) -> dict[str, list[Block]]:
 
 
 def _sections(
-    columns: list[Column], findings: Mapping[str, pd.DataFrame], images: list[Path], plots: Path
+    settings: Sequence[Mapping[str, Any]],
+    columns: list[Column],
+    findings: Mapping[str, pd.DataFrame],
+    images: list[Path],
+    plots: Path,
 ) -> dict[str, list[Block]]:
     """Lay out what the page shows of each network and dataset, by heading."""
     sections: dict[str, list[Block]] = {}
-    for dataset, network in dict.fromkeys((column.dataset, column.network) for column in columns):
+    for setting in settings:
+        dataset, network = setting["dataset"], setting["network"]["name"]
         here = {
             name: frame[(frame["dataset"] == dataset) & (frame["network"] == network)]
             for name, frame in findings.items()
@@ -168,6 +171,7 @@ def _sections(
             blocks += [*of(".metrics", ".settings"), *tables.difference_tables(pairs)]
         blocks += control_blocks(here["margins"], here["resolution"])
         blocks += coverage_tables(here["coverage"])
+        blocks += ["### What was run", _protocol(setting)]
         sections[f"{network} on {dataset}"] = blocks
     return sections
 

@@ -81,7 +81,7 @@ def score_tables(summary: pd.DataFrame) -> list[Table]:
     """
 
     def entry(row: pd.Series, column: pd.DataFrame) -> Entry:
-        form = f"{{:.{decimals(column['mean'])}f}}"
+        form = _form(column["mean"])
         note = _bounds(row["low"], row["high"], form)
         if row["n"] < column["n"].max():
             note += f" ({counted(row['n'])})"
@@ -104,7 +104,7 @@ def setting_tables(summary: pd.DataFrame) -> list[Table]:
         rows = []
         for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
             name = title_of(group, metric, subset)
-            form = f"{{:.{decimals(column['mean'])}f}}"
+            form = _form(column["mean"])
             entries = [Entry(number(row["mean"], form), "", _is_best(row, column)) for _, row in column.iterrows()]
             rows.append([Entry(f"{name} {ARROWS[column['direction'].iloc[0]]}"), *entries])
         title = f"{network} on {dataset}: the same measures with other settings"
@@ -123,7 +123,7 @@ def difference_tables(pairs: pd.DataFrame) -> list[Table]:
 
     def entry(row: pd.Series, column: pd.DataFrame) -> Entry:
         # Pairs are first minus second; the table is the other way round.
-        form = f"{{:+.{decimals(10 * column['difference'])}f}}"
+        form = _form(10 * column["difference"], sign="+")
         bounds = _bounds(0 - row["high"], 0 - row["low"], form)
         return Entry(number(0 - row["difference"], form), bounds, bool(row["better"]))
 
@@ -186,6 +186,11 @@ def decimals(values: pd.Series) -> int:
     """Return how many decimals a column needs: three, and more where half of its numbers are below .02."""
     middle = float(values.abs().median())
     return 3 if not 0 < middle < 0.02 else min(3 + math.ceil(math.log10(0.02 / middle)), MOST_DECIMALS)
+
+
+def _form(values: pd.Series, sign: str = "") -> str:
+    """Return the format of a column's numbers."""
+    return f"{{:{sign}.{decimals(values)}f}}"
 
 
 def counted(cases: int) -> str:
@@ -282,9 +287,9 @@ def _folded(lines: Sequence[Sequence[str]]) -> list[list[str]]:
 
 def _short_entry(row: pd.Series, column: pd.DataFrame) -> Entry:
     half = (row["high"] - row["low"]) / 2
-    digits = decimals(column["mean"])
-    note = "" if np.isnan(half) else f" ±{half:.{digits}f}"
-    return Entry(number(row["mean"], f"{{:.{digits}f}}"), note, _is_best(row, column))
+    form = _form(column["mean"])
+    note = "" if np.isnan(half) else f" ±{form.format(half)}"
+    return Entry(number(row["mean"], form), note, _is_best(row, column))
 
 
 def _is_best(row: pd.Series, column: pd.DataFrame) -> bool:
