@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from benchmarks.conclusions import read_conclusions
-from benchmarks.datasets import DATASETS, Case, DataOptions
+from benchmarks.datasets import DATASETS, REQUIREMENTS, Case, DataOptions
 from benchmarks.methods import bind, identity
 from benchmarks.metrics import Context, Deletion, Insertion
 from benchmarks.models import NETWORKS, Network, load_network
@@ -351,9 +351,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for name in options.networks:
             small = name.startswith("scenes")
+            dataset, data = "scenes" if small else "imagenet", DataOptions(directory=options.data)
+            if dataset in REQUIREMENTS:
+                REQUIREMENTS[dataset](data)
             network = load_network(name, weights=None if small else options.weights, device=options.device)
-            dataset = DATASETS["scenes" if small else "imagenet"](network, DataOptions(directory=options.data))
-            cases = _whole_pictures(dataset, options.limit)
+            cases = _whole_pictures(DATASETS[dataset](network, data), options.limit)
             kernel_size = 2.0 if small else 4.0
             found = study(network, cases, kernel_size, options.most, options.samples, store, options.samplings)
             parts.append(found)

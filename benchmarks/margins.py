@@ -24,7 +24,7 @@ from benchmarks.columns import Column, read_columns
 from benchmarks.comparisons import contributions
 from benchmarks.records import Records
 from benchmarks.statistics import SIGNIFICANT, Estimate
-from benchmarks.tables import ARROWS, Entry, Table, counted, number, title_of
+from benchmarks.tables import ARROWS, Entry, Table, counted, decimals, number, title_of
 
 MARGIN = (
     "dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline", "method", "null", "own",
@@ -191,9 +191,9 @@ def margin_tables(margins: pd.DataFrame) -> list[Table]:
 
 
 def _margin_entry(row: Mapping[Any, Any]) -> Entry:
-    note = f"{_interval(row['low'], row['high'], '+.3f')} over {'own ' * row['own']}{row['null']}"
-    # Adding 0 turns a rounded -0 into 0.
-    return Entry(f"{round(row['margin'], 3) + 0:+.3f}", note.strip(), row["margin"] < -ROUNDING)
+    places = _places(row)
+    note = f"{_interval(row['low'], row['high'], places, '+')} over {'own ' * row['own']}{row['null']}"
+    return Entry(_rounded(row["margin"], places, "+"), note.strip(), row["margin"] < -ROUNDING)
 
 
 def margin_sentences(margins: pd.DataFrame) -> list[str]:
@@ -231,11 +231,21 @@ def _null(row: Mapping[Any, Any]) -> str:
 
 def _size(row: Mapping[Any, Any], sign: int = 1) -> str:
     low, high = sorted((sign * row["low"], sign * row["high"]))
-    return f"{sign * row['margin']:.3f} {_interval(low, high, '.3f')}".rstrip()
+    places = _places(row)
+    return f"{_rounded(sign * row['margin'], places)} {_interval(low, high, places)}".rstrip()
 
 
-def _interval(low: float, high: float, form: str) -> str:
-    return "" if np.isnan(low) else f"[{round(low, 3) + 0:{form}}, {round(high, 3) + 0:{form}}]"
+def _places(row: Mapping[Any, Any]) -> int:
+    return decimals(pd.Series([row["margin"] if abs(row["margin"]) > ROUNDING else 0.0]))
+
+
+def _interval(low: float, high: float, places: int, sign: str = "") -> str:
+    return "" if np.isnan(low) else f"[{_rounded(low, places, sign)}, {_rounded(high, places, sign)}]"
+
+
+def _rounded(value: float, places: int, sign: str = "") -> str:
+    # Adding 0 turns a rounded -0 into 0.
+    return f"{round(value, places) + 0:{sign}.{places}f}"
 
 
 def resolution_tables(resolution: pd.DataFrame) -> list[Table]:
@@ -264,7 +274,7 @@ def _resolution_entry(row: Mapping[Any, Any] | None, best: float) -> Entry:
         return Entry(number(np.nan, ""))
     note = ""
     if row["control"] and not np.isnan(row["change_low"]):
-        note = f"{row['change']:+.3f} {_interval(row['change_low'], row['change_high'], '+.3f')}"
+        note = f"{_rounded(row['change'], 3, '+')} {_interval(row['change_low'], row['change_high'], 3, '+')}"
     return Entry(number(row["score"], "{:.3f}"), note, row["score"] == best)
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # How many classes, and how many fine super-pixels of each, are printed.
 CLASSES, STRONGEST = 5, 5
+# The largest difference of two logarithms of width over height that rounding to whole pixels may have made.
+SAME_PROPORTIONS = 0.02
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -137,6 +139,8 @@ def _explain(options: argparse.Namespace) -> None:
 
     height, width = image.shape[-2:]
     print(f"{options.picture}: {picture.width} x {picture.height}, seen by {options.model} as {width} x {height}")
+    if abs(math.log(picture.width * height / (picture.height * width))) > SAME_PROPORTIONS:
+        print("  not in its own proportions: the network's preprocess crops or stretches it, as the panel shows")
     for index in ranked[: max(CLASSES, options.top)]:
         print(f"  {float(probabilities[index]):7.2%}  {names[index]}")
     explanations = []

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Inches: the longer side of a picture, the space around it, the title above a row, the caption under a picture.
-SIDE, GAP, TITLE, CAPTION = 2.6, 0.1, 0.34, 0.3
+# Inches: the longer side of a picture, the space around it, the title above a row; under a picture the caption and its
+# note together.
+SIDE, GAP, TITLE, CAPTION, NOTE = 2.6, 0.1, 0.34, 0.45, 0.22
 DOTS_PER_INCH = 150
-TITLE_SIZE, CAPTION_SIZE = 12.0, 9.5  # points
+TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE = 12.0, 9.5, 8.0  # points
 CHARACTER = 0.6  # width of a character over its size, generously, in the font that matplotlib brings along
 
 
@@ -71,10 +72,12 @@ def draw_panels(
             place = (left / width, 1 - (top + down) / height, across / width, down / height)
             axes = figure.add_axes(place)
             axes.set_axis_off()
-            caption = _COLUMNS[column](axes, explanation, across)
+            caption, note = _COLUMNS[column](axes, explanation, across)
             if column == 0 and contours:
                 _draw_contours(axes, explanation)
-            axes.text(0.5, -0.05 / down, caption, transform=axes.transAxes, ha="center", va="top", size=CAPTION_SIZE)
+            below = {"transform": axes.transAxes, "ha": "center", "va": "top"}
+            axes.text(0.5, -0.05 / down, caption, size=CAPTION_SIZE, **below)
+            axes.text(0.5, -NOTE / down, note, size=NOTE_SIZE, color="0.35", **below)
         top += down + CAPTION
     return figure
 
@@ -123,26 +126,28 @@ def _draw_title(figure: "Figure", explanation: Explanation, name: str | None, wi
         left.set_text(f"{name.rstrip()}...")
 
 
-def _draw_input(axes: "Axes", explanation: Explanation, across: float) -> str:
+def _draw_input(axes: "Axes", explanation: Explanation, across: float) -> tuple[str, str]:
     axes.imshow(explanation.picture, interpolation="antialiased")
     height, width = explanation.picture.shape[:2]
-    return f"input, {width} x {height}"
+    return f"input, {width} x {height}", "as the network sees it"
 
 
-def _draw_coarse(axes: "Axes", explanation: Explanation, across: float) -> str:
+def _draw_coarse(axes: "Axes", explanation: Explanation, across: float) -> tuple[str, str]:
     axes.imshow(explanation.coarse_picture(), interpolation="antialiased")
     if explanation.chosen_coarse is None:
         # In a narrow picture the longest word sets the size.
         size = min(CAPTION_SIZE, across * 72 / (CHARACTER * len("importances,")))
         lines = textwrap.fill(f"no region is chosen: {explanation.abstention}", int(across * 72 / (CHARACTER * size)))
         axes.text(0.5, 0.5, lines, transform=axes.transAxes, ha="center", va="center", size=size, color="white")
-        return "coarse: none"
-    return f"coarse: importance {float(explanation.u_c[explanation.chosen_coarse]):.2g}"
+        return "coarse: none", "no region is important enough"
+    importance = float(explanation.u_c[explanation.chosen_coarse])
+    return f"coarse: importance {importance:.2g}", "the most important region"
 
 
-def _draw_fine(axes: "Axes", explanation: Explanation, across: float) -> str:
+def _draw_fine(axes: "Axes", explanation: Explanation, across: float) -> tuple[str, str]:
     axes.imshow(explanation.fine_picture(), interpolation="antialiased")
-    return f"fine: {len(explanation.chosen_fine)} of {len(explanation.u_f)} super-pixels"
+    caption = f"fine: {len(explanation.chosen_fine)} of {len(explanation.u_f)} super-pixels"
+    return caption, "colour: shallow feature, not importance"
 
 
 _COLUMNS = (_draw_input, _draw_coarse, _draw_fine)

@@ -97,7 +97,11 @@ def test_a_study_is_kept_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [(tmp_path / name).read_bytes() for name in ("settling.csv", "sharing.csv")] == first
 
 
-def test_missing_data_is_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    arguments = ["--networks", "resnet18", "--weights", str(tmp_path / "none.pth"), "--out", str(tmp_path)]
-    assert forwards.main(arguments) == 2
-    assert capsys.readouterr().err.startswith("error: ")
+def test_missing_data_is_one_sentence_before_a_network_is_loaded(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwards, "load_network", None)
+    assert forwards.main(["--networks", "resnet18", "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert "--data" in line

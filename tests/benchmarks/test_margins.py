@@ -199,6 +199,15 @@ def test_a_margin_whose_interval_holds_nothing_may_be_none() -> None:
     assert sentence.endswith("], which may be none.")
 
 
+def test_a_small_margin_has_as_many_decimals_as_it_needs() -> None:
+    scores = {("mint", "", "insertion"): [0.5, 0.1], ("random", "", "insertion"): [0.50042, 0.10042]}
+    found = margins.measure_margins(make(scores, controls={}))
+    (sentence,) = margins.margin_sentences(found)
+    assert "by 0.00042 [0.00042, 0.00042]" in sentence
+    (table,) = margins.margin_tables(found)
+    assert table.rows[0][1].text == "-0.00042"
+
+
 def test_the_table_flags_a_metric_that_a_null_wins() -> None:
     (table,) = margins.margin_tables(margins.measure_margins(known()))
     assert table.name == "net-on-scenes-margins"

@@ -110,8 +110,9 @@ def explain(*arguments: str) -> int:
 def test_a_picture_is_explained(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert explain("ant.png", "--model", "mine:named", "--top", "2", "--seed", "3") == 0
     text = capsys.readouterr().out
-    first, *probabilities = text.split("\n\n")[0].splitlines()
+    first, second, *probabilities = text.split("\n\n")[0].splitlines()
     assert first == "ant.png: 80 x 60, seen by mine:named as 40 x 40"
+    assert second.startswith("  not in its own proportions: the network's preprocess crops or stretches it")
     found = [float(re.match(r" +([\d.]+)%  \S+$", line)[1]) for line in probabilities]
     assert found == sorted(found, reverse=True)
     assert sum(found) == pytest.approx(100, abs=0.1)

@@ -41,8 +41,11 @@ def test_a_row_shows_input_coarse_and_fine(explanation: Explanation) -> None:
         "zebra",
         f"g(X) = {explanation.answer:.3g} (probability)",
         "input, 48 x 40",
+        "as the network sees it",
         f"coarse: importance {importance}",
+        "the most important region",
         f"fine: {len(explanation.chosen_fine)} of {len(explanation.u_f)} super-pixels",
+        "colour: shallow feature, not importance",
     }
     assert explanation.plot().texts[1].get_text() == "class 3"
 
@@ -50,9 +53,9 @@ def test_a_row_shows_input_coarse_and_fine(explanation: Explanation) -> None:
 def test_an_abstention_says_why_inside_the_coarse_panel(explanation: Explanation) -> None:
     silent = replace(explanation, chosen_coarse=None, abstention="no coarse super-pixel has a positive importance")
     coarse = silent.plot().axes[1]
-    reason, caption = (text.get_text() for text in coarse.texts)
+    reason, caption, note = (text.get_text() for text in coarse.texts)
     assert reason.replace("\n", " ") == "no region is chosen: no coarse super-pixel has a positive importance"
-    assert caption == "coarse: none"
+    assert (caption, note) == ("coarse: none", "no region is important enough")
 
 
 @pytest.mark.parametrize("size", [(112, 112), (40, 160), (160, 40), (180, 48)])
