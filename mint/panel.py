@@ -7,6 +7,7 @@ and no window opens.
 import io
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,9 +76,9 @@ def draw_panels(
             caption, note = _COLUMNS[column](axes, explanation, across)
             if column == 0 and contours:
                 _draw_contours(axes, explanation)
-            below = {"transform": axes.transAxes, "ha": "center", "va": "top"}
-            axes.text(0.5, -0.05 / down, caption, size=CAPTION_SIZE, **below)
-            axes.text(0.5, -NOTE / down, note, size=NOTE_SIZE, color="0.35", **below)
+            below = partial(axes.text, transform=axes.transAxes, ha="center", va="top")
+            below(0.5, -0.05 / down, caption, size=CAPTION_SIZE)
+            below(0.5, -NOTE / down, note, size=NOTE_SIZE, color="0.35")
         top += down + CAPTION
     return figure
 
