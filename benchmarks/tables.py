@@ -171,7 +171,7 @@ def cost_table(timings: pd.DataFrame) -> Table:
         [
             Entry(row["network"]),
             Entry(row["method"]),
-            Entry(f"{row['median_ms']:.1f}", f"IQR {row['iqr_ms']:.1f}"),
+            Entry(f"{row['median_ms']:.1f}", f"IQR {row['iqr_ms']:.1f}" if row["repeats"] > 1 else "one call"),
             Entry(f"{row['forwards']:g}"),
             Entry(f"{row['backwards']:g}"),
             Entry(number(row["peak_memory_mb"], "{:.0f}")),

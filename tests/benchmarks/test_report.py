@@ -173,6 +173,12 @@ def test_the_terminal_gets_scores_and_costs(known: Records) -> None:
     assert re.match(r"mint +0\.250 ±0\.\d{3}\* .* 12\.3 +501$", lines[3])
 
 
+def test_one_timed_call_has_no_range(known: Records) -> None:
+    notes = [tables.cost_table(known.timings.assign(repeats=count)).rows[0][2].note for count in (5, 1)]
+    assert notes[0].startswith("IQR ")
+    assert notes[1] == "one call"
+
+
 def test_wide_tables_go_on_below_in_the_terminal() -> None:
     lines = [["method", *(f"metric-{i:02}" for i in range(30))], ["mint", *(f"{i}" for i in range(30))]]
     blocks = tables._folded(lines)
