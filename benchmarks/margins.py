@@ -236,7 +236,8 @@ def _size(row: Mapping[Any, Any], sign: int = 1) -> str:
 
 
 def _places(row: Mapping[Any, Any]) -> int:
-    return decimals(pd.Series([row["margin"] if abs(row["margin"]) > ROUNDING else 0.0]))
+    size = np.nanmax(np.abs([row["margin"], row["low"], row["high"]]))
+    return decimals(pd.Series([size if size > ROUNDING else 0.0]))
 
 
 def _interval(low: float, high: float, places: int, sign: str = "") -> str:
