@@ -1,6 +1,7 @@
 """The command line: ``python -m benchmarks list | run | report | figures``."""
 
 import argparse
+import os
 import shlex
 import sys
 import time
@@ -15,17 +16,27 @@ if TYPE_CHECKING:
     from benchmarks.plans import Plan
     from benchmarks.runner import Failure, Options
 
+# The exit status of a program that SIGPIPE ends, as shells give it.
+UNREAD = 141
+
 # Whatever imports torch is imported by the command that needs it: `report` works without.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0, 1 if cases failed, 2 for bad input."""
+    """Run a command; return the exit status: 0, 1 if cases failed, 2 for bad input, 141 if nobody reads the output."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(arguments)
     problem = foreign_package()
     if problem:
         return _refuse(problem)
-    return int(COMMANDS[options.command](options, arguments))
+    try:
+        status = int(COMMANDS[options.command](options, arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has gone (`| head`): what is left in the buffer has nowhere to go when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
+    return status
 
 
 def _refuse(sentence: object) -> int:
@@ -53,6 +64,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _span(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 17-110: the first case is 1")
+    return int(first), int(last)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure attribution methods for convolutional networks."
@@ -73,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--metrics", type=_names, metavar="A,B", help="only these metrics, or others than the plan's")
     run.add_argument("--limit", type=_positive, metavar="N", help="at most N cases of each dataset")
+    run.add_argument(
+        "--cases", type=_span, metavar="A-B", help="only the A-th to B-th case of each dataset, for runs side by side"
+    )
     run.add_argument("--data", type=Path, metavar="DIR", help="folder of a dataset that is not shipped (imagenet)")
     run.add_argument(
         "--weights",
@@ -155,6 +176,8 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from mint.attributor import InputError
 
     try:
+        first, last = options.cases or (1, None)
+        limit = min(filter(None, (options.limit, last)), default=None)
         extra = [from_file(spec) for spec in options.method]
         # Every name is looked up before anything is computed.
         plans = [
@@ -164,14 +187,21 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
                 methods=options.methods,
                 metrics=options.metrics,
                 extra=extra,
-                limit=options.limit,
+                limit=limit,
             )
             for name in options.plan
         ]
         networks = {name: None for plan in plans for part in plan.parts for name in part.networks}
         for name, _ in options.weights:
             look_up("network in --weights,", name, networks)
-        how = Options(options.data, dict(options.weights), options.device, options.batch_size, options.seed)
+        how = Options(
+            options.data,
+            dict(options.weights),
+            options.device,
+            options.batch_size,
+            options.seed,
+            skipped=first - 1,
+        )
         command = shlex.join(["python", "-m", "benchmarks", *arguments])
         complete = [_run_plan(plan, how, _directory(options.out, plan.name, options.plan), command) for plan in plans]
     except InputError as error:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from benchmarks import tables
-from benchmarks.conclusions import read_conclusions
+from benchmarks.page import Block, write_pages
 from benchmarks.plots import DOTS_PER_INCH, save_picture
 from benchmarks.records import REMOVAL, Records, with_removal
 from benchmarks.tables import Entry, Table, counted
@@ -63,14 +63,15 @@ ROUNDING = 1e-9
 
 
 def make_ablation_report(records: Records, directory: Path) -> str:
-    """Derive tables, plot and page from an ablation's records.
+    """Derive tables, plot and both pages from an ablation's records.
 
     Returns
     -------
     str
         The summary for the terminal.
     """
-    summary = tables.summarise(with_removal(records))
+    records = with_removal(records)
+    summary = tables.summarise(records)
     for folder in ("tables", "plots"):
         (directory / folder).mkdir(exist_ok=True)
         for stale in (directory / folder).iterdir():
@@ -86,7 +87,11 @@ def make_ablation_report(records: Records, directory: Path) -> str:
         for dataset, group in pd.concat([summary, ablation_costs(records.timings)]).groupby("dataset", sort=False)
         if group["method"].nunique() > 1 and set(group["metric"]) & {column.metric for column in PLOT_COLUMNS}
     ]
-    (directory / "README.md").write_text(_page(records, directory, made, plots), encoding="utf-8")
+    sections: dict[str, list[Block]] = {
+        "How to read the numbers": [*_introduction(records, len(made[0].rows)), *plots],
+        **{table.title: [table] for table in made},
+    }
+    write_pages(records, sections, directory)
     return f"{made[0].title}\n\n{tables.markdown(made[0])}"
 
 
@@ -233,25 +238,19 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
     axes.tick_params(labelsize=9)
 
 
-def _page(records: Records, directory: Path, made: Sequence[Table], plots: Sequence[Path]) -> str:
+def _introduction(records: Records, variants: int) -> list[str]:
     inputs, run = records.provenance["inputs"], records.provenance["run"]
     memory = ""
     if "pictures" in run:
         asked, forwarded = run["pictures"]["asked"], run["pictures"]["forwarded"]
         memory = f" Of {asked:,} pictures shown to the networks, {1 - forwarded / asked:.0%} were answered from memory."
-    lines = [
-        f"# {inputs['plan']}",
-        "",
-        *read_conclusions(directory),
-        "## How to read the numbers",
-        "",
+    paragraphs = [
         f"{inputs['summary']} Made by `{run['command']}`; all that determines these numbers is in "
         "[provenance.json](provenance.json), every score in `records.parquet`, every mean with its interval and its "
         f"difference from the default in [tables/scores.csv](tables/scores.csv).{memory}",
-        "",
         "Each row changes one choice of the default, or those that it names. Differences are paired by case; intervals "
         "are 95 % bootstrap intervals over pictures, and what is bold differs from the default by an interval without "
-        f"0, of {FEWEST_CASES} cases or more. With {len(made[0].rows)} variants, one or two such intervals a column "
+        f"0, of {FEWEST_CASES} cases or more. With {variants} variants, one or two such intervals a column "
         "are to be expected by chance; the first table keeps what every network shows by itself. R² is weighted by "
         "proximity, and refers to each variant's own samples and score: only variants that share those are explained "
         "against the same answers. "
@@ -259,11 +258,7 @@ def _page(records: Records, directory: Path, made: Sequence[Table], plots: Seque
     ]
     pictures = records.scores["picture"].nunique()
     if pictures < FEW_PICTURES:
-        lines += [
-            "",
-            f"**Of {pictures} pictures, bootstrap intervals are far too narrow: conclude nothing from these.**",
-        ]
-    lines += [line for file in plots for line in ("", f"![{file.stem}]({file.relative_to(directory).as_posix()})")]
-    for table in made:
-        lines += ["", f"## {table.title}", "", tables.markdown(table).rstrip()]
-    return "\n".join([*lines, ""])
+        paragraphs.append(
+            f"**Of {pictures} pictures, bootstrap intervals are far too narrow: conclude nothing from these.**"
+        )
+    return paragraphs

@@ -23,7 +23,7 @@ SAME_MEASURE: Mapping[str, str] = {
     "(LeRF - MoRF) / 2": "SRG",
 }
 """Classes of metrics, and curves of other tools' protocols, by the measure that they are another setting of."""
-DESCRIPTIONS = ("TiedPixels", "TieRange", "TieBound", "Gini", "Entropy")
+DESCRIPTIONS = ("TiedPixels", "TieRange", "Gini", "Entropy")
 """Measures that describe a map, and do not say which of two is the better explanation."""
 
 
@@ -125,6 +125,8 @@ def measure(metric_id: str) -> str:
     about = settings(metric_id)
     kind = about.get("curve", "").strip("'") or metric_id.partition("(")[0]
     kind = SAME_MEASURE.get(kind, kind)
+    if kind == "TieBound":
+        return measure(settings(about["ties"])["metric"])
     if kind in DESCRIPTIONS and "metric" in about:
         return f"{kind} of {measure(about['metric'])}"
     if any(value.startswith("Imputation(") for value in about.values()):

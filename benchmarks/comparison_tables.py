@@ -3,16 +3,18 @@
 All are of one setting, a dataset and a network, and show its headline columns; the rest is in the CSV files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import studentized_range
 
 from benchmarks.columns import Column, titles
-from benchmarks.statistics import DIGITS, MOST_PICTURES
+from benchmarks.statistics import DIGITS, MOST_PICTURES, SIGNIFICANT
 from benchmarks.tables import ARROWS, Entry, Table, number
 
 DASH = "\N{EN DASH}"
+CORRELATIONS = {"over_means": "rank correlation of the means", "by_picture": "of one picture's scores, averaged"}
 
 
 def beaten_table(columns: Sequence[Column], pairs: pd.DataFrame) -> Table | None:
@@ -101,6 +103,98 @@ def reliability_table(columns: Sequence[Column], pairs: pd.DataFrame, card: pd.D
         )
     header = ["metric", "pictures", "pairs supported", "alpha (with nulls)", "split halves (with nulls)"]
     return Table(f"{_name(columns)}-reliability", f"{_where(columns)}: reliability card", header, rows)
+
+
+def numbers_behind(
+    columns: Sequence[Column],
+    pairs: pd.DataFrame,
+    ranks: pd.DataFrame,
+    agreement: pd.DataFrame,
+    sensitivity: pd.DataFrame,
+) -> list[Table]:
+    """Make the tables behind the pictures of `comparison_plots.draw_comparisons`, called as their files are.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Of any number of datasets and networks; shown are the headline columns that judge.
+    pairs, ranks, agreement, sensitivity : pandas.DataFrame
+        What `comparisons.compare_pairs`, `comparisons.rank_table`, `reliability.agreement_of_metrics` and
+        `reliability.sensitivity` found there.
+    """
+    shown = [column for column in columns if column.headline and column.judges]
+    made = []
+    for dataset, network in dict.fromkeys((column.dataset, column.network) for column in shown):
+        own = [column for column in shown if (column.dataset, column.network) == (dataset, network)]
+        here = [
+            frame[(frame["dataset"] == dataset) & (frame["network"] == network)]
+            for frame in (ranks, pairs, agreement, sensitivity)
+        ]
+        found = {
+            "ranks": _rank_numbers(own, here[0]),
+            "wins": _win_numbers(own, here[1]),
+            "metrics": _pair_numbers(here[2], CORRELATIONS),
+            "settings": _pair_numbers(here[3], {"tau": "Kendall's tau"}),
+        }
+        made += [
+            Table(f"{_name(own)}.{kind}", f"{_where(own)}: {kind}", header, rows)
+            for kind, (header, rows) in found.items()
+            if rows
+        ]
+    return made
+
+
+def _rank_numbers(columns: Sequence[Column], ranks: pd.DataFrame) -> tuple[list[str], list[list[Entry]]]:
+    methods = columns[0].methods
+    rows = []
+    for column, title in zip(columns, titles(columns), strict=True):
+        here = ranks[(ranks["metric"] == column.metric) & (ranks["subset"] == column.subset)]
+        if here.empty:
+            continue
+        found = here.set_index("method")["rank"]
+        count = int(here["pictures"].iloc[0])
+        entries = [Entry(number(found.get(method, np.nan), "{:.2f}")) for method in methods]
+        apart = critical_difference(len(found), count)
+        friedman = Entry(number(here["friedman_p"].iloc[0], "{:.2g}"))
+        name = Entry(f"{title} {ARROWS[column.direction]}")
+        rows.append([name, *entries, Entry(f"{count}"), friedman, Entry(f"{apart:.2f}")])
+    header = ["mean ranks", *methods, "pictures", "Friedman's p", "told apart by Nemenyi's test: more than"]
+    return header, rows
+
+
+def critical_difference(methods: int, pictures: int) -> float:
+    """Return the difference of mean ranks beyond which Nemenyi's test tells two of so many methods apart."""
+    quantile = studentized_range.ppf(1 - SIGNIFICANT, methods, np.inf) / np.sqrt(2)
+    return float(quantile * np.sqrt(methods * (methods + 1) / (6 * pictures)))
+
+
+def _win_numbers(columns: Sequence[Column], pairs: pd.DataFrame) -> tuple[list[str], list[list[Entry]]]:
+    methods, rows = columns[0].methods, []
+    for column, title in zip(columns, titles(columns), strict=True):
+        here = pairs[(pairs["metric"] == column.metric) & (pairs["subset"] == column.subset)]
+        found = {}
+        for row in here.to_dict("records"):
+            for method, other, rate in (
+                (row["first"], row["second"], row["win_rate"]),
+                (row["second"], row["first"], 1 - row["win_rate"]),
+            ):
+                # A star: what is bold is not read aloud.
+                found[method, other] = Entry(number(rate, "{:.0%}") + ("*" if row["better"] else ""))
+        for method in column.contenders:
+            entries = [found.get((method, other), Entry(DASH)) for other in methods]
+            rows.append([Entry(f"{title} {ARROWS[column.direction]}"), Entry(method), *entries])
+    return ["metric", "on how many pictures (*: supported)", *(f"better than {method}" for method in methods)], rows
+
+
+def _pair_numbers(frame: pd.DataFrame, values: Mapping[str, str]) -> tuple[list[str], list[list[Entry]]]:
+    """List pairs of metrics; none where no pair has a number."""
+    known = frame[frame[list(values)].notna().any(axis=1)]
+    rows = []
+    for row in known.to_dict("records"):
+        ending = "" if row.get("subset", "all") == "all" else f", {row['subset']}"
+        names = [Entry(f"{row[name]}{ending}") for name in ("first", "second")]
+        rows.append([*names, *(Entry(number(row[name], "{:z.2f}")) for name in values)])
+    return ["metric", "other metric", *values.values()], rows
 
 
 def contested(column: Column, pairs: pd.DataFrame) -> pd.DataFrame:

@@ -4,13 +4,13 @@ A null knows nothing of the network (random, constant, centre, sobel), or has be
 (its map shuffled, inverted, blurred, of another class, of a random network). A metric under which a null does as well
 as the method's own map says nothing in the method's favour.
 
-* Every margin is paired: the cases that both have a score for, of those on which the derived controls were scored.
-  Its interval is of the bootstrap over pictures, as everywhere.
+* Every margin is paired: the cases that both have a score for. Derived controls are scored on some cases only, null
+  methods on all; so the two are families of their own. Intervals are of the bootstrap over pictures, as everywhere.
 * Margins are signed so that more is better for the method, whichever direction the metric has.
 * The best null is found on the same cases as its margin, which the nulls' number and luck make a little too small:
   the error is on the cautious side.
-* A null wins *clearly* where the sign-flip test says so, corrected by Holm's method for all nulls of the method. The
-  best of several being tested, it is said a little too easily; but on two pictures it is never said.
+* A null wins *clearly* where the sign-flip test says so, corrected by Holm's method for all nulls of the family. The
+  best of several being tested, it is said a little too easily; on so few pictures that it can't be said, that is said.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from benchmarks.columns import Column, read_columns
 from benchmarks.comparisons import contributions
 from benchmarks.records import Records
 from benchmarks.statistics import SIGNIFICANT, Estimate
-from benchmarks.tables import ARROWS, Entry, Table, counted, decimals, number, title_of
+from benchmarks.tables import ARROWS, Comparison, Entry, Table, bounds, counted, decimals, number, title_of
 
 MARGIN = (
     "dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline", "method", "null", "own",
@@ -35,6 +35,11 @@ RESOLUTION = (
     "cases", "score", "low", "high", "change", "change_low", "change_high",
 )  # fmt: skip
 ROUNDING = 1e-9
+KINDS: Mapping[bool, tuple[str, str]] = {
+    False: ("margins", "the best null method"),
+    True: ("own-margins", "the best control made from the method's own map"),
+}
+"""The two kinds of nulls, derived from the method's own map or not: how their table is named, and what it is of."""
 OWN: Mapping[str, str] = {
     "other-class": "{method}'s map of another class",
     "randomised-network": "{method}'s map of a random network",
@@ -51,7 +56,7 @@ def measure_margins(records: Records) -> pd.DataFrame:
         One row for each column of the report, method and null: ``own``, whether the null is derived from the method's
         map; ``cases`` and ``pictures`` compared; the means ``score`` and ``null_score``; ``margin``, by how much the
         method is better, with its interval ``low``, ``high``; ``p_holm``, of the sign-flip test, corrected for the
-        method's nulls; ``best``, whether it is the method's smallest margin.
+        method's nulls of the same kind (``own`` or not); ``best``, whether it is the method's smallest margin of these.
     """
     rows: list[dict[str, Any]] = []
     for column in filter(lambda column: column.judges, read_columns(records)):
@@ -59,13 +64,14 @@ def measure_margins(records: Records) -> pd.DataFrame:
         derived = [name for name, about in setting.get("controls", {}).items() if about["null"]]
         found = _Estimates(records, column)
         for method in column.contenders if column.nulls or derived else ():
-            nulls = [(null, "") for null in column.nulls if null != method] + [(method, name) for name in derived]
-            compared = [row for null in nulls if (row := _margin(found, column, method, null))]
-            p = found.test([((method, ""), row.pop("name")) for row in compared])
-            compared = [row | {"p_holm": each} for row, each in zip(compared, p, strict=True)]
-            smallest = min((row["margin"] for row in compared), default=None)
-            best = next((row for row in compared if row["margin"] == smallest), None)
-            rows += [row | {"best": row is best} for row in compared]
+            others = [(null, "") for null in column.nulls if null != method]
+            for nulls in (others, [(method, name) for name in derived]):
+                compared = [row for null in nulls if (row := _margin(found, column, method, null))]
+                p = found.test([((method, ""), row.pop("name")) for row in compared])
+                compared = [row | {"p_holm": each} for row, each in zip(compared, p, strict=True)]
+                smallest = min((row["margin"] for row in compared), default=None)
+                best = next((row for row in compared if row["margin"] == smallest), None)
+                rows += [row | {"best": row is best} for row in compared]
     return pd.DataFrame(rows, columns=list(MARGIN))
 
 
@@ -117,17 +123,11 @@ def _setting(records: Records, column: Column) -> dict[str, Any]:
 
 
 class _Estimates:
-    """Means of one column's methods and controls, on the same resamples of pictures.
-
-    ``scores`` are those of the cases on which the derived controls were scored; all, where there are none.
-    """
+    """Means of one column's methods and controls, on the same resamples of pictures."""
 
     def __init__(self, records: Records, column: Column) -> None:
         scores = records.scores
         here = scores[(scores["dataset"] == column.dataset) & (scores["network"] == column.network)]
-        controlled = here[here["control"] != ""]["case"].unique()
-        if len(controlled):
-            here = here[here["case"].isin(controlled)]
         chosen = here[(here["metric"] == column.metric) & (here["difficult"] | (column.subset == "all"))]
         cases = ["picture", "target", "case"]
         self.scores = chosen.pivot(index=cases, columns=["method", "control"], values="score").astype(float)
@@ -169,31 +169,46 @@ class _Estimates:
 
 
 def margin_tables(margins: pd.DataFrame) -> list[Table]:
-    """Make one table for each dataset and network: a metric a row, a method a column, bold where the null wins."""
+    """Make two tables for each dataset and network: over the null methods, and over each method's own controls.
+
+    A metric a row, a method a column, bold where the null wins.
+    """
     made = []
-    for (dataset, network), group in margins[margins["best"]].groupby(["dataset", "network"], sort=False):
-        methods = list(group["method"].unique())
-        rows = []
-        for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
-            by_method = {row["method"]: row for row in column.to_dict("records")}
-            entries = [_margin_entry(by_method[m]) if m in by_method else Entry(number(np.nan, "")) for m in methods]
-            won = [row for row in by_method.values() if row["margin"] < -ROUNDING]
-            level = [row for row in by_method.values() if abs(row["margin"]) <= ROUNDING]
-            flag = Entry(f"level with {len(level)} of {len(by_method)}" if level else "no")
-            if won:
-                clear = sum(row["p_holm"] < SIGNIFICANT for row in won)
-                flag = Entry(f"yes, over {len(won)} of {len(by_method)}", f"(clearly over {clear})", bold=True)
-            title = f"{title_of(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]}"
-            rows.append([Entry(title, f"({counted(column['cases'].max())})"), *entries, flag])
-        title = f"{network} on {dataset}: margin over the best null, bold where the null wins"
-        made.append(Table(f"{network}-on-{dataset}-margins", title, ["metric", *methods, "does a null win?"], rows))
+    for (dataset, network), here in margins.groupby(["dataset", "network"], sort=False):
+        for own, (suffix, over) in KINDS.items():
+            group = here[here["own"] == own]
+            methods = list(group["method"].unique())
+            rows = []
+            for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
+                best = {row["method"]: row for row in column[column["best"]].to_dict("records")}
+                entries = [_margin_entry(best[m]) if m in best else Entry(number(np.nan, "")) for m in methods]
+                title = f"{title_of(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]}"
+                rows.append([Entry(title, f"({counted(column['cases'].max())})"), *entries, _flag(column)])
+            title = f"{network} on {dataset}: margin over {over}, bold where that wins"
+            header = ["metric", *methods, "does it win?"]
+            made += [Table(f"{network}-on-{dataset}-{suffix}", title, header, rows)] if rows else []
     return made
 
 
+def _flag(column: pd.DataFrame) -> Entry:
+    """Say over how many methods their best null wins."""
+    best = column[column["best"]]
+    won, level = best[best["margin"] < -ROUNDING], best[best["margin"].abs() <= ROUNDING]
+    if won.empty:
+        return Entry(f"level with {len(level)} of {len(best)}" if len(level) else "no")
+    family = column[column["pictures"] > 1].groupby("method").size().max()
+    if np.isnan(family) or statistics.smallest_p(column["pictures"].max(), int(family)) >= SIGNIFICANT:
+        note = "(too few pictures for any to be clear)"
+    else:
+        note = f"(clearly over {(won['p_holm'] < SIGNIFICANT).sum()})"
+    return Entry(f"yes, over {len(won)} of {len(best)}", note, bold=True)
+
+
 def _margin_entry(row: Mapping[Any, Any]) -> Entry:
-    places = _places(row)
-    note = f"{_interval(row['low'], row['high'], places, '+')} over {'own ' * row['own']}{row['null']}"
-    return Entry(_rounded(row["margin"], places, "+"), note.strip(), row["margin"] < -ROUNDING)
+    form = _form(row["margin"], row["low"], row["high"], sign="+")
+    note = f"{bounds(row['low'], row['high'], form)} over {'own ' * row['own']}{row['null']}"
+    compared = Comparison("margin", row["null"], own=row["own"])
+    return Entry(form.format(row["margin"]), note.strip(), row["margin"] < -ROUNDING, compared)
 
 
 def margin_sentences(margins: pd.DataFrame) -> list[str]:
@@ -231,22 +246,14 @@ def _null(row: Mapping[Any, Any]) -> str:
 
 def _size(row: Mapping[Any, Any], sign: int = 1) -> str:
     low, high = sorted((sign * row["low"], sign * row["high"]))
-    places = _places(row)
-    return f"{_rounded(sign * row['margin'], places)} {_interval(low, high, places)}".rstrip()
+    form = _form(row["margin"], low, high)
+    return f"{form.format(sign * row['margin'])} {bounds(low, high, form)}".rstrip()
 
 
-def _places(row: Mapping[Any, Any]) -> int:
-    size = np.nanmax(np.abs([row["margin"], row["low"], row["high"]]))
-    return decimals(pd.Series([size if size > ROUNDING else 0.0]))
-
-
-def _interval(low: float, high: float, places: int, sign: str = "") -> str:
-    return "" if np.isnan(low) else f"[{_rounded(low, places, sign)}, {_rounded(high, places, sign)}]"
-
-
-def _rounded(value: float, places: int, sign: str = "") -> str:
-    # Adding 0 turns a rounded -0 into 0.
-    return f"{round(value, places) + 0:{sign}.{places}f}"
+def _form(*values: float, sign: str = "") -> str:
+    """Return the format of a difference and of its interval: what rounds to 0 has no minus."""
+    size = np.nanmax(np.abs(values))
+    return f"{{:{sign}z.{decimals(pd.Series([size if size > ROUNDING else 0.0]))}f}}"
 
 
 def resolution_tables(resolution: pd.DataFrame) -> list[Table]:
@@ -275,8 +282,10 @@ def _resolution_entry(row: Mapping[Any, Any] | None, best: float) -> Entry:
         return Entry(number(np.nan, ""))
     note = ""
     if row["control"] and not np.isnan(row["change_low"]):
-        note = f"{_rounded(row['change'], 3, '+')} {_interval(row['change_low'], row['change_high'], 3, '+')}"
-    return Entry(number(row["score"], "{:.3f}"), note, row["score"] == best)
+        form = _form(row["change"], row["change_low"], row["change_high"], sign="+")
+        note = f"{form.format(row['change'])} {bounds(row['change_low'], row['change_high'], form)}"
+    compared = Comparison("change", row["control"], own=True) if row["control"] else None
+    return Entry(number(row["score"], "{:.3f}"), note, row["score"] == best, compared)
 
 
 def control_blocks(margins: pd.DataFrame, resolution: pd.DataFrame) -> list[Table | str]:

@@ -28,6 +28,7 @@ from benchmarks.metrics import (
     RelevanceMass,
     RelevanceRank,
     Stability,
+    TieBound,
     TiedPixels,
     TieRange,
 )
@@ -206,6 +207,14 @@ SETTINGS: Mapping[str, Metric] = {
     "insertion, mean": Insertion(steps=28, baseline="mean"),
     "insertion, logit": Insertion(steps=28, score="logit"),
 }
+_MAXIMA = TieRange(Pointing(), over="maxima")
+# None of them asks the network.
+TIES: Mapping[str, Metric] = {
+    "tied-pixels": TiedPixels(),
+    "pointing, tie range": _MAXIMA,
+    "pointing, lowest of ties": TieBound(_MAXIMA, "low"),
+    "pointing, highest of ties": TieBound(_MAXIMA, "high"),
+}
 MASKS: Mapping[str, Metric | MethodMetric] = {
     **REMOVAL,
     "srg": SRG(steps=28),
@@ -218,9 +227,8 @@ MASKS: Mapping[str, Metric | MethodMetric] = {
     "infidelity": Infidelity(),
     "gini": Gini(),
     "entropy": Entropy(),
-    "tied-pixels": TiedPixels(),
     "insertion, tie range": TieRange(Insertion(steps=28)),
-    "pointing, tie range": TieRange(Pointing(), over="maxima"),
+    **TIES,
     **SETTINGS,
 }
 # Both explain a picture several times anew.
@@ -237,14 +245,25 @@ BOXES: Mapping[str, Metric] = {
     "energy-pointing": EnergyPointing(),
     "localisation": Localisation(),
     "gini": Gini(),
+    **TIES,
 }
-GRID: Mapping[str, Metric] = {
+PHOTO: Mapping[str, Metric] = {
     **PHOTO_REMOVAL,
     "srg": SRG(steps=28),
     "road": ROAD(percentiles=(10, 30, 50, 70, 90)),
+    "gini": Gini(),
+    "entropy": Entropy(),
+    "tied-pixels": TiedPixels(),
+    "insertion, tie range": TieRange(Insertion(steps=28)),
+}
+_GRID_MAXIMA = TieRange(GridPointing(), over="maxima")
+GRID: Mapping[str, Metric] = {
+    **PHOTO,
     "grid-pointing": GridPointing(),
     "grid-share": GridShare(),
-    "gini": Gini(),
+    "grid-pointing, tie range": _GRID_MAXIMA,
+    "grid-pointing, lowest of ties": TieBound(_GRID_MAXIMA, "low"),
+    "grid-pointing, highest of ties": TieBound(_GRID_MAXIMA, "high"),
 }
 
 SMOKE = Plan(
@@ -285,7 +304,7 @@ QUICK = Plan(
             timed=3,
             shown=5,
             controls=DERIVED,
-            controlled=8,
+            controlled=12,
         ),
     ),
 )
@@ -297,13 +316,20 @@ PHOTOS = Plan(
             "photos",
             ("efficientnet-lite0",),
             _methods(samples=300),
-            GRID,
+            {**GRID, **SETTINGS},
             limit=8,
             shown=3,
             controls=DERIVED,
-            controlled=2,
         ),
-        Part("photos-single", ("efficientnet-lite0",), _methods(samples=300), PHOTO_REMOVAL, limit=4, shown=4),
+        Part(
+            "photos-single",
+            ("efficientnet-lite0",),
+            _methods(samples=300),
+            {**PHOTO, **SETTINGS},
+            limit=4,
+            shown=4,
+            controls=DERIVED,
+        ),
     ),
 )
 PHOTOS_SMALL = Plan(
@@ -311,7 +337,7 @@ PHOTOS_SMALL = Plan(
     "A small part of photos: three mosaics and three photographs.",
     (
         Part("photos", ("efficientnet-lite0",), _methods(samples=300), GRID, limit=3, shown=3),
-        Part("photos-single", ("efficientnet-lite0",), _methods(samples=300), PHOTO_REMOVAL, limit=3, shown=3),
+        Part("photos-single", ("efficientnet-lite0",), _methods(samples=300), PHOTO, limit=3, shown=3),
     ),
 )
 IMAGENET = Plan(
@@ -331,7 +357,7 @@ IMAGENET = Plan(
         ),
     ),
 )
-# Equal budgets: occlusion asks 169 times, the others that perturb 200. Controls would ask as often once more.
+# Equal budgets: occlusion asks 169 times, the others that perturb 200.
 IMAGENET_SMALL = Plan(
     "imagenet-small",
     "ResNet-18 and ResNet-50 on a folder in ImageNet's layout (--data), small boxes apart: hours of a CPU, not days.",
@@ -339,7 +365,7 @@ IMAGENET_SMALL = Plan(
         Part(
             "imagenet",
             ("resnet18", "resnet50"),
-            {name: method for name, method in _methods(samples=200).items() if name != "constant"},
+            _methods(samples=200),
             {
                 "deletion": Deletion(steps=14),
                 "insertion": Insertion(steps=14),
@@ -348,8 +374,12 @@ IMAGENET_SMALL = Plan(
                 "energy-pointing": EnergyPointing(),
                 "localisation": Localisation(),
                 "gini": Gini(),
+                **TIES,
             },
             limit=200,
+            remembering=True,
+            controls=DERIVED,
+            controlled=12,
             apart=True,
         ),
     ),

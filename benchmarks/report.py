@@ -33,8 +33,10 @@ and apart from these over all pairs of a method and a null. It is not over colum
 Pairs of the conclusions that follow from two others that are listed (a > b and b > c) are left out of them; a > b
 says that a is better, whichever direction the metric has.
 
-The order leaves the nulls out; its shares are of {statistics.RESAMPLES:,} bootstrap resamples of pictures. Pictures
-to separate: those for which a paired t test, two-sided at 5 % divided by the pairs of methods, has a power of 80 %,
+The order leaves the nulls out. "Resamples with it" is the share of {statistics.RESAMPLES:,} bootstrap resamples of
+pictures that repeat it: with the prior of Rubin's Bayesian bootstrap (1981), about the probability that the printed
+order is the true one; with any other prior, another. Pictures to separate: those for which a paired t test, two-sided
+at 5 % divided by the pairs of methods, has a power of 80 %,
 if the difference and the scatter are those seen here; under difficult cases, pictures that have one. Ranks, wins and
 alpha are picture by picture, the cases of a picture averaged; a tie is half a win, and shares its ranks. Bars in the
 diagrams of ranks join methods that Nemenyi's test cannot tell apart (Demšar 2006).
@@ -48,14 +50,15 @@ among them: the first in the plan stands for all in what is compared here. Measu
 (ties, Gini, entropy) are not compared. The CSV files have all of both.
 
 Nulls know nothing of the network, or are a method's own map robbed of what it found out: shuffled, inverted, blurred,
-of another class, of a random network. A margin is paired, over the cases that both have a score for, of those on
-which the derived controls were scored; its null is the best on these cases, which makes margins a little too small
-rather than too large. It wins clearly where the test finds it, corrected for all nulls of the method. Averaged maps
-are interpolated between the centres of their cells.
+of another class, of a random network. The first are scored on every case, the latter, which cost as much as a method
+each, on the first cases only: two tables. A margin is paired, over the cases that both have a score for; its null is
+the best on these cases, which makes margins a little too small rather than too large. A null wins clearly where the
+test finds it, corrected for all nulls of the method in that table. Averaged maps are interpolated between the centres
+of their cells.
 
 [tables/](tables) has everything: `scores.csv`, `comparisons.csv` (every pair), `orders.csv`, `ranks.csv`,
 `reliability.csv`, `metrics.csv` (rank correlations), `settings.csv`, `margins.csv` (over every null),
-`resolution.csv` and `coverage.csv`."""
+`resolution.csv` and `coverage.csv`. Intervals of fewer than about ten pictures cover less than they say."""
 
 Block = Table | Path | str
 """A part of the page: a table, a picture's file, or Markdown."""
@@ -122,7 +125,10 @@ def make_report(directory: Path) -> str:
             for suffix, spell in (("md", tables.markdown), ("tex", tables.latex)):
                 (directory / "tables" / f"{block.name}.{suffix}").write_text(spell(block), encoding="utf-8")
     (directory / "README.md").write_text(_page(records, sections, directory), encoding="utf-8")
-    write_page(records, {**sections, "How the numbers are made": [METHODS]}, directory / "index.html")
+    numbers = comparison_tables.numbers_behind(
+        columns, pairs, findings["ranks"], findings["metrics"], findings["settings"]
+    )
+    write_page(records, {**sections, "How the numbers are made": [METHODS]}, directory / "index.html", numbers)
     return tables.terminal(summary, records.timings)
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,8 @@ class Options:
         Pictures through a network at a time; None: found. Results do not depend on it.
     seed : int or None
         Replaces the seed of every method and dataset; None: each its own.
+    skipped : int
+        How many cases of each dataset, its first, are left to another run. Numbers do not depend on it.
     """
 
     data: Path | None = None
@@ -74,6 +76,7 @@ class Options:
     device: str = "cpu"
     batch_size: int | None = None
     seed: int | None = None
+    skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,7 @@ class _Bench:
         self.part = part
         self.network = network
         self.batch_size = options.batch_size
+        self.skipped = options.skipped
         self.store = store
         self.results = results
         self.methods = {
@@ -209,17 +213,19 @@ class _Bench:
 
     def measure(self, dataset: Sequence[Case]) -> None:
         """Explain, measure and show the cases, a few at a time; then time the methods."""
-        count = len(dataset) if self.part.limit is None else min(self.part.limit, len(dataset))
+        end = len(dataset) if self.part.limit is None else min(self.part.limit, len(dataset))
+        first = min(self.skipped, end)
         to_time: list[Context] = []
         data = hashlib.sha256()
         difficult = 0
         title = f"{self.part.dataset}, {self.network.entry.name}"
-        controlled = count if self.part.controlled is None else min(self.part.controlled, count)
+        controlled = end if self.part.controlled is None else min(self.part.controlled, end)
         own = [method for method in self.methods if method not in self.nulls]
-        total = count * len(self.methods) + controlled * len(own) * len(self.part.controls)
+        total = (end - first) * len(self.methods) + max(0, controlled - first) * len(own) * len(self.part.controls)
         with tqdm(total=total, desc=title, unit="map", mininterval=1) as bar:
-            for start in range(0, count, CASES_PER_CELL):
-                stop = min(start + CASES_PER_CELL, count)
+            # The same cells wherever the first case is, but for the first cell.
+            starts = [first, *range(first - first % CASES_PER_CELL + CASES_PER_CELL, end, CASES_PER_CELL)]
+            for start, stop in pairwise([*starts, end] if first < end else []):
                 chunk = self._read(dataset, range(start, stop))
                 maps = {}
                 memory = Memory()
@@ -249,7 +255,7 @@ class _Bench:
             explained = [method for method in self.methods if not self._failed(method, cases)]
             for method in tqdm(explained, desc=f"{title}: timing", unit="method", mininterval=1):
                 self._time(method, to_time)
-        self.results.inputs.append(self._inputs({"all": count, "difficult": difficult}, data.hexdigest()))
+        self.results.inputs.append(self._inputs({"all": end - first, "difficult": difficult}, data.hexdigest()))
 
     def _read(self, dataset: Sequence[Case], indices: range) -> list[Context]:
         contexts = []

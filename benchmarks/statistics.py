@@ -180,6 +180,12 @@ def sign_flip(contributions: np.ndarray) -> np.ndarray:
     return np.atleast_1d(test.pvalue)
 
 
+def smallest_p(pictures: int, tests: int) -> float:
+    """Return the smallest p that `sign_flip` can find in a family of tests, after Holm's correction."""
+    patterns = min(2.0**pictures, flips(tests) + 1)
+    return min(1.0, 2 / patterns * tests) if pictures > 1 else 1.0
+
+
 def holm(p: np.ndarray) -> np.ndarray:
     """Correct a family of p-values by Holm's method; those that are NaN stay so, and are no part of the family."""
     p = np.asarray(p, dtype=float)

@@ -26,12 +26,32 @@ LATEX |= {"<": "$<$", "|": "$|$", "\\": r"\textbackslash{}", "^": r"\textasciici
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """What an entry compares its method with, case by case.
+
+    Attributes
+    ----------
+    kind : {"difference", "margin", "change"}
+        The method's score minus the other's; by how much the method's is better; the other's minus the method's.
+    other : str
+        A method, or a derived control.
+    own : bool
+        Whether it is a control, made from the method's own map.
+    """
+
+    kind: str
+    other: str
+    own: bool = False
+
+
+@dataclass(frozen=True)
 class Entry:
-    """One field of a table: its text, a note in small print behind it, and whether it stands out."""
+    """One field of a table: its text, a note in small print behind it, whether it stands out, and what it compares."""
 
     text: str
     note: str = ""
     bold: bool = False
+    compared: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +102,7 @@ def score_tables(summary: pd.DataFrame) -> list[Table]:
 
     def entry(row: pd.Series, column: pd.DataFrame) -> Entry:
         form = _form(column["mean"])
-        note = _bounds(row["low"], row["high"], form)
+        note = bounds(row["low"], row["high"], form)
         if row["n"] < column["n"].max():
             note += f" ({counted(row['n'])})"
         return Entry(number(row["mean"], form), note.strip(), _is_best(row, column))
@@ -124,8 +144,9 @@ def difference_tables(pairs: pd.DataFrame) -> list[Table]:
     def entry(row: pd.Series, column: pd.DataFrame) -> Entry:
         # Pairs are first minus second; the table is the other way round.
         form = _form(10 * column["difference"], sign="+")
-        bounds = _bounds(0 - row["high"], 0 - row["low"], form)
-        return Entry(number(0 - row["difference"], form), bounds, bool(row["better"]))
+        note = bounds(0 - row["high"], 0 - row["low"], form)
+        compared = Comparison("difference", row["first"])
+        return Entry(number(0 - row["difference"], form), note, bool(row["better"]), compared)
 
     made = []
     for (dataset, network), group in pairs[pairs["headline"]].groupby(["dataset", "network"], sort=False):
@@ -203,7 +224,8 @@ def number(value: float, form: str) -> str:
     return "\N{EN DASH}" if np.isnan(value) else form.format(value)
 
 
-def _bounds(low: float, high: float, form: str) -> str:
+def bounds(low: float, high: float, form: str) -> str:
+    """Spell an interval, one without ends as nothing."""
     return "" if np.isnan(low) else f"[{form.format(low)}, {form.format(high)}]"
 
 

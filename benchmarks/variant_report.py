@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks import statistics, tables
 from benchmarks.columns import read_columns
 from benchmarks.comparisons import compare_pairs
-from benchmarks.conclusions import read_conclusions
+from benchmarks.page import Block, write_pages
 from benchmarks.records import REMOVAL, Records, with_removal
 from benchmarks.statistics import SIGNIFICANT
 from benchmarks.tables import Entry, Table
@@ -34,7 +34,7 @@ CRITERIA = (
 
 
 def make_variant_report(records: Records, directory: Path) -> str:
-    """Derive the tables and the page from the records of a challenge.
+    """Derive the tables and both pages from the records of a challenge.
 
     Returns
     -------
@@ -52,7 +52,11 @@ def make_variant_report(records: Records, directory: Path) -> str:
         made.append(tables.cost_table(records.timings))
     for table in made:
         (directory / "tables" / f"{table.name}.md").write_text(tables.markdown(table), encoding="utf-8")
-    (directory / "README.md").write_text(_page(records, directory, made), encoding="utf-8")
+    sections: dict[str, list[Block]] = {
+        "How to read the numbers": [_introduction(records)],
+        **{table.title: [table] for table in made},
+    }
+    write_pages(records, sections, directory)
     return f"{made[0].title}\n\n{tables.markdown(made[0])}"
 
 
@@ -95,20 +99,12 @@ def challenge_table(found: pd.DataFrame) -> Table:
     return Table("challenge", "The challenger against each method", header, rows)
 
 
-def _page(records: Records, directory: Path, made: list[Table]) -> str:
+def _introduction(records: Records) -> str:
     inputs, run = records.provenance["inputs"], records.provenance["run"]
-    lines = [
-        f"# {inputs['plan']}",
-        "",
-        *read_conclusions(directory),
-        "## How to read the numbers",
-        "",
+    return (
         f"{inputs['summary']} Made by `{run['command']}`; all that determines these numbers is in "
         "[provenance.json](provenance.json), every score in `records.parquet`. Differences are the challenger minus "
         "the other, paired by picture, with 95 % bootstrap intervals; p is of a two-sided sign-flip permutation test "
         f"with {statistics.FLIPS} draws or more, and Holm's correction is over all rows of the first table. Bold: "
-        f"significant at {SIGNIFICANT:.0%} after correction. No number here is the paper's.",
-    ]
-    for table in made:
-        lines += ["", f"## {table.title}", "", tables.markdown(table).rstrip()]
-    return "\n".join([*lines, ""])
+        f"significant at {SIGNIFICANT:.0%} after correction. No number here is the paper's."
+    )

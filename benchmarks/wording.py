@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.columns import Column, titles
 from benchmarks.comparison_tables import contested, pictures
-from benchmarks.statistics import SIGNIFICANT, flips
+from benchmarks.statistics import SIGNIFICANT, smallest_p
 from benchmarks.tables import ARROWS
 
 Row = dict[Hashable, Any]
@@ -69,10 +69,7 @@ def _floor(column: Column, pairs: pd.DataFrame) -> float:
     """Return the smallest p that the test can find for a column's pairs, after correction; 1 for a single picture."""
     here = pairs[(pairs["metric"] == column.metric) & (pairs["subset"] == column.subset)]
     tested = contested(column, here[here["pictures"] > 1])
-    if tested.empty:
-        return 1.0
-    patterns = min(2.0 ** int(tested["pictures"].max()), flips(len(here)) + 1)
-    return min(1.0, 2 / patterns * len(tested))
+    return 1.0 if tested.empty else smallest_p(int(tested["pictures"].max()), len(tested))
 
 
 def _column(column: Column, contest: pd.DataFrame, orders: pd.DataFrame) -> str:

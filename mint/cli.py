@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import math
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -138,23 +139,31 @@ def _explain(options: argparse.Namespace) -> None:
     )
 
     height, width = image.shape[-2:]
-    print(f"{options.picture}: {picture.width} x {picture.height}, seen by {options.model} as {width} x {height}")
+    _say(f"{options.picture}: {picture.width} x {picture.height}, seen by {options.model} as {width} x {height}")
     if abs(math.log(picture.width * height / (picture.height * width))) > SAME_PROPORTIONS:
-        print("  not in its own proportions: the network's preprocess crops or stretches it, as the panel shows")
+        _say("  not in its own proportions: the network's preprocess crops or stretches it, as the panel shows")
     for index in ranked[: max(CLASSES, options.top)]:
-        print(f"  {float(probabilities[index]):7.2%}  {names[index]}")
+        _say(f"  {float(probabilities[index]):7.2%}  {names[index]}")
     explanations = []
     for target in targets:
         with _progress(classifier.module, method, names[target]):
             explanations.append(method.explain(classifier.module, image, target))
-        print(f"\n{names[target]}{f' (class {target})' if classifier.classes else ''}")
-        print("\n".join(f"  {line}" for line in describe(explanations[-1])))
+        _say(f"\n{names[target]}{f' (class {target})' if classifier.classes else ''}")
+        _say("\n".join(f"  {line}" for line in describe(explanations[-1])))
     figure = draw_panels(explanations, [names[target] for target in targets], contours=options.contours)
     try:
         figure.savefig(out, dpi=DOTS_PER_INCH)
     except OSError as error:
         raise InputError(f"the panel cannot be written to {out} ({error}); name another file with --out.") from error
-    print(f"\npanel: {out}")
+    _say(f"\npanel: {out}")
+
+
+def _say(text: str) -> None:
+    """Print at once; where the reader has gone (``| head``), go on in silence, as the panel is still to be drawn."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 _WORTHLESS = (

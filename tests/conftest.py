@@ -1,3 +1,7 @@
+import os
+from collections.abc import Iterator
+from typing import TextIO
+
 import pytest
 import torch
 from examples import SmallCNN, smooth_images
@@ -25,3 +29,12 @@ def images() -> Tensor:
 @pytest.fixture
 def targets() -> Tensor:
     return torch.tensor([0, 3, 4])
+
+
+@pytest.fixture
+def unread() -> Iterator[TextIO]:
+    """Give a pipe that nobody reads any more, as standard output is one before ``| head``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", buffering=1) as pipe:
+        yield pipe

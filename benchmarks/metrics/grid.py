@@ -56,6 +56,11 @@ class GridPointing:
 class GridShare(RelevanceMass):
     """Share of the map's positive attribution that falls inside the target's region: relevance mass, on a mosaic.
 
-    Range: a constant map scores the region's share of the picture, .25 in a 2 x 2 mosaic. All else is
-    :class:`~benchmarks.metrics.relevance.RelevanceMass`'s.
+    Source: Boehle et al., this module's text: their localisation metric; it is
+    :class:`~benchmarks.metrics.relevance.RelevanceMass` by another name. Direction: higher is better. Range: [0, 1]; a
+    constant map scores the region's share of the picture, .25 in a 2 x 2 mosaic. NaN where the case has no annotated
+    region, or an empty one, and where the map has no positive value.
+
+    What it cannot tell: where inside the cell the map lies, and what neither `GridPointing` nor ``RelevanceMass`` can:
+    mosaics are unlike training pictures, and an offset spreads a map over all cells however well it ranks.
     """

@@ -61,9 +61,13 @@ def _has_surrogate(method: Attributor) -> bool:
 class Fidelity:
     """Weighted R-squared of the surrogate: which share of the network's answers to its samples it predicts.
 
-    Direction: higher is better. Range: at most 1; 0 is the samples' weighted mean. See
-    :class:`mint.fidelity.Fidelity`. What it cannot tell: variants that draw, weigh or score their samples
-    differently are held against different answers.
+    Source: the local fidelity of M. T. Ribeiro, S. Singh, C. Guestrin, "Why Should I Trust You?", KDD 2016, as the
+    R-squared that their package reports; samples held out are this suite's own. Direction: higher is better. Range: at
+    most 1; 0 is the samples' weighted mean; NaN where the method has no surrogate, or the answers are all equal. See
+    :class:`mint.fidelity.Fidelity`.
+
+    What it cannot tell: variants that draw, weigh or score their samples differently are held against different
+    answers. Nor does it tell how the network answers away from its samples.
 
     Parameters
     ----------
@@ -92,8 +96,14 @@ class Fidelity:
 class Stability:
     """Mean rank correlation of the fine importances u_f over pairs of seeds.
 
-    Direction: higher is better. Range: [-1, 1]. The super-pixels do not depend on the seed, so the importances of two
-    seeds can be compared one by one.
+    Source: this suite's own; other indices for the same question are those of G. Visani, E. Bagli, F. Chesani,
+    A. Poluzzi, D. Capuzzo, "Statistical stability indices for LIME: Obtaining reliable explanations for machine
+    learning models", Journal of the Operational Research Society 73, 2022. Direction: higher is better. Range: [-1, 1];
+    NaN where the method has no surrogate, and for cases that are passed over. The super-pixels do not depend on the
+    seed, so the importances of two seeds can be compared one by one.
+
+    What it cannot tell: whether the importances are right. A surrogate that is wrong in the same way with every seed
+    scores 1. Ranks alone are compared: where importances hardly differ, a change of order counts as much as elsewhere.
 
     Parameters
     ----------

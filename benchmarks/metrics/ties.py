@@ -35,7 +35,8 @@ SAME = 1e-6
 class TiedPixels:
     """Share of the pixels whose value another pixel has, too.
 
-    Direction: lower is better. Range: [0, 1]: 0 where all values differ, 1 for a constant map; never NaN.
+    Source: this suite's own. Direction: lower is better. Range: [0, 1]: 0 where all values differ, 1 for a constant
+    map; never NaN.
 
     What it cannot tell: whether the ties matter. Thousands of zeros at the end of a ranking change no pointing game.
     """
@@ -56,7 +57,9 @@ class TiedPixels:
 class TieRange:
     """How far a metric's score hangs on the order of tied pixels: its highest score minus its lowest.
 
-    Direction: lower is better; 0 where nothing ties, or where ties do not matter. Range: that of the metric's
+    Source: this suite's own. The question is known from search engines: G. Cabanac, G. Hubert, M. Boughanem,
+    C. Chrisment, "Tie-breaking Bias: Effect of an Uncontrolled Parameter on Information Retrieval Evaluation", CLEF
+    2010. Direction: lower is better; 0 where nothing ties, or where ties do not matter. Range: that of the metric's
     differences; NaN where the metric does not apply.
 
     What it cannot tell: with ``over="orders"``, the true range. It is that of a few orders out of very many, and so
@@ -156,10 +159,10 @@ def _single_maxima(saliency: Tensor) -> Iterator[Tensor]:
 class TieBound:
     """A metric's lowest or highest score over the orders of tied pixels.
 
-    Direction, range, average and subsets: the metric's own. It shares what it computes with the other end and the
-    `TieRange` that it is made from.
+    Source: as `TieRange`. Direction, range, average and subsets: the metric's own. It shares what it computes with the
+    other end and the `TieRange` that it is made from.
 
-    What it cannot tell: see `TieRange`.
+    What it cannot tell: what `TieRange` cannot; and one end alone does not say how far away the other one is.
 
     Parameters
     ----------

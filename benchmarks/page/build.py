@@ -15,7 +15,7 @@ from markupsafe import Markup
 from benchmarks.page.prose import elements, inline
 from benchmarks.page.viewer import base64_text, gather
 from benchmarks.records import Records, own_maps
-from benchmarks.tables import ARROWS, Entry, Table
+from benchmarks.tables import ARROWS, Comparison, Entry, Table
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("tables.js", "viewer.js")
@@ -30,13 +30,23 @@ MARKS = (
     (re.compile(f" (?=[{''.join(ARROWS.values())}])"), "\N{NO-BREAK SPACE}"),
 )
 NOTHING = "\N{EN DASH}"
+WHERE = {
+    "curves": "What they come to is in the tables at the section's beginning; the viewer draws each picture's own.",
+    "scores": "The means are in the tables at the section's beginning; the viewer has each picture's scores.",
+    "cost": "The scores are in the tables at the section's beginning, the times in the table of costs.",
+    ".jpg": "The viewer has every picture with its maps and scores.",
+    ".png": "The numbers are in this page's tables.",
+}
+"""Where the numbers of a picture are that has no table of its own, by its kind, or else by its file's."""
 
 
 Block = Table | Path | str
 """A part of the page: a table, a PNG's or JPEG's file, or Markdown as far as `benchmarks.page.prose` reads it."""
 
 
-def write_page(records: Records, sections: Mapping[str, Sequence[Block]], file: Path) -> Path:
+def write_page(
+    records: Records, sections: Mapping[str, Sequence[Block]], file: Path, numbers: Sequence[Table] = ()
+) -> Path:
     """Write a page that stands alone: no other file, no network.
 
     Parameters
@@ -46,9 +56,12 @@ def write_page(records: Records, sections: Mapping[str, Sequence[Block]], file: 
     sections : Mapping
         The blocks by heading, which stand before the viewer; the headings are the page's menu, too. A number in a table
         leads to the pictures behind it if the table's name begins with "NETWORK-on-DATASET", and its header and the
-        first two fields of its row name a method and a metric. A picture's caption is its file's name.
+        first two fields of its row name a method and a metric: by the method's score or, where the entry says what it
+        compares, by that. A picture's caption is its file's name.
     file : pathlib.Path
         Where to write; an existing file is replaced.
+    numbers : sequence of Table
+        What pictures show, folded away under each: the table that is called like the picture's file.
 
     Returns
     -------
@@ -57,7 +70,8 @@ def write_page(records: Records, sections: Mapping[str, Sequence[Block]], file: 
     """
     viewer = gather(records)
     inputs, run = records.provenance["inputs"], records.provenance["run"]
-    shown = [_section(number, heading, sections[heading], records) for number, heading in enumerate(sections)]
+    behind = {table.name: table for table in numbers}
+    shown = [_section(number, heading, sections[heading], records, behind) for number, heading in enumerate(sections)]
     # What links and headers do is said once, before the first of them.
     groups = [group for section in shown for group in section["groups"]]
     hinted = next((group for group in groups if any(table["linked"] for table in group["tables"])), None)
@@ -68,6 +82,7 @@ def write_page(records: Records, sections: Mapping[str, Sequence[Block]], file: 
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["typeset"] = _typeset
     text = environment.get_template("template.html").render(
         plan=inputs["plan"],
         summary=inline(inputs["summary"]),
@@ -110,7 +125,9 @@ def _facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in facts.items() if value]
 
 
-def _section(number: int, heading: str, contents: Sequence[Block], records: Records) -> dict[str, Any]:
+def _section(
+    number: int, heading: str, contents: Sequence[Block], records: Records, behind: Mapping[str, Table]
+) -> dict[str, Any]:
     """Lay a section out: neighbouring tables, pictures and paragraphs make groups."""
     groups = []
     for kind, alike in groupby(contents, key=_kind):
@@ -119,7 +136,7 @@ def _section(number: int, heading: str, contents: Sequence[Block], records: Reco
             if isinstance(block, Table):
                 group[kind].append(page_table(block, heading, records))
             elif isinstance(block, Path):
-                group[kind].append(_image(block))
+                group[kind].append(_image(block, behind.get(block.stem)))
             else:
                 group[kind].extend(elements(block))
         groups.append(group)
@@ -135,11 +152,17 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _image(file: Path) -> dict[str, str]:
+def _image(file: Path, numbers: Table | None) -> dict[str, Any]:
     words = file.stem.replace("-on-", " on ")
     name, _, kind = words.rpartition(".")
-    source = f"data:{MEDIA[file.suffix]};base64,{base64_text(file.read_bytes())}"
-    return {"source": source, "caption": f"{kind}: {name}" if name else f"{file.parent.name}: {words}"}
+    caption = f"{kind}: {name}" if name else f"{file.parent.name}: {words}"
+    where = "The numbers are in the table under it." if numbers else WHERE.get(kind, WHERE.get(file.suffix, ""))
+    return {
+        "source": f"data:{MEDIA[file.suffix]};base64,{base64_text(file.read_bytes())}",
+        "caption": caption,
+        "words": f"{caption}. {where}".strip(),
+        "numbers": numbers,
+    }
 
 
 @dataclass(frozen=True)
@@ -154,13 +177,15 @@ def page_table(table: Table, heading: str, records: Records) -> dict[str, Any]:
     """Lay a table out for the template: how each column sorts, where each cell leads, why a cell is empty."""
     place = _place_of(table, records.provenance["inputs"]["settings"])
     columns = [_column(name) for name in table.header]
-    rows = [
-        [
-            _cell(entry, _subject([header, *(each.text for each in row[:2])], place), records)
-            for header, entry in zip(table.header, row, strict=True)
-        ]
-        for row in table.rows
-    ]
+    # Among comparisons, a number that is none is of some of the cases only, and leads nowhere.
+    compares = any(entry.compared for row in table.rows for entry in row)
+    rows = []
+    for row in table.rows:
+        cells = []
+        for header, entry in zip(table.header, row, strict=True):
+            subject = _subject([header, *(each.text for each in row[:2])], place, entry.compared)
+            cells.append(_cell(entry, None if compares and not entry.compared else subject, records))
+        rows.append(cells)
     for i, column in enumerate(columns):
         own = [row[i] for row in rows]
         filled = [cell for cell in own if not cell["missing"]]
@@ -209,20 +234,24 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class _Subject:
-    """Whose scores a cell is about."""
+    """Whose scores a cell is about, and what they are compared with."""
 
     place: _Place
     method: str
     metric: str
     subset: str
+    compared: Comparison | None
 
     @property
     def href(self) -> str:
-        asked = {"s": self.place.number, "o": "score", "m": self.method, "k": self.metric, "u": self.subset}
+        order = self.compared.kind if self.compared else "score"
+        asked = {"s": self.place.number, "o": order, "m": self.method, "k": self.metric, "u": self.subset}
+        if self.compared:
+            asked["n" if self.compared.own else "a"] = self.compared.other
         return f"#view?{urlencode(asked)}"
 
 
-def _subject(texts: Sequence[str], place: _Place | None) -> _Subject | None:
+def _subject(texts: Sequence[str], place: _Place | None, compared: Comparison | None) -> _Subject | None:
     """Find the method and the metric that a cell's header and the beginning of its row name; None unless both."""
     if place is None:
         return None
@@ -235,13 +264,14 @@ def _subject(texts: Sequence[str], place: _Place | None) -> _Subject | None:
         for subset in about["subsets"]
         if label in (name, f"{name}, {subset}")
     ]
-    return _Subject(place, methods[0], *metrics[0]) if methods and metrics else None
+    return _Subject(place, methods[0], *metrics[0], compared) if methods and metrics else None
 
 
 def _cell(entry: Entry, subject: _Subject | None, records: Records) -> dict[str, Any]:
     text = entry.text.strip()
     found = NUMBER.match(text)
-    linked = subject if found or text == NOTHING else None
+    # A comparison without a number has no pictures, and either side may be the reason.
+    linked = subject if found or (text == NOTHING and not entry.compared) else None
     return {
         "text": _typeset(text if found or not linked else _absence(linked, records)),
         "note": _typeset(entry.note),

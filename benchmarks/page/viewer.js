@@ -11,7 +11,8 @@
   const WORDS = { inapplicable: "does not apply", failed: "failed" };
   const TILE = 256; // pixels of a drawn map's longer side
 
-  const state = { s: 0, o: "maps", m: "", k: "", u: "all", w: false, t: "", c: "" };
+  // Compared is with another method (a), or with a control made from the method's own map (n).
+  const state = { s: 0, o: "maps", m: "", k: "", u: "all", w: false, t: "", c: "", a: "", n: "" };
   let setting = null; // index.settings[state.s]
   let shown = []; // the listed cases, in order
   let drawing = 0; // which drawing is the newest
@@ -62,17 +63,13 @@
   const pictureURL = place => "data:image/jpeg;base64," + byId(`picture-${place}`).textContent;
 
   async function unpack(item) {
-    const about = { maps: new Map(), region: null, curves: new Map(), shape: item.shape, controls: null };
+    const about = { maps: new Map(), region: null, curves: new Map(), shape: item.shape };
     if (item.blob === undefined) return about;
     const packed = new Blob([bytes(byId(`blob-${item.blob}`).textContent)]);
     const stream = packed.stream().pipeThrough(new DecompressionStream("deflate"));
     const data = new Uint8Array(await new Response(stream).arrayBuffer());
     let at = 0;
     const take = count => data.subarray(at, at += count);
-    if (item.controlled) {
-      const count = setting.methods.length * setting.controls.length * setting.metrics.length;
-      about.controls = new Float32Array(take(4 * count).buffer, 0, count);
-    }
     if (item.maps) {
       const [height, width] = item.shape;
       for (const method of item.maps) {
@@ -99,25 +96,72 @@
 
   const scoreOf = (item, method, metric) => item.scores[method][metric];
 
+  const controlScore = (item, method, control, metric) =>
+    item.controls?.[method]?.[control][setting.controlled.indexOf(metric)] ?? null;
+
+  // What a table says of two scores, picture by picture, so that the mean over the list is the table's.
+  const COMPARISONS = {
+    difference: { of: (own, other) => own - other, title: (own, other) => `${own} − ${other}` },
+    margin: {
+      of: (own, other, higher) => higher ? own - other : other - own,
+      title: (own, other) => `by how much ${own} is better than ${other}`,
+    },
+    change: { of: (own, other) => other - own, title: (own, other) => `${other} − ${own}` },
+  };
+
+  const ownControl = name => `${state.m}’s own ${name} map`;
+
+  // What the chosen method can be compared with: the state's field and its value, text.
+  function rivals(order) {
+    const methods = setting.methods.filter(({ name }) => name !== state.m).map(({ name }) => [`a=${name}`, name]);
+    const controls = setting.controls.filter(control => control.null === (order === "margin"))
+      .map(({ name }) => [`n=${name}`, `its own ${name} map`]);
+    return { difference: methods, margin: [...methods, ...controls], change: controls }[order] ?? [];
+  }
+
+  function compareWith(rival) {
+    Object.assign(state, { a: "", n: "" });
+    if (rival) state[rival[0]] = rival.slice(2);
+  }
+
+  // The chosen comparison's number for a case; null where either score is missing.
+  function compared() {
+    const method = methodPlace(), metric = metricPlace(), { higher } = setting.metrics[metric];
+    const other = place(state.n ? setting.controls : setting.methods, state.n || state.a);
+    return item => {
+      const own = scoreOf(item, method, metric);
+      const score = state.n ? controlScore(item, method, other, metric) : scoreOf(item, other, metric);
+      if (!isNumber(own) || !isNumber(score)) return null;
+      // As many digits as scores have: equal differences are to be equal.
+      return Number(COMPARISONS[state.o].of(own, score, higher).toPrecision(4));
+    };
+  }
+
+  // The best first, whichever way the metric goes; turned around where the worst are wanted.
+  const sign = () => (state.o === "margin" || setting.metrics[metricPlace()].higher) !== state.w ? 1 : -1;
+
   const ORDERS = {
     data: () => null,
     maps: () => item => item.disagreement[0],
     scores: () => item => item.disagreement[1],
     score: () => {
       const method = methodPlace(), metric = metricPlace();
-      // The best first, whichever way the metric goes; turned around where the worst are wanted.
-      const sign = setting.metrics[metric].higher !== state.w ? 1 : -1;
       return item => {
         const score = scoreOf(item, method, metric);
-        return isNumber(score) ? sign * score : null;
+        return isNumber(score) ? sign() * score : null;
       };
     },
   };
 
   function arrange() {
-    const chosen = setting.cases.filter(item =>
+    let chosen = setting.cases.filter(item =>
       (state.u !== "difficult" || item.difficult) && (!state.t || item.target === state.t));
-    const measure = ORDERS[state.o]();
+    let measure = ORDERS[state.o]?.(), number = null;
+    if (state.o in COMPARISONS) {
+      number = compared();
+      chosen = chosen.filter(item => number(item) !== null);
+      measure = item => sign() * number(item);
+    }
     if (measure) {
       const keyed = chosen.map((item, place) => [measure(item), place, item]);
       // What has no number comes last; the data set's order decides among equals.
@@ -127,13 +171,24 @@
       shown = chosen;
     }
     if (!shown.some(item => item.key === state.c)) state.c = shown[0]?.key ?? "";
-    fillList();
+    fillList(number);
   }
 
-  function measureText(item) {
-    const number = { maps: item.disagreement[0], scores: item.disagreement[1] }[state.o];
+  function measureText(item, number) {
+    if (number) return (number(item) > 0 ? "+" : "") + spell(number(item));
+    const disagreement = { maps: item.disagreement[0], scores: item.disagreement[1] }[state.o];
     if (state.o === "score") return spell(scoreOf(item, methodPlace(), metricPlace()));
-    return isNumber(number) ? number.toFixed(2) : "";
+    return isNumber(disagreement) ? disagreement.toFixed(2) : "";
+  }
+
+  // Say what the list is ordered by.
+  function orderText() {
+    const first = `${state.w ? "worst" : "best"} first`;
+    if (!(state.o in COMPARISONS)) return { maps: "by disagreement", scores: "by disagreement", score: first }[state.o];
+    const { name, higher } = setting.metrics[metricPlace()];
+    const own = state.o === "change" ? `${state.m}’s map as it is` : state.m;
+    const title = COMPARISONS[state.o].title(own, state.n ? ownControl(state.n) : state.a);
+    return `those with both scores: ${title}, ${name} ${higher ? "↑" : "↓"}, ${first}`;
   }
 
   const thumbnails = new IntersectionObserver(entries => {
@@ -144,7 +199,7 @@
     }
   }, { root: list, rootMargin: "300px" });
 
-  function fillList() {
+  function fillList(number) {
     thumbnails.disconnect();
     list.replaceChildren(...shown.map((item, i) => {
       const thumb = item.image === undefined ? make("span", { class: "thumb" })
@@ -152,14 +207,11 @@
       if (item.image !== undefined) thumbnails.observe(thumb);
       return make("li", { id: `option-${i}`, role: "option", "aria-selected": "false", "data-key": item.key },
         thumb, make("span", { class: "name" }, item.target, make("small", {}, item.key)),
-        make("span", { class: "measure" }, measureText(item)));
+        make("span", { class: "measure" }, measureText(item, number)));
     }));
     const all = setting.cases.length;
-    const sorted = {
-      maps: "by disagreement", scores: "by disagreement", score: `${state.w ? "worst" : "best"} first`,
-    }[state.o];
     const count = shown.length === all ? `${all} cases` : `${shown.length} of ${all} cases`;
-    byId("count").textContent = [count, sorted].filter(Boolean).join(", ");
+    byId("count").textContent = [count, orderText()].filter(Boolean).join(", ");
   }
 
   function mark() {
@@ -322,18 +374,14 @@
 
   // --- derived controls: what is left of a score when the map is spoilt
 
-  function fillControls(item, scores) {
-    byId("controls-part").hidden = !scores;
-    if (!scores) return;
+  function fillControls(item) {
+    byId("controls-part").hidden = !item.controls;
+    if (!item.controls) return;
     const metric = metricPlace(), { higher, name } = setting.metrics[metric];
-    const score = (method, control) => {
-      const value = scores[(method * setting.controls.length + control) * setting.metrics.length + metric];
-      return Number.isNaN(value) ? "inapplicable" : Number.isFinite(value) ? value : null;
-    };
     byId("controls-name").textContent = `Controls made from each map, under ${name} ${higher ? "↑" : "↓"}`;
     const header = ["method", "its own map", ...setting.controls.map(control => control.name)];
     const rows = setting.methods.map((method, i) => {
-      const own = scoreOf(item, i, metric), found = setting.controls.map((control, j) => score(i, j));
+      const own = scoreOf(item, i, metric), found = setting.controls.map((control, j) => controlScore(item, i, j, metric));
       if (found.every(value => value === null)) return null;
       const cells = found.map((value, j) => {
         const beats = setting.controls[j].null && isNumber(value) && isNumber(own) && (higher ? value >= own : value <= own);
@@ -433,6 +481,7 @@
     byId("siblings").replaceChildren("Other classes of this picture: ", ...siblings.map(each =>
       make("button", { type: "button", "data-key": each.key }, each.target)));
     fillScores(item);
+    fillControls(item);
     const image = item.image === undefined ? null : new Image();
     if (image) image.src = pictureURL(item.image);
     try {
@@ -441,7 +490,6 @@
       current = { image, gray: image && grayPicture(image), data };
       paint();
       fillCurves(data.curves);
-      fillControls(item, data.controls);
       display.querySelector(".check").hidden = !data.region;
       viewer.dataset.problem = "";
     } catch (error) {
@@ -478,6 +526,15 @@
     const targets = [...new Set(setting.cases.map(item => item.target))].sort();
     const subsets = new Set(["all", ...setting.metrics.flatMap(metric => metric.subsets)]);
     if (!targets.includes(state.t)) state.t = "";
+    if (state.o in COMPARISONS && !rivals(state.o).length) state.o = "score";
+    // Of runs from before maps were kept there are scores and curves alone.
+    const mapless = !setting.cases.some(item => item.maps || item.image !== undefined);
+    viewer.classList.toggle("mapless", mapless);
+    byId("mapless").hidden = !mapless;
+    if (state.o === "maps" && mapless) state.o = "scores";
+    const others = rivals(state.o), asked = state.n ? `n=${state.n}` : `a=${state.a}`;
+    const rival = (others.find(([value]) => value === asked) ?? others[0] ?? [""])[0];
+    compareWith(rival);
     if (!subsets.has(state.u)) state.u = "all";
     const form = choices.elements, named = items => items.map(({ name }) => [name, name]);
     options(form.setting, index.settings.map(({ title }, i) => [i, title]), state.s);
@@ -485,9 +542,15 @@
     options(form.subset, [...subsets].map(name => [name, name]), state.u);
     options(form.method, named(setting.methods), state.m);
     options(form.metric, named(setting.metrics), state.k);
+    options(form.against, others, rival);
+    form.against.closest("label").hidden = !others.length;
+    for (const each of form.order.options) {
+      const without = each.value === "maps" ? mapless : each.value in COMPARISONS && !rivals(each.value).length;
+      each.hidden = each.disabled = without;
+    }
     form.order.value = state.o;
     form.first.value = state.w ? "worst" : "best";
-    for (const part of viewer.querySelectorAll(".by-score")) part.hidden = state.o !== "score";
+    for (const part of viewer.querySelectorAll(".by-score")) part.hidden = state.o !== "score" && !(state.o in COMPARISONS);
     arrange();
     show();
   }
@@ -506,11 +569,12 @@
 
   function follow(address) {
     const said = new URLSearchParams(address.slice("#view?".length));
-    for (const name of ["o", "m", "k", "u", "t", "c"]) state[name] = said.get(name) ?? (name === "o" ? "maps" : "");
-    if (!(state.o in ORDERS)) state.o = "maps";
+    for (const name of ["o", "m", "k", "u", "t", "c", "a", "n"]) state[name] = said.get(name) ?? (name === "o" ? "maps" : "");
+    if (!(state.o in ORDERS || state.o in COMPARISONS)) state.o = "maps";
     state.u ||= "all";
     state.w = said.get("w") === "1";
     use(Number(said.get("s")) || 0);
+    if (state.n) byId("controls-part").open = true;
     byId("view").scrollIntoView();
     list.focus({ preventScroll: true });
   }
@@ -521,6 +585,7 @@
     const form = choices.elements;
     Object.assign(state, { t: form.target.value, u: form.subset.value, o: form.order.value });
     Object.assign(state, { m: form.method.value, k: form.metric.value, w: form.first.value === "worst" });
+    compareWith(form.against.value);
     use(Number(form.setting.value));
   });
   choices.addEventListener("submit", event => event.preventDefault());

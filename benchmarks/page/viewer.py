@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 
 from benchmarks.columns import first_settings, judges
 from benchmarks.plots import styles
-from benchmarks.records import CaseMaps, Records, own_maps
+from benchmarks.records import CURVE_COLUMNS, CaseMaps, Records, own_maps
 
 CURVE_POINTS = 57
 """At most so many points of a curve are drawn."""
@@ -63,7 +63,8 @@ def gather(records: Records) -> Viewer:
 def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes, int]) -> Row:
     dataset, network = setting["dataset"], setting["network"]["name"]
     methods, metrics = list(setting["methods"]), list(setting["metrics"])
-    scores, curves = (own_maps(_here(frame, dataset, network)) for frame in (records.scores, records.curves))
+    frames = (records.scores, records.curves.reindex(columns=list(CURVE_COLUMNS)))
+    scores, curves = (own_maps(_here(frame, dataset, network)) for frame in frames)
     maps = {each.case: each for each in records.maps if (each.dataset, each.network) == (dataset, network)}
     failures: dict[str, list[list[str]]] = {}
     for failure in records.provenance["run"].get("failures", []):
@@ -76,7 +77,7 @@ def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes,
     spread = score_disagreement(_contest(scores, setting))
     grids = {metric: _grid(own["fractions"].iloc[0]) for metric, own in curves.groupby("metric", sort=False)}
     of_case = dict(iter(curves.groupby("case", sort=False)))
-    controls, controlled = control_scores(_here(records.scores, dataset, network), methods, metrics)
+    controls, controlled, spoilt = control_scores(_here(records.scores, dataset, network), methods, metrics)
     cases = []
     for key in keys:
         shown, fact = maps.get(key), facts.get(key, {})
@@ -91,7 +92,9 @@ def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes,
             "failures": failures.get(key, []),
             "disagreement": [_rounded(map_disagreement(_contested(shown, setting))), _rounded(spread.get(key))],
         }
-        case |= pack(viewer, shown, of_case.get(key), controlled.get(key), methods, grids)
+        if key in spoilt:
+            case["controls"] = spoilt[key]
+        case |= pack(viewer, shown, of_case.get(key), methods, grids)
         if shown and shown.picture_jpeg:
             if shown.picture_jpeg not in places:
                 places[shown.picture_jpeg] = len(viewer.pictures)
@@ -121,6 +124,7 @@ def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes,
         "controls": [
             {"name": name, "null": setting.get("controls", {}).get(name, {}).get("null", True)} for name in controls
         ],
+        "controlled": controlled,
         "grids": {metric: [round(float(each), 4) for each in grid] for metric, grid in grids.items()},
         "cases": cases,
     }
@@ -132,30 +136,34 @@ def _here(frame: pd.DataFrame, dataset: str, network: str) -> pd.DataFrame:
 
 def control_scores(
     scores: pd.DataFrame, methods: Sequence[str], metrics: Sequence[str]
-) -> tuple[list[str], dict[str, np.ndarray]]:
+) -> tuple[list[str], list[int], dict[str, list[Any]]]:
     """Collect the scores of the derived controls.
 
     Returns
     -------
     controls : list of str
         Their names, in the order of the records.
+    controlled : list of int
+        The metrics' numbers that any has a score under.
     found : dict
-        By case, (methods, controls, metrics) float32: NaN where the metric does not apply, infinity where there is
-        no score.
+        By case, the scores of each method, control and metric of these two lists, nested in this order: "inapplicable"
+        where the metric does not apply, None where there is no score; None for a method without any.
     """
     derived = scores[scores["control"] != ""]
     controls = list(derived["control"].unique())
-    shape = (len(methods), len(controls), len(metrics))
+    scored = set(derived["metric"])
+    controlled = [number for number, metric in enumerate(metrics) if metric in scored]
     found = {}
     for case, own in derived.groupby("case", sort=False):
-        table = np.full(shape, np.inf, dtype=np.float32)
-        places = [
-            pd.Index(names).get_indexer(pd.Index(own[column]))
-            for names, column in ((methods, "method"), (controls, "control"), (metrics, "metric"))
+        known = own.set_index(["method", "control", "metric"])["score"].to_dict()
+        having = set(own["method"])
+        found[str(case)] = [
+            [[_spelt(known.get((method, control, metrics[number]))) for number in controlled] for control in controls]
+            if method in having
+            else None
+            for method in methods
         ]
-        table[tuple(places)] = own["score"]
-        found[str(case)] = table
-    return controls, found
+    return controls, controlled, found
 
 
 def _score(
@@ -166,7 +174,11 @@ def _score(
     if score is None:
         failed = any([name, control] == [method, ""] and step in ("map", metric) for name, control, step, _ in failures)
         return "failed" if failed else None
-    return "inapplicable" if np.isnan(score) else _rounded(score)
+    return _spelt(score)
+
+
+def _spelt(score: float | None) -> float | str | None:
+    return "inapplicable" if score is not None and np.isnan(score) else _rounded(score)
 
 
 def _rounded(value: float | None) -> float | None:
@@ -232,29 +244,23 @@ def pack(
     viewer: Viewer,
     shown: CaseMaps | None,
     curves: pd.DataFrame | None,
-    controlled: np.ndarray | None,
     methods: Sequence[str],
     grids: Mapping[Any, np.ndarray],
 ) -> Row:
-    """Pack a case's control scores, maps, region and curves into a blob, and say what is in it.
+    """Pack a case's maps, region and curves into a blob, and say what is in it.
 
-    A blob is a zlib stream of bytes: what `control_scores` found, little-endian; the maps, (h, w) each, every row as
-    differences from the pixel to the left modulo 256; the region, (h, w) of 0 and 1; for each metric with curves and
-    each method, the values at the metric's grid, spread over 0 to 255 between the case's lowest and highest under this
-    metric.
+    A blob is a zlib stream of bytes: the maps, (h, w) each, every row as differences from the pixel to the left modulo
+    256; the region, (h, w) of 0 and 1; for each metric with curves and each method, the values at the metric's grid,
+    spread over 0 to 255 between the case's lowest and highest under this metric.
 
     Returns
     -------
     dict
-        "controlled", whether there are control scores; "maps", the methods' numbers in order; "shape", (h, w) of a map;
-        "region", whether there is one; "curves", (metric, low, high, the methods' numbers) for each metric; "blob",
-        its place. Empty for an empty case.
+        "maps", the methods' numbers in order; "shape", (h, w) of a map; "region", whether there is one; "curves",
+        (metric, low, high, the methods' numbers) for each metric; "blob", its place. Empty for an empty case.
     """
     parts: list[np.ndarray] = []
     about: Row = {}
-    if controlled is not None:
-        about["controlled"] = True
-        parts.append(controlled.astype("<f4"))
     if shown and shown.maps:
         drawn = [name for name in methods if name in shown.maps]
         stack = np.stack([shown.maps[name] for name in drawn])

@@ -1,6 +1,8 @@
 import json
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
+from typing import TextIO
 
 import pytest
 
@@ -28,6 +30,11 @@ def test_list_has_a_line_for_everything(capsys: pytest.CaptureFixture[str]) -> N
         assert any(line.split()[:1] == [name] and len(line.split()) > 3 for line in text.splitlines()), name
     metrics = text[text.index("\nmetrics\n") :].splitlines()[2:]
     assert len({line.split(maxsplit=1)[1] for line in metrics}) == len(metrics), "two metrics are described alike"
+
+
+def test_a_reader_that_has_gone_is_no_error(unread: TextIO) -> None:
+    with redirect_stdout(unread):
+        assert main(["list"]) == 141
 
 
 def test_a_run_prints_a_summary_and_leaves_a_report(

@@ -14,7 +14,7 @@ from benchmarks import statistics
 from benchmarks.columns import estimate, measure, read_columns
 from benchmarks.columns import settings as settings_of
 from benchmarks.comparisons import compare_pairs, order_methods, rank_methods, rank_table
-from benchmarks.metrics import METRICS
+from benchmarks.metrics import METRICS, Pointing, TieBound, TieRange
 from benchmarks.statistics import FLIPS, holm, pictures_needed, sign_flip
 
 GENERATOR = np.random.default_rng(11)
@@ -303,6 +303,10 @@ def test_a_metrics_identity_names_its_measure_and_settings() -> None:
 )
 def test_other_tools_protocols_are_settings_of_the_same_measures(name: str, expected: str) -> None:
     assert measure(repr(METRICS[name]())) == expected
+
+
+def test_a_metric_at_the_end_of_its_tie_range_is_a_setting_of_that_metric() -> None:
+    assert measure(repr(TieBound(TieRange(Pointing(), over="maxima"), "low"))) == "Pointing"
 
 
 def test_rank_correlations_are_spearmans_and_nan_for_constant_rows() -> None:

@@ -87,12 +87,12 @@ def test_a_margin_is_the_difference_of_means_and_positive_where_the_method_is_be
     # Each picture has the same difference, so the paired interval has no width.
     assert found.loc["blurred", ["low", "high"]].tolist() == pytest.approx([0.1, 0.1])
     assert found.loc["other-class", "high"] > found.loc["other-class", "low"] + 0.05
-    assert found["best"].to_dict() == {"random": True, "blurred": False, "other-class": False}
+    assert found["best"].to_dict() == {"random": True, "blurred": True, "other-class": False}
     assert found["own"].to_dict() == {"random": False, "blurred": True, "other-class": True}
     assert (found["cases"] == 3).all()
 
 
-def test_margins_and_resolutions_are_of_the_cases_on_which_controls_were_scored() -> None:
+def test_null_methods_count_on_all_cases_and_controls_on_those_on_which_they_were_scored() -> None:
     records = make(
         {
             ("mint", "", "insertion"): [0.5, 0.7, 0.0, 0.0],
@@ -104,8 +104,8 @@ def test_margins_and_resolutions_are_of_the_cases_on_which_controls_were_scored(
         controlled=2,
     )
     found = margins.measure_margins(records).set_index("null")
-    assert found["margin"].to_dict() == pytest.approx({"centre": 0.5, "blurred": 0.1})
-    assert (found["cases"] == 2).all()
+    assert found["margin"].to_dict() == pytest.approx({"centre": -0.25, "blurred": 0.1})
+    assert found["cases"].to_dict() == {"centre": 4, "blurred": 2}
     coarse = margins.measure_resolution(records).set_index("control")
     # The second case has no score at 7x7, so none of the resolutions counts it.
     assert coarse["score"].to_dict() == pytest.approx({"": 0.5, "7x7": 0.3})
@@ -184,8 +184,15 @@ def test_nothing_is_clear_on_two_pictures() -> None:
     # Both pictures agree, so that the bootstrap's intervals have no width.
     assert (found["p_holm"] >= 0.5).all()
     assert all("may be none" in each or "as well as" in each for each in margins.margin_sentences(found))
-    (table,) = margins.margin_tables(found)
-    assert table.rows[0][3].note == "(clearly over 0)"
+    for table in margins.margin_tables(found):
+        assert [row[3].note for row in table.rows if row[3].bold] == ["(too few pictures for any to be clear)"]
+
+
+def test_null_methods_and_own_controls_are_corrected_apart() -> None:
+    found = margins.measure_margins(known(pairs=2))
+    # Four pictures that agree: p is 2 / 16, for one null method as it is, for two controls doubled.
+    mint = found[(found["method"] == "mint") & (found["metric"] == "insertion")].set_index("null")
+    assert mint["p_holm"].to_dict() == pytest.approx({"centre": 0.125, "blurred": 0.25, "other-class": 0.25})
 
 
 def test_a_margin_whose_interval_holds_nothing_may_be_none() -> None:
@@ -208,19 +215,26 @@ def test_a_small_margin_has_as_many_decimals_as_it_needs() -> None:
     assert table.rows[0][1].text == "-0.00042"
 
 
-def test_the_table_flags_a_metric_that_a_null_wins() -> None:
-    (table,) = margins.margin_tables(margins.measure_margins(known()))
-    assert table.name == "net-on-scenes-margins"
-    assert list(table.header) == ["metric", "mint", "lime", "does a null win?"]
-    text = [[entry.text for entry in row] for row in table.rows]
-    assert text == [
-        ["insertion ↑", "-0.100", "+0.025", "yes, over 1 of 2"],
-        ["deletion ↓", "+0.200", "\N{EN DASH}", "no"],
-        ["pointing ↑", "+0.000", "\N{EN DASH}", "level with 1 of 1"],
+def test_the_tables_flag_a_metric_that_a_null_wins() -> None:
+    table, own = margins.margin_tables(margins.measure_margins(known()))
+    assert (table.name, own.name) == ("net-on-scenes-margins", "net-on-scenes-own-margins")
+    assert list(table.header) == list(own.header) == ["metric", "mint", "lime", "does it win?"]
+    dash = "\N{EN DASH}"
+    assert [[entry.text for entry in row] for row in table.rows] == [
+        ["insertion ↑", "-0.025", "+0.025", "yes, over 1 of 2"],
+        ["deletion ↓", "+0.300", dash, "no"],
+        ["pointing ↑", "+1.000", dash, "no"],
     ]
-    assert [[entry.bold for entry in row[1:]] for row in table.rows] == [[True, False, True], [False] * 3, [False] * 3]
-    assert table.rows[0][3].note == "(clearly over 1)"
-    assert table.rows[0][1].note == "[-0.100, -0.100] over own blurred"
+    assert [[entry.text for entry in row] for row in own.rows] == [
+        ["insertion ↑", "-0.100", "+0.200", "yes, over 1 of 2"],
+        ["deletion ↓", "+0.200", dash, "no"],
+        ["pointing ↑", "+0.000", dash, "level with 1 of 1"],
+    ]
+    for each in (table, own):
+        bold = [[entry.bold for entry in row[1:]] for row in each.rows]
+        assert bold == [[True, False, True], [False] * 3, [False] * 3]
+        assert each.rows[0][3].note == "(clearly over 1)"
+    assert own.rows[0][1].note == "[-0.100, -0.100] over own blurred"
     assert table.rows[0][2].note.endswith("] over centre")
 
 

@@ -10,6 +10,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pandas as pd
@@ -19,13 +20,15 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from scipy.stats import spearmanr
 
-from benchmarks import tables
+from benchmarks import margins, tables
+from benchmarks.columns import read_columns
+from benchmarks.comparisons import compare_pairs
 from benchmarks.page import write_page
 from benchmarks.page.build import embedded_json, page_table
 from benchmarks.page.prose import elements, inline
 from benchmarks.page.viewer import CURVE_POINTS, control_scores, gather, map_disagreement, score_disagreement
 from benchmarks.records import Records
-from benchmarks.tables import Entry, Table
+from benchmarks.tables import Comparison, Entry, Table
 
 METHODS = ("mint", "gradcam", "lime", "random")
 HOSTILE = '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">'
@@ -47,6 +50,34 @@ def some(page_records: ModuleType) -> Records:
     records: Records = page_records.made_up(METHODS, 14, networks=("vgg", "resnet"))
     records.provenance["inputs"]["settings"][0]["nulls"] = ["random"]
     return records
+
+
+def with_controls(records: Records) -> Records:
+    """Add two controls of the first network's methods that are no nulls, on six cases."""
+    generator = np.random.default_rng(0)
+    own = records.scores.query("network == 'vgg' and method != 'random' and case < 'case-0006'")
+    spoilt = [
+        own.assign(control=control, score=own["score"].to_numpy() * generator.uniform(0.4, 1.3, len(own)))
+        for control in ("shuffled", "7x7")
+    ]
+    inputs = records.provenance["inputs"]
+    controls = {"shuffled": {"null": True}, "7x7": {"null": False}}
+    settings = [{**inputs["settings"][0], "controls": controls}, *inputs["settings"][1:]]
+    return replace(
+        records,
+        scores=pd.concat([records.scores, *spoilt], ignore_index=True),
+        provenance={**records.provenance, "inputs": {**inputs, "settings": settings}},
+    )
+
+
+def comparing_tables(records: Records) -> list[Table]:
+    """All tables of differences, margins and changes of the first network."""
+    made = [
+        *tables.difference_tables(compare_pairs(read_columns(records))),
+        *margins.margin_tables(margins.measure_margins(records)),
+        *margins.resolution_tables(margins.measure_resolution(records)),
+    ]
+    return [table for table in made if table.name.startswith("vgg-")]
 
 
 def sections(records: Records) -> dict[str, list[Any]]:
@@ -123,22 +154,22 @@ def test_derived_controls_are_not_taken_for_the_method(some: Records) -> None:
         assert [control["name"] for control in with_control["controls"]] == ["shuffled"]
         for key in ("scores", "disagreement", "maps", "curves"):
             assert [case[key] for case in with_control["cases"]] == [case[key] for case in without["cases"]]
-            assert with_control["cases"][0]["controlled"]
-            assert "controlled" not in without["cases"][0]
+            assert with_control["cases"][0]["controls"][0] == [[123.0] * 3]
+            assert "controls" not in without["cases"][0]
 
 
 def test_scores_of_controls_are_found_by_method_control_and_metric() -> None:
     rows = [
-        ("one", "x", "", "a", 9.0), ("one", "x", "shuffled", "a", 1.0), ("one", "y", "7x7", "b", 2.0),
-        ("one", "y", "shuffled", "b", np.nan), ("two", "x", "7x7", "a", 3.0),
+        ("one", "x", "", "a", 9.0), ("one", "x", "shuffled", "a", 1.0), ("one", "y", "7x7", "c", 2.0),
+        ("one", "y", "shuffled", "c", np.nan), ("two", "x", "7x7", "a", 3.00001),
     ]  # fmt: skip
     scores = pd.DataFrame(rows, columns=["case", "method", "control", "metric", "score"])
-    controls, found = control_scores(scores, ["x", "y"], ["a", "b"])
-    none = np.inf
+    controls, controlled, found = control_scores(scores, ["x", "y"], ["a", "b", "c"])
     assert controls == ["shuffled", "7x7"]
+    assert controlled == [0, 2]
     # By method, control, metric.
-    assert np.array_equal(found["one"], [[[1, none], [none, none]], [[none, np.nan], [none, 2]]], equal_nan=True)
-    assert np.array_equal(found["two"], [[[none, none], [3, none]], [[none, none], [none, none]]])
+    assert found["one"] == [[[1, None], [None, None]], [[None, "inapplicable"], [None, 2]]]
+    assert found["two"] == [[[None, None], [3, None]], None]
 
 
 def test_nulls_do_not_count_as_disagreeing(some: Records) -> None:
@@ -248,6 +279,30 @@ def test_numbers_lead_somewhere_if_method_and_metric_are_named(
     assert found["rows"][0][0]["href"] == ""
 
 
+def test_cells_that_compare_lead_to_the_pictures_by_what_they_compare(some: Records) -> None:
+    records = with_controls(some)
+    found = [page_table(table, "", records) for table in comparing_tables(records)]
+    asked = {each["id"]: [cell["href"] for row in each["rows"] for cell in row if cell["href"]] for each in found}
+    kinds = {name: {re.sub("&[mku]=[^&]*", "", href.split("?")[1]) for href in hrefs} for name, hrefs in asked.items()}
+    assert kinds == {
+        "t-vgg-on-scenes-minus-mint": {"s=0&o=difference&a=mint"},
+        "t-vgg-on-scenes-margins": {"s=0&o=margin&a=random"},
+        "t-vgg-on-scenes-own-margins": {"s=0&o=margin&n=shuffled"},
+        "t-vgg-on-scenes-resolution": {"s=0&o=change&n=7x7"},
+    }
+    # The maps as they are, on the cases that were averaged down: of these alone there is no order.
+    assert all(row[2]["value"] is not None and not row[2]["href"] for row in found[-1]["rows"])
+
+
+def test_a_comparison_without_a_number_leads_nowhere(some: Records) -> None:
+    nothing = Entry("\N{EN DASH}", compared=Comparison("difference", "mint"))
+    rows = [[Entry("lime"), nothing, Entry("0.1", compared=Comparison("difference", "mint")), Entry("\N{EN DASH}")]]
+    header = ["method", "deletion ↓", "insertion ↑", "pointing"]
+    _, *cells = page_table(Table("vgg-on-scenes-minus-mint", "", header, rows), "", some)["rows"][0]
+    assert [cell["text"] for cell in cells] == ["\N{EN DASH}", "0.1", "\N{EN DASH}"]
+    assert [bool(cell["href"]) for cell in cells] == [False, True, False]
+
+
 def test_intervals_of_several_metrics_share_no_scale(some: Records) -> None:
     rows = [[Entry(name), Entry("0.1", "[0.0, 0.2] over lime")] for name in ("deletion ↓", "insertion ↑")]
     several = page_table(Table("vgg-on-scenes-x", "", ["metric", "mint"], rows), "", some)
@@ -284,6 +339,19 @@ def test_paragraphs_are_escaped_and_marked_up() -> None:
         "<p>first\nline</p>",
         "<ul><li>one\n  wrapped</li><li>two</li></ul>",
         "<p>last</p>",
+    ]
+
+
+def test_a_table_of_a_conclusion_is_a_table() -> None:
+    before, table, after = elements("a | b\n\n| what | *is* |\n| --- | ---: |\n| x | |\n| | < 2 |\n\n- one")
+    assert (before, after) == ("<p>a | b</p>", "<ul><li>one</li></ul>")
+    assert re.findall(r"<t[hd].*?</t[hd]>", table.replace("<thead>", "")) == [
+        '<th scope="col">what</th>',
+        '<th scope="col"><em>is</em></th>',
+        '<th scope="row">x</th>',
+        "<td></td>",
+        '<th scope="row"></th>',
+        "<td>&lt; 2</td>",
     ]
 
 
@@ -325,7 +393,7 @@ def test_the_page_stands_alone_and_is_the_same_every_time(some: Records, tmp_pat
     assert read.outside == []
     assert len(read.ids) == len(set(read.ids))
     assert read.counts["table"] == 5  # two of scores, the costs, and the two that the viewer fills
-    assert 'alt="curves: vgg on scenes"' in both[0]
+    assert 'alt="curves: vgg on scenes. What they come to is in the tables ' in both[0]
     assert "default-src 'none'" in both[0]
     assert not re.search(r"\b(NaN|None|undefined|nan)\b", re.sub(r"<script.*?</script>", "", both[0], flags=re.DOTALL))
 
@@ -402,7 +470,11 @@ class Window:
 
 @pytest.fixture(scope="module")
 def file(some: Records, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_page(some, sections(some), tmp_path_factory.mktemp("page") / "index.html")
+    folder = tmp_path_factory.mktemp("page")
+    plot = folder / "vgg-on-scenes.wins.png"
+    Image.new("RGB", (4, 4)).save(plot)
+    wins = Table("vgg-on-scenes.wins", "", ["metric", *METHODS], [[Entry("deletion"), *map(Entry, "1234")]])
+    return write_page(some, {**sections(some), "Plots": [plot]}, folder / "index.html", [wins])
 
 
 def column_texts(page: Any, number: int) -> list[str]:
@@ -412,6 +484,11 @@ def column_texts(page: Any, number: int) -> list[str]:
 
 def chosen(page: Any) -> str:
     return str(page.locator("#list [aria-selected=true]").get_attribute("data-key"))
+
+
+def count_text(page: Any) -> str:
+    text = str(page.locator("#count").inner_text())
+    return text.replace("\N{MINUS SIGN}", "-").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
 
 
 def wait_for(page: Any, key: str) -> None:
@@ -443,6 +520,7 @@ def test_tables_sort_cells_open_pictures_and_arrows_turn_them(browser: Any, file
 
 def test_the_canvases_show_the_maps(browser: Any, file: Path, some: Records) -> None:
     with Window(browser, file) as page:
+        assert not page.locator("#mapless").is_visible()
         page.check("input[value=alone]", force=True)
         page.uncheck("input[name=outline]")
         key = chosen(page)
@@ -529,6 +607,65 @@ def test_controls_are_folded_away_and_shown_by_metric(browser: Any, some: Record
         assert cells[:2] == ["lime", f"{own['score'].iloc[0]:.3f}"]
         assert cells[2].startswith("0.875")
         assert page.locator("#controls tbody b").count() == int(own["score"].iloc[0] <= 0.875)
+
+
+@pytest.mark.slow
+def test_comparing_cells_open_the_pictures_whose_mean_they_are(browser: Any, some: Records, tmp_path: Path) -> None:
+    records = with_controls(some)
+    page_file = write_page(records, {"vgg on scenes": comparing_tables(records)}, tmp_path / "index.html")
+    higher = {"deletion": False, "insertion": True, "pointing": True}
+    visited = {"difference": 0, "margin": 0, "change": 0}
+    with Window(browser, page_file) as page:
+        for link in page.locator("td a").all():
+            link.evaluate("link => link.click()")
+            asked = dict(parse_qsl(str(link.get_attribute("href")).partition("?")[2]))
+            cell = link.evaluate("link => link.closest('td').innerText").replace("\N{MINUS SIGN}", "-")
+            # A cell of resolutions is a score; the change is in its note.
+            value = float(cell.split()[asked["o"] == "change"])
+            texts = page.locator("#list .measure").all_inner_texts()
+            listed = [float(text.replace("\N{MINUS SIGN}", "-")) for text in texts]
+            assert np.mean(listed) == pytest.approx(value, abs=0.0011), asked
+            best_is_highest = asked["o"] == "margin" or higher[asked["k"]]
+            assert listed == sorted(listed, reverse=best_is_highest)
+            assert all(text[0] in "+\N{MINUS SIGN}" or float(text) == 0 for text in texts)
+            visited[asked["o"]] += 1
+        assert min(visited.values()) >= 9
+
+        page.locator("a[href*='o=change&m=lime&k=deletion']").evaluate("link => link.click()")
+        assert count_text(page) == (
+            "6 of 14 cases, those with both scores: lime's own 7x7 map - lime's map as it is, deletion ↓, best first"
+        )
+        assert page.locator("#controls").is_visible()
+        page.select_option("select[name=order]", "difference")
+        page.select_option("select[name=against]", label="gradcam")
+        assert count_text(page) == "14 cases, those with both scores: lime - gradcam, deletion ↓, best first"
+        page.select_option("select[name=order]", "margin")
+        offered = page.locator("select[name=against] option").all_inner_texts()
+        assert offered == ["mint", "gradcam", "random", "its own shuffled map"]
+        page.wait_for_timeout(600)
+        address = page.url
+        page.select_option("select[name=against]", label="its own shuffled map")
+        page.goto("about:blank")
+        page.goto(address)
+        wait_for(page, chosen(page))
+        assert page.locator("select[name=against]").input_value() == "a=gradcam"
+        # The other network has no controls.
+        page.select_option("select[name=setting]", "1")
+        assert page.locator("select[name=against] option").all_inner_texts() == ["mint", "gradcam", "random"]
+        assert page.locator("select[name=order] option[value=change]").is_disabled()
+        page.select_option("select[name=order]", "maps")
+        assert not page.locator("select[name=against]").is_visible()
+
+
+@pytest.mark.slow
+def test_without_maps_the_viewer_shows_scores_alone(browser: Any, some: Records, tmp_path: Path) -> None:
+    page_file = write_page(replace(some, maps=[]), {}, tmp_path / "index.html")
+    with Window(browser, page_file) as page:
+        assert page.locator("#mapless").is_visible()
+        assert not page.locator("#tiles").is_visible()
+        assert page.locator("select[name=order]").input_value() == "scores"
+        assert page.locator("#scores").is_visible()
+        assert page.locator("#curves").is_visible()
 
 
 @pytest.mark.slow

@@ -10,9 +10,11 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+import scored
 from PIL import Image
 
-from benchmarks import records, report, tables
+from benchmarks import comparison_tables, records, report, tables
+from benchmarks.comparisons import rank_methods
 from benchmarks.gallery import overlay
 from benchmarks.plots import OTHERS, STYLES, styles
 from benchmarks.records import CURVE_COLUMNS, RECORD_COLUMNS, TIMING_COLUMNS, Records, RecordsError, Shown
@@ -301,6 +303,88 @@ def test_a_written_conclusion_comes_first_on_both_pages(known: Records, tmp_path
     assert "\n\n* **One** thing.\n* Another.\n\n## " in markdown
     assert "<ul><li><strong>One</strong> thing.</li><li>Another.</li></ul>" in html
     assert re.findall(r"<h2[^>]*>([^<]*)", html)[0] == "What was found"
+
+
+@pytest.fixture
+def contested() -> Records:
+    """Four methods, one of them a null, under three settings of a metric and two of another, on twelve pictures."""
+    generator = np.random.default_rng(3)
+    ahead = {"mint": 0.4, "lime": 0.3, "gradcam": 0.0, "random": -0.6}
+    metrics = {
+        "insertion": "Insertion(steps=None)", "insertion, 28": "Insertion(steps=28)",
+        "insertion, 14": "Insertion(steps=14)", "pointing": "Pointing()",
+    }  # fmt: skip
+    given = {name: {method: lead + generator.normal(0, 0.5, 12) for method, lead in ahead.items()} for name in metrics}
+    return scored.records(
+        [scored.column(given[name], metric=name, metric_id=metric_id) for name, metric_id in metrics.items()]
+    )
+
+
+def test_what_a_picture_shows_is_a_table_under_it(contested: Records, tmp_path: Path) -> None:
+    records.save(contested, tmp_path)
+    report.make_report(tmp_path)
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    found = {}
+    for part in html.split('<div class="plot">')[1:]:
+        kind = re.search(r"<figcaption>(\w+): net on scenes", part)[1]
+        alt = re.search(r'alt="([^"]+)"', part)[1]
+        assert alt.startswith(f"{kind}: net on scenes. ")
+        folded = re.search(r"<details>\s*<summary>the numbers.*?</details>", part, flags=re.DOTALL)
+        rows = re.findall(r"<tr>(.*?)</tr>", folded[0]) if folded else []
+        found[kind] = [re.findall(r"<t[hd][^>]*>(.*?)</t", row) for row in rows]
+        assert ("in the table under it" in alt) == bool(folded)
+    assert [kind for kind, rows in found.items() if rows] == ["ranks", "wins", "metrics", "settings"]
+    assert "tables at the section" in html  # the scores' own plot
+
+    ranks = pd.read_csv(tmp_path / "tables" / "ranks.csv").query("metric == 'insertion'").set_index("method")["rank"]
+    assert found["ranks"][0][1:5] == ["mint", "lime", "gradcam", "random"]
+    assert found["ranks"][1][1:6] == [*(f"{ranks[name]:.2f}" for name in found["ranks"][0][1:5]), "12"]
+    pairs = pd.read_csv(tmp_path / "tables" / "comparisons.csv").query("metric == 'pointing'")
+    (pair,) = pairs.query("first == 'lime' and second == 'random'").to_dict("records")
+    (row,) = [row for row in found["wins"] if row[0].startswith("pointing") and row[1] == "lime"]
+    assert row[5] == f"{pair['win_rate']:.0%}" + ("*" if isinstance(pair["better"], str) else "")
+    (pair,) = pairs.query("first == 'mint' and second == 'lime'").to_dict("records")
+    assert row[2:4] == [f"{1 - pair['win_rate']:.0%}", "\N{EN DASH}"]
+    assert len(found["wins"]) == 1 + 2 * 3  # a row for every headline metric and method that is no null
+    assert any("*" in cell for row in found["wins"] for cell in row[2:])
+    agreement = pd.read_csv(tmp_path / "tables" / "metrics.csv")
+    expected = agreement.loc[0, ["over_means", "by_picture"]]
+    assert found["metrics"][1:] == [
+        ["insertion", "pointing", *(f"{each:z.2f}".replace("-", "\N{MINUS SIGN}") for each in expected)]
+    ]
+    sensitivity = pd.read_csv(tmp_path / "tables" / "settings.csv")
+    assert [row[:2] for row in found["settings"][1:]] == sensitivity[["first", "second"]].values.tolist()
+
+
+def test_the_critical_difference_is_where_nemenyis_test_tells_methods_apart() -> None:
+    scores = np.random.default_rng(0).normal(0.25 * np.arange(9), 1, (40, 9)).T
+    ranking = rank_methods(scored.column({f"method {i}": each for i, each in enumerate(scores)}))
+    ranks = ranking.ranks.to_numpy()
+    apart = np.abs(ranks[:, None] - ranks) > comparison_tables.critical_difference(9, 40)
+    assert 10 < apart.sum() < 62
+    assert np.array_equal(apart, ranking.nemenyi.to_numpy() < 0.05)
+
+
+@pytest.mark.parametrize("plan", ["variants", "ablations", "ablations-imagenet"])
+@pytest.mark.parametrize("written", ["", "## Found\n\nNothing.\n", "Nothing.\n"])
+def test_a_report_of_its_own_has_both_pages_with_the_same_tables(
+    contested: Records, tmp_path: Path, plan: str, written: str
+) -> None:
+    contested.provenance["inputs"]["plan"] = plan
+    records.save(contested, tmp_path)
+    assert records.load(tmp_path).maps == []
+    if written:
+        (tmp_path / "conclusions.md").write_text(written, encoding="utf-8")
+    report.make_report(tmp_path)
+    markdown, html = ((tmp_path / name).read_text(encoding="utf-8") for name in ("README.md", "index.html"))
+    headings = re.findall(r"^## (.*)$", markdown, flags=re.MULTILINE)
+    found = ["Found" if "#" in written else "Conclusions"] if written else []
+    assert headings[: len(found) + 1] == [*found, "How to read the numbers"]
+    assert re.findall(r"<h2[^>]*>([^<]*)", html) == [*headings, "Pictures", "Origin"]
+    assert "net on scenes" in headings
+    assert html.count('<figure class="table"') == markdown.count("\n| --- ")
+    assert html.count("<p>Nothing.</p>") == bool(written)
+    assert 'id="index"' in html
 
 
 def test_two_runs_make_the_same_tables_and_pictures(world: ModuleType, tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ import runpy
 import subprocess
 import sys
 import tomllib
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pytest
@@ -124,6 +126,12 @@ def test_a_picture_is_explained(desk: Path, capsys: pytest.CaptureFixture[str]) 
     assert text.endswith("\npanel: ant-mint.png\n")
     with Image.open(desk / "ant-mint.png") as panel:
         assert panel.height > 2 * 400  # a row for each class
+
+
+def test_the_panel_is_drawn_though_nobody_reads(desk: Path, unread: TextIO) -> None:
+    with redirect_stdout(unread):
+        assert explain("ant.png", "--model", "mine:named") == 0
+    assert (desk / "ant-mint.png").exists()
 
 
 def test_classes_are_chosen_by_name_or_number(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:

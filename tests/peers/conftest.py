@@ -1,9 +1,12 @@
 """One network, one picture and its maps, put before this suite's profiles and before the tools that they mirror.
 
-The tools live in an environment of their own (``tox run -e peers``); where one is missing, its tests are skipped.
+The tools live in an environment of their own (``tox run -e peers``), which sets REQUIRE_PEERS: there a missing tool
+fails its tests. Elsewhere they are skipped.
 """
 
+import importlib
 import importlib.metadata
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,12 +29,15 @@ HEIGHT, WIDTH = 48, 40
 
 @pytest.fixture
 def load() -> Callable[..., ModuleType]:
-    """Import a module of a tool, in the version that the profiles name; skip where it is not installed."""
+    """Import a module of a tool, in the version that the profiles name; skip, or fail, where it is missing."""
 
     def import_module(module: str, distribution: str, profile: str) -> ModuleType:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found: ModuleType = pytest.importorskip(module, exc_type=ImportError)
+            if os.environ.get("REQUIRE_PEERS"):
+                found = importlib.import_module(module)
+            else:
+                found = pytest.importorskip(module, exc_type=ImportError)
         assert importlib.metadata.version(distribution) == PROFILES[profile].version, (
             f"{distribution} has moved on from the version that {profile} mirrors: read its source again."
         )
@@ -42,12 +48,13 @@ def load() -> Callable[..., ModuleType]:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: `fine` has no ties, `coarse` is made of plateaus."""
+    """What is measured: `fine` has no ties, `coarse` is made of plateaus of `plateau` pixels each."""
 
     network: nn.Module
     picture: Tensor
     fine: Tensor
     coarse: Tensor
+    plateau: int = 2**11 // 16
 
     def ours(self, metric: Metric, saliency: Tensor, region: np.ndarray | None = None) -> float:
         return metric(self.context(region), saliency).score
