@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks list | run | report | figures``."""
+"""The command line: ``python -m benchmarks list | run | report | join | figures``."""
 
 import argparse
 import os
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure attribution methods for convolutional networks."
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="list | run | report | figures")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="list | run | report | join | figures")
     commands.add_parser("list", help="what there is: plans, networks, datasets, methods, metrics")
 
     run = commands.add_parser("run", help="run plans; what was computed before is reused")
@@ -111,6 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="make tables and plots again from stored records")
     report.add_argument("--plan", type=_names, default=("quick",), metavar="A,B", help="(default: quick)")
     report.add_argument("--out", type=Path, metavar="DIR", help="where the results are (default: results/PLAN)")
+
+    join = commands.add_parser("join", help="join runs of one plan: of other networks, or of other --cases")
+    join.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="their results")
+    join.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the joined results go")
 
     figures = commands.add_parser("figures", help="draw the figures of MINT's paper")
     chosen = figures.add_mutually_exclusive_group()
@@ -266,6 +270,20 @@ def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     return 0
 
 
+def _join(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
+    from benchmarks import records
+    from benchmarks.joining import join
+    from benchmarks.report import make_report
+
+    try:
+        records.save(join(options.runs), options.out)
+    except records.RecordsError as error:
+        return _refuse(error)
+    print(make_report(options.out))
+    print(f"report: {options.out / 'README.md'}")
+    return 0
+
+
 def _figures(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from benchmarks.figures.folder import make_figures
     from benchmarks.figures.sources import SOURCES, find, own_pictures
@@ -296,7 +314,7 @@ def _figures(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS = {"list": _list, "run": _run, "report": _report, "figures": _figures}
+COMMANDS = {"list": _list, "run": _run, "report": _report, "join": _join, "figures": _figures}
 
 if __name__ == "__main__":
     sys.exit(main())

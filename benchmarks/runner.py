@@ -141,7 +141,8 @@ def run(plan: Plan, options: Options, store: Store) -> Results:
     Raises
     ------
     InputError
-        If a network or a dataset cannot be had at all. What goes wrong with one case is a `Failure` instead.
+        If a network or a dataset cannot be had at all, or has no case after those skipped. What goes wrong with one
+        case is a `Failure` instead.
     """
     results = Results()
     data = DataOptions(options.data, options.seed or 0)
@@ -214,18 +215,23 @@ class _Bench:
     def measure(self, dataset: Sequence[Case]) -> None:
         """Explain, measure and show the cases, a few at a time; then time the methods."""
         end = len(dataset) if self.part.limit is None else min(self.part.limit, len(dataset))
-        first = min(self.skipped, end)
+        if self.skipped >= end > 0:
+            raise InputError(
+                f"of {self.part.dataset}, the plan has {end} cases, none from the one numbered {self.skipped + 1} on; "
+                "give --cases a smaller number."
+            )
+        first = self.skipped
         to_time: list[Context] = []
         data = hashlib.sha256()
         difficult = 0
         title = f"{self.part.dataset}, {self.network.entry.name}"
-        controlled = end if self.part.controlled is None else min(self.part.controlled, end)
+        controlled = end if self.part.controlled is None else min(max(first, self.part.controlled), end)
         own = [method for method in self.methods if method not in self.nulls]
-        total = (end - first) * len(self.methods) + max(0, controlled - first) * len(own) * len(self.part.controls)
+        total = (end - first) * len(self.methods) + (controlled - first) * len(own) * len(self.part.controls)
         with tqdm(total=total, desc=title, unit="map", mininterval=1) as bar:
             # The same cells wherever the first case is, but for the first cell.
             starts = [first, *range(first - first % CASES_PER_CELL + CASES_PER_CELL, end, CASES_PER_CELL)]
-            for start, stop in pairwise([*starts, end] if first < end else []):
+            for start, stop in pairwise([*starts, end]):
                 chunk = self._read(dataset, range(start, stop))
                 maps = {}
                 memory = Memory()
@@ -255,7 +261,10 @@ class _Bench:
             explained = [method for method in self.methods if not self._failed(method, cases)]
             for method in tqdm(explained, desc=f"{title}: timing", unit="method", mininterval=1):
                 self._time(method, to_time)
-        self.results.inputs.append(self._inputs({"all": end - first, "difficult": difficult}, data.hexdigest()))
+        counts = {"all": end - first, "difficult": difficult}
+        self.results.inputs.append(
+            self._inputs(counts, data.hexdigest(), None if self.part.controlled is None else controlled - first)
+        )
 
     def _read(self, dataset: Sequence[Case], indices: range) -> list[Context]:
         contexts = []
@@ -459,7 +468,7 @@ class _Bench:
             for f in self.results.failures
         )
 
-    def _inputs(self, counts: dict[str, int], data: str) -> Row:
+    def _inputs(self, counts: dict[str, int], data: str, controlled: int | None) -> Row:
         def subsets(metric: Metric | MethodMetric) -> list[str]:
             return list(dict.fromkeys([*metric.subsets, *["difficult"] * self.part.apart]))
 
@@ -471,7 +480,7 @@ class _Bench:
             "methods": self.method_identities,
             "nulls": self.nulls,
             "controls": {name: {"id": repr(each), "null": each.null} for name, each in self.part.controls.items()},
-            "controlled": self.part.controlled,
+            "controlled": controlled,
             "metrics": {
                 name: {
                     "id": repr(metric),

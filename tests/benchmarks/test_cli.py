@@ -126,6 +126,7 @@ def test_a_damaged_cell_is_mentioned(arguments: list[str], tmp_path: Path, capsy
         (["--metrics", "pionting"], "unknown metric 'pionting'; the nearest are pointing"),
         (["--method", "nowhere.py:Mine"], "the file nowhere.py given by --method does not exist"),
         (["--device", "toaster"], "the device 'toaster' cannot be used"),
+        (["--cases", "11-20"], "of noise, the plan has 10 cases, none from the one numbered 11 on"),
         (["--weights", "tny=x.pth"], "unknown network in --weights, 'tny'; the nearest are tiny"),
         (["--weights", "tiny=nowhere.pth"], "the weights file nowhere.pth for tiny does not exist"),
     ],
@@ -141,7 +142,16 @@ def test_bad_input_is_one_sentence_and_status_2(
 
 @pytest.mark.parametrize(
     "extra",
-    [["--limit", "0"], ["--batch-size", "-1"], ["--weights", "x"], ["--seed", "x"], ["--plan", ","], ["--metrics", ""]],
+    [
+        ["--limit", "0"],
+        ["--batch-size", "-1"],
+        ["--weights", "x"],
+        ["--seed", "x"],
+        ["--plan", ","],
+        ["--cases", "5"],
+        ["--cases", "5-4"],
+        ["--metrics", ""],
+    ],
 )
 def test_an_option_that_cannot_be_read_is_status_2(arguments: list[str], extra: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
