@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from baselines.controls import Centre, Constant, Random, Sobel
 from baselines.gradcam import GradCAM
 from baselines.lime import LIME
+from baselines.nulls import Centre, Constant, Random, Sobel
 from baselines.occlusion import EngineOcclusion, Occlusion
-from mint.attributor import Attributor
+from mint.contract import Attributor
 
 __all__ = [
     "LIME",

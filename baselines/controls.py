@@ -1,119 +1,213 @@
-"""Controls: maps that know nothing of the network, to be read beside every table.
+"""Derived controls: maps made from a method's own map, or by asking the method otherwise.
 
-A method that does not beat :class:`Random` shows nothing, one that does not beat :class:`Constant` less than a
-metric's order of ties, one that does not beat :class:`Centre` may only have learnt where photographers put things,
-and one that does not beat :class:`Sobel` may be an edge detector (J. Adebayo et al., "Sanity Checks for Saliency
-Maps", NeurIPS 2018). The network is asked nothing but whether the target is among its classes.
+A metric that scores them as high as the method's map does not measure what it is meant to:
+
+* ``shuffled``: the map's values at random pixels; how far its histogram alone goes.
+* ``inverted``: the map negated; a metric that does not mind has no direction.
+* ``blurred``: the map smoothed; removal metrics often prefer it (S. Song 2023), which favours coarse methods.
+* ``other-class``: the same method's map of another class (J. Wagner et al., CVPR 2019, among others).
+* ``randomised-network``: its map of a network with random weights (J. Adebayo et al., "Sanity Checks for Saliency
+  Maps", NeurIPS 2018); what of the picture alone shines through.
+* ``14x14`` and ``7x7``: the map at the resolution of a network's last layers. These are no nulls: they hold what the
+  map knows, but its detail, and put fine and coarse methods on equal terms.
 """
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
+import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mint.attributor import explaining
-from mint.parameters import require_number
-from mint.perturbation import read_scores
+from baselines.nulls import generator_for
+from baselines.randomising import randomised
+from mint.contract import Attributor, InputError, attribute, explaining
+from mint.parameters import require_count, require_number
+
+
+class Derived(Protocol):
+    """A frozen dataclass whose fields, all of them, are the control's identity: its ``repr``.
+
+    Attributes
+    ----------
+    null
+        Whether it destroys what the map tells, so that a metric should prefer the method's own.
+    asks
+        Whether it asks the method or the network again, and costs as much; else it takes the map alone.
+    """
+
+    null: ClassVar[bool]
+    asks: ClassVar[bool]
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Derive control maps.
+
+        Parameters
+        ----------
+        method, model, images, targets
+            What gave the maps, as `mint.contract.Attributor` has it.
+        maps : Tensor
+            (n, h, w) float32, the method's own.
+
+        Returns
+        -------
+        Tensor
+            (n, h, w) float32.
+        """
+        ...
 
 
 @dataclass(frozen=True)
-class Random:
-    """Independent uniform noise in [0, 1).
+class Shuffled:
+    """The map's values at random pixels.
 
-    Drawn on the CPU from a generator seeded by ``seed``, the image's content and the target, so that a map is the
-    same whatever batch the image sits in.
-
-    Parameters
-    ----------
-    seed
-        Another seed gives other noise.
+    The permutation comes from a generator seeded by ``seed``, the picture and the target, so that it depends neither on
+    the batch nor on the map's last digits, and all methods' maps of one case are shuffled alike.
     """
+
+    null: ClassVar[bool] = True
+    asks: ClassVar[bool] = False
 
     seed: int = 0
 
-    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """Answer (n, c, h, w) images with (n, h, w) float32 maps."""
-        with explaining(model, images, targets):
-            _ask(model, images, targets)
-            maps = [self._draw(*pair) for pair in zip(images, targets.tolist(), strict=True)]
-        return torch.stack(maps)
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer (n, h, w) maps with their pixels permuted."""
+        return torch.stack([self._shuffle(*each) for each in zip(images, targets.tolist(), maps, strict=True)])
 
-    def _draw(self, image: Tensor, target: int) -> Tensor:
-        return torch.rand(image.shape[1:], generator=generator_for(self.seed, image, target)).to(image.device)
-
-
-def generator_for(seed: int, image: Tensor, target: int) -> torch.Generator:
-    """Return a generator on the CPU that is seeded by a number, an image's content and a class, whatever the batch."""
-    # Flat, as a contiguous tensor may have any stride along a side of one pixel; bytes, as NumPy has no bfloat16.
-    content = image.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-    digest = hashlib.sha256(f"{seed} {target} ".encode() + content).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+    def _shuffle(self, image: Tensor, target: int, saliency: Tensor) -> Tensor:
+        generator = generator_for(self.seed, image, target)
+        order = torch.randperm(saliency.numel(), generator=generator).to(saliency.device)
+        return saliency.flatten()[order].view_as(saliency)
 
 
 @dataclass(frozen=True)
-class Constant:
-    """Zero everywhere: all pixels tie, so that a metric's answer is the one to its order of ties."""
+class Inverted:
+    """The map negated: what it ranks first goes last."""
 
-    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """Answer (n, c, h, w) images with (n, h, w) float32 maps of zeros."""
-        with explaining(model, images, targets):
-            _ask(model, images, targets)
-        return torch.zeros_like(images[:, 0], dtype=torch.float32)
+    null: ClassVar[bool] = True
+    asks: ClassVar[bool] = False
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer (n, h, w) maps with their negatives."""
+        return -maps
 
 
 @dataclass(frozen=True)
-class Centre:
-    """A Gaussian bump on the picture's exact centre: exp(-(x^2 + y^2) / (2 width^2)).
-
-    In pictures of even size the centre lies between four pixels, which tie.
+class Blurred:
+    """The map smoothed by a Gaussian; beyond the border it is mirrored.
 
     Parameters
     ----------
     width
-        Standard deviation, as a share of the picture's height and width.
+        Standard deviation, as a share of the map's shorter side: .05 is 11 pixels at 224.
     """
 
-    width: float = 0.25
+    null: ClassVar[bool] = True
+    asks: ClassVar[bool] = False
+
+    width: float = 0.05
 
     def __post_init__(self) -> None:
         require_number("width", self.width, 0, beyond=True)
 
-    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """Answer (n, c, h, w) images with (n, h, w) float32 maps, in (0, 1]."""
-        with explaining(model, images, targets):
-            _ask(model, images, targets)
-            rows, columns = (_bump(length, self.width).to(images.device) for length in images.shape[-2:])
-        return torch.outer(rows, columns).float().repeat(len(images), 1, 1)
-
-
-def _bump(length: int, width: float) -> Tensor:
-    offsets = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
-    return torch.exp(-((offsets / (width * length)) ** 2) / 2)
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer (n, h, w) maps with smooth ones."""
+        sigma = self.width * min(maps.shape[1:])
+        smooth = gaussian_filter(maps.cpu().numpy().astype(np.float64), (0, sigma, sigma))
+        return torch.from_numpy(smooth).float().to(maps.device)
 
 
 @dataclass(frozen=True)
-class Sobel:
-    """Edge strength: the length of the luminance's gradient by Sobel's 3 x 3 filters.
+class Averaged:
+    """The map averaged over a grid of cells, then interpolated between their centres.
 
-    Luminance is Rec. 601's .299 R + .587 G + .114 B of the normalised channels as they are (their mean where
-    there are not three), continued beyond the border by its outermost pixels.
+    The interpolation is bilinear, as Grad-CAM's from its layer to the picture. Cells of one value each would tie in
+    their hundreds, and be ranked by where they stand.
+
+    Parameters
+    ----------
+    cells
+        How many cells high and wide; where they do not divide the map, neighbours share pixels.
     """
 
-    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """Answer (n, c, h, w) images with (n, h, w) float32 maps, at least 0."""
-        with explaining(model, images, targets), torch.no_grad():
-            _ask(model, images, targets)
-            channels = images.shape[1]
-            shares = [0.299, 0.587, 0.114] if channels == 3 else [1 / channels] * channels
-            luminance = torch.einsum("nchw,c->nhw", images.double(), images.new_tensor(shares).double())
-            padded = F.pad(luminance.unsqueeze(1), (1, 1, 1, 1), mode="replicate")
-            across = padded.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-            gradient = F.conv2d(padded, torch.stack([across, across.T]).unsqueeze(1))
-        return torch.hypot(gradient[:, 0], gradient[:, 1]).float()
+    null: ClassVar[bool] = False
+    asks: ClassVar[bool] = False
+
+    cells: int
+
+    def __post_init__(self) -> None:
+        require_count("cells", self.cells, 1)
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer (n, h, w) maps with coarse ones of the same size."""
+        means = F.adaptive_avg_pool2d(maps.double().unsqueeze(1), self.cells)
+        return F.interpolate(means, maps.shape[1:], mode="bilinear", align_corners=False)[:, 0].float()
+
+
+@dataclass(frozen=True)
+class OtherClass:
+    """The method's map of another class: the one that the network finds likeliest besides the target.
+
+    That is its second choice where the target is its first, else its first; of classes that tie, the first.
+    """
+
+    null: ClassVar[bool] = True
+    asks: ClassVar[bool] = True
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer with the (n, h, w) maps of other classes."""
+        with explaining(model, images, targets):
+            others = other_classes(model, images, targets)
+        return attribute(method, model, images, others)
 
 
 @torch.no_grad()
-def _ask(model: nn.Module, images: Tensor, targets: Tensor) -> None:
-    read_scores(model, images, targets)
+def other_classes(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """Return the likeliest class besides the target of each (n, c, h, w) image: (n,) int64.
+
+    Raises
+    ------
+    InputError
+        If the network has one class only.
+    """
+    logits = model(images)
+    if logits.shape[1] < 2:
+        raise InputError("the network has a single class, so no map of another one can be asked for.")
+    others: Tensor = logits.scatter(1, targets[:, None], -torch.inf).argmax(dim=1)
+    return others
+
+
+@dataclass(frozen=True)
+class RandomisedNetwork:
+    """The method's map of the same network with random weights (see `baselines.randomising`).
+
+    Parameters
+    ----------
+    seed
+        Another seed gives other weights.
+    """
+
+    null: ClassVar[bool] = True
+    asks: ClassVar[bool] = True
+
+    seed: int = 0
+
+    def __call__(self, method: Attributor, model: nn.Module, images: Tensor, targets: Tensor, maps: Tensor) -> Tensor:
+        """Answer with the (n, h, w) maps of a random network; the network is handed back as it was."""
+        with randomised(model, self.seed):
+            return attribute(method, model, images, targets)
+
+
+DERIVED: Mapping[str, Derived] = {
+    "shuffled": Shuffled(),
+    "inverted": Inverted(),
+    "blurred": Blurred(),
+    "other-class": OtherClass(),
+    "randomised-network": RandomisedNetwork(),
+    "14x14": Averaged(14),
+    "7x7": Averaged(7),
+}
+"""Every derived control by the name that records give it."""

@@ -21,7 +21,7 @@ from captum.attr import Lime
 from torch import Tensor, nn
 
 from baselines.asking import probability_of
-from mint.attributor import explaining
+from mint.contract import explaining
 from mint.parameters import require_batch_size, require_count, require_number
 from mint.perturbation import default_batch_size
 from mint.superpixels import Labels, quickshift, to_picture

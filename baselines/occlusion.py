@@ -19,7 +19,7 @@ from captum.attr import Occlusion as CaptumOcclusion
 from torch import Tensor, nn
 
 from baselines.asking import probability_of
-from mint.attributor import InputError, explaining
+from mint.contract import InputError, explaining
 from mint.parameters import require_batch_size
 from mint.perturbation import default_batch_size, masked_scores
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from mint.attributor import InputError
+from mint.contract import InputError
 
 
 def layer_names(model: nn.Module) -> list[str]:

@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.provenance import foreign_package, git_state, hardware, now
+from benchmarks.results.provenance import foreign_package, git_state, hardware, now
 
 if TYPE_CHECKING:
-    from benchmarks.plans import Plan
-    from benchmarks.runner import Failure, Options
+    from benchmarks.run.loop import Failure, Options
+    from benchmarks.run.plan import Plan
 
 # The exit status of a program that SIGPIPE ends, as shells give it.
 UNREAD = 141
@@ -141,10 +141,10 @@ def _directory(out: Path | None, plan: str, plans: Sequence[str]) -> Path:
 
 def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     from benchmarks.datasets import DATASETS
-    from benchmarks.methods import registered
     from benchmarks.metrics import METRICS
-    from benchmarks.models import NETWORKS
+    from benchmarks.networks.network import NETWORKS
     from benchmarks.plans import PLANS
+    from benchmarks.run.methods import registered
 
     tables: dict[str, dict[str, str]] = {
         "plans": {name: plan.summary for name, plan in PLANS.items()},
@@ -173,11 +173,11 @@ def _first_line(documented: object) -> str:
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    from benchmarks.methods import from_file
-    from benchmarks.names import look_up
     from benchmarks.plans import PLANS, select
-    from benchmarks.runner import Options
-    from mint.attributor import InputError
+    from benchmarks.registry import look_up
+    from benchmarks.run.loop import Options
+    from benchmarks.run.methods import from_file
+    from mint.contract import InputError
 
     try:
         first, last = options.cases or (1, None)
@@ -217,10 +217,10 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 
 
 def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -> bool:
-    from benchmarks import records
-    from benchmarks.report import make_report
-    from benchmarks.runner import as_records, run
-    from benchmarks.store import Store
+    from benchmarks.report.report import make_report
+    from benchmarks.results import records
+    from benchmarks.run.loop import as_records, run
+    from benchmarks.run.store import Store
 
     store = Store(directory / "cells")
     store.prepare()
@@ -257,8 +257,8 @@ def _print_failures(failures: Sequence["Failure"]) -> None:
 
 
 def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
-    from benchmarks.records import RecordsError
-    from benchmarks.report import make_report
+    from benchmarks.report.report import make_report
+    from benchmarks.results.records import RecordsError
 
     for plan in options.plan:
         directory = _directory(options.out, plan, options.plan)
@@ -271,9 +271,9 @@ def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
 
 
 def _join(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
-    from benchmarks import records
-    from benchmarks.joining import join
-    from benchmarks.report import make_report
+    from benchmarks.report.report import make_report
+    from benchmarks.results import records
+    from benchmarks.results.join import join
 
     try:
         records.save(join(options.runs), options.out)
@@ -285,9 +285,9 @@ def _join(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
 
 
 def _figures(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    from benchmarks.figures.folder import make_figures
-    from benchmarks.figures.sources import SOURCES, find, own_pictures
-    from mint.attributor import InputError
+    from benchmarks.studies.paper_figures.folder import make_figures
+    from benchmarks.studies.paper_figures.sources import SOURCES, find, own_pictures
+    from mint.contract import InputError
 
     try:
         if options.pictures and not options.network:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.names import look_up
-from benchmarks.plans import PLANS, Plan
-from benchmarks.provenance import foreign_package
-from benchmarks.runner import Options
+from benchmarks.plans import PLANS
+from benchmarks.registry import look_up
+from benchmarks.results.provenance import foreign_package
+from benchmarks.run.loop import Options
+from benchmarks.run.plan import Plan
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.metrics import SRG, Deletion, Insertion, LeRF, MoRF
-from benchmarks.plans import Plan
-from benchmarks.records import own_maps
-from benchmarks.runner import Options, Results, run
-from benchmarks.store import Store
+from benchmarks.results.records import own_maps
+from benchmarks.run.loop import Options, Results, run
+from benchmarks.run.plan import Plan
+from benchmarks.run.store import Store
 
 AREAS = (Deletion, Insertion, LeRF, MoRF, SRG)
 """Metrics that score by the area under the curve that they keep."""

@@ -1,7 +1,7 @@
 """``pytest benchmarks/`` records what every method costs on the embedded networks, with pytest-benchmark.
 
 Few samples and few rounds: these numbers show a slip in speed, not the methods' standing. The tables' timings come
-from :mod:`benchmarks.timing` through ``python -m benchmarks run``.
+from :mod:`benchmarks.run.timing` through ``python -m benchmarks run``.
 """
 
 from dataclasses import fields, is_dataclass, replace
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.datasets import DATASETS, Case, DataOptions
-from benchmarks.methods import bind, by_name, registered
-from benchmarks.models import Network, load_network
+from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
-from benchmarks.timing import device_name
-from mint.attributor import Attributor, attribute
+from benchmarks.run.methods import bind, by_name, registered
+from benchmarks.run.timing import device_name
+from mint.contract import Attributor, attribute
 
 SAMPLES = 50  # of the methods that perturb
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

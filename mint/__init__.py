@@ -4,7 +4,7 @@ Source: X. Cui, D. Wang, Z. J. Wang, "Multi-Scale Interpretation Model for Convo
 Building Trust Based on Hierarchical Interpretation", IEEE Transactions on Multimedia 21(9):2263-2276, 2019.
 """
 
-from mint.attributor import Attributor, InputError, attribute, check_attributor, explaining
+from mint.contract import Attributor, InputError, attribute, check_attributor, explaining
 from mint.explanation import Explanation
 from mint.method import MINT
 from mint.overlay import OverlayMINT

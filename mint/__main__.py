@@ -2,6 +2,6 @@
 
 import sys
 
-from mint.cli import main
+from mint.app.cli import main
 
 sys.exit(main())

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mint.attributor import InputError
+from mint.contract import InputError
 from mint.explanation import Cost, Explanation
 from mint.superpixels import SuperPixels
 from mint.surrogate import Fit, Solution

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mint.attributor import Attributor, InputError
+from mint.contract import Attributor, InputError
 
 
 @dataclass(frozen=True)

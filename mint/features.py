@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mint.attributor import InputError
+from mint.contract import InputError
 from mint.perturbation import Score, read_scores
 
 Pooling = Literal["mean-one", "raw", "ones"]

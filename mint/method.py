@@ -17,16 +17,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mint.attributor import InputError, explaining
 from mint.captum_style import BoundAttribution, as_classes
+from mint.contract import InputError, explaining
 from mint.explanation import Cost, Explanation, Scale, choose_coarse, choose_fine
 from mint.features import Features, Pooling, read_features, represent, upsample
 from mint.fidelity import split_half_agreement
+from mint.layers import with_layers
 from mint.parameters import require_batch_size, require_count, require_number, require_word
 from mint.perturbation import Fill, Sampling, Score, baseline_image, draw_states, masked_scores
 from mint.superpixels import Segmentation, segment, to_picture
 from mint.surrogate import Constraint, Fit, Solver
-from mint.trunk import with_layers
 
 Prior = Literal["elementwise", "grad-cam"]
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -45,7 +45,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 class MINT:
     """Explain a class at two scales by perturbing super-pixels, with one gradient as the prior.
 
-    Calling it gives one saliency map per image, as every :class:`~mint.attributor.Attributor` does;
+    Calling it gives one saliency map per image, as every :class:`~mint.contract.Attributor` does;
     :meth:`explain` gives the whole :class:`~mint.explanation.Explanation` of one image. An explanation costs one
     forward and backward pass and ``samples`` forward passes.
 
@@ -61,7 +61,7 @@ class MINT:
         With "auto": stop at this many anyway.
     shallow_layer, deep_layer : str or None
         Names of the two modules that are read; None finds them by one more forward pass, in any convolutional
-        classifier, see :func:`~mint.trunk.find_layers` (VGG: the last ReLU before the first max-pool, and the last
+        classifier, see :func:`~mint.layers.find_layers` (VGG: the last ReLU before the first max-pool, and the last
         ReLU of ``features``; ResNet: ``relu`` and ``layer4``). The paper does not name its layers.
     response : {"probability", "logit", "log-probability"}
         g, the score that is explained (the paper's Fig. 3 shows probabilities).
@@ -177,7 +177,7 @@ class MINT:
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Compute one saliency map per image.
 
-        Parameters and errors are those of :class:`~mint.attributor.Attributor`; see also :meth:`explain`.
+        Parameters and errors are those of :class:`~mint.contract.Attributor`; see also :meth:`explain`.
 
         Returns
         -------

@@ -26,14 +26,14 @@ import skimage.segmentation
 import torch
 from torch import Tensor, nn
 
-from mint.attributor import explaining
+from mint.contract import explaining
 from mint.explanation import break_ties
 from mint.features import read_features, represent, upsample
+from mint.layers import with_layers
 from mint.method import class_saliency
 from mint.parameters import require_batch_size, require_count, require_number
 from mint.perturbation import masked_scores
 from mint.superpixels import Segmentation, segment, to_picture
-from mint.trunk import with_layers
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mint.attributor import InputError
+from mint.contract import InputError
 from mint.explanation import Explanation
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import math
 import numbers
 from collections.abc import Sequence
 
-from mint.attributor import InputError
+from mint.contract import InputError
 
 
 def require_word(name: str, value: object, words: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
-from mint.attributor import InputError
+from mint.contract import InputError
 from mint.parameters import require_batch_size, require_count
 
 Score = Literal["probability", "logit", "log-probability"]

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mint.attributor import InputError
+from mint.contract import InputError
 
 Route = Literal["grabcut", "threshold", "slic"]
 FineCut = Literal["quickshift", "slic"]

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from mint.attributor import InputError
+from mint.contract import InputError
 from mint.lasso import solve_lasso
 
 Solver = Literal["admm", "cvxpy"]

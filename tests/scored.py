@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.columns import Column
-from benchmarks.records import CURVE_COLUMNS, RECORD_COLUMNS, TIMING_COLUMNS, Records
+from benchmarks.analysis.scores import Column
+from benchmarks.results.records import CURVE_COLUMNS, RECORD_COLUMNS, TIMING_COLUMNS, Records
 
 NULLS = ("random", "centre")
 

@@ -11,7 +11,7 @@ import torch
 from examples import SmallCNN
 from torch import Tensor
 
-from benchmarks.methods import from_file
+from benchmarks.run.methods import from_file
 from mint import check_attributor
 
 ROOT = Path(__file__).resolve().parent.parent

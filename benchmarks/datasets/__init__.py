@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks.datasets.cases import Case, DataOptions
+from benchmarks.datasets.case import Case, DataOptions
 from benchmarks.datasets.imagenet import imagenet_folder, require_folder
 from benchmarks.datasets.photos import mosaics, whole_photographs
-from benchmarks.datasets.scenes import evaluation_scenes
-from benchmarks.models import Network
+from benchmarks.datasets.scenes.read import evaluation_scenes
+from benchmarks.networks.network import Network
 
 __all__ = ["DATASETS", "REQUIREMENTS", "Case", "DataOptions", "Dataset"]
 

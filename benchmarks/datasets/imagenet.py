@@ -19,10 +19,10 @@ from typing import overload
 import numpy as np
 from PIL import Image
 
-from benchmarks.datasets.cases import Case, DataOptions
+from benchmarks.datasets.case import Case, DataOptions
 from benchmarks.datasets.pictures import read_picture
-from benchmarks.models import Network, require_imagenet
-from mint.attributor import InputError
+from benchmarks.networks.network import Network, require_imagenet
+from mint.contract import InputError
 
 SYNSET_FILES = ("synset_words.txt", "LOC_synset_mapping.txt")
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.datasets.cases import Case, DataOptions, slug
+from benchmarks.datasets.case import Case, DataOptions, slug
 from benchmarks.datasets.pictures import read_picture
-from benchmarks.models import Network, require_imagenet, require_photos_extra
-from mint.attributor import InputError
+from benchmarks.networks.network import Network, require_imagenet, require_photos_extra
+from mint.contract import InputError
 
 MOSAICS = 10
 DIFFICULT_BELOW = 0.01

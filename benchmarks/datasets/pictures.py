@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mint.attributor import InputError
+from mint.contract import InputError
 
 _CONVERTIBLE = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
 

@@ -10,11 +10,11 @@ from benchmarks.metrics.grid import GridPointing, GridShare
 from benchmarks.metrics.localisation import Localisation
 from benchmarks.metrics.metric import Context, Measurement, Metric
 from benchmarks.metrics.pointing import Pointing
-from benchmarks.metrics.profiles import PROFILES, PointingProfile, RemovalProfile
 from benchmarks.metrics.randomisation import Randomisation
 from benchmarks.metrics.relevance import EnergyPointing, RelevanceMass, RelevanceRank
-from benchmarks.metrics.removal import SRG, Deletion, Insertion, LeRF, MoRF
-from benchmarks.metrics.road import ROAD
+from benchmarks.metrics.removal.curve import SRG, Deletion, Insertion, LeRF, MoRF
+from benchmarks.metrics.removal.peers import PROFILES, PointingProfile, RemovalProfile
+from benchmarks.metrics.removal.road import ROAD
 from benchmarks.metrics.sensitivity import Infidelity, MaxSensitivity
 from benchmarks.metrics.surrogate import Fidelity, MethodMetric, Stability
 from benchmarks.metrics.ties import TieBound, TiedPixels, TieRange

@@ -23,7 +23,7 @@ from benchmarks.metrics.metric import (
     check_saliency,
 )
 from benchmarks.metrics.relevance import Box, box_of
-from mint.attributor import InputError
+from mint.contract import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import torch
 
-from mint.attributor import InputError
+from mint.contract import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
     from benchmarks.datasets import Case
-    from benchmarks.models import Network
+    from benchmarks.networks.network import Network
 
 Answer = TypeVar("Answer")
 Direction = Literal["higher", "lower"]

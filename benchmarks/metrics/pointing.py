@@ -19,7 +19,7 @@ from benchmarks.metrics.metric import (
     annotated_region,
     check_saliency,
 )
-from mint.attributor import InputError
+from mint.contract import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor

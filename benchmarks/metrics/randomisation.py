@@ -18,12 +18,12 @@ from skimage.metrics import structural_similarity
 from baselines.randomising import layer_names, randomised
 from benchmarks.metrics.metric import Average, Context, Direction, Measurement
 from benchmarks.metrics.surrogate import NOT_APPLICABLE, passed_over
-from mint.attributor import InputError, attribute, explaining
+from mint.contract import InputError, attribute, explaining
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from mint.attributor import Attributor
+    from mint.contract import Attributor
 
 Similarity = Literal["rank-correlation", "ssim"]
 

@@ -14,15 +14,15 @@ import torch
 from captum.metrics import infidelity, sensitivity_max
 
 from benchmarks.metrics.metric import Average, Context, Direction, Measurement, check_saliency
-from benchmarks.metrics.removal import check_removal
+from benchmarks.metrics.removal.curve import check_removal
 from benchmarks.metrics.surrogate import NOT_APPLICABLE, passed_over
-from mint.attributor import InputError, attribute, explaining
+from mint.contract import InputError, attribute, explaining
 from mint.perturbation import Score, masked_scores
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mint.attributor import Attributor
+    from mint.contract import Attributor
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 import numpy as np
 
 from benchmarks.metrics.metric import Average, Context, Direction, Measurement
-from mint.attributor import InputError
+from mint.contract import InputError
 from mint.fidelity import rank_correlation
 
 if TYPE_CHECKING:
-    from mint.attributor import Attributor
+    from mint.contract import Attributor
     from mint.explanation import Explanation
 
 

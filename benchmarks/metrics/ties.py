@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from benchmarks.metrics.metric import Average, Context, Direction, Measurement, Metric, check_saliency
-from benchmarks.metrics.removal import Insertion
-from mint.attributor import InputError
+from benchmarks.metrics.removal.curve import Insertion
+from mint.contract import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines import METHODS
-from mint.attributor import Attributor, InputError, attribute, check_attributor
+from mint.contract import Attributor, InputError, attribute, check_attributor
 
 QUICK: dict[str, dict[str, Any]] = {"gradcam": {"deep_layer": "2"}, "lime": {"samples": 30}}
 

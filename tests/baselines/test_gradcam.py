@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import mint.torchvision_ops  # noqa: F401
+import mint.app.torchvision_ops  # noqa: F401
 from baselines import GradCAM
-from mint.attributor import InputError
+from mint.contract import InputError
 
 
 def noise(*shape: int) -> Tensor:

@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 
 from baselines import LIME
-from mint.attributor import InputError
+from mint.contract import InputError
 
 
 class Brightness(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from baselines import EngineOcclusion, Occlusion
 from baselines.occlusion import cut, scaled
-from mint.attributor import InputError
+from mint.contract import InputError
 
 
 def network() -> nn.Module:

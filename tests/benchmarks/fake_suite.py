@@ -17,11 +17,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from baselines.derived import Averaged, Derived, Shuffled
+from baselines.controls import Averaged, Derived, Shuffled
 from benchmarks.datasets import DATASETS, Case
 from benchmarks.metrics import Deletion, Insertion, Pointing
-from benchmarks.models import NETWORKS, NetworkEntry
-from benchmarks.plans import PLANS, Part, Plan
+from benchmarks.networks.network import NETWORKS, NetworkEntry
+from benchmarks.plans import PLANS
+from benchmarks.run.plan import Part, Plan
 
 SIZE = 16
 CLASSES = ("red", "green", "blue")

@@ -180,6 +180,6 @@ def test_an_interrupted_run_says_how_to_go_on(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("benchmarks.runner.run", interrupt)
+    monkeypatch.setattr("benchmarks.run.loop.run", interrupt)
     assert main(arguments) == 130
     assert "the same command goes on from here" in capsys.readouterr().err

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from baselines import METHODS, GradCAM
 from benchmarks.datasets import Case
 from benchmarks.metrics import METRICS, Context, MethodMetric
-from benchmarks.models import NETWORKS, Network
-from benchmarks.timing import time_attributor
-from mint.attributor import attribute
+from benchmarks.networks.network import NETWORKS, Network
+from benchmarks.run.timing import time_attributor
+from mint.contract import attribute
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

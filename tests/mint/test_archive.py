@@ -12,7 +12,7 @@ from examples import SmallCNN
 from torch import Tensor
 
 from mint.archive import centres, shares
-from mint.attributor import InputError
+from mint.contract import InputError
 from mint.explanation import Explanation
 from mint.method import MINT
 

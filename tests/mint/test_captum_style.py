@@ -4,8 +4,8 @@ import torch
 from examples import SmallCNN
 from torch import Tensor
 
-from mint.attributor import InputError
 from mint.captum_style import BoundAttribution
+from mint.contract import InputError
 from mint.method import MINT
 
 METHOD = MINT(samples=20, shallow_layer="stem", deep_layer="trunk")

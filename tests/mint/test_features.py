@@ -3,8 +3,8 @@ import torch
 from examples import SmallCNN
 from torch import Tensor, nn
 
-import mint.torchvision_ops  # noqa: F401 - before torchvision
-from mint.attributor import InputError
+import mint.app.torchvision_ops  # noqa: F401 - before torchvision
+from mint.contract import InputError
 from mint.features import read_features, represent, resolve_layer, upsample
 
 

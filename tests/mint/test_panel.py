@@ -10,7 +10,7 @@ from examples import SmallCNN, smooth_images
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mint.attributor import InputError
+from mint.contract import InputError
 from mint.explanation import Explanation
 from mint.method import MINT
 from mint.panel import borders, draw_panels

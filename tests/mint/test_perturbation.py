@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mint.attributor import InputError
+from mint.contract import InputError
 from mint.perturbation import Score, baseline_image, blurred, draw_states, masked_scores, read_scores
 
 LABELS = torch.arange(40 * 48).reshape(40, 48) % 7

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mint.attributor import InputError
+from mint.contract import InputError
 from mint.superpixels import Segmentation, SuperPixels, segment, to_picture
 
 

@@ -18,10 +18,10 @@ import torch
 from examples import SmallCNN, smooth_images
 from torch import Tensor, nn
 
-import mint.torchvision_ops  # noqa: F401  (before torchvision, which the tools import)
+import mint.app.torchvision_ops  # noqa: F401  (before torchvision, which the tools import)
 from benchmarks.datasets import Case
 from benchmarks.metrics import PROFILES, Context, Metric
-from benchmarks.models import NETWORKS, Network
+from benchmarks.networks.network import NETWORKS, Network
 
 TARGET = 2
 HEIGHT, WIDTH = 48, 40

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.metrics import PROFILES, RemovalProfile
-from benchmarks.metrics.removal import Imputation
+from benchmarks.metrics.removal.curve import Imputation
 
 TARGET = 2
 

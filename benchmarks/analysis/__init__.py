@@ -1,0 +1,1 @@
+"""What the records say, as data frames: no text, no torch."""

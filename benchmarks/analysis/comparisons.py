@@ -1,0 +1,227 @@
+"""Every two methods compared, and the order of all: what the pictures at hand can tell. Knows no torch.
+
+A difference of two means, averaged as the tables average, is a sum over pictures: each adds its cases' paired
+differences, with the weight that they have in the mean. So pictures are the units of every test, and a test is about
+the very difference that is printed, also where the mean is over classes.
+
+* Intervals: 95 %, of the bootstrap over pictures.
+* p: the two-sided sign-flip permutation test of these sums (`statistics.sign_flip`), corrected by Holm's method. A
+  column, that is one metric and subset on one network and dataset, has two families: the pairs of methods that are no
+  nulls, and those of a method and a null. Two nulls against each other are nobody's question: no p_holm.
+* Pictures needed: the power of a paired t test, for the difference and the scatter seen, at the level that the
+  smallest p of the family has to reach.
+* Cases that either of two methods has no score for are left out of their comparison, and counted.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scikit_posthocs  # type: ignore[import-untyped]
+from scipy.stats import friedmanchisquare, rankdata
+
+from benchmarks.analysis import statistics
+from benchmarks.analysis.scores import Column, by_picture, estimate
+from benchmarks.analysis.statistics import DIGITS, SIGNIFICANT, Estimate
+
+PLACE = ("dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline")
+PAIR = (
+    *PLACE, "first", "second", "null", "cases", "dropped", "pictures", "difference", "low", "high", "p", "p_holm",
+    "better", "wins", "ties", "losses", "win_rate", "effect", "needed",
+)  # fmt: skip
+ORDER = (*PLACE, "place", "method", "mean", "next", "over_next", "needed", "whole")
+RANK = (*PLACE, "method", "rank", "pictures", "friedman_p")
+
+
+def compare_pairs(columns: Sequence[Column]) -> pd.DataFrame:
+    """Compare every two methods in every column.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each pair, its first method before the second in the plan: ``null``, whether one of them or both
+        know nothing of the network; ``cases`` compared, ``dropped`` for want of a score of either, and their
+        ``pictures``; ``difference``, first minus second, with its interval ``low``, ``high``; ``p``; ``p_holm``;
+        ``better``, the better method where the difference is supported (p_holm < 5 %), else ""; pictures on which the
+        first ``wins``, ``ties``, ``losses``, and its ``win_rate``, a tie being half a win; ``effect``, the mean
+        divided by the standard deviation over pictures; ``needed``, pictures that a paired t test needs for it.
+        NaN where there are fewer than two pictures; ``p_holm`` and ``needed`` also for two nulls.
+    """
+    return pd.DataFrame([row for column in columns for row in _pairs(column)], columns=list(PAIR))
+
+
+def _pairs(column: Column) -> list[dict[str, Any]]:
+    scores = column.scores.to_numpy()
+    cases = column.scores.index
+    codes, pictures = pd.factorize(cases.get_level_values("picture"))
+    pairs = list(itertools.combinations(range(len(column.methods)), 2))
+    others = np.array([sum(column.methods[i] not in column.contenders for i in pair) for pair in pairs])
+    sums = np.zeros((len(pictures), len(pairs)))
+    found: dict[tuple[str, bytes], Estimate] = {}
+    rows = []
+    for number, pair in enumerate(pairs):
+        first, second = (column.methods[i] for i in pair)
+        shared = ~np.isnan(scores[:, pair]).any(axis=1)
+        differences = scores[:, pair[0]] - scores[:, pair[1]]
+        sums[:, number] = contributions(differences, cases, column.average)
+        for method in (first, second):
+            if (method, shared.tobytes()) not in found:
+                found[method, shared.tobytes()] = estimate(column, method, shared)
+        one, other = (found[method, shared.tobytes()] for method in (first, second))
+        low, high = statistics.interval(one.replicates - other.replicates)
+        taking_part = np.bincount(codes, shared, len(pictures)) > 0
+        each = sums[taking_part, number] * taking_part.sum()
+        row: dict[str, Any] = {"first": first, "second": second}
+        row |= {"null": first in column.nulls or second in column.nulls}
+        row |= {"cases": int(shared.sum()), "dropped": column.asked - int(shared.sum()), "pictures": len(each)}
+        row |= {"difference": one.mean - other.mean, "low": low, "high": high}
+        row |= _wins(np.bincount(codes, column.sign * np.where(shared, differences, 0), len(pictures))[taking_part])
+        effect = _effect(each)
+        needed = statistics.pictures_needed(effect, int((others == others[number]).sum()))
+        row |= {"effect": effect, "needed": needed if others[number] < 2 else np.nan}
+        rows.append(column.place | row)
+    p = np.where([row["pictures"] > 1 for row in rows], statistics.sign_flip(sums), np.nan)
+    p_holm = np.full(len(pairs), np.nan)
+    for family in (others == 0, others == 1):
+        p_holm[family] = statistics.holm(p[family])
+    for row, raw, corrected in zip(rows, p, p_holm, strict=True):
+        ahead = row["first"] if column.sign * row["difference"] > 0 else row["second"]
+        row |= {"p": raw, "p_holm": corrected, "better": ahead if corrected < SIGNIFICANT else ""}
+    return rows
+
+
+def contributions(differences: np.ndarray, cases: pd.Index, average: str) -> np.ndarray:
+    """Return what each picture adds to a difference of two means, in the order in which the cases name them.
+
+    Parameters
+    ----------
+    differences : numpy.ndarray
+        (cases,), paired; NaN where either method has no score, which leaves the case out.
+    cases : pandas.Index
+        With the levels picture and target.
+    average : {"cases", "classes"}
+        As the means are taken.
+
+    Returns
+    -------
+    numpy.ndarray
+        (pictures,), whose sum is the difference.
+    """
+    shared = ~np.isnan(differences)
+    classes = np.zeros(len(shared), dtype=int)
+    if average == "classes":
+        classes = pd.factorize(cases.get_level_values("target"))[0]
+    sizes = np.bincount(classes, shared)
+    weights = shared / np.maximum(sizes, 1)[classes] / max((sizes > 0).sum(), 1)
+    codes, pictures = pd.factorize(cases.get_level_values("picture"))
+    return np.bincount(codes, np.where(shared, differences, 0) * weights, len(pictures))
+
+
+def _wins(advantages: np.ndarray) -> dict[str, float]:
+    signs = np.sign(np.round(advantages, DIGITS))
+    counts = {name: int((signs == sign).sum()) for name, sign in (("wins", 1), ("ties", 0), ("losses", -1))}
+    return counts | {"win_rate": (1 + signs.mean()) / 2 if len(signs) else np.nan}
+
+
+def _effect(each: np.ndarray) -> float:
+    """Standardise the mean of paired differences; infinite where all are equal, and 0 where all are 0."""
+    if len(each) < 2:
+        return np.nan
+    mean, deviation = (np.round(value, DIGITS) for value in (each.mean(), each.std(ddof=1)))
+    return float(mean / deviation) if deviation else float(np.copysign(np.inf, mean)) if mean else 0.0
+
+
+def order_methods(columns: Sequence[Column], pairs: pd.DataFrame) -> pd.DataFrame:
+    """Order the methods of each column as printed, nulls left out, and say how sure that order is.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each method with a score, best mean first: ``next``, the one after it; ``over_next``, the share
+        of bootstrap resamples in which it is ahead of that one; ``needed``, pictures that would separate these
+        two; ``whole``, the share of resamples in which the whole order is the printed one. Equal means of a
+        resample are put in order by a fair coin. NaN where nothing can be drawn, or nothing comes next.
+    """
+    needed = {
+        (*row[: len(PLACE)], frozenset(row[len(PLACE) : -1])): row[-1]
+        for row in pairs[[*PLACE, "first", "second", "needed"]].itertuples(index=False)
+    }
+    rows = []
+    for column in columns:
+        found = {method: estimate(column, method) for method in column.contenders}
+        order = sorted((m for m in found if found[m].n), key=lambda m: -column.sign * found[m].mean)
+        if not order:
+            continue
+        replicates = np.array([found[method].replicates for method in order]).T
+        leads = np.round(column.sign * -np.diff(replicates[~np.isnan(replicates).any(axis=1)]), DIGITS)
+        whole = _share_in_order(leads) if leads.size else np.nan
+        for place, method in enumerate(order):
+            row = {"place": place + 1, "method": method, "mean": found[method].mean, "whole": whole}
+            if place + 1 < len(order):
+                after = order[place + 1]
+                row |= {"next": after, "needed": needed[(*column.place.values(), frozenset((method, after)))]}
+                row |= {"over_next": _share_in_order(leads[:, place : place + 1]) if leads.size else np.nan}
+            rows.append(column.place | row)
+    return pd.DataFrame(rows, columns=list(ORDER))
+
+
+def _share_in_order(leads: np.ndarray) -> float:
+    """Return the share of rows without a negative lead, (rows, leads); 1 / k! of a row where k methods are equal."""
+    weights = (leads >= 0).all(axis=1).astype(float)
+    equal = np.ones(len(leads))
+    for lead in leads.T:
+        equal = np.where(lead == 0, equal + 1, 1)
+        weights /= equal
+    return float(weights.mean())
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The methods ranked on each picture, 1 the best, equal ones sharing their ranks.
+
+    Attributes
+    ----------
+    ranks : pandas.Series
+        The mean rank of each method over the pictures on which all have a score.
+    pictures : int
+    friedman : float
+        p of Friedman's test that all methods rank alike; NaN for fewer than three methods, or where all are equal.
+    nemenyi : pandas.DataFrame
+        p of Nemenyi's test, methods by methods.
+    """
+
+    ranks: pd.Series
+    pictures: int
+    friedman: float
+    nemenyi: pd.DataFrame
+
+
+def rank_methods(column: Column) -> Ranking | None:
+    """Rank a column's methods; None where there are fewer than two methods or two pictures to rank."""
+    scores = (by_picture(column, column.methods) * -column.sign).round(DIGITS)
+    if min(scores.shape) < 2:
+        return None
+    ranks = rankdata(scores, axis=1)
+    friedman = np.nan
+    if scores.shape[1] > 2 and np.ptp(ranks, axis=1).any():
+        friedman = float(friedmanchisquare(*scores.to_numpy().T).pvalue)
+    return Ranking(
+        pd.Series(ranks.mean(axis=0), scores.columns),
+        len(scores),
+        friedman,
+        scikit_posthocs.posthoc_nemenyi_friedman(scores.reset_index(drop=True)),
+    )
+
+
+def rank_table(columns: Sequence[Column]) -> pd.DataFrame:
+    """List the mean ranks of all columns, one row for each method that is ranked."""
+    rows = []
+    for column in columns:
+        ranking = rank_methods(column)
+        if ranking:
+            about = {"pictures": ranking.pictures, "friedman_p": ranking.friedman}
+            rows += [column.place | {"method": m, "rank": rank} | about for m, rank in ranking.ranks.items()]
+    return pd.DataFrame(rows, columns=list(RANK))

@@ -1,0 +1,123 @@
+"""Coverage: which cases the scores leave out, and why. Knows no torch.
+
+A metric may not apply to a case (its score is NaN: a region is missing, say), and a run may fail on one (there is no
+score; provenance.json has the reason). Neither enters a mean, and both are counted here, for every method under every
+metric.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.report.tables import Entry, Table
+from benchmarks.results.records import Records
+
+COVERAGE = (
+    "dataset", "network", "metric", "method", "control", "asked", "scored", "not_applicable", "failed", "reasons",
+)  # fmt: skip
+MOST_NAMED = 4
+"""More methods than these that miss the same are counted, not named."""
+
+
+def measure_coverage(records: Records) -> pd.DataFrame:
+    """Count cases with and without a score.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each dataset, network, metric, method and control ("": the method's own map): cases ``asked``, of
+        them ``scored``, ``not_applicable`` and ``failed``, and ``reasons``, those of the failures. A step that yields
+        no score (timing, pictures) has a row only where it failed.
+    """
+    rows: list[dict[str, Any]] = []
+    for setting in records.provenance["inputs"]["settings"]:
+        dataset, network = setting["dataset"], setting["network"]["name"]
+        here = records.scores[(records.scores["dataset"] == dataset) & (records.scores["network"] == network)]
+        counts = here.groupby(["metric", "method", "control"])["score"].agg(["size", "count"]).to_dict("index")
+        failures = [
+            failure
+            for failure in records.provenance["run"].get("failures", ())
+            if (failure["dataset"], failure["network"]) == (dataset, network)
+        ]
+        for metric, about in setting["metrics"].items():
+            for method, control in _asked(setting, about):
+                found = counts.get((metric, method, control), {"size": 0, "count": 0})
+                row = {"dataset": dataset, "network": network, "metric": metric, "method": method, "control": control}
+                asked = setting["cases"]["all"]
+                if control and setting.get("controlled") is not None:
+                    asked = min(asked, setting["controlled"])
+                row |= {"asked": asked, "scored": int(found["count"])}
+                row |= {"not_applicable": int(found["size"] - found["count"]), "failed": int(asked - found["size"])}
+                rows.append(row | {"reasons": _reasons(failures, method, control, metric) if row["failed"] else ""})
+        rows += _others(failures, {*setting["metrics"], "data", "map"})
+    return pd.DataFrame(rows, columns=list(COVERAGE))
+
+
+def _asked(setting: Mapping[str, Any], about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List the methods and controls that a metric was to score."""
+    asked = [(method, "") for method in setting["methods"]]
+    if about.get("controls", True):
+        contenders = [method for method in setting["methods"] if method not in setting.get("nulls", ())]
+        asked += [(method, control) for method in contenders for control in setting.get("controls", {})]
+    return asked
+
+
+def _reasons(failures: Sequence[Mapping[str, str]], method: str, control: str, metric: str) -> str:
+    """Spell why there is no score: the picture, the method's own map, the control's, or the metric itself."""
+    found = [
+        failure["reason"]
+        for failure in failures
+        if failure["step"] == "data"
+        or (
+            failure["method"] == method
+            and (
+                (failure["step"] == "map" and failure.get("control", "") in ("", control))
+                or (failure["step"] == metric and failure.get("control", "") == control)
+            )
+        )
+    ]
+    return "; ".join(f"{reason} ({count})" for reason, count in Counter(found).items())
+
+
+def _others(failures: Sequence[Mapping[str, str]], accounted: set[str]) -> list[dict[str, Any]]:
+    steps = Counter(
+        (each["dataset"], each["network"], each["step"], each["method"], each["reason"])
+        for each in failures
+        if each["step"] not in accounted
+    )
+    rows = []
+    for (dataset, network, step, method, reason), count in steps.items():
+        row = {"dataset": dataset, "network": network, "metric": step, "method": method, "control": "", "asked": count}
+        rows.append(row | {"scored": 0, "not_applicable": 0, "failed": count, "reasons": reason})
+    return rows
+
+
+def coverage_tables(coverage: pd.DataFrame) -> list[Table]:
+    """Make one table for each dataset and network that misses a score; what misses the same shares a row."""
+    made = []
+    for (dataset, network), group in coverage.groupby(["dataset", "network"], sort=False):
+        missing = group[group["scored"] < group["asked"]]
+        if missing.empty:
+            continue
+        rows = []
+        alike = ["metric", "asked", "scored", "not_applicable", "failed", "reasons"]
+        for key, each in missing.assign(own=missing["control"] == "").groupby([*alike, "own"], sort=False):
+            metric, asked, scored, not_applicable, failed, reasons, own = key
+            peers = group[(group["metric"] == metric) & ((group["control"] == "") == own)]
+            names = [
+                f"{method}: {control}".removesuffix(": ") for method, control in each[["method", "control"]].values
+            ]
+            what = "methods" if own else "derived controls"
+            if len(names) == len(peers) > 1:
+                who = f"all {len(names)} {what}"
+            else:
+                who = ", ".join(names[:MOST_NAMED])
+                who += f" and {len(names) - MOST_NAMED} other {what}" if len(names) > MOST_NAMED else ""
+            counts = [Entry(str(count)) for count in (asked, scored, not_applicable, failed)]
+            rows.append([Entry(who), Entry(str(metric)), *counts, Entry(str(reasons))])
+        header = ["what", "metric or step", "cases", "with a score", "does not apply", "failed", "why it failed"]
+        title = f"{network} on {dataset}: cases without a score"
+        made.append(Table(f"{network}-on-{dataset}-coverage", title, header, rows))
+    return made

@@ -1,0 +1,1 @@
+"""The ``scenes`` dataset: read, drawn, and its networks trained."""

@@ -1,0 +1,122 @@
+"""The ``scenes`` dataset: drawn objects on photographs, shipped with the suite, with pixel-exact masks.
+
+What a scene is, and how the pictures were made, stands in `benchmarks.datasets.scenes.draw`. Here the
+committed pictures are read; nothing is downloaded or drawn.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.datasets.case import Case, DataOptions
+from benchmarks.datasets.scenes.draw import ASSETS, CLASSES, SIZE
+from benchmarks.networks.network import Network
+from mint.contract import InputError
+
+
+@dataclass(frozen=True)
+class _Picture:
+    name: str
+    image: np.ndarray  # uint8 (112, 112, 3)
+    labels: np.ndarray  # uint8 (112, 112): 0, or 1 + class
+    difficult: dict[str, bool]  # by class name
+
+    def case(self, turn: int) -> Case:
+        names = list(self.difficult)
+        name = names[turn % len(names)]
+        target = CLASSES.index(name)
+        return Case(
+            key=f"{self.name}.{name}",
+            picture=self.name,
+            target=target,
+            target_name=name,
+            image=self.image,
+            region=self.labels == 1 + target,
+            difficult=self.difficult[name],
+        )
+
+
+def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
+    """Read the evaluation scenes: one case for each class present in each picture.
+
+    The region is the visible part of the object, exact to the pixel. A case is difficult where the object covers
+    under a quarter of the picture (all do), other classes are present (they always are), and a rival is visible:
+    another object with its silhouette or its texture, or a blob with its texture.
+
+    The cases run once through all pictures for one class each, then again for the next, so the first N cases
+    show as many pictures, classes and sizes as N cases can.
+
+    Parameters
+    ----------
+    network : Network
+        A network of the twelve scene classes.
+    options : DataOptions
+        ``directory`` may name a folder that `scene_generator.write_evaluation` wrote, to be read in place of
+        the committed one. The seed is not used: the pictures are fixed.
+
+    Returns
+    -------
+    sequence of Case
+
+    Raises
+    ------
+    InputError
+        If the network has other classes or another input size, or a file is missing or damaged.
+    """
+    if network.entry.classes() != CLASSES or network.entry.input_size != SIZE:
+        raise InputError(
+            f"the dataset scenes has {len(CLASSES)} classes of its own, which the network {network.entry.name} "
+            "does not know; choose from scenes-vgg, scenes-resnet with --networks"
+        )
+    folder = options.directory or ASSETS
+    pictures = [_read_scene(folder, entry) for entry in _read_index(folder)]
+    most = max(len(picture.difficult) for picture in pictures)
+    return [
+        picture.case(turn + number)
+        for turn in range(most)
+        for number, picture in enumerate(pictures)
+        if turn < len(picture.difficult)
+    ]
+
+
+def _read_index(folder: Path) -> list[dict[str, Any]]:
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        entries, classes = index["pictures"], index["classes"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise _damaged(folder, "index.json") from error
+    if tuple(classes) != CLASSES or not entries:
+        raise _damaged(folder, "index.json")
+    return list(entries)
+
+
+def _read_scene(folder: Path, entry: dict[str, Any]) -> _Picture:
+    name = entry["name"]
+    image = _read_png(folder, f"{name}.png", entry["image_sha256"])
+    labels = _read_png(folder, f"{name}.labels.png", entry["labels_sha256"])
+    return _Picture(name, image, labels, entry["difficult"])
+
+
+def _read_png(folder: Path, name: str, sha256: str) -> np.ndarray:
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise _damaged(folder, name) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise _damaged(folder, name)
+    with Image.open(BytesIO(content)) as image:
+        return np.array(image)
+
+
+def _damaged(folder: Path, name: str) -> InputError:
+    return InputError(
+        f"the scenes in {folder} are incomplete: {name} is missing or damaged; restore the folder with "
+        "'git checkout benchmarks/assets/scenes', or pass a folder of scenes with --data"
+    )

@@ -1,0 +1,1 @@
+"""Metrics that remove pixels: curves, ROAD, and other tools' protocols."""

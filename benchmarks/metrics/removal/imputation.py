@@ -1,0 +1,113 @@
+"""Noisy linear imputation: what ROAD puts where pixels are removed.
+
+Source: Y. Rong, T. Leemann, V. Borisov, G. Kasneci, E. Kasneci, "A Consistent and Efficient Evaluation Strategy for
+Attribution Methods", ICML 2022, and the authors' ``imputations.py``, which solves a sparse system a mask on the CPU.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from benchmarks.metrics.removal.multigrid import System, VCycle, neighbour_sum
+from mint.contract import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TOLERANCE = 1e-7
+"""Residual at which a system counts as solved, as a share of its right-hand side (Euclidean norms)."""
+
+ITERATIONS = 200
+"""About ten are needed."""
+
+MASKS_AT_ONCE = {"cpu": 9}
+"""Systems solved together: on a CPU what its cache holds, elsewhere what fills the device."""
+
+
+def impute(image: Tensor, removed: Tensor, *, noise: float, seed: int) -> Tensor:
+    """Replace removed pixels by noisy linear imputation: each is the weighted mean of its eight neighbours, plus noise.
+
+    For all removed pixels i at once, sum over neighbours j in the picture of w_ij (x_i - x_j) = 0, with w = 1/6 for
+    direct and 1/12 for diagonal neighbours. Every mask is a system of equations of its own; all are solved together
+    by conjugate gradients in double precision, on the image's device (:mod:`benchmarks.metrics.removal.multigrid`).
+
+    Parameters
+    ----------
+    image : Tensor
+        (c, h, w), normalised.
+    removed : Tensor
+        (k, h, w) bool: which pixels are missing in each copy. At least one pixel of each copy stays.
+    noise : float
+        Standard deviation of the Gaussian noise that is added to imputed pixels, in the image's (normalised) units.
+    seed : int
+        Of the noise: one picture of it for all masks, drawn on the CPU, so that a copy does not depend on the other
+        masks of the call, nor on the device.
+
+    Returns
+    -------
+    Tensor
+        (k, c, h, w) in the image's dtype, on its device; pixels that stay are untouched.
+
+    Raises
+    ------
+    InputError
+        If a shape or dtype is wrong, the noise is negative, or a mask removes the whole picture.
+    """
+    if removed.ndim != 3 or removed.dtype != torch.bool or removed.shape[1:] != image.shape[1:]:
+        raise InputError(
+            f"removed must be a bool tensor of shape (k, {image.shape[1]}, {image.shape[2]}), "
+            f"not {removed.dtype} {tuple(removed.shape)}."
+        )
+    if not noise >= 0:
+        raise InputError(f"The noise of an imputation is a standard deviation of at least 0, not {noise}.")
+    if removed.flatten(1).all(1).any():
+        raise InputError("A mask removes the whole picture, which leaves nothing to impute it from; keep a pixel.")
+    generator = torch.Generator().manual_seed(seed)
+    drawn = noise * torch.randn(image.shape, generator=generator, dtype=torch.float64).to(image.device)
+    copies = image.expand(len(removed), *image.shape).clone()
+    size = MASKS_AT_ONCE.get(image.device.type, 64)
+    for masks, batch in zip(torch.split(removed, size), torch.split(copies, size), strict=True):
+        missing = masks.to(image.device)
+        filled = _solve(image.double(), missing.double()) + drawn
+        batch.copy_(torch.where(missing.unsqueeze(1), filled.to(image.dtype), batch))
+    return copies
+
+
+def _solve(image: Tensor, masks: Tensor) -> Tensor:
+    """Solve for the missing pixels, (k, h, w) of 0 and 1, of an image, (c, h, w), both float64: (k, c, h, w)."""
+    missing = masks.permute(1, 2, 0).contiguous().unsqueeze(0)
+    system, approximately = System.of(missing), VCycle(System.of(missing.float()))
+    residual = missing * neighbour_sum(image.unsqueeze(3) * (1 - missing))
+    goal = TOLERANCE * _norm(residual)
+    solution, direction = torch.zeros_like(residual), torch.zeros_like(residual)
+    rho = torch.ones_like(residual[:, :1, :1])
+    # Conjugate gradients for each mask and channel. A mask that is solved is left as it is while others go on.
+    for _ in range(ITERATIONS):
+        going = _norm(residual) > goal
+        if not going.any():
+            return solution.permute(3, 0, 1, 2)
+        guess = approximately(residual.float()).double()
+        previous, rho = rho, _inner(residual, guess)
+        direction = guess.addcmul_(_ratio(rho, previous), direction)
+        answer = system.apply(direction)
+        step = torch.where(going, _ratio(rho, _inner(direction, answer)), 0.0)
+        solution.addcmul_(step, direction)
+        residual.addcmul_(-step, answer)
+    raise RuntimeError(f"The imputation's equations were not solved within {ITERATIONS} iterations.")
+
+
+def _norm(pictures: Tensor) -> Tensor:
+    """Return the size of each mask's picture, (k,)."""
+    size: Tensor = torch.linalg.vector_norm(pictures, dim=(0, 1, 2))
+    return size
+
+
+def _inner(first: Tensor, second: Tensor) -> Tensor:
+    return (first * second).sum((1, 2), keepdim=True)
+
+
+def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Divide; 0 where a channel is solved exactly, and there is nothing to divide by."""
+    return torch.where(denominator > 0, numerator / denominator, 0.0)

@@ -1,0 +1,373 @@
+"""Profiles: how other tools score the same map of the same network, as data that one engine evaluates.
+
+"Deletion", "insertion", "pixel flipping" and "pointing" are computed differently by every tool, and their published
+numbers do not compare. A profile names a tool and its version, and says what that version does when it is called with
+its defaults: at how many points the network is asked, what removed pixels become, what is read of the answer, how an
+area is made of it, what happens to ties, and whose class is followed. The conventions were read in the sources of the
+tools, and `tests/peers` compares the numbers with those of the tools themselves.
+
+One curve serves as many profiles as its points allow: all of them, and this suite's own `Deletion`, `Insertion`,
+`LeRF` and `SRG`, ask the same cache of points (:func:`benchmarks.metrics.removal.curve.answers`).
+
+Where a tool leaves something to chance, the profile decides it: numpy's default sort leaves the order of tied pixels
+open, which is made stable here; ROAD's noise has a seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from benchmarks.metrics.metric import (
+    Average,
+    Context,
+    Direction,
+    Measurement,
+    annotated_region,
+    check_saliency,
+)
+from benchmarks.metrics.pointing import highest_pixel
+from benchmarks.metrics.removal.curve import (
+    PATHS,
+    RANKINGS,
+    Followed,
+    Imputation,
+    Points,
+    Removed,
+    check_removal,
+    removal_curve,
+)
+from benchmarks.registry import look_up
+from mint.contract import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mint.perturbation import Score
+
+PERCENTILES = (90, 80, 70, 60, 50, 40, 30, 20, 10)
+
+
+def _rows(ranked: np.ndarray, width: int, *, start: int = 0) -> list[int]:
+    steps = math.ceil(len(ranked) / width)
+    return [min(step * width, len(ranked)) for step in range(start, steps + 1)]
+
+
+def _rounded_up(ranked: np.ndarray, _width: int, *, intervals: int) -> list[int]:
+    size = math.ceil(len(ranked) / intervals)
+    return [*range(0, len(ranked), size), len(ranked)]
+
+
+def _rounded_down(ranked: np.ndarray, _width: int, *, intervals: int) -> list[int]:
+    return [int(bound) for bound in np.linspace(0, len(ranked), intervals + 1)]
+
+
+def _with_a_leap(ranked: np.ndarray, _width: int, *, points: int) -> list[int]:
+    size = max(len(ranked) // points, 1)
+    return [*(min(step * size, len(ranked)) for step in range(points - 1)), len(ranked)]
+
+
+def _above_percentiles(ranked: np.ndarray, _width: int, *, percentiles: tuple[int, ...]) -> list[int]:
+    return [int((ranked >= np.percentile(ranked, percentile)).sum()) for percentile in percentiles]
+
+
+POINTS: Mapping[str, Points] = {
+    "a picture row a step": _rows,
+    "a picture row a step, without the start": partial(_rows, start=1),
+    "20 intervals, sizes rounded up": partial(_rounded_up, intervals=20),
+    "10 intervals, bounds rounded down": partial(_rounded_down, intervals=10),
+    "10 points, the last leaps from 80% to 100%": partial(_with_a_leap, points=10),
+    "9 percentiles, 10% to 90%": partial(_above_percentiles, percentiles=PERCENTILES),
+}
+"""Where a curve is read.
+
+At percentiles a plateau goes as a whole, so that ties have no order; of a map whose minimum covers over a tenth of the
+picture, as a rectified one's often does, nothing is left at the tenth percentile.
+"""
+
+AREAS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "trapezoid": lambda fractions, values: np.trapezoid(values, fractions),
+    "trapezoid, steps taken as equal": lambda _fractions, values: np.mean((values[1:] + values[:-1]) / 2),
+    "trapezoid, steps of length 1": lambda _fractions, values: np.trapezoid(values),
+    "mean of the points": lambda _fractions, values: np.mean(values),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemovalProfile:
+    """How one tool scores one map by a removal curve; itself the metric that does so.
+
+    Source: each tool's own code, in the version named. Direction: `direction`. Range: with "probability", [0, 1] for
+    deletion, insertion, MoRF and LeRF (but Quantus's area grows with the number of steps), [-1, 1] for differences of
+    two curves; unbounded with "logit".
+
+    What it cannot tell: whether a score is good. It is there to be compared with numbers that the same tool printed,
+    and to show how much of a number is protocol. What removal curves cannot tell, the module
+    :mod:`benchmarks.metrics.removal.curve` says.
+
+    Parameters
+    ----------
+    tool, version
+        What it mirrors: a release, or a commit of what was never released.
+    direction
+        Which scores are better.
+    curve
+        One of `PATHS`: which curve, or which difference of two.
+    points
+        One of `POINTS`: where the curve is read.
+    removed
+        What removed pixels become, in the normalised space.
+    score
+        What is read of the network's answer.
+    area
+        One of `AREAS`: what is made of the curve.
+    ties
+        One of `RANKINGS`: the order of tied pixels.
+    channels
+        How the tool counts channels. "apart": a map of one channel is repeated for each, and pixels go channel by
+        channel; at steps of whole pixels, which all `POINTS` are, this is the same as "together".
+    follows
+        The class whose answer is followed: the one explained, or the one predicted on the whole picture.
+    call
+        The call of the tool that this stands for.
+    """
+
+    average: ClassVar[Average] = "cases"
+    subsets: ClassVar[tuple[str, ...]] = ("all",)
+
+    tool: str
+    version: str
+    direction: Direction
+    curve: str
+    points: str
+    removed: Removed
+    score: Score
+    area: str
+    ties: str
+    channels: Literal["together", "apart"] = "together"
+    follows: Followed = "target"
+    call: str = field(default="", repr=False)
+
+    @property
+    def summary(self) -> str:
+        """Say in a line what it is."""
+        return f"{self.curve} as {self.tool} {self.version} scores it: {self.call}."
+
+    def __post_init__(self) -> None:
+        look_up("curve", self.curve, PATHS)
+        look_up("choice of points", self.points, POINTS)
+        look_up("area", self.area, AREAS)
+        look_up("order of ties", self.ties, RANKINGS)
+        check_removal(self.removed, self.score)
+
+    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
+        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
+        fractions, values = removal_curve(
+            context,
+            saliency,
+            PATHS[self.curve],
+            points=POINTS[self.points],
+            ties=self.ties,
+            removed=self.removed,
+            score=self.score,
+            follows=self.follows,
+        )
+        return Measurement(float(AREAS[self.area](fractions, values)), (fractions, values))
+
+
+def _first_maximum(saliency: Tensor) -> np.ndarray:
+    found = np.zeros(saliency.shape, dtype=bool)
+    found[highest_pixel(saliency)] = True
+    return found
+
+
+def _every_maximum(saliency: Tensor) -> np.ndarray:
+    return (saliency == saliency.max()).cpu().numpy()
+
+
+MAXIMA: Mapping[str, Callable[[Tensor], np.ndarray]] = {"first": _first_maximum, "any": _every_maximum}
+"""Which of a map's tied maxima may hit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointingProfile:
+    """How one tool plays the pointing game; itself the metric that does so.
+
+    Source: the tool's own code, in the version named. Direction: higher is better. Range: 0 or 1; NaN where the case
+    has no annotated region, or an empty one (Quantus 0.6.0 counts an empty one as a hit: it writes a NaN into a boolean
+    array, where it becomes True. That is not mirrored).
+
+    What it cannot tell: anything about the map beside its maximum; and with ``ties="any"`` a map that is constant, or
+    saturated on a large plateau, hits nearly always.
+
+    Parameters
+    ----------
+    tool, version
+        What it mirrors: a release, or a commit of what was never released.
+    tolerance
+        A maximum strictly nearer to the region than this hits, in pixels of the picture as it is (TorchRay plays at the
+        photograph's own size, some 500 pixels: at 224 its 15 are generous). 1: on the region.
+    ties
+        One of `MAXIMA`.
+    average
+        "classes": the mean over classes of each one's hit rate; "cases": the mean over cases.
+    subsets
+        The rows of cases it is averaged over.
+    call
+        The call of the tool that this stands for.
+    """
+
+    direction: ClassVar[Direction] = "higher"
+
+    tool: str
+    version: str
+    tolerance: float
+    ties: str
+    average: Average
+    subsets: tuple[str, ...]
+    call: str = field(default="", repr=False)
+
+    @property
+    def summary(self) -> str:
+        """Say in a line what it is."""
+        return f"The pointing game as {self.tool} {self.version} plays it: {self.call}."
+
+    def __post_init__(self) -> None:
+        look_up("choice of maxima", self.ties, MAXIMA)
+        if not self.tolerance > 0:
+            raise InputError(f"The pointing game's tolerance must be above 0 pixels, not {self.tolerance}.")
+
+    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
+        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
+        check_saliency(context, saliency)
+        region = annotated_region(context)
+        if region is None:
+            return Measurement(float("nan"))
+        squared = np.rint(distance_transform_edt(~region) ** 2)
+        return Measurement(float((squared[MAXIMA[self.ties](saliency)] < self.tolerance**2).any()))
+
+
+_RISE = RemovalProfile(
+    tool="RISE",
+    version="fac5d54",
+    direction="lower",
+    curve="deletion",
+    points="a picture row a step",
+    removed="zero",
+    score="probability",
+    area="trapezoid, steps taken as equal",
+    ties="by index, last first",
+    follows="predicted",
+    call='auc(CausalMetric(nn.Sequential(net, nn.Softmax(1)), "del", 224, torch.zeros_like).single_run(x, map))',
+)
+_TORCHCAM = RemovalProfile(
+    tool="torch-cam",
+    version="0.5.0",
+    direction="lower",
+    curve="deletion",
+    points="20 intervals, sizes rounded up",
+    removed="zero",
+    score="logit",
+    area="trapezoid",
+    ties="by index",
+    call="DeletionInsertionMetric(extractor).update(x, class_idx)",
+)
+_XPLIQUE = RemovalProfile(
+    tool="Xplique",
+    version="2.0.2",
+    direction="lower",
+    curve="deletion",
+    points="10 intervals, bounds rounded down",
+    removed="zero",
+    score="logit",
+    area="trapezoid, steps taken as equal",
+    ties="by index, last first",
+    call="Deletion(net, x, one_hot).evaluate(maps)",
+)
+_PNPXAI = RemovalProfile(
+    tool="PnPXAI",
+    version="0.1.4",
+    direction="lower",
+    curve="deletion",
+    points="10 points, the last leaps from 80% to 100%",
+    removed="zero",
+    score="probability",
+    area="mean of the points",
+    ties="by index",
+    call="MoRF(net).evaluate(x, targets, maps)",
+)
+
+PROFILES: Mapping[str, RemovalProfile | PointingProfile] = {
+    "rise-deletion": _RISE,
+    "rise-insertion": replace(
+        _RISE,
+        direction="higher",
+        curve="insertion",
+        removed="blur",
+        call='auc(CausalMetric(nn.Sequential(net, nn.Softmax(1)), "ins", 224, blur).single_run(x, map))',
+    ),
+    "torchcam-deletion": _TORCHCAM,
+    "torchcam-insertion": replace(_TORCHCAM, direction="higher", curve="insertion"),
+    "quantus-pixel-flipping": RemovalProfile(
+        tool="Quantus",
+        version="0.6.0",
+        direction="lower",
+        curve="deletion",
+        # Quantus's default is one channel of one pixel a step: 150,528 forward passes at 224 x 224. Its steps must
+        # divide height times width; where three rows' worth of features do not, its nearest call takes one, which
+        # reads the same curve three times as often and has three times the area.
+        points="a picture row a step, without the start",
+        removed="minimum",
+        score="probability",
+        area="trapezoid, steps of length 1",
+        ties="by index",
+        channels="apart",
+        call="PixelFlipping(features_in_step=3 * width, return_auc_per_sample=True)(net, x, targets, maps)",
+    ),
+    "xplique-deletion": _XPLIQUE,
+    "xplique-insertion": replace(
+        _XPLIQUE, direction="higher", curve="insertion", call="Insertion(net, x, one_hot).evaluate(maps)"
+    ),
+    "pnpxai-morf": _PNPXAI,
+    "pnpxai-lerf": replace(_PNPXAI, direction="higher", curve="LeRF", call="LeRF(net).evaluate(x, targets, maps)"),
+    "pnpxai-abpc": replace(
+        _PNPXAI, direction="higher", curve="LeRF - MoRF", call="AbPC(net).evaluate(x, targets, maps)"
+    ),
+    "gradcam-road": RemovalProfile(
+        tool="pytorch-grad-cam",
+        version="1.5.7",
+        direction="higher",
+        curve="(LeRF - MoRF) / 2",
+        points="9 percentiles, 10% to 90%",
+        removed=Imputation(noise=0.01, seed=0),
+        score="probability",
+        area="mean of the points",
+        ties="by index",
+        call="ROADCombined()(x, maps, [ClassifierOutputSoftmaxTarget(target)], net)",
+    ),
+    "torchray-pointing": PointingProfile(
+        tool="TorchRay",
+        version="1.0.0.2",
+        tolerance=15,
+        ties="first",
+        average="classes",
+        subsets=("all", "difficult"),
+        call="PointingGame(classes, tolerance=15).evaluate(mask, point)",
+    ),
+    "quantus-pointing": PointingProfile(
+        tool="Quantus",
+        version="0.6.0",
+        tolerance=1,
+        ties="any",
+        average="cases",
+        subsets=("all",),
+        call="PointingGame()(net, x, targets, maps, masks)",
+    ),
+}
+"""Every profile by its name among the metrics."""

@@ -1,0 +1,1 @@
+"""Tables, sentences, plots and pages made from the analysis: no torch."""

@@ -1,0 +1,231 @@
+"""The plots of what the data support: ranks, wins, agreement of metrics and of settings. Knows no torch."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import scikit_posthocs  # type: ignore[import-untyped]
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.analysis.comparisons import Ranking, rank_methods
+from benchmarks.analysis.scores import Column, settings, titles
+from benchmarks.analysis.statistics import SIGNIFICANT
+from benchmarks.report.plots import DOTS_PER_INCH, panels_of, save_picture, styles
+from benchmarks.report.tables import ARROWS
+
+FEWEST_METHODS = 3
+"""With fewer methods, a matrix or a diagram shows no more than the tables do."""
+LETTERS_AN_INCH = 11
+LONGEST = 24
+"""Characters of a label made of settings."""
+UNSET = {"steps": "a row a step"}
+"""What it means to leave a setting out, where that is no mere default."""
+ABOUT = {
+    "ranks": "mean ranks; bars join what Nemenyi's test cannot tell apart",
+    "wins": "on how many % of the pictures the row is better than the column (bold: supported)",
+    "settings": "Kendall's τ between the orders of the methods under two settings of a measure",
+    "metrics": "rank correlation of the methods under two metrics",
+}
+
+
+def draw_comparisons(
+    columns: Sequence[Column],
+    pairs: pd.DataFrame,
+    agreement: pd.DataFrame,
+    sensitivity: pd.DataFrame,
+    directory: Path,
+) -> list[Path]:
+    """Draw a setting's plots, as PNG files named by network, dataset and kind; none for fewer than three methods.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        The headline columns of a dataset and network.
+    pairs, agreement, sensitivity : pandas.DataFrame
+        What `comparisons.compare_pairs`, `reliability.agreement_of_metrics` and `reliability.sensitivity` found there.
+    directory : pathlib.Path
+        It exists.
+    """
+    name = f"{columns[0].network}-on-{columns[0].dataset}"
+    files = []
+    # What is set within the context ends with it: no other picture looks different for having been drawn after these.
+    with mpl.rc_context():
+        look = {"axes.edgecolor": ".6", "font.size": 11, "axes.titlesize": 12, "axes.titlelocation": "left"}
+        sns.set_theme(style="white", rc=look)
+        figures = {
+            "ranks": _ranks(columns),
+            "wins": _wins(columns, pairs),
+            "metrics": _metrics(agreement),
+            "settings": _settings(sensitivity),
+        }
+        for kind, figure in figures.items() if len(columns[0].contenders) >= FEWEST_METHODS else ():
+            if figure is not None:
+                about = "" if kind not in ABOUT else f": {ABOUT[kind]}"
+                title = f"{columns[0].network} on {columns[0].dataset}{about}"
+                wrapped = textwrap.fill(title, int(LETTERS_AN_INCH * figure.get_figwidth()))
+                figure.suptitle(wrapped, x=0.01, ha="left", fontsize=11, color=".35")
+                files.append(directory / f"{name}.{kind}.png")
+                save_picture(figure, files[-1])
+    return files
+
+
+def _ranks(columns: Sequence[Column]) -> Figure | None:
+    """Draw critical-difference diagrams: bars join the methods that Nemenyi's test cannot tell apart."""
+    found = [(title, c, rank_methods(c)) for title, c in zip(titles(columns), columns, strict=True)]
+    drawn = [(title, column, ranking) for title, column, ranking in found if ranking and len(ranking.ranks) > 1]
+    if not drawn:
+        return None
+    height = 1.5 + 0.17 * len(columns[0].methods)
+    figure, panels = panels_of(len(drawn), height, 6.2, across=2)
+    figure.get_layout_engine().set(wspace=0.06, hspace=0.08)  # type: ignore[union-attr,call-arg]
+    for axes, (title, column, ranking) in zip(panels, drawn, strict=True):
+        _diagram(axes, ranking, column)
+        friedman = "" if np.isnan(ranking.friedman) else f", Friedman p {_equals(ranking.friedman)}"
+        axes.set_title(f"{title} {ARROWS[column.direction]} ({ranking.pictures} pictures{friedman})", pad=14)
+    return figure
+
+
+def _diagram(axes: Axes, ranking: Ranking, column: Column) -> None:
+    looks = styles(column.methods)
+    names = list(ranking.ranks.index)
+    # By number: the diagram iterates over sets of its labels, and only sets of numbers have the same order every time.
+    numbers = range(len(names))
+    drawn = scikit_posthocs.critical_difference_diagram(
+        ranking.ranks.set_axis(numbers), ranking.nemenyi.loc[names, names].set_axis(numbers).set_axis(numbers, axis=1),
+        alpha=SIGNIFICANT, ax=axes, text_h_margin=0.15,
+        color_palette={number: looks[names[number]].colour for number in numbers},
+        label_fmt_left="{label}", label_fmt_right="{label}",
+        crossbar_props={"color": ".2", "linewidth": 3}, elbow_props={"linewidth": 1.2},
+    )  # fmt: skip
+    for text in drawn["labels"]:
+        name = names[int(text.get_text())]
+        rank = f"{ranking.ranks[name]:.1f}"
+        words = f"{name} {rank}" if text.get_horizontalalignment() == "right" else f"{rank} {name}"
+        text.set(text=words, color=".15")  # the nulls' grays are too light for letters
+    axes.set_xlim(0.9, len(ranking.ranks) + 0.1)
+    axes.set_xticks(range(1, len(ranking.ranks) + 1))
+    axes.grid(False)
+
+
+def _equals(p: float) -> str:
+    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".", 1)
+
+
+def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
+    """Draw the share of pictures on which the row is better than the column; bold where the means differ for sure."""
+    methods, rows = list(columns[0].methods), list(columns[0].contenders)
+    across = 2 if len(methods) > 8 or len(columns) == 4 else 3
+    figure, panels = panels_of(len(columns), 0.8 + 0.42 * len(rows), 1.0 + 0.42 * len(methods), across)
+    # The last row's labels and the title, once for the figure.
+    figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 1.1)
+    for i, (axes, column, title) in enumerate(zip(panels, columns, titles(columns), strict=True)):
+        rates = pd.DataFrame(np.nan, methods, methods)
+        supported = set()
+        for row in pairs[(pairs["metric"] == column.metric) & (pairs["subset"] == column.subset)].to_dict("records"):
+            rates.loc[row["first"], row["second"]] = row["win_rate"]
+            rates.loc[row["second"], row["first"]] = 1 - row["win_rate"]
+            if row["better"]:
+                supported |= {(row["first"], row["second"]), (row["second"], row["first"])}
+        _heat(axes, rates.loc[rows], "{:.0%}", supported, (0, 1), "RdBu")
+        axes.set_title(f"{title} {ARROWS[column.direction]}")
+        if i % across:
+            axes.set_yticklabels([])
+        if i + across < len(columns):
+            axes.set_xticklabels([])
+    return figure
+
+
+def _heat(
+    axes: Axes,
+    values: pd.DataFrame,
+    form: str,
+    bold: set[tuple[str, str]],
+    limits: tuple[float, float],
+    colours: str,
+) -> None:
+    low, high = limits
+    numbers = values.to_numpy()
+    axes.imshow(numbers, cmap=colours, vmin=low, vmax=high)
+    for i, row in enumerate(values.index):
+        for j, column in enumerate(values.columns):
+            value = float(numbers[i, j])
+            if np.isnan(value):
+                continue
+            # White on the dark ends of the colours.
+            colour = "white" if abs(value - (low + high) / 2) > 0.36 * (high - low) else "black"
+            weight = "bold" if (row, column) in bold else "normal"
+            text = form.format(value).removesuffix("%")
+            axes.text(j, i, text, ha="center", va="center", color=colour, weight=weight, fontsize=9)
+    axes.set_xticks(range(len(values.columns)), values.columns, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(values.index)), values.index)
+    axes.spines[:].set_visible(False)
+
+
+def _metrics(agreement: pd.DataFrame) -> Figure | None:
+    """Draw the rank correlations between metrics, over the methods' means and picture by picture."""
+    if agreement[["over_means", "by_picture"]].isna().all(axis=None):
+        return None
+    names = list(dict.fromkeys([*agreement["first"], *agreement["second"]]))
+    side = 1.4 + 0.5 * len(names)
+    figure, panels = panels_of(2, side, side + 0.8)
+    kinds = {"over_means": "of the means", "by_picture": "on one picture, averaged"}
+    for axes, (kind, title) in zip(panels, kinds.items(), strict=True):
+        _heat(axes, _square(agreement, kind, names), "{:.2f}", set(), (-1, 1), "RdBu")
+        axes.set_title(title)
+    return figure
+
+
+def _settings(sensitivity: pd.DataFrame) -> Figure | None:
+    """Draw Kendall's tau between the orders of the methods under every two of three or more settings."""
+    known = sensitivity[sensitivity["tau"].notna()]
+    if known.empty:
+        return None
+    # Of two settings, the conclusions give the one number.
+    groups = [group for _, group in known.groupby(["measure", "subset"], sort=False) if len(group) > 1]
+    if not groups:
+        return None
+    sizes = [group["first"].nunique() + 1 for group in groups]
+    # Widths in proportion: cells of one size in all panels.
+    figure = Figure(figsize=(sum(2.2 + 0.46 * size for size in sizes), 2.4 + 0.46 * max(sizes)), dpi=DOTS_PER_INCH)
+    figure.set_layout_engine("constrained")
+    panels = np.ravel(figure.subplots(1, len(groups), width_ratios=sizes))
+    for axes, group in zip(panels, groups, strict=True):
+        labels = _labels(group)
+        named = group.replace({"first": labels, "second": labels})
+        _heat(axes, _square(named, "tau", list(labels.values())), "{:.2f}", set(), (-1, 1), "RdBu")
+        axes.set_anchor("N")
+        measure, subset = group[["measure", "subset"]].iloc[0]
+        axes.set_title(f"{measure}{'' if subset == 'all' else f', {subset}'}")
+    return figure
+
+
+def _labels(group: pd.DataFrame) -> dict[str, str]:
+    """Name each metric by the settings in which they differ, or by itself where that is no clear name."""
+    ids = dict(zip(group["first"], group["first_id"], strict=True))
+    ids |= dict(zip(group["second"], group["second_id"], strict=True))
+    parts = {metric: settings(metric_id) for metric, metric_id in ids.items()}
+    differing = [
+        name
+        for name in dict.fromkeys(name for each in parts.values() for name in each)
+        if len({each.get(name) for each in parts.values()}) > 1
+    ]
+    labels = {m: ", ".join(_setting(name, each.get(name, "")) for name in differing) for m, each in parts.items()}
+    clear = len(set(labels.values())) == len(labels) and all(0 < len(label) <= LONGEST for label in labels.values())
+    return labels if clear else {metric: metric for metric in ids}
+
+
+def _setting(name: str, value: str) -> str:
+    return UNSET.get(name, "default") if value == "None" else value.strip("'")
+
+
+def _square(frame: pd.DataFrame, value: str, names: list[str]) -> pd.DataFrame:
+    square = np.full((len(names), len(names)), np.nan)
+    for row in frame.to_dict("records"):
+        i, j = names.index(row["first"]), names.index(row["second"])
+        square[i, j] = square[j, i] = row[value]
+    return pd.DataFrame(square, names, names)

@@ -1,0 +1,86 @@
+"""The picture gallery: for each network, every case's picture, each method's map, and a method's own panels."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.report.plots import DOTS_PER_INCH, save_picture
+from benchmarks.results.records import Shown
+
+# Inches: the side of a panel, the space between two, the line above all panels, the line under each row.
+PANEL, GAP, HEAD, LABEL = 1.35, 0.04, 0.24, 0.2
+
+
+def draw_gallery(gallery: Sequence[Shown], directory: Path) -> list[Path]:
+    """Draw one JPEG for each dataset and network: cases down; picture, maps and panels across."""
+    files = []
+    for (dataset, network), group in groupby(gallery, key=lambda shown: (shown.dataset, shown.network)):
+        files.append(directory / f"{network}-on-{dataset}.jpg")
+        save_picture(_figure(list(group)), files[-1])
+    return files
+
+
+def _figure(cases: Sequence[Shown]) -> Figure:
+    maps = dict.fromkeys(name for shown in cases for name in shown.maps)
+    pictures = dict.fromkeys(name for shown in cases for name in shown.pictures)
+    columns = ["input", *maps, *pictures]
+    width = len(columns) * (PANEL + GAP) + GAP
+    height = HEAD + len(cases) * (PANEL + LABEL)
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
+    for i, shown in enumerate(cases):
+        images = {"input": shown.image, **shown.pictures}
+        images |= {name: overlay(shown.image, evidence) for name, evidence in shown.maps.items()}
+        top = HEAD + i * (PANEL + LABEL)
+        for j, name in enumerate(columns):
+            left = GAP + j * (PANEL + GAP)
+            place = (left / width, 1 - (top + PANEL) / height, PANEL / width, PANEL / height)
+            axes = figure.add_axes(place)
+            _panel(axes, images.get(name), None if name in shown.pictures else shown.region)
+            if i == 0:
+                axes.set_title(name, fontsize=10, pad=3)
+            if j == 0:
+                # Free to run on to the right, under the maps.
+                axes.text(0, -0.02, shown.target_name, transform=axes.transAxes, va="top", fontsize=9)
+    return figure
+
+
+def _panel(axes: Axes, image: np.ndarray | None, region: np.ndarray | None) -> None:
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if image is None:
+        axes.text(0.5, 0.5, "failed", ha="center", va="center", transform=axes.transAxes)
+        return
+    axes.imshow(image, interpolation="antialiased")
+    if region is not None and 0 < region.mean() < 1:
+        # A dark line under a light one is seen on any picture.
+        axes.contour(region, levels=[0.5], colors="black", linewidths=1.6)
+        axes.contour(region, levels=[0.5], colors="white", linewidths=0.8)
+
+
+def overlay(image: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+    """Lay a map over the gray picture: the more evidence, the brighter and the less of the picture.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        uint8 (h, w, 3).
+    evidence : numpy.ndarray
+        uint8 (h, w).
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (h, w, 3).
+    """
+    strength = evidence[..., None] / 255
+    gray = image.mean(axis=2, keepdims=True).repeat(3, axis=2) / 255
+    colours = mpl.colormaps["inferno"](evidence)[..., :3]
+    cover = 0.35 + 0.5 * strength
+    mixed: np.ndarray = np.round(255 * (gray * (1 - cover) + colours * cover)).astype(np.uint8)
+    return mixed

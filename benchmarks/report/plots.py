@@ -1,0 +1,231 @@
+"""The plots of a report: curves, scores case by case, quality against cost. Knows no torch."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from benchmarks.analysis import statistics
+from benchmarks.analysis.scores import measure
+from benchmarks.report.tables import ARROWS, title_of
+from benchmarks.results.records import Records, own_maps
+
+DOTS_PER_INCH = 110
+ACROSS = 4
+"""Panels in a row of a figure, at most."""
+LEGEND_WIDTH = 1.5
+"""Inches of a figure's width for each column of its legend, at least."""
+REMOVAL_CURVE = ("area", "share of the pixels", "the target's answer")
+CURVES: Mapping[str, tuple[str, str, str]] = {
+    "SRG": ("area", "share of the pixels", "the target's answer, LeRF \N{MINUS SIGN} MoRF"),
+    "ROAD": ("mean", "share of the pixels", "(LeRF \N{MINUS SIGN} MoRF) / 2"),
+    "Randomisation": ("mean", "share of the layers randomised", "similarity to the first map"),
+}
+"""What a measure's score is of its curve, and what the curve is of; `REMOVAL_CURVE` for the others."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a method looks in every plot: colour, dashes of its line, marker of its points."""
+
+    colour: str
+    dashes: tuple[float, ...] = ()
+    marker: str = "o"
+
+
+# Okabe and Ito's colours, which the colour-blind tell apart; the controls are gray, and dashed.
+STYLES: Mapping[str, Style] = {
+    "mint": Style("#D55E00", marker="D"),
+    "gradcam": Style("#0072B2"),
+    "lime": Style("#009E73", marker="s"),
+    "occlusion": Style("#CC79A7", marker="^"),
+    "random": Style("#8C8C8C", (1, 1.2), "X"),
+    "constant": Style("#D0D0D0", (2, 2), "."),
+    "centre": Style("#595959", (4, 1.5), "P"),
+    "sobel": Style("#B0B0B0", (5, 1.2, 1, 1.2), "v"),
+}
+OTHERS = (
+    Style("#E69F00", marker="h"),
+    Style("#56B4E9", marker="*"),
+    Style("#000000", marker="d"),
+    Style("#8B5CF6", marker="p"),
+    Style("#A16207", marker="<"),
+)
+
+
+def styles(methods: Iterable[str]) -> dict[str, Style]:
+    """Give each method its style; those that are not ours take the remaining ones in turn."""
+    unknown = [method for method in methods if method not in STYLES]
+    return {**STYLES, **{method: OTHERS[i % len(OTHERS)] for i, method in enumerate(unknown)}}
+
+
+def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> list[Path]:
+    """Draw every plot that there are records for, as PNG files named by network, dataset and kind."""
+    files = []
+    frames = {"scores": own_maps(records.scores), "curves": own_maps(records.curves), "timings": records.timings}
+    # What is set within the context ends with it: no other picture looks different for having been drawn after these.
+    with mpl.rc_context():
+        look = {
+            "axes.edgecolor": ".6",
+            "font.size": 11,
+            "axes.titlesize": 12,
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
+        sns.set_theme(style="whitegrid", rc=look)
+        for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
+            name = f"{network}-on-{dataset}"
+            chosen = {
+                kind: frame[(frame["dataset"] == dataset) & (frame["network"] == network)]
+                for kind, frame in frames.items()
+            }
+            figures = {
+                "curves": _curves(chosen["curves"], group),
+                "scores": _scores(chosen["scores"], group),
+                "cost": _cost(chosen["timings"], group),
+            }
+            for kind, figure in figures.items():
+                if figure is not None:
+                    figure.suptitle(f"{network} on {dataset}", x=0.01, ha="left", fontsize=11, color=".35")
+                    files.append(directory / f"{name}.{kind}.png")
+                    save_picture(figure, files[-1])
+    return files
+
+
+def save_picture(figure: Figure, file: Path) -> None:
+    """Write a figure without a display, the same bytes every time, and small.
+
+    A ``.png`` has 256 colours, enough for a plot; photographs are better off as ``.jpg``.
+    """
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    picture = Image.fromarray(pixels)
+    if file.suffix == ".png":
+        picture = picture.quantize(256, dither=Image.Dither.NONE)
+    picture.save(file, optimize=True, quality=85, subsampling=0)
+
+
+def panels_of(count: int, height: float, width: float, across: int = ACROSS) -> tuple[Figure, list[Axes]]:
+    """Make a figure of so many panels, in inches each, at most ``across`` in a row."""
+    across = min(count, across)
+    rows = -(-count // across)
+    figure = Figure(figsize=(width * across, height * rows), dpi=DOTS_PER_INCH, layout="constrained")
+    panels = list(np.ravel(figure.subplots(rows, across)))
+    for axes in panels[count:]:
+        axes.remove()
+    return figure, panels[:count]
+
+
+def _curves(curves: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
+    metrics = [metric for metric in curves["metric"].unique() if (group["metric"] == metric).any()]
+    if not metrics:
+        return None
+    looks = styles(group["method"].unique())
+    figure, panels = panels_of(len(metrics), 4.0, 4.3)
+    for axes, metric in zip(panels, metrics, strict=True):
+        here = curves[curves["metric"] == metric]
+        pictures = pd.Index(here["picture"].unique())
+        draws = statistics.draw(len(pictures))
+        for method, cases in here.groupby("method", sort=False):
+            fractions = cases["fractions"].iloc[0]
+            codes = pictures.get_indexer(pd.Index(cases["picture"]))
+            mean, low, high = statistics.curve_band(np.stack(cases["values"].tolist()), codes, draws)
+            look = looks[str(method)]
+            axes.fill_between(fractions, low, high, color=look.colour, alpha=0.12, linewidth=0)
+            axes.plot(fractions, mean, color=look.colour, dashes=look.dashes or (None, None), lw=1.8, label=method)
+        about = group[group["metric"] == metric].iloc[0]
+        score, across, up = CURVES.get(measure(about["metric_id"]), REMOVAL_CURVE)
+        axes.set(title=f"{metric} ({score} {ARROWS[about['direction']]})", xlim=(0, 1), xlabel=across, ylabel=up)
+    _legend(figure, panels[0])
+    return figure
+
+
+def _scores(scores: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
+    """Box plots of scores; where a score is a hit or a miss, the mean and its interval instead."""
+    if scores.empty:
+        return None
+    methods = list(group["method"].unique())
+    looks = styles(methods)
+    colours = {method: looks[method].colour for method in methods}
+    metrics = list(group["metric"].unique())
+    figure, panels = panels_of(len(metrics), 0.9 + 0.42 * len(methods), 3.3)
+    for i, (axes, metric) in enumerate(zip(panels, metrics, strict=True)):
+        here = scores[(scores["metric"] == metric) & scores["score"].notna()]
+        about = group[group["metric"] == metric]
+        if here["score"].isin([0.0, 1.0]).all():
+            _dots(axes, about, methods, colours)
+        else:
+            _boxes(axes, here, methods, colours)
+            axes.set_xlabel("case by case: quartiles, 5 to 95 %")
+        axes.set(title=f"{metric} {ARROWS[about['direction'].iloc[0]]}", ylabel="")
+        if i % ACROSS:
+            axes.set_yticklabels([])
+    return figure
+
+
+def _boxes(axes: Axes, here: pd.DataFrame, methods: list[str], colours: Mapping[str, str]) -> None:
+    with warnings.catch_warnings():
+        # seaborn 0.13 calls matplotlib 3.11 by a parameter that is going to be renamed.
+        warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
+        sns.boxplot(
+            here, x="score", y="method", order=methods, hue="method", palette=colours, ax=axes, legend=False,
+            width=0.6, linewidth=1, fliersize=2, whis=(5, 95), boxprops={"alpha": 0.75},
+        )  # fmt: skip
+
+
+def _dots(axes: Axes, about: pd.DataFrame, methods: list[str], colours: Mapping[str, str]) -> None:
+    subsets = list(about["subset"].unique())
+    for row in about.to_dict("records"):
+        filled = row["subset"] == subsets[0]
+        place = methods.index(row["method"]) + (0.0 if len(subsets) == 1 else (-0.14 if filled else 0.14))
+        colour = colours[row["method"]]
+        axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=2, alpha=0.8)
+        axes.plot(row["mean"], place, "o", color=colour, mfc=colour if filled else "white", ms=6.5)
+    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.set_yticks(range(len(methods)), methods)
+    axes.set_xlim(-0.03, 1.03)
+    axes.grid(False, axis="y")
+    axes.set_xlabel("mean, 95 % interval" + (f" (open: {subsets[1]})" if len(subsets) > 1 else ""))
+
+
+def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
+    if timings.empty:
+        return None
+    looks = styles(group["method"].unique())
+    milliseconds = timings.set_index("method")["median_ms"]
+    columns = list(group.groupby(["metric", "subset"], sort=False))
+    figure, panels = panels_of(len(columns), 3.5, 3.1)
+    for axes, ((metric, subset), column) in zip(panels, columns, strict=True):
+        for row in column.to_dict("records"):
+            method = row["method"]
+            if method not in milliseconds.index:
+                continue
+            bounds = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
+            look = looks[method]
+            axes.errorbar(
+                milliseconds[method], row["mean"], yerr=None if np.isnan(row["low"]) else bounds, color=look.colour,
+                marker=look.marker, ms=8, lw=0, elinewidth=1.4, label=method,
+            )  # fmt: skip
+        axes.set(title=f"{title_of(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]}")
+        axes.set_xscale("log")
+        axes.margins(x=0.12)
+        axes.set_xlabel("ms a picture")
+    _legend(figure, panels[0])
+    return figure
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    columns = min(len(labels), 8, int(figure.get_figwidth() / LEGEND_WIDTH))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=10)

@@ -1,0 +1,102 @@
+"""Joining runs: one set of records of what was measured in parts, on several machines or on several days.
+
+The runs may be of different networks and datasets, or, with ``run --cases``, of different cases of the same. What
+else determines their numbers must be equal, and no score may be there twice: else there is nothing to join.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.results.records import Records, RecordsError, load
+
+COUNTED = ("cases", "controlled", "data_sha256")
+"""The inputs of a dataset and network in which runs of different cases differ."""
+SCORE = ["dataset", "network", "method", "control", "metric", "case"]
+
+
+def join(directories: Sequence[Path]) -> Records:
+    """Join the records of several runs of one plan.
+
+    Parameters
+    ----------
+    directories : sequence of pathlib.Path
+        The results of the runs; rows, and the networks of a table, come in this order.
+
+    Returns
+    -------
+    Records
+        Their scores, curves, timings, galleries and maps. In the provenance, cases are added up, ``data_sha256`` of
+        cases that several runs measured is the runs' own, joined by "+", and "run" has every run's facts as ``runs``.
+
+    Raises
+    ------
+    RecordsError
+        If records cannot be read, are of different plans or seeds, or hold one score twice; or if runs of one
+        dataset and network differ in anything but their cases.
+    """
+    parts = {directory: load(directory) for directory in directories}
+    inputs = [records.provenance["inputs"] for records in parts.values()]
+    for name in ("plan", "seed"):
+        found = list(dict.fromkeys(str(each[name]) for each in inputs))
+        if len(found) > 1:
+            raise RecordsError(f"the runs have different {name}s ({', '.join(found)}); join runs of one.")
+    scores = pd.concat([records.scores for records in parts.values()], ignore_index=True)
+    twice = scores.duplicated(SCORE)
+    if twice.any():
+        row = scores[twice].iloc[0]
+        raise RecordsError(
+            f"{row['method']}'s {row['metric']} of case {row['case']} ({row['network']} on {row['dataset']}) is in "
+            "several of the runs; join runs of different cases."
+        )
+    settings: dict[tuple[str, str], dict[str, Any]] = {}
+    for directory, each in zip(parts, inputs, strict=True):
+        for setting in each["settings"]:
+            place = (setting["dataset"], setting["network"]["name"])
+            settings[place] = _added(settings[place], setting, directory) if place in settings else setting
+    return Records(
+        scores,
+        pd.concat([records.curves for records in parts.values()], ignore_index=True),
+        pd.concat([records.timings for records in parts.values()], ignore_index=True),
+        {
+            "inputs": {**inputs[0], "settings": list(settings.values())},
+            "run": _runs([records.provenance["run"] for records in parts.values()]),
+        },
+        [shown for records in parts.values() for shown in records.gallery],
+        [maps for records in parts.values() for maps in records.maps],
+    )
+
+
+def _added(setting: Mapping[str, Any], other: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """Add the cases of a run to those that are there."""
+    differ = [name for name in {**setting, **other} if name not in COUNTED and setting.get(name) != other.get(name)]
+    if differ:
+        raise RecordsError(
+            f"the run in {directory} differs from another in the {' and '.join(differ)} of "
+            f"{setting['network']['name']} on {setting['dataset']}; join runs that differ in their cases only."
+        )
+    controlled = [each.get("controlled") for each in (setting, other)]
+    return {
+        **setting,
+        "cases": {subset: count + other["cases"][subset] for subset, count in setting["cases"].items()},
+        "data_sha256": f"{setting['data_sha256']}+{other['data_sha256']}",
+        "controlled": None if None in controlled else sum(controlled),
+    }
+
+
+def _runs(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Keep every run's facts, and say of all what a report asks for."""
+    each = [single for run in runs for single in run.get("runs", [run])]
+    joined: dict[str, Any] = {
+        "command": "; ".join(dict.fromkeys(run["command"] for run in each)),
+        "seconds": round(sum(run["seconds"] for run in each), 1),
+        "failures": [failure for run in each for failure in run.get("failures", ())],
+    }
+    if all("pictures" in run for run in each):
+        joined["pictures"] = {name: sum(run["pictures"][name] for run in each) for name in ("asked", "forwarded")}
+    for name in ("git", "hardware"):
+        if all(run.get(name) == each[0].get(name) for run in each):
+            joined[name] = each[0].get(name)
+    return {**joined, "runs": each}

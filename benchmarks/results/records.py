@@ -1,0 +1,258 @@
+"""What a run leaves behind for the report, and how it is read again. Knows no torch.
+
+* ``records.parquet``: the score of each case under each metric
+* ``curves.parquet``: the points of its curve, where the metric has one
+* ``timing.csv``: what each method costs on each network
+* ``provenance.json``: "inputs", all that determines the numbers; "run", when, where and from which commit
+* ``gallery/data.npz``: the pictures and maps that the gallery shows, 8 bits a pixel
+* ``maps.npz``: every case's picture and maps, small, for the page
+
+Scores and curves have a column ``control``: "" for a method's own map, else the name of the derived control that
+was scored in its place (see ``baselines.controls``). Records of runs before there were any read as "" throughout.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+RECORD_COLUMNS = (
+    "plan", "dataset", "network", "method", "control", "metric", "metric_id",
+    "case", "picture", "target", "target_name", "difficult", "score",
+)  # fmt: skip
+CURVE_COLUMNS = ("dataset", "network", "method", "control", "metric", "case", "picture", "fractions", "values")
+TIMING_COLUMNS = (
+    "dataset", "network", "method", "device", "median_ms", "iqr_ms",
+    "repeats", "forwards", "backwards", "peak_memory_mb",
+)  # fmt: skip
+
+REMOVAL = "insertion - deletion"
+"""The name of what `with_removal` adds."""
+MAP_SIZE = 56
+"""Height and width in pixels to which the maps in ``maps.npz`` are reduced: enough to be looked at side by side."""
+
+
+class RecordsError(ValueError):
+    """Records that are missing or cannot be read, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One case of the gallery.
+
+    Attributes
+    ----------
+    dataset, network, case, target_name : str
+        Where it belongs.
+    image : numpy.ndarray
+        uint8 (h, w, 3), RGB.
+    region : numpy.ndarray or None
+        bool (h, w), the target's pixels.
+    maps : Mapping
+        uint8 (h, w) by method: 0 is no evidence, 255 the map's strongest.
+    pictures : Mapping
+        uint8 (h, w, 3) by "method: panel": what a method draws of itself.
+    """
+
+    dataset: str
+    network: str
+    case: str
+    target_name: str
+    image: np.ndarray
+    region: np.ndarray | None
+    maps: Mapping[str, np.ndarray]
+    pictures: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class CaseMaps:
+    """One case's picture and every method's own map, small: for the page.
+
+    Attributes
+    ----------
+    dataset, network, case, picture, target_name : str
+        Where it belongs.
+    picture_jpeg : bytes
+        The picture at the network's input size, as a JPEG file.
+    region : numpy.ndarray or None
+        bool (h, w), the target's pixels; at most `MAP_SIZE` high and wide.
+    maps : Mapping
+        uint8 (h, w) by method, as `evidence_bytes` has it; at most `MAP_SIZE` high and wide.
+    """
+
+    dataset: str
+    network: str
+    case: str
+    picture: str
+    target_name: str
+    picture_jpeg: bytes
+    region: np.ndarray | None
+    maps: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Records:
+    """All that a report is made from.
+
+    Attributes
+    ----------
+    scores, curves, timings : pandas.DataFrame
+        With the columns `RECORD_COLUMNS`, `CURVE_COLUMNS` and `TIMING_COLUMNS`.
+    provenance : dict
+        ``provenance.json``.
+    gallery : list of Shown
+    maps : list of CaseMaps
+        Every case, in the order of the run; none in a directory from before they were kept.
+    """
+
+    scores: pd.DataFrame
+    curves: pd.DataFrame
+    timings: pd.DataFrame
+    provenance: dict[str, Any]
+    gallery: list[Shown]
+    maps: list[CaseMaps] = field(default_factory=list)
+
+
+def with_removal(records: Records) -> Records:
+    """Add insertion minus deletion, case by case, as a metric, wherever both were measured."""
+    scores = records.scores
+    index = [name for name in scores.columns if name not in ("metric", "metric_id", "score")]
+    pair = [scores[scores["metric"] == metric].set_index(index)["score"] for metric in ("insertion", "deletion")]
+    difference = (pair[0] - pair[1]).dropna().reset_index().assign(metric=REMOVAL, metric_id=REMOVAL)
+    settings = []
+    for setting in records.provenance["inputs"]["settings"]:
+        metrics = setting["metrics"]
+        if {"insertion", "deletion"} <= metrics.keys():
+            about = {**metrics["insertion"], "id": REMOVAL}
+            metrics = {REMOVAL: about, **metrics}
+        settings.append({**setting, "metrics": metrics})
+    inputs = {**records.provenance["inputs"], "settings": settings}
+    return replace(
+        records,
+        scores=pd.concat([scores, difference[list(scores.columns)]], ignore_index=True),
+        provenance={**records.provenance, "inputs": inputs},
+    )
+
+
+def evidence_bytes(saliency: np.ndarray) -> np.ndarray:
+    """Turn a map into what the gallery stores: uint8, 0 for no evidence or evidence against, 255 for the strongest.
+
+    The strongest hundredth of the positive values is cut off, so that one pixel does not darken the rest.
+    """
+    positive = np.clip(saliency, 0, None)
+    top = np.quantile(positive[positive > 0], 0.99) if (positive > 0).any() else 1.0
+    shown: np.ndarray = np.round(255 * np.clip(positive / top, 0, 1)).astype(np.uint8)
+    return shown
+
+
+def save(records: Records, directory: Path) -> None:
+    """Write all of it into a directory, which is made if need be."""
+    (directory / "gallery").mkdir(parents=True, exist_ok=True)
+    records.scores.to_parquet(directory / "records.parquet", index=False)
+    records.curves.to_parquet(directory / "curves.parquet", index=False)
+    records.timings.to_csv(directory / "timing.csv", index=False, float_format="%.6g")
+    text = json.dumps(records.provenance, indent=2, ensure_ascii=False)
+    (directory / "provenance.json").write_text(text + "\n", encoding="utf-8")
+    _save_gallery(records.gallery, directory / "gallery" / "data.npz")
+    _save_maps(records.maps, directory / "maps.npz")
+
+
+def load(directory: Path) -> Records:
+    """Read what `save` wrote.
+
+    Raises
+    ------
+    RecordsError
+        If there are no records, or they cannot be read.
+    """
+    if not (directory / "records.parquet").is_file():
+        raise RecordsError(f"there are no records in {directory}; make them with `python -m benchmarks run`.")
+    try:
+        return Records(
+            _with_control(pd.read_parquet(directory / "records.parquet")),
+            _with_control(pd.read_parquet(directory / "curves.parquet")),
+            pd.read_csv(directory / "timing.csv"),
+            json.loads((directory / "provenance.json").read_text(encoding="utf-8")),
+            _load_gallery(directory / "gallery" / "data.npz"),
+            _load_maps(directory / "maps.npz"),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise RecordsError(f"the records in {directory} cannot be read ({error}); run the plan again.") from error
+
+
+def own_maps(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of scores or curves that are of methods' own maps, without the derived controls."""
+    return frame[frame["control"] == ""]
+
+
+def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
+    if "control" not in frame:
+        frame.insert(list(frame.columns).index("method") + 1, "control", "")
+    return frame
+
+
+def _save_gallery(gallery: list[Shown], file: Path) -> None:
+    arrays: dict[str, np.ndarray] = {}
+    index = []
+    for number, shown in enumerate(gallery):
+        arrays[f"{number}|image"] = shown.image
+        if shown.region is not None:
+            arrays[f"{number}|region"] = shown.region
+        arrays |= {f"{number}|map|{name}": array for name, array in shown.maps.items()}
+        arrays |= {f"{number}|picture|{name}": array for name, array in shown.pictures.items()}
+        index.append([shown.dataset, shown.network, shown.case, shown.target_name])
+    np.savez_compressed(file, **{"index": np.array(json.dumps(index)), **arrays})  # type: ignore[arg-type]
+
+
+def _load_gallery(file: Path) -> list[Shown]:
+    if not file.is_file():
+        return []
+    with np.load(file, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    gallery = []
+    for number, names in enumerate(json.loads(str(arrays["index"]))):
+        maps, pictures = (
+            {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+            for prefix in (f"{number}|map|", f"{number}|picture|")
+        )
+        region = arrays.get(f"{number}|region")
+        dataset, network, case, target_name = names
+        image = arrays[f"{number}|image"]
+        gallery.append(Shown(dataset, network, case, target_name, image, region, maps, pictures))
+    return gallery
+
+
+def _save_maps(cases: list[CaseMaps], file: Path) -> None:
+    arrays: dict[str, np.ndarray] = {}
+    index = []
+    # A picture that several cases or networks share is written once.
+    pictures: dict[bytes, int] = {}
+    for number, each in enumerate(cases):
+        picture = pictures.setdefault(each.picture_jpeg, len(pictures))
+        arrays[f"picture|{picture}"] = np.frombuffer(each.picture_jpeg, dtype=np.uint8)
+        if each.region is not None:
+            arrays[f"{number}|region"] = each.region
+        if each.maps:
+            arrays[f"{number}|maps"] = np.stack(list(each.maps.values()))
+        names = [each.dataset, each.network, each.case, each.picture, each.target_name]
+        index.append([*names, picture, list(each.maps)])
+    np.savez_compressed(file, **{"index": np.array(json.dumps(index)), **arrays})  # type: ignore[arg-type]
+
+
+def _load_maps(file: Path) -> list[CaseMaps]:
+    if not file.is_file():
+        return []
+    with np.load(file, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    cases = []
+    for number, entry in enumerate(json.loads(str(arrays["index"]))):
+        dataset, network, case, picture, target_name, file_number, methods = entry
+        jpeg = arrays[f"picture|{file_number}"].tobytes()
+        region = arrays.get(f"{number}|region")
+        maps = dict(zip(methods, arrays.get(f"{number}|maps", ()), strict=True))
+        cases.append(CaseMaps(dataset, network, case, picture, target_name, jpeg, region, maps))
+    return cases

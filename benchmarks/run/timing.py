@@ -1,0 +1,210 @@
+"""What an explanation costs: milliseconds, pictures through the network, memory.
+
+Each picture is explained alone, as by someone who waits for one explanation, after a first call that warms
+everything up. On a GPU the clock is a pair of CUDA events and every call is waited for (a host timer would only
+see the kernels being launched); on a CPU it is ``torch.utils.benchmark.Timer``, at torch's current number of
+threads.
+
+A row of timings belongs to the device it names, and compares with rows of the same device only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import itertools
+import platform
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+import torch
+from torch.utils.benchmark import Timer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from benchmarks.networks.network import Network
+    from mint.contract import Attributor
+
+SAMPLING_INTERVAL = 0.001  # seconds between two looks at the resident set
+SHORTEST_MEASUREMENT = 0.02  # seconds: faster calls are repeated within one measurement
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The cost of one explanation by one method, on one network and device.
+
+    Attributes
+    ----------
+    median_ms, iqr_ms
+        Milliseconds a picture: median and interquartile range over the timed calls.
+    repeats
+        Number of timed calls; on a CPU, of blocks of calls.
+    forwards, backwards
+        Pictures sent through the network, and pictures whose answer was differentiated, for one explanation
+        (mean over the pictures).
+    peak_memory_mb
+        Memory taken on top of what was held before the call, in MiB: the largest over the pictures. On a GPU,
+        exactly what torch's allocator handed out. On a CPU, the growth of the process's resident set, looked at
+        every millisecond: it misses shorter peaks and memory that the process had already kept from earlier
+        calls, and counts whatever else the process does; take it as an order of magnitude.
+    device
+        The device's name.
+    """
+
+    median_ms: float
+    iqr_ms: float
+    repeats: int
+    forwards: float
+    backwards: float
+    peak_memory_mb: float
+    device: str
+
+
+def time_attributor(
+    attributor: Attributor, network: Network, images: Tensor, targets: Tensor, *, repeats: int = 5
+) -> Timing:
+    """Measure what one explanation costs.
+
+    Parameters
+    ----------
+    attributor
+        The method.
+    network
+        The network, on the device to be measured.
+    images, targets
+        (n, c, h, w) normalised and (n,) int64, on the network's device: the pictures explained, one by one.
+    repeats
+        Timed calls altogether, going round the pictures, and at least one for each; on a CPU this is what the
+        timer aims at, and fast calls are averaged over blocks, so that :attr:`Timing.repeats` may differ.
+
+    Returns
+    -------
+    Timing
+    """
+    turns = itertools.cycle(range(len(images)))
+
+    def explain() -> None:
+        picture = next(turns)
+        attributor(network.module, images[picture : picture + 1], targets[picture : picture + 1])
+
+    explain()
+    peak, clock = (_cuda_peak, _cuda_clock) if network.device.type == "cuda" else (_resident_peak, _clock)
+    began = time.perf_counter()
+    with _counting(network.module) as counts:
+        memory = max(peak(explain, network.device) for _ in images)
+    estimate = (time.perf_counter() - began) / len(images)
+    milliseconds = clock(explain, network.device, max(repeats, len(images)), estimate)
+    lower, median, upper = np.percentile(milliseconds, [25, 50, 75]).tolist()
+    return Timing(
+        median_ms=median,
+        iqr_ms=upper - lower,
+        repeats=len(milliseconds),
+        forwards=counts["forwards"] / len(images),
+        backwards=counts["backwards"] / len(images),
+        peak_memory_mb=memory,
+        device=device_name(network.device),
+    )
+
+
+def device_name(device: torch.device | str) -> str:
+    """Name a device as a table should: the GPU's model, or the CPU's and torch's number of threads."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{_cpu_model()} ({threads} {'thread' if threads == 1 else 'threads'})"
+
+
+def _cpu_model() -> str:
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "") or platform.processor() or platform.machine()
+
+
+@contextmanager
+def _counting(model: nn.Module) -> Iterator[dict[str, int]]:
+    counts = {"forwards": 0, "backwards": 0}
+
+    def differentiated(gradient: Tensor) -> None:
+        counts["backwards"] += len(gradient)
+
+    def answered(_model: nn.Module, _images: Any, answers: Tensor) -> None:
+        counts["forwards"] += len(answers)
+        if answers.requires_grad:
+            answers.register_hook(differentiated)  # type: ignore[no-untyped-call]
+
+    handle = model.register_forward_hook(answered)
+    try:
+        yield counts
+    finally:
+        handle.remove()
+
+
+def _clock(explain: Callable[[], None], _device: torch.device, repeats: int, estimate: float) -> list[float]:
+    timer = Timer("explain()", globals={"explain": explain}, num_threads=torch.get_num_threads())
+    # The timer is told how long to go on, not how often: as long as that many calls are expected to take.
+    measurement = timer.blocked_autorange(min_run_time=max(repeats * estimate, SHORTEST_MEASUREMENT))
+    return [seconds * 1e3 for seconds in measurement.times]
+
+
+def _cuda_clock(explain: Callable[[], None], device: torch.device, repeats: int, _estimate: float) -> list[float]:
+    milliseconds = []
+    with torch.cuda.device(device):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        for _ in range(repeats):
+            torch.cuda.synchronize()  # what is still queued is not this call's
+            start.record()
+            explain()
+            end.record()
+            end.synchronize()
+            milliseconds.append(start.elapsed_time(end))
+    return milliseconds
+
+
+def _cuda_peak(explain: Callable[[], None], device: torch.device) -> float:
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    held = torch.cuda.memory_allocated(device)
+    explain()
+    torch.cuda.synchronize(device)
+    return (torch.cuda.max_memory_allocated(device) - held) / 2**20
+
+
+def _resident_peak(explain: Callable[[], None], _device: torch.device) -> float:
+    process = psutil.Process()
+    gc.collect()
+    _return_free_memory()
+    sizes = [process.memory_info().rss]
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(SAMPLING_INTERVAL):
+            sizes.append(process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        explain()
+        sizes.append(process.memory_info().rss)
+    finally:
+        done.set()
+        watcher.join()
+    return (max(sizes) - sizes[0]) / 2**20
+
+
+def _return_free_memory() -> None:
+    """Give freed memory back to the system where the C library can, so that taking it again shows as growth."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

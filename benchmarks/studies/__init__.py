@@ -1,0 +1,1 @@
+"""Studies that are no plan: forwards, protocols, speed, the paper's figures."""

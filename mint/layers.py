@@ -1,0 +1,222 @@
+"""Finding MINT's two layers in any convolutional classifier, by tracing one forward pass.
+
+The *trunk* of a network is what every path from the picture to the answer runs through: the stem, the ends of the
+blocks, the head; not the branches inside a residual block or an Inception module. It is read off the graph that
+autograd records. Of the modules that give the trunk's maps, the shallow layer ends the first stage and the deep layer
+gives the last map. For networks built as torchvision builds them these are the layers that people name: ``features.3``
+and ``features.29`` of VGG16, ``relu`` and ``layer4`` of ResNets, ``Conv2d_2b_3x3`` and ``Mixed_7c`` of Inception-V3.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from mint.contract import InputError
+
+
+@dataclass(frozen=True)
+class _Map:
+    """What one run of a module gave: a (1, channels, height, width) map on the trunk."""
+
+    name: str
+    size: tuple[int, int]
+    node: Any  # of autograd's graph
+    before_parameters: bool  # parameters act on what follows
+
+    @property
+    def kind(self) -> str:
+        """The operation that made the map, as autograd calls it: "Relu", "Convolution", ..."""
+        return str(self.node.name()).partition("Backward")[0]
+
+    @property
+    def level(self) -> int:
+        return self.name.count(".")
+
+    def contains(self, other: "_Map") -> bool:
+        return other.name.startswith(f"{self.name}.")
+
+
+class _Layered(Protocol):
+    """A method with two layers, a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def shallow_layer(self) -> str | None: ...
+    @property
+    def deep_layer(self) -> str | None: ...
+
+
+Method = TypeVar("Method", bound=_Layered)
+
+
+def with_layers(method: Method, model: nn.Module, image: Tensor) -> Method:
+    """Name the layers of a method that have no name yet, by :func:`find_layers`, which takes a forward pass."""
+    if method.shallow_layer is not None and method.deep_layer is not None:
+        return method
+    shallow, deep = find_layers(model, image)
+    return dataclasses.replace(
+        method, shallow_layer=method.shallow_layer or shallow, deep_layer=method.deep_layer or deep
+    )
+
+
+def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:
+    """Name MINT's shallow and deep layer, by tracing one forward pass.
+
+    Shallow: the end of the first stage, which lasts from the first convolution to the first map on the trunk that is
+    clearly smaller; post-activation if any of the stage's maps is, and at the highest level of modules where one is.
+    Deep: the last map on the trunk of more than one pixel that no pooling made, and that is not a map of class scores
+    (no parameter acts on what follows). Where modules inside each other give the same map, as a stage and its last
+    block do, the layer is named after the outermost that does not contain the other layer.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A classifier in evaluation mode.
+    image : Tensor
+        (c, h, w), normalised. What is found may depend on its size: on small pictures a network's last maps shrink
+        to one pixel.
+
+    Returns
+    -------
+    tuple of str
+        The names of the shallow and the deep layer: two modules that run once.
+
+    Raises
+    ------
+    InputError
+        If no two such layers are found.
+    """
+    maps = _trace(model, image)
+    shallow = _end_of_first_stage(maps)
+    deep = _last_map(maps, shallow) if shallow else None
+    if shallow is None or deep is None:
+        raise InputError(
+            f"no two layers on the trunk of a {type(model).__name__} are found for pictures of {image.shape[-2]} x "
+            f"{image.shape[-1]} pixels; pass shallow_layer and deep_layer, two names from model.named_modules()."
+        )
+    return shallow.name, deep.name
+
+
+def _end_of_first_stage(maps: Sequence[_Map]) -> _Map | None:
+    if not maps:
+        return None
+    stage: list[_Map] = []
+    for each in maps:
+        # Unpadded convolutions take a few pixels off without ending the stage, as in Inception's stem.
+        if each.size[0] < 0.75 * maps[0].size[0]:
+            break
+        stage.append(each)
+    ends = [each for each in stage if _ACTIVATIONS.fullmatch(each.kind)] or stage
+    highest = min(each.level for each in ends)
+    return [each for each in ends if each.level == highest][-1]
+
+
+def _last_map(maps: Sequence[_Map], shallow: _Map) -> _Map | None:
+    behind = [
+        each
+        for each in maps[maps.index(shallow) + 1 :]
+        if each.node is not shallow.node and not each.contains(shallow) and "Pool" not in each.kind
+    ]
+    # Of a network whose head is all convolutions, without a parameter behind them, any map will do.
+    behind = [each for each in behind if each.before_parameters] or behind
+    if not behind:
+        return None
+    maker = next(each for each in behind if each.node is behind[-1].node)
+    # A dropout that does nothing gives the same map as well, but does not contain what made it.
+    return [each for each in behind if each.node is maker.node and (each is maker or each.contains(maker))][-1]
+
+
+# What autograd calls the activations, the in-place ones and those of torch.nn.functional included.
+_ACTIVATIONS = re.compile(
+    "Celu|Clamp|ClampMin|Elu|Gelu|Hardsigmoid|Hardswish|Hardtanh|LeakyRelu|LogSigmoid|Mish|PreluKernel|Relu|Sigmoid|"
+    "Silu|Softplus|Tanh|Threshold"
+)
+
+
+def _trace(model: nn.Module, image: Tensor) -> list[_Map]:
+    """Run the network once; list the trunk's maps, from the first convolution on, of modules that ran once.
+
+    They stand in the order in which their modules ended, so that a module follows what it contains.
+    """
+    runs: dict[str, int] = {}
+    maps: list[tuple[str, tuple[int, int], Any]] = []
+    convolved = False
+    with_parameters = 0  # how many of the maps were there when the last module with parameters of its own had run
+
+    def record(name: str, module: nn.Module, output: Any) -> None:
+        nonlocal convolved, with_parameters
+        runs[name] = runs.get(name, 0) + 1
+        convolved = convolved or isinstance(module, nn.Conv2d)
+        if next(module.parameters(recurse=False), None) is not None:
+            with_parameters = len(maps)
+        if convolved and isinstance(output, Tensor) and output.ndim == 4 and _is_map_of(image, output):
+            maps.append((name, (output.shape[-2], output.shape[-1]), output.grad_fn))
+
+    def hook(name: str) -> Any:
+        return lambda module, _inputs, output: record(name, module, output)
+
+    handles = [module.register_forward_hook(hook(name)) for name, module in model.named_modules()]
+    try:
+        with torch.enable_grad():
+            images = image.detach()[None].requires_grad_()
+            answer = model(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    trunk = _trunk(answer.grad_fn, images) if isinstance(answer, Tensor) else frozenset()
+    return [
+        _Map(name, size, node, i < with_parameters)
+        for i, (name, size, node) in enumerate(maps)
+        if name and runs[name] == 1 and node in trunk
+    ]
+
+
+def _is_map_of(image: Tensor, output: Tensor) -> bool:
+    """Tell a map of more than one pixel, in the picture's proportions, from other tensors with four dimensions.
+
+    Such as the channels-last maps inside ConvNeXt's blocks and in Swin transformers.
+    """
+    height, width = output.shape[-2:]
+    across, down = width / image.shape[-1], height / image.shape[-2]
+    # Rounding and unpadded convolutions change a side by a few pixels.
+    return height * width > 1 and abs(across - down) <= 0.1 * max(across, down) + 2 / min(image.shape[-2:])
+
+
+def _trunk(end: Any, images: Tensor) -> frozenset[Any]:
+    """Find the nodes of autograd's graph that every path from the images to ``end`` runs through."""
+    order = list(_from_the_images(end, images))
+    place = {node: i for i, node in enumerate(order)}
+    # In such an order a node is on every path if and only if no edge leads past it.
+    furthest = [0] * len(order)
+    for node, i in place.items():
+        for source, _ in node.next_functions:
+            if source in place:
+                furthest[place[source]] = max(furthest[place[source]], i)
+    trunk, reach = [], 0
+    for i, node in enumerate(order):
+        if reach <= i:
+            trunk.append(node)
+        reach = max(reach, furthest[i])
+    return frozenset(trunk)
+
+
+def _from_the_images(end: Any, images: Tensor) -> Iterator[Any]:
+    """Go through the graph's nodes between the images and ``end``, each after all that it depends on."""
+    depends: dict[Any, bool] = {}
+    stack = [(end, False)] if end is not None else []
+    while stack:
+        node, seen = stack.pop()
+        sources = [source for source, _ in node.next_functions if source is not None]
+        if seen:
+            depends[node] = getattr(node, "variable", None) is images or any(depends[source] for source in sources)
+            if depends[node]:
+                yield node
+        elif node not in depends:
+            stack.append((node, True))
+            stack.extend((source, False) for source in sources if source not in depends)

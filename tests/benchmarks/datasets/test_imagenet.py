@@ -1,0 +1,297 @@
+"""Folders in ImageNet's own layout."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import mint.app.torchvision_ops  # noqa: F401  (before torchvision)
+from benchmarks.datasets import DATASETS, Case, DataOptions
+from benchmarks.datasets.imagenet import Geometry, imagenet_folder
+from benchmarks.networks.network import NETWORKS, Network, load_network
+from mint.contract import InputError
+
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+WNIDS = [f"n{10 * index:08d}" for index in range(1000)]
+SIZE = 56  # the shorter side becomes 64
+
+
+@pytest.fixture
+def network() -> Network:
+    entry = dataclasses.replace(NETWORKS["resnet18"], input_size=SIZE)
+    return Network(entry, torch.nn.Identity(), "0" * 64, torch.device("cpu"))
+
+
+def _xml(boxes: list[tuple[str, int, int, int, int]], width: int = 64, height: int = 64) -> str:
+    objects = "".join(
+        f"<object><name>{wnid}</name><bndbox><xmin>{left}</xmin><ymin>{top}</ymin><xmax>{right}</xmax>"
+        f"<ymax>{bottom}</ymax></bndbox></object>"
+        for wnid, left, top, right, bottom in boxes
+    )
+    return f"<annotation><size><width>{width}</width><height>{height}</height></size>{objects}</annotation>"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Write a tiny ImageNet: three classes, two pictures each, 64 x 64, without boxes."""
+    (tmp_path / "synset_words.txt").write_text("\n".join(f"{wnid} name, other" for wnid in WNIDS), encoding="utf-8")
+    (tmp_path / "Annotations/CLS-LOC/val").mkdir(parents=True)
+    for index in (3, 500, 999):
+        for number in range(2):
+            file = tmp_path / "val" / WNIDS[index] / f"picture_{index}_{number}.JPEG"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (64, 64), (index % 256, 0, 0)).save(file)
+    return tmp_path
+
+
+def _annotate(folder: Path, stem: str, text: str) -> None:
+    (folder / "Annotations/CLS-LOC/val" / f"{stem}.xml").write_text(text, encoding="utf-8")
+
+
+def _case(network: Network, folder: Path, stem: str) -> Case:
+    [case] = [case for case in imagenet_folder(network, DataOptions(folder)) if case.picture == stem]
+    return case
+
+
+# The table and its order.
+
+
+def test_each_picture_is_a_case_of_its_folders_class(network: Network, folder: Path) -> None:
+    cases = DATASETS["imagenet"](network, DataOptions(folder))
+    assert len(cases) == 6
+    assert {(case.key, case.target) for case in cases} == {
+        (f"picture_{index}_{number}.{WNIDS[index]}", index) for index in (3, 500, 999) for number in range(2)
+    }
+    for case in cases:
+        assert case.image.shape == (SIZE, SIZE, 3)
+        assert case.image.dtype == np.uint8
+        assert case.target_name == network.entry.classes()[case.target]
+        assert case.region is None
+        assert not case.difficult
+
+
+def test_the_order_deals_out_classes_and_depends_on_the_seed_alone(network: Network, folder: Path) -> None:
+    orders = [[case.key for case in imagenet_folder(network, DataOptions(folder, seed))] for seed in (0, 0, 1)]
+    assert orders[0] == orders[1]
+    assert orders[0] != orders[2]
+    assert len({key.split(".")[1] for key in orders[0][:3]}) == 3
+
+
+def test_slices_are_lazy(network: Network, folder: Path) -> None:
+    cases = imagenet_folder(network, DataOptions(folder))
+    for file in (folder / "val").glob("*/*"):
+        file.write_bytes(b"damaged")
+    assert len(cases[1:4]) == 3
+    with pytest.raises(InputError, match="cannot be decoded"):
+        cases[1:4][0]
+
+
+def test_the_synset_file_of_kaggle_is_read_and_sorted(network: Network, folder: Path) -> None:
+    (folder / "synset_words.txt").unlink()
+    shuffled = np.random.default_rng(0).permutation(WNIDS)
+    (folder / "LOC_synset_mapping.txt").write_text("\n".join(f"{wnid} a, b" for wnid in shuffled), encoding="utf-8")
+    assert _case(network, folder, "picture_500_0").target == 500
+
+
+def test_all_thousand_folders_number_themselves(network: Network, folder: Path) -> None:
+    (folder / "synset_words.txt").unlink()
+    for wnid in WNIDS:
+        (folder / "val" / wnid).mkdir(exist_ok=True)
+    assert _case(network, folder, "picture_500_0").target == 500
+
+
+def test_pictures_in_one_folder_get_their_class_from_the_annotation(network: Network, folder: Path) -> None:
+    for file in list((folder / "val").glob("*/*.JPEG")):
+        file.rename(folder / "val" / file.name)
+        _annotate(folder, file.stem, _xml([(WNIDS[int(file.stem.split("_")[1])], 4, 4, 59, 59)]))
+    for empty in list((folder / "val").glob("n*")):
+        empty.rmdir()
+    _annotate(folder, "picture_3_0", _xml([(WNIDS[3], 0, 0, 31, 63), (WNIDS[7], 32, 0, 63, 63)]))
+    cases = list(imagenet_folder(network, DataOptions(folder)))
+    assert len(cases) == 7
+    both = {case.target: case for case in cases if case.picture == "picture_3_0"}
+    assert both.keys() == {3, 7}
+    left, right = both[3].region, both[7].region
+    assert left is not None
+    assert right is not None
+    np.testing.assert_array_equal(left, ~right)
+    assert left[:, : SIZE // 2].all()
+
+
+# Pictures and boxes through one transform.
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(40, 400), st.integers(40, 400), st.sampled_from([56, 224, 299]))
+def test_the_transform_is_torchvisions(width: int, height: int, size: int) -> None:
+    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
+
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels)
+    standard = Compose([Resize(round(size * 256 / 224), InterpolationMode.BILINEAR), CenterCrop(size)])
+    np.testing.assert_array_equal(Geometry.of(width, height, size).apply(picture), np.array(standard(picture)))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(56, 300), st.integers(56, 300), st.data())
+def test_boxes_move_with_the_pixels(width: int, height: int, data: st.DataObject) -> None:
+    left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    right, bottom = data.draw(st.integers(left + 1, width)), data.draw(st.integers(top + 1, height))
+    painted = np.zeros((height, width, 3), np.uint8)
+    painted[top:bottom, left:right] = 255
+    geometry = Geometry.of(width, height, 56)
+    region = geometry.region([(left / width, top / height, right / width, bottom / height)])
+    expected = geometry.apply(Image.fromarray(painted))[:, :, 0]
+    inside = np.zeros((56, 56), bool) if region is None else region
+    # A painted pixel bleeds at most one scale factor beyond the box's edge, and half a pixel is rounding.
+    margin = int(np.ceil(64 / min(width, height))) + 1
+    grown = np.pad(inside, margin, mode="edge")
+    shifted = [grown[y : y + 56, x : x + 56] for y in range(2 * margin + 1) for x in range(2 * margin + 1)]
+    if region is not None:
+        assert expected[np.all(shifted, axis=0)].min(initial=255) >= 128
+        assert expected[~np.any(shifted, axis=0)].max(initial=0) <= 127
+
+
+def test_the_region_is_the_union_of_the_classs_boxes(network: Network, folder: Path) -> None:
+    boxes = [(WNIDS[3], 4, 4, 13, 23), (WNIDS[3], 54, 54, 63, 63), (WNIDS[9], 20, 20, 40, 40)]
+    _annotate(folder, "picture_3_0", _xml(boxes))
+    case = _case(network, folder, "picture_3_0")
+    expected = np.zeros((SIZE, SIZE), bool)
+    expected[0:20, 0:10] = True  # the cut takes 4 pixels from each side
+    expected[50:56, 50:56] = True
+    np.testing.assert_array_equal(case.region, expected)
+    assert case.difficult
+
+
+def test_boxes_are_relative_to_the_size_that_the_annotation_states(network: Network, folder: Path) -> None:
+    _annotate(folder, "picture_3_0", _xml([(WNIDS[3], 0, 0, 499, 249)], width=500, height=500))
+    case = _case(network, folder, "picture_3_0")
+    assert case.region is not None
+    assert case.region[: SIZE // 2].all()
+    assert not case.region[SIZE // 2 :].any()
+    assert not case.difficult
+
+
+def test_boxes_that_are_cut_away_leave_no_region(network: Network, folder: Path) -> None:
+    _annotate(folder, "picture_3_0", _xml([(WNIDS[3], 0, 0, 3, 63)]))
+    case = _case(network, folder, "picture_3_0")
+    assert case.region is None
+    assert not case.difficult
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_grayscale_and_cmyk_pictures_become_rgb(network: Network, folder: Path, mode: str) -> None:
+    file = folder / "val" / WNIDS[3] / "picture_3_0.JPEG"
+    Image.new("RGB", (64, 64), (200, 200, 200)).convert(mode).save(file)
+    image = _case(network, folder, "picture_3_0").image
+    assert image.shape == (SIZE, SIZE, 3)
+    assert abs(image.astype(int) - 200).max() <= 2
+
+
+# Bad input: one sentence each.
+
+
+def _fails(network: Network, directory: Path | None, *words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        list(imagenet_folder(network, DataOptions(directory)))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_no_directory(network: Network) -> None:
+    _fails(network, None, "--data DIR", "val/<wnid>/*.JPEG")
+
+
+def test_missing_directory(network: Network, tmp_path: Path) -> None:
+    _fails(network, tmp_path / "nowhere", f"the directory {tmp_path / 'nowhere'} does not exist")
+
+
+def test_directory_of_another_layout(network: Network, tmp_path: Path) -> None:
+    _fails(network, tmp_path, f"the directory {tmp_path / 'val'} does not exist", "synset_words.txt")
+
+
+def test_empty_directory(network: Network, tmp_path: Path) -> None:
+    (tmp_path / "val").mkdir()
+    _fails(network, tmp_path, f"{tmp_path / 'val'} holds no pictures")
+
+
+def test_missing_class_list(network: Network, folder: Path) -> None:
+    (folder / "synset_words.txt").unlink()
+    _fails(network, folder, "3 class folders", "synset_words.txt or LOC_synset_mapping.txt")
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"), [(WNIDS[:999], "999 of them"), ([*WNIDS[:999], "tench, Tinca"], "'tench,' among them")]
+)
+def test_wrong_class_list(network: Network, folder: Path, lines: list[str], what: str) -> None:
+    (folder / "synset_words.txt").write_text("\n".join(lines), encoding="utf-8")
+    _fails(network, folder, "synset_words.txt must list 1000 classes", what)
+
+
+def test_unknown_class_folder(network: Network, folder: Path) -> None:
+    (folder / "val" / WNIDS[3]).rename(folder / "val" / "n99999999")
+    _fails(network, folder, "has the class n99999999", "picture_3_0.JPEG")
+
+
+@pytest.mark.parametrize("keep", [0, 300], ids=["empty", "truncated"])
+def test_undecodable_picture(network: Network, folder: Path, keep: int) -> None:
+    file = folder / "val" / WNIDS[3] / "picture_3_0.JPEG"
+    file.write_bytes(file.read_bytes()[:keep])
+    _fails(network, folder, f"the picture {file} cannot be decoded")
+
+
+def test_picture_of_16_bits(network: Network, folder: Path) -> None:
+    Image.fromarray(np.zeros((64, 64), np.uint16)).save(folder / "val" / WNIDS[3] / "deep.png")
+    _fails(network, folder, "deep.png has pixels of mode 'I;16', not 8-bit colours")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<annotation><size>",
+        "not xml",
+        "<annotation></annotation>",
+        _xml([(WNIDS[3], 9, 0, 3, 5)]),
+        _xml([(WNIDS[3], 0, 0, 3, 5)], width=0),
+        _xml([("", 0, 0, 3, 5)]),
+        _xml([(WNIDS[3], 0, 0, 3, 5)]).replace("<ymax>5</ymax>", ""),
+        _xml([(WNIDS[3], 0, 0, 3, 5)]).replace("<ymax>5", "<ymax>five"),
+    ],
+    ids=["cut off", "no xml", "no size", "box inside out", "no width", "no name", "no ymax", "no number"],
+)
+def test_malformed_annotation(network: Network, folder: Path, text: str) -> None:
+    _annotate(folder, "picture_3_0", text)
+    _fails(network, folder, "picture_3_0.xml is malformed (")
+
+
+def test_picture_of_unknown_class(network: Network, folder: Path) -> None:
+    for wnid in WNIDS:
+        if (folder / "val" / wnid).is_dir():
+            (folder / "val" / wnid).rename(folder / wnid)
+    Image.new("RGB", (64, 64)).save(folder / "val" / "stray.JPEG")
+    _fails(network, folder, "the class of", "stray.JPEG is unknown", "stray.xml")
+
+
+# Real pictures.
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data beside this checkout")
+def test_resnet18_names_real_pictures_rightly() -> None:
+    network = load_network("resnet18", weights=SHARED / "weights" / "resnet18-imagenet-pq.pth")
+    dataset = imagenet_folder(network, DataOptions(SHARED / "ilsvrc-val"))
+    assert len(dataset) == 200
+    cases = list(dataset[:60])
+    assert len({case.target for case in cases}) == 60
+    assert all(re.fullmatch(r"ILSVRC2012_val_\d{8}\.n\d{8}", case.key) for case in cases)
+    assert sum(case.region is not None for case in cases) >= 58
+    assert 6 <= sum(case.difficult for case in cases) <= 30
+    with torch.no_grad():
+        answers = network.module(torch.stack([network.tensor(case.image) for case in cases])).argmax(1)
+    right = sum(int(answer) == case.target for answer, case in zip(answers, cases, strict=True))
+    assert right / 60 > 0.55  # published: .667; 60 pictures scatter by .06

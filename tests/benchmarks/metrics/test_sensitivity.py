@@ -1,0 +1,172 @@
+"""Max-sensitivity and infidelity: Captum's numbers from seeds of our own, and values known on paper."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from captum.metrics import sensitivity_max
+from contexts import Linear, context_of
+from examples import SmallCNN
+from torch import Tensor, nn
+
+from baselines import METHODS, GradCAM
+from benchmarks.datasets import DATASETS, DataOptions
+from benchmarks.metrics import Context, Infidelity, MaxSensitivity, MethodMetric
+from benchmarks.networks.network import load_network
+from benchmarks.run.methods import bind
+from mint import MINT, Segmentation
+from mint.contract import InputError
+from mint.superpixels import segment
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """The picture's mean over channels, times ``gain``, plus ``offset``."""
+
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        return images.mean(dim=1) * self.gain + self.offset
+
+
+@pytest.fixture
+def context(small_cnn: SmallCNN, images: Tensor) -> Context:
+    return context_of(images[0], model=small_cnn, target=2)
+
+
+def test_max_sensitivity_is_captum_s_with_its_own_perturbation(context: Context) -> None:
+    def explain(pictures: Tensor | tuple[Tensor, ...]) -> tuple[Tensor]:
+        return (Brightness()(nn.Identity(), pictures if isinstance(pictures, Tensor) else pictures[0], torch.zeros(1)),)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        expected = sensitivity_max(explain, context.image[None], perturb_radius=0.05, n_perturb_samples=6)
+    found = MaxSensitivity(radius=0.05, samples=6, seed=7).examine(context, Brightness()).score
+    assert found == pytest.approx(float(expected), rel=1e-6)
+    assert found > 0
+
+
+def test_max_sensitivity_is_the_largest_change_over_the_map_s_size(context: Context) -> None:
+    generator = torch.Generator().manual_seed(0)
+    changes = torch.empty(4, *context.image.shape).uniform_(-0.02, 0.02, generator=generator)
+    saliency = context.image.mean(0)
+    expected = changes.mean(1).flatten(1).norm(dim=1).max() / saliency.norm()
+    assert MaxSensitivity().examine(context, Brightness()).score == pytest.approx(float(expected), rel=1e-4)
+    assert MaxSensitivity().examine(context, Brightness(gain=-50)).score == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_a_map_of_something_else_is_not_sensitive_and_no_map_is_nothing(context: Context) -> None:
+    assert MaxSensitivity().examine(context, METHODS["centre"]()).score == 0
+    assert MaxSensitivity().examine(context, Brightness(gain=0, offset=1)).score == 0
+    assert math.isnan(MaxSensitivity().examine(context, Brightness(gain=0)).score)
+
+
+def test_a_method_that_needs_gradients_gets_them(context: Context) -> None:
+    assert MaxSensitivity(samples=2).examine(context, GradCAM(deep_layer="trunk")).score > 0
+
+
+def test_cases_are_passed_over_by_digest() -> None:
+    metric = MaxSensitivity(samples=1, every=3)
+    contexts = [context_of(torch.ones(3, 4, 4), model=nn.Identity(), target=target) for target in range(30)]
+    found = [metric.examine(context, Brightness()).score for context in contexts]
+    digests = [int(context.case.digest, 16) for context in contexts]
+    assert [not math.isnan(score) for score in found] == [digest % 3 == 0 for digest in digests]
+    assert 0 < sum(map(math.isnan, found)) < 30
+
+
+def linear_context() -> tuple[Context, Linear]:
+    generator = torch.Generator().manual_seed(0)
+    image, weights = (torch.randn(3, 16, 20, generator=generator) for _ in range(2))
+    model = Linear(weights)
+    return context_of(image, model=model), model
+
+
+def test_contributions_to_a_linear_network_have_no_infidelity() -> None:
+    context, model = linear_context()
+    contributions = (context.image * model.weights.detach()).sum(0)
+    infidelity = Infidelity(score="logit")
+    scale = infidelity(context, torch.zeros(16, 20)).score
+    assert scale > 1
+    assert infidelity(context, contributions).score == pytest.approx(0, abs=1e-9 * scale)
+    assert infidelity(context, -30 * contributions).score == pytest.approx(0, abs=1e-9 * scale)
+    assert infidelity(context, contributions + torch.randn(16, 20)).score > 1e-4 * scale
+
+
+def test_infidelity_square_by_square() -> None:
+    context, model = linear_context()
+    saliency = torch.rand(16, 20, generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(5)
+    tops = torch.randint(16 - 8 + 1, (10, 1), generator=generator).flatten().tolist()
+    lefts = torch.randint(20 - 8 + 1, (10, 1), generator=generator).flatten().tolist()
+    predicted, dropped = [], []
+    for top, left in zip(tops, lefts, strict=True):
+        where = (slice(top, top + 8), slice(left, left + 8))
+        changed = context.image.clone()
+        changed[:, *where] = 0
+        answers = torch.softmax(model(torch.stack([context.image, changed])), dim=1)[:, 0].detach()
+        predicted.append(float(saliency[where].sum()))
+        dropped.append(float(answers[0] - answers[1]))
+    best = np.dot(predicted, dropped) / np.dot(predicted, predicted)
+    expected = np.mean((best * np.array(predicted) - dropped) ** 2)
+    found = Infidelity(side=0.5, samples=10, seed=5)(context, saliency).score
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert Infidelity(side=0.5, samples=10, seed=5)(context, torch.zeros(16, 20)).score == pytest.approx(
+        np.mean(np.square(dropped)), rel=1e-4
+    )
+
+
+def test_the_network_is_asked_once_for_all_maps() -> None:
+    context, model = linear_context()
+    for seed in range(3):
+        Infidelity(samples=5)(context, torch.rand(16, 20, generator=torch.Generator().manual_seed(seed)))
+    assert model.pictures == 6
+
+
+def test_global_generators_are_left_alone(context: Context) -> None:
+    state = torch.get_rng_state()
+    first = [MaxSensitivity().examine(context, Brightness()), Infidelity()(context, context.image[0])]
+    assert torch.equal(torch.get_rng_state(), state)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(99)
+        again = [MaxSensitivity().examine(context, Brightness()), Infidelity()(context, context.image[0])]
+    assert again == first
+
+
+def test_kinds_of_metrics() -> None:
+    assert isinstance(MaxSensitivity(), MethodMetric)
+    assert not isinstance(Infidelity(), MethodMetric)
+
+
+def test_bad_parameters_are_refused(context: Context) -> None:
+    with pytest.raises(InputError, match="radius above 0, not 0"):
+        MaxSensitivity(radius=0)
+    with pytest.raises(InputError, match="not 0 and 1"):
+        MaxSensitivity(samples=0)
+    with pytest.raises(InputError, match="between 0 and 1, not 1"):
+        Infidelity(side=1)
+    with pytest.raises(InputError, match="2 squares or more, not 1"):
+        Infidelity(samples=1)
+    with pytest.raises(InputError, match="Unknown score"):
+        Infidelity(score="loss")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"shape \(7, 8\)"):
+        Infidelity()(context, torch.zeros(7, 8))
+
+
+def test_it_is_moving_super_pixels_that_make_mint_sensitive(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = load_network("scenes-resnet")
+    case = DATASETS["scenes"](network, DataOptions())[0]
+    context = Context(network, case, network.tensor(case.image))
+    mint = bind(MINT(samples=60, segmentation=Segmentation(kernel_size=2.0)), network.entry)
+    anew = MaxSensitivity().examine(context, mint).score
+    kept: list[Any] = []
+
+    def cut_once(*given: Any) -> Any:
+        kept[:] = kept or [segment(*given)]
+        return kept[0]
+
+    monkeypatch.setattr("mint.method.segment", cut_once)
+    assert MaxSensitivity().examine(context, mint).score < 0.05 < anew

@@ -1,0 +1,471 @@
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+import scored
+from PIL import Image
+
+from benchmarks.analysis.comparisons import rank_methods
+from benchmarks.report import comparison_tables, report, tables
+from benchmarks.report.gallery import overlay
+from benchmarks.report.plots import OTHERS, STYLES, styles
+from benchmarks.report.tables import MOST_DECIMALS, counted, decimals
+from benchmarks.results import records
+from benchmarks.results.records import CURVE_COLUMNS, RECORD_COLUMNS, TIMING_COLUMNS, Records, RecordsError, Shown
+from benchmarks.run.loop import Options, as_records, run
+from benchmarks.run.store import Store
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def about(metric_id: str, direction: str, average: str = "cases", subsets: tuple[str, ...] = ("all",)) -> dict:
+    return {"id": metric_id, "direction": direction, "average": average, "subsets": list(subsets)}
+
+
+@pytest.fixture
+def known() -> Records:
+    """Scores whose averages are known on paper: two methods, two metrics, four pictures."""
+    rows = []
+    given = {
+        ("mint", "deletion"): [0.1, 0.2, 0.3, 0.4],
+        ("my_method", "deletion"): [0.2, 0.3, 0.4, 0.5],
+        ("mint", "pointing"): [1.0, 1.0, 0.0, np.nan],
+        ("my_method", "pointing"): [1.0, 0.0, 0.0, np.nan],
+    }
+    for (method, metric), scores in given.items():
+        for case, score in enumerate(scores):
+            place = [
+                "known",
+                "scenes",
+                "net",
+                method,
+                "",
+                metric,
+                metric.title() + "()",
+                f"case-{case}",
+                f"picture-{case}",
+            ]
+            rows.append([*place, case % 2, "ab"[case % 2], case < 2, score])
+    curves = [
+        [
+            "scenes",
+            "net",
+            method,
+            "",
+            "deletion",
+            f"case-{i}",
+            f"picture-{i}",
+            np.array([0, 0.5, 1]),
+            np.array([1, i / 4, 0]),
+        ]
+        for method in ("mint", "my_method")
+        for i in range(4)
+    ]
+    timings = [["scenes", "net", m, "A CPU", 12.345, 0.5, 5, 501.0, 1.0, 30.0] for m in ("mint", "my_method")]
+    setting = {
+        "dataset": "scenes",
+        "network": {"name": "net", "input_size": 20, "weights_sha256": "0123456789abcdef"},
+        "device": "cpu",
+        "cases": {"all": 4, "difficult": 2},
+        "methods": {
+            "mint": {"class": "MINT", "parameters": {"samples": "500", "prior": "'elementwise'"}},
+            "my_method": {"class": "Mine", "parameters": {}},
+        },
+        "metrics": {
+            "deletion": about("Deletion()", "lower"),
+            "pointing": about("Pointing()", "higher", "classes", ("all", "difficult")),
+        },
+    }
+    image = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    region = np.zeros((20, 20), dtype=bool)
+    region[4:9, 4:9] = True
+    maps = {"mint": np.full((20, 20), 100, dtype=np.uint8), "my_method": np.zeros((20, 20), dtype=np.uint8)}
+    return Records(
+        pd.DataFrame(rows, columns=list(RECORD_COLUMNS)),
+        pd.DataFrame(curves, columns=list(CURVE_COLUMNS)),
+        pd.DataFrame(timings, columns=list(TIMING_COLUMNS)),
+        {"inputs": {"plan": "known", "summary": "Known.", "settings": [setting]}, "run": {"command": "python"}},
+        [Shown("scenes", "net", "case-0", "a", image, region, maps, {"mint: coarse": image})],
+    )
+
+
+def test_means_counts_and_differences_are_those_on_paper(known: Records) -> None:
+    found = tables.summarise(known).set_index(["metric", "subset", "method"])
+    assert found.loc[("deletion", "all", "mint"), "mean"] == pytest.approx(0.25)
+    assert found.loc[("deletion", "all", "my_method"), "difference"] == pytest.approx(0.1)
+    # Class 0 (cases 0 and 2): one hit, one miss; class 1 (case 1, case 3 does not apply): a hit.
+    assert found.loc[("pointing", "all", "mint"), "mean"] == pytest.approx((0.5 + 1) / 2)
+    assert found.loc[("pointing", "difficult", "my_method"), "mean"] == pytest.approx((1 + 0) / 2)
+    assert tuple(found.loc[("pointing", "all", "mint"), ["n", "missing"]]) == (3, 1)
+    assert tuple(found.loc[("pointing", "difficult", "mint"), ["n", "missing"]]) == (2, 0)
+
+
+def test_a_constant_difference_has_no_width_as_the_pictures_are_paired(known: Records) -> None:
+    found = tables.summarise(known).set_index(["metric", "subset", "method"])
+    row = found.loc[("deletion", "all", "my_method")]
+    assert (row["difference_low"], row["difference_high"]) == pytest.approx((0.1, 0.1))
+    assert row["high"] - row["low"] > 0.05
+
+
+def test_failed_cases_are_missing_not_forgotten(known: Records) -> None:
+    scores = known.scores[~((known.scores["method"] == "mint") & (known.scores["case"] == "case-3"))]
+    rest = Records(scores, known.curves, known.timings, known.provenance, known.gallery)
+    found = tables.summarise(rest).set_index(["metric", "subset", "method"])
+    assert tuple(found.loc[("deletion", "all", "mint"), ["n", "missing"]]) == (3, 1)
+    (table,) = tables.score_tables(tables.summarise(rest))
+    assert "(3 cases)" in table.rows[0][1].note
+    assert "cases" not in table.rows[1][1].note
+
+
+def test_the_best_stands_out_in_the_metrics_own_direction(known: Records) -> None:
+    (table,) = tables.score_tables(tables.summarise(known))
+    assert list(table.header) == [
+        "method",
+        "deletion ↓ (4 cases)",
+        "pointing, all ↑ (3 cases)",
+        "pointing, difficult ↑ (2 cases)",
+    ]
+    assert [[entry.bold for entry in row[1:]] for row in table.rows] == [[True, True, True], [False, False, False]]
+    assert table.rows[0][1].text == "0.250"
+
+
+def test_markdown_has_as_many_fields_in_every_line(known: Records) -> None:
+    (table,) = tables.score_tables(tables.summarise(known))
+    lines = tables.markdown(table).splitlines()
+    assert len(lines) == 4
+    assert {line.count("|") for line in lines} == {5}
+    assert "| mint | **0.250** [" in lines[2]
+
+
+def test_latex_is_escaped_and_balanced(known: Records) -> None:
+    (table,) = tables.score_tables(tables.summarise(known))
+    text = tables.latex(table)
+    assert r"my\_method" in text
+    assert r"\toprule" in text
+    assert r"deletion $\downarrow$ (4 cases)" in text
+    assert text.count("{") == text.count("}")
+    assert text.isascii()
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in rows} == {3}
+
+
+def test_the_terminal_gets_scores_and_costs(known: Records) -> None:
+    lines = tables.terminal(tables.summarise(known), known.timings).splitlines()
+    assert lines[0] == "net on scenes"
+    assert lines[1].split() == [
+        "method",
+        "deletion",
+        "↓",
+        "pointing,",
+        "all",
+        "↑",
+        "pointing,",
+        "difficult",
+        "↑",
+        "ms",
+        "forwards",
+    ]
+    assert re.match(r"mint +0\.250 ±0\.\d{3}\* .* 12\.3 +501$", lines[3])
+
+
+def test_one_timed_call_has_no_range(known: Records) -> None:
+    notes = [tables.cost_table(known.timings.assign(repeats=count)).rows[0][2].note for count in (5, 1)]
+    assert notes[0].startswith("IQR ")
+    assert notes[1] == "one call"
+
+
+def test_wide_tables_go_on_below_in_the_terminal() -> None:
+    lines = [["method", *(f"metric-{i:02}" for i in range(30))], ["mint", *(f"{i}" for i in range(30))]]
+    blocks = tables._folded(lines)
+    assert all(len(line) <= tables.TERMINAL_WIDTH for block in blocks for line in block)
+    assert all(block[0].startswith("method ") and block[1].startswith("mint ") for block in blocks)
+    assert [word for block in blocks for word in block[1].split()[1:]] == lines[1][1:]
+
+
+def test_records_survive_the_disk(known: Records, tmp_path: Path) -> None:
+    records.save(known, tmp_path)
+    found = records.load(tmp_path)
+    pd.testing.assert_frame_equal(found.scores, known.scores)
+    pd.testing.assert_frame_equal(found.timings, known.timings, check_dtype=False)
+    np.testing.assert_array_equal(np.stack(found.curves["values"]), np.stack(known.curves["values"]))
+    assert found.provenance == known.provenance
+    (shown,) = found.gallery
+    np.testing.assert_array_equal(shown.maps["mint"], known.gallery[0].maps["mint"])
+    np.testing.assert_array_equal(shown.pictures["mint: coarse"], known.gallery[0].image)
+    assert shown.region is not None
+    np.testing.assert_array_equal(shown.region, known.gallery[0].region)
+
+
+def test_records_that_are_not_there_or_damaged_are_one_sentence(known: Records, tmp_path: Path) -> None:
+    with pytest.raises(RecordsError, match="no records in"):
+        records.load(tmp_path / "nowhere")
+    records.save(known, tmp_path)
+    (tmp_path / "records.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(RecordsError, match="cannot be read"):
+        records.load(tmp_path)
+
+
+def test_a_report_is_made_without_torch(known: Records, tmp_path: Path) -> None:
+    records.save(known, tmp_path / "known")
+    code = (
+        "import sys; from benchmarks.__main__ import main; "
+        f"status = main(['report', '--out', {str(tmp_path / 'known')!r}]); "
+        "sys.exit(status or ('torch was imported' if 'torch' in sys.modules else 0))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mint" in done.stdout
+    names = {str(file.relative_to(tmp_path / "known")) for file in (tmp_path / "known").rglob("*") if file.is_file()}
+    assert names == {
+        "README.md",
+        "records.parquet",
+        "curves.parquet",
+        "timing.csv",
+        "provenance.json",
+        "maps.npz",
+        *(f"tables/{name}.csv" for name in ("scores", "comparisons", "orders", "ranks", "reliability", "metrics")),
+        "tables/coverage.csv",
+        "tables/net-on-scenes-coverage.md",
+        "tables/net-on-scenes-coverage.tex",
+        "tables/net-on-scenes.md",
+        "tables/net-on-scenes.tex",
+        "tables/net-on-scenes-minus-mint.md",
+        "tables/net-on-scenes-minus-mint.tex",
+        "tables/net-on-scenes-order.md",
+        "tables/net-on-scenes-order.tex",
+        "tables/net-on-scenes-reliability.md",
+        "tables/net-on-scenes-reliability.tex",
+        "tables/cost.md",
+        "tables/cost.tex",
+        "plots/net-on-scenes.curves.png",
+        "plots/net-on-scenes.scores.png",
+        "plots/net-on-scenes.cost.png",
+        "gallery/net-on-scenes.jpg",
+        "gallery/data.npz",
+        "index.html",
+    }
+
+
+def test_a_report_replaces_the_files_of_an_earlier_one_and_links_to_all_of_its_own(
+    known: Records, tmp_path: Path
+) -> None:
+    records.save(known, tmp_path)
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "removed-network.curves.png").write_bytes(b"")
+    report.make_report(tmp_path)
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"!\[.*?\]\((.*?)\)", page)
+    assert sorted(links) == sorted(
+        str(file.relative_to(tmp_path)) for file in [*tmp_path.glob("plots/*"), *tmp_path.glob("gallery/*.jpg")]
+    )
+    assert all(Image.open(io.BytesIO((tmp_path / link).read_bytes())).width > 300 for link in links)
+
+
+def test_a_report_says_with_which_settings_it_was_made(known: Records, tmp_path: Path) -> None:
+    known.provenance["inputs"]["settings"][0]["controls"] = {"shuffled": {"id": "Shuffled(seed=0)", "null": True}}
+    records.save(known, tmp_path)
+    report.make_report(tmp_path)
+    listed = (tmp_path / "README.md").read_text().partition("### What was run\n\n")[2].partition("\n\n")[0]
+    assert listed.splitlines() == [
+        "- network net: 20 x 20, weights `0123456789ab` (SHA-256), on cpu",
+        "- mint: `MINT(samples=500, prior='elementwise')`",
+        "- my_method: `Mine()`",
+        "- deletion: `Deletion()`",
+        "- pointing: `Pointing()`",
+        "- shuffled: `Shuffled(seed=0)`",
+    ]
+    assert "<code>MINT(samples=500" in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize("empty", ["curves", "timings", "gallery"])
+def test_a_report_does_without_what_a_plan_does_not_have(known: Records, tmp_path: Path, empty: str) -> None:
+    parts = vars(known) | {empty: [] if empty == "gallery" else getattr(known, empty).iloc[:0]}
+    records.save(Records(**parts), tmp_path)
+    assert "mint" in report.make_report(tmp_path)
+
+
+def test_a_written_conclusion_comes_first_on_both_pages(known: Records, tmp_path: Path) -> None:
+    (tmp_path / "conclusions.md").write_text("## What was found\n\n* **One** thing.\n* Another.\n", encoding="utf-8")
+    records.save(known, tmp_path)
+    report.make_report(tmp_path)
+    markdown, html = ((tmp_path / name).read_text(encoding="utf-8") for name in ("README.md", "index.html"))
+    assert re.findall(r"^## .*", markdown, flags=re.MULTILINE)[0] == "## What was found"
+    assert "\n\n* **One** thing.\n* Another.\n\n## " in markdown
+    assert "<ul><li><strong>One</strong> thing.</li><li>Another.</li></ul>" in html
+    assert re.findall(r"<h2[^>]*>([^<]*)", html)[0] == "What was found"
+
+
+@pytest.fixture
+def contested() -> Records:
+    """Four methods, one of them a null, under three settings of a metric and two of another, on twelve pictures."""
+    generator = np.random.default_rng(3)
+    ahead = {"mint": 0.4, "lime": 0.3, "gradcam": 0.0, "random": -0.6}
+    metrics = {
+        "insertion": "Insertion(steps=None)", "insertion, 28": "Insertion(steps=28)",
+        "insertion, 14": "Insertion(steps=14)", "pointing": "Pointing()",
+    }  # fmt: skip
+    given = {name: {method: lead + generator.normal(0, 0.5, 12) for method, lead in ahead.items()} for name in metrics}
+    return scored.records(
+        [scored.column(given[name], metric=name, metric_id=metric_id) for name, metric_id in metrics.items()]
+    )
+
+
+def test_what_a_picture_shows_is_a_table_under_it(contested: Records, tmp_path: Path) -> None:
+    records.save(contested, tmp_path)
+    report.make_report(tmp_path)
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    found = {}
+    for part in html.split('<div class="plot">')[1:]:
+        kind = re.search(r"<figcaption>(\w+): net on scenes", part)[1]
+        alt = re.search(r'alt="([^"]+)"', part)[1]
+        assert alt.startswith(f"{kind}: net on scenes. ")
+        folded = re.search(r"<details>\s*<summary>the numbers.*?</details>", part, flags=re.DOTALL)
+        rows = re.findall(r"<tr>(.*?)</tr>", folded[0]) if folded else []
+        found[kind] = [re.findall(r"<t[hd][^>]*>(.*?)</t", row) for row in rows]
+        assert ("in the table under it" in alt) == bool(folded)
+    assert [kind for kind, rows in found.items() if rows] == ["ranks", "wins", "metrics", "settings"]
+    assert "tables at the section" in html  # the scores' own plot
+
+    ranks = pd.read_csv(tmp_path / "tables" / "ranks.csv").query("metric == 'insertion'").set_index("method")["rank"]
+    assert found["ranks"][0][1:5] == ["mint", "lime", "gradcam", "random"]
+    assert found["ranks"][1][1:6] == [*(f"{ranks[name]:.2f}" for name in found["ranks"][0][1:5]), "12"]
+    pairs = pd.read_csv(tmp_path / "tables" / "comparisons.csv").query("metric == 'pointing'")
+    (pair,) = pairs.query("first == 'lime' and second == 'random'").to_dict("records")
+    (row,) = [row for row in found["wins"] if row[0].startswith("pointing") and row[1] == "lime"]
+    assert row[5] == f"{pair['win_rate']:.0%}" + ("*" if isinstance(pair["better"], str) else "")
+    (pair,) = pairs.query("first == 'mint' and second == 'lime'").to_dict("records")
+    assert row[2:4] == [f"{1 - pair['win_rate']:.0%}", "\N{EN DASH}"]
+    assert len(found["wins"]) == 1 + 2 * 3  # a row for every headline metric and method that is no null
+    assert any("*" in cell for row in found["wins"] for cell in row[2:])
+    agreement = pd.read_csv(tmp_path / "tables" / "metrics.csv")
+    expected = agreement.loc[0, ["over_means", "by_picture"]]
+    assert found["metrics"][1:] == [
+        ["insertion", "pointing", *(f"{each:z.2f}".replace("-", "\N{MINUS SIGN}") for each in expected)]
+    ]
+    sensitivity = pd.read_csv(tmp_path / "tables" / "settings.csv")
+    assert [row[:2] for row in found["settings"][1:]] == sensitivity[["first", "second"]].values.tolist()
+
+
+def test_the_critical_difference_is_where_nemenyis_test_tells_methods_apart() -> None:
+    scores = np.random.default_rng(0).normal(0.25 * np.arange(9), 1, (40, 9)).T
+    ranking = rank_methods(scored.column({f"method {i}": each for i, each in enumerate(scores)}))
+    ranks = ranking.ranks.to_numpy()
+    apart = np.abs(ranks[:, None] - ranks) > comparison_tables.critical_difference(9, 40)
+    assert 10 < apart.sum() < 62
+    assert np.array_equal(apart, ranking.nemenyi.to_numpy() < 0.05)
+
+
+@pytest.mark.parametrize("plan", ["variants", "ablations", "ablations-imagenet"])
+@pytest.mark.parametrize("written", ["", "## Found\n\nNothing.\n", "Nothing.\n"])
+def test_a_report_of_its_own_has_both_pages_with_the_same_tables(
+    contested: Records, tmp_path: Path, plan: str, written: str
+) -> None:
+    contested.provenance["inputs"]["plan"] = plan
+    records.save(contested, tmp_path)
+    assert records.load(tmp_path).maps == []
+    if written:
+        (tmp_path / "conclusions.md").write_text(written, encoding="utf-8")
+    report.make_report(tmp_path)
+    markdown, html = ((tmp_path / name).read_text(encoding="utf-8") for name in ("README.md", "index.html"))
+    headings = re.findall(r"^## (.*)$", markdown, flags=re.MULTILINE)
+    found = ["Found" if "#" in written else "Conclusions"] if written else []
+    assert headings[: len(found) + 1] == [*found, "How to read the numbers"]
+    assert re.findall(r"<h2[^>]*>([^<]*)", html) == [*headings, "Pictures", "Origin"]
+    assert "net on scenes" in headings
+    assert html.count('<figure class="table"') == markdown.count("\n| --- ")
+    assert html.count("<p>Nothing.</p>") == bool(written)
+    assert 'id="index"' in html
+
+
+def test_two_runs_make_the_same_tables_and_pictures(world: ModuleType, tmp_path: Path) -> None:
+    plan = world.plan(tmp_path / "calls.log")
+    made = []
+    for name in ("one", "two"):
+        results = run(plan, Options(), Store(tmp_path / name / "cells"))
+        facts = {"command": "the same", "started": name}
+        records.save(as_records(plan, Options(), results, facts), tmp_path / name)
+        report.make_report(tmp_path / name)
+        shutil.rmtree(tmp_path / name / "cells")
+        (tmp_path / name / "provenance.json").unlink()  # it names the time of the run
+        files = (file for file in (tmp_path / name).rglob("*") if file.is_file())
+        made.append({str(file.relative_to(tmp_path / name)): file.read_bytes() for file in files})
+    assert made[0].keys() == made[1].keys()
+    assert [name for name in made[0] if made[0][name] != made[1][name]] == []
+
+
+def test_methods_keep_their_colour_whatever_stands_beside_them() -> None:
+    assert styles(["sobel", "mint", "mine"])["mint"] == styles(["mint"])["mint"] == STYLES["mint"]
+    assert styles(["mint", "mine", "yours"])["yours"] == OTHERS[1]
+    colours = [style.colour for style in [*STYLES.values(), *OTHERS]]
+    assert len(set(colours)) == len(colours)
+
+
+def test_an_overlay_keeps_the_picture_under_no_evidence_and_lights_up_under_much() -> None:
+    image = np.full((2, 2, 3), 128, dtype=np.uint8)
+    evidence = np.array([[0, 0], [0, 255]], dtype=np.uint8)
+    mixed = overlay(image, evidence)
+    assert mixed.dtype == np.uint8
+    assert mixed[0, 0].max() < 100
+    assert mixed[1, 1].mean() > mixed[0, 0].mean() + 50
+
+
+def test_stored_evidence_is_what_is_positive_scaled_to_its_strongest() -> None:
+    saliency = np.array([[-5.0, 0.0], [1.0, 2.0]], dtype=np.float32)
+    found = records.evidence_bytes(saliency)
+    assert found[0].tolist() == [0, 0]
+    assert found[1, 1] == 255
+    assert 125 < found[1, 0] < 131
+    assert records.evidence_bytes(-np.ones((2, 2))).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("means", "expected"),
+    [
+        ([0.5, 0.4, 0.001], 3),
+        ([0.02, 0.02, 0.02], 3),
+        ([0.0010, 0.0012, 0.02], 5),
+        ([-0.0015, 0.0019, 0.0019], 5),
+        ([0.0, 0.0, 0.0], 3),
+        ([float("nan")], 3),
+        ([1e-12], MOST_DECIMALS),
+    ],
+)
+def test_small_numbers_have_more_decimals(means: list[float], expected: int) -> None:
+    assert decimals(pd.Series(means)) == expected
+
+
+def test_one_case_is_no_plural() -> None:
+    assert (counted(1), counted(0), counted(2)) == ("1 case", "0 cases", "2 cases")
+
+
+def test_difficult_cases_have_a_table_of_their_own_where_every_metric_has_them(known: Records) -> None:
+    (together,) = tables.score_tables(tables.summarise(known))
+    assert together.header[1:] == [
+        "deletion ↓ (4 cases)",
+        "pointing, all ↑ (3 cases)",
+        "pointing, difficult ↑ (2 cases)",
+    ]
+    known.provenance["inputs"]["settings"][0]["metrics"]["deletion"]["subsets"] = ["all", "difficult"]
+    whole, difficult = tables.score_tables(tables.summarise(known))
+    assert (whole.name, whole.title) == (together.name, together.title)
+    assert difficult.name == f"{whole.name}-difficult"
+    assert difficult.header[1:] == ["deletion, difficult ↓ (2 cases)", "pointing, difficult ↑ (2 cases)"]
+    assert [entry.text for row in difficult.rows for entry in row] == [
+        "mint",
+        "0.150",
+        "1.000",
+        "my_method",
+        "0.250",
+        "0.500",
+    ]

@@ -1,0 +1,145 @@
+"""The timer counts pictures and memory rightly and leaves no trace; its clock is only held to what it cannot miss."""
+
+import time
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from baselines import Centre, EngineOcclusion, GradCAM, Occlusion
+from benchmarks.networks.network import NETWORKS, Network
+from benchmarks.run.timing import Timing, device_name, time_attributor
+from mint.contract import Attributor
+
+IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+TARGETS = torch.tensor([0, 3])
+
+
+def network() -> Network:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Network(NETWORKS["resnet18"], module.eval().requires_grad_(False), "0" * 64, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("method", "forwards", "backwards"),
+    [
+        (GradCAM("0"), 1, 1),
+        (Centre(), 1, 0),
+        (EngineOcclusion(224, 224), 2, 0),
+        (Occlusion(112, 56, batch_size=4), 1 + 9, 0),
+        (EngineOcclusion(112, 56), 1 + 9, 0),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_pictures_are_counted_not_calls(method: Attributor, forwards: int, backwards: int) -> None:
+    timing = time_attributor(method, network(), IMAGES, TARGETS, repeats=2)
+    assert (timing.forwards, timing.backwards) == (forwards, backwards)
+    assert timing.median_ms > 0
+    assert timing.iqr_ms >= 0
+    assert timing.repeats >= 1
+    assert timing.device == device_name("cpu")
+
+
+def test_no_hook_is_left_behind() -> None:
+    lent = network()
+    time_attributor(GradCAM("0"), lent, IMAGES, TARGETS, repeats=2)
+    assert not lent.module._forward_hooks
+
+    def fail(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        raise RuntimeError("no map")
+
+    with pytest.raises(RuntimeError, match="no map"):
+        time_attributor(fail, lent, IMAGES, TARGETS)
+    assert not lent.module._forward_hooks
+
+
+def test_the_clock_sees_the_whole_call_and_each_picture_alone() -> None:
+    seen: list[tuple[int, int]] = []
+
+    def sleepy(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        seen.append((len(images), int(targets[0])))
+        time.sleep(0.03)
+        return images[:, 0]
+
+    timing = time_attributor(sleepy, network(), IMAGES, TARGETS, repeats=4)
+    assert timing.median_ms >= 30
+    assert timing.repeats >= 2
+    assert {count for count, _ in seen} == {1}
+    assert abs([target for _, target in seen].count(0) - len(seen) / 2) <= 0.5
+
+
+def test_memory_held_during_a_call_is_seen_and_not_what_was_held_before() -> None:
+    held = torch.ones(20 * 2**20)  # 80 MiB
+
+    def hungry(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        taken = torch.ones(10 * 2**20)  # 40 MiB
+        time.sleep(0.02)
+        return images[:, 0] * taken[0]
+
+    timing = time_attributor(hungry, network(), IMAGES, TARGETS, repeats=2)
+    assert 35 < timing.peak_memory_mb < 75
+    assert held[0] == 1
+
+
+def test_the_device_is_named_with_its_threads() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        assert device_name("cpu").endswith(" (1 thread)")
+        torch.set_num_threads(2)
+        assert device_name("cpu").endswith(" (2 threads)")
+    finally:
+        torch.set_num_threads(before)
+    assert len(device_name("cpu")) > len(" (1 thread)")
+
+
+def test_on_a_gpu_every_call_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CUDA path, on a stand-in for ``torch.cuda`` that writes down what it is asked."""
+    log: list[str] = []
+
+    class Event:
+        def __init__(self, *, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            log.append("record")
+
+        def synchronize(self) -> None:
+            log.append("wait")
+
+        def elapsed_time(self, _end: "Event") -> float:
+            return 7.0
+
+    class Device:
+        def __init__(self, _device: object) -> None: ...
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *_: object) -> None: ...
+
+    stand_ins: dict[str, Any] = {
+        "Event": Event,
+        "device": Device,
+        "synchronize": lambda *_: log.append("synchronize"),
+        "reset_peak_memory_stats": lambda _device: log.append("reset"),
+        "memory_allocated": lambda _device: 3 * 2**20,
+        "max_memory_allocated": lambda _device: 8 * 2**20,
+        "get_device_name": lambda _device: "Fast GPU",
+    }
+    for name, stand_in in stand_ins.items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    module = network().module
+    on_gpu = Network(NETWORKS["resnet18"], module, "0" * 64, torch.device("cuda"))
+
+    def method(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        log.append("explain")
+        return images[:, 0]
+
+    timing = time_attributor(method, on_gpu, IMAGES, TARGETS, repeats=3)
+    assert timing == Timing(7.0, 0.0, 3, 0.0, 0.0, 5.0, "Fast GPU")
+    memory = ["synchronize", "reset", "explain", "synchronize"]
+    clock = ["synchronize", "record", "explain", "record", "wait"]
+    assert log == ["explain", *memory * 2, *clock * 3]

@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from examples import SmallCNN
+from torch import Tensor
+
+from benchmarks.studies import forwards
+from mint import MINT
+
+SMALL = MINT(samples=400, shallow_layer="stem", deep_layer="trunk", response="logit")
+
+
+def test_all_samples_agree_with_themselves(small_cnn: SmallCNN, images: Tensor) -> None:
+    explanation = SMALL.explain(small_cnn, images[0], 3)
+    found = forwards.settle(explanation, counts=(50, 400, 5000))
+    assert [prefix.samples for prefix in found] == [50, 400]
+    assert found[1].correlation == pytest.approx(1)
+    assert found[0].correlation < 1
+
+
+def test_a_prefix_is_an_explanation_of_fewer_samples(small_cnn: SmallCNN, images: Tensor) -> None:
+    explanation = SMALL.explain(small_cnn, images[0], 3)
+    (prefix,) = forwards.settle(explanation, counts=(100,))
+    few = explanation.fit(
+        explanation.states[:100],
+        explanation.answers[:100],
+        torch.ones(100).double() * explanation.proximity[:100] / explanation.proximity[:100].sum(),
+        explanation.superpixels.parent,
+        explanation.a_c,
+        explanation.a_f,
+    )
+    assert prefix.correlation == pytest.approx(forwards.rank_correlation(few.w_f * explanation.a_f, explanation.u_f))
+
+
+def settling(correlations: dict[str, list[float]]) -> pd.DataFrame:
+    rows = [
+        {
+            "network": "n",
+            "setting": "coins",
+            "case": case,
+            "samples": count,
+            "correlation": value,
+            "split_half": value - 0.05,
+            "again": values[0] + 0.1,
+        }
+        for case, values in correlations.items()
+        for count, value in zip((100, 500, 1000), values, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_table_says_when_the_correlation_is_reached_and_where_auto_stops() -> None:
+    (row,) = forwards.settling_table(settling({"a": [0.8, 0.96, 1.0], "b": [0.5, 0.9, 1.0]})).to_dict("records")
+    assert row["mean reaches 0.95"] == "1000"
+    assert row["median case reaches 0.95"] == "750"
+    assert row["correlation at 500"] == "0.930"
+    assert row["two complete runs"] == "0.750"
+    # Case a stops at 500 (0.91), case b at 1000 (0.95).
+    assert row["auto at 0.9: K, correlation"] == "750, 0.980"
+
+
+def test_a_correlation_that_is_not_reached_is_told() -> None:
+    (row,) = forwards.settling_table(settling({"a": [0.1, 0.2, 0.3]})).to_dict("records")
+    assert row["mean reaches 0.95"] == "> 1000"
+    assert row["median case reaches 0.95"] == "inf"
+
+
+def test_sharing_is_paired_by_picture() -> None:
+    rows = pd.DataFrame(
+        [
+            {"network": "n", "picture": picture, "class": name, "way": way, "difference": value}
+            | {"agreement": 0.5, "forwards of the picture": 500 if way == "shared" else 1000}
+            for picture, name, pair in (("p", "a", (0.5, 0.6)), ("p", "b", (0.5, 0.4)), ("q", "a", (0.2, 0.4)))
+            for way, value in zip(("anew", "shared"), pair, strict=True)
+        ]
+    )
+    (row,) = forwards.sharing_table(rows).to_dict("records")
+    assert row["shared - anew"].startswith("+0.100 ± ")
+    assert (row["forwards anew"], row["forwards shared"]) == ("1000", "500")
+
+
+def test_a_study_is_kept_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--networks", "scenes-resnet", "--limit", "2", "--most", "100", "--samples", "20"]
+    arguments += ["--out", str(tmp_path)]
+    assert forwards.main(arguments) == 0
+    first = [(tmp_path / name).read_bytes() for name in ("settling.csv", "sharing.csv")]
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "Several classes of one picture" in page
+    assert "`python -m benchmarks.studies.forwards --networks scenes-resnet --limit 2 --most 100" in page
+    assert (tmp_path / "settling.png").stat().st_size > 5000
+    assert (pd.read_csv(tmp_path / "settling.csv")["correlation"] == 1).all()
+    # The second run computes nothing.
+    monkeypatch.setattr(MINT, "_explain", None)
+    assert forwards.main(arguments) == 0
+    assert [(tmp_path / name).read_bytes() for name in ("settling.csv", "sharing.csv")] == first
+
+
+def test_missing_data_is_one_sentence_before_a_network_is_loaded(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwards, "load_network", None)
+    assert forwards.main(["--networks", "resnet18", "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert "--data" in line

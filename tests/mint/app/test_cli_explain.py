@@ -1,0 +1,454 @@
+"""``mint explain``, on networks that need no download."""
+
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import pytest
+import torch
+from examples import SmallCNN
+from PIL import Image
+from torch import Tensor, nn
+
+import mint.app.torchvision_ops  # noqa: F401
+from mint.app.classifiers import Classifier, Preprocessing, load_classifier
+from mint.app.cli import _parser, describe, main
+from mint.contract import InputError
+from mint.method import MINT
+
+ROOT = Path(__file__).resolve().parents[3]
+
+MINE = """
+import torch
+from examples import SmallCNN
+from mint.app.classifiers import Classifier, Preprocessing
+
+def _network():
+    torch.manual_seed(0)
+    return SmallCNN()
+
+def named():
+    return Classifier(_network(), Preprocessing(40), ("ant", "bee", "crane", "crane", "Dog"))
+
+def plain():
+    network = _network()
+    network.preprocess = Preprocessing(48)
+    network.classes = ["a", "b", "c", "d", "e"]
+    return network
+
+def bare():
+    return _network()
+
+instance = bare()
+
+def miscounted():
+    return Classifier(_network(), classes=("ant", "bee"))
+
+def picky(size):
+    return _network()
+
+def broken():
+    raise KeyError("lost")
+
+def number():
+    return 5
+
+def raw():
+    return Classifier(_network(), lambda picture: picture)
+
+def clumsy():
+    return Classifier(_network(), lambda picture: picture.nonsense)
+
+def unset():
+    return Classifier(_network(), None)
+
+def dark():
+    return Classifier(_network(), lambda picture: torch.full((3, 40, 40), float("nan")))
+
+def failing():
+    network = _network()
+    network.stem.register_forward_pre_hook(lambda *_: {}["lost"])
+    return network
+
+def constant():
+    network = _network()
+    torch.nn.init.zeros_(network.head.weight)
+    return Classifier(network, Preprocessing(40))
+
+def silent():
+    network = _network()
+    torch.nn.init.constant_(network.head.bias, float("nan"))
+    return network
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder with a picture and a module of networks; it is the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    (tmp_path / "mine.py").write_text(MINE)
+    rows = np.add.outer(np.arange(60), np.arange(80))
+    Image.fromarray(np.stack([rows, 2 * rows, 255 - rows], axis=2).astype(np.uint8)).save(tmp_path / "ant.png")
+    Image.fromarray((200 * rows).astype(np.uint16)).save(tmp_path / "deep.png")
+    # The modules draw their weights from the global generator.
+    with torch.random.fork_rng(devices=[]):
+        yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+def explain(*arguments: str) -> int:
+    return main(["explain", *arguments, "--samples", "20"])
+
+
+def test_a_picture_is_explained(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain("ant.png", "--model", "mine:named", "--top", "2", "--seed", "3") == 0
+    text = capsys.readouterr().out
+    first, second, *probabilities = text.split("\n\n")[0].splitlines()
+    assert first == "ant.png: 80 x 60, seen by mine:named as 40 x 40"
+    assert second.startswith("  not in its own proportions: the network's preprocess crops or stretches it")
+    found = [float(re.match(r" +([\d.]+)%  \S+$", line)[1]) for line in probabilities]
+    assert found == sorted(found, reverse=True)
+    assert sum(found) == pytest.approx(100, abs=0.1)
+    assert len(re.findall(r"^g\(X\)|^  g\(X\)", text, flags=re.M)) == 2
+    assert len(re.findall(r"^  coarse    (one|none) of \d+ regions", text, flags=re.M)) == 2
+    assert len(re.findall(r"^  fine      \d+ of \d+ super-pixels", text, flags=re.M)) == 2
+    assert len(re.findall(r"^  fidelity  R\^2 -?[\d.]+ coarse", text, flags=re.M)) == 2
+    assert "layers stem and trunk; 20 samples, seed 3;" in text
+    assert text.endswith("\npanel: ant-mint.png\n")
+    with Image.open(desk / "ant-mint.png") as panel:
+        assert panel.height > 2 * 400  # a row for each class
+
+
+def test_the_panel_is_drawn_though_nobody_reads(desk: Path, unread: TextIO) -> None:
+    with redirect_stdout(unread):
+        assert explain("ant.png", "--model", "mine:named") == 0
+    assert (desk / "ant-mint.png").exists()
+
+
+def test_classes_are_chosen_by_name_or_number(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain("ant.png", "--model", "mine:named", "--class", "BEE", "--class", "3", "--out", "two.pdf") == 0
+    text = capsys.readouterr().out
+    assert "\nbee (class 1)\n" in text
+    assert "\ncrane (class 3)\n" in text
+    assert (desk / "two.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_layers_can_be_named(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layers = ("--shallow-layer", "stem.0", "--deep-layer", "trunk.4")
+    assert explain("ant.png", "--model", "mine:plain", *layers, "--contours") == 0
+    assert "layers stem.0 and trunk.4;" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("given", "samples"), [([], 1000), (["--samples", "auto"], "auto"), (["--samples", "7"], 7)])
+def test_samples_are_a_number_or_found(given: list[str], samples: int | str) -> None:
+    assert _parser().parse_args(["explain", "ant.png", "--model", "m:f", *given]).samples == samples
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "classes"),
+    [("mine:plain", 48, ("a", "b", "c", "d", "e")), ("mine:bare", 224, ()), ("mine:instance", 224, ())],
+)
+def test_what_a_function_leaves_out_has_defaults(desk: Path, name: str, size: int, classes: tuple[str, ...]) -> None:
+    classifier = load_classifier(name)
+    assert not classifier.module.training
+    assert not any(parameter.requires_grad for parameter in classifier.module.parameters())
+    assert classifier.preprocess == Preprocessing(size)
+    assert classifier.classes == classes
+
+
+def test_without_names_classes_have_numbers(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = SmallCNN()
+    nn.init.zeros_(weights.head.weight)
+    weights.head.bias.data = torch.tensor([0.0, 0.0, 9.0, 0.0, 0.0])
+    torch.save(weights.half().state_dict(), desk / "weights.pth")
+    assert explain("ant.png", "--model", "mine:constant", "--weights", "weights.pth") == 0
+    text = capsys.readouterr().out
+    assert "99.95%  class 2\n" in text
+    assert "\nclass 2\n" in text
+
+
+def test_an_abstention_is_described_with_its_reason(small_cnn: SmallCNN, images: Tensor) -> None:
+    found = MINT(samples=20).explain(small_cnn, images[0], 3)
+    lines = describe(replace(found, chosen_coarse=None, abstention="the reason", chosen_fine=()))
+    assert lines[1] == f"coarse    none of {len(found.u_c)} regions: the reason"
+    assert lines[2] == f"fine      0 of {len(found.u_f)} super-pixels"
+
+
+def test_a_fit_that_is_worse_than_a_constant_is_said_to_be(small_cnn: SmallCNN, images: Tensor) -> None:
+    found = MINT(samples=100, response="logit", intercept=True).explain(small_cnn, images[0], 3)
+    assert found.fidelity.fine_held_out > 0
+    assert not any("worse than a constant" in line for line in describe(found))
+    noise = torch.randn(100, generator=torch.Generator().manual_seed(0)).double()
+    lines = describe(replace(found, answers=noise))
+    assert any("worse than a constant on samples held out" in line for line in lines)
+
+
+def test_preprocessing_cuts_out_the_middle_and_normalises() -> None:
+    pixels = np.zeros((40, 80, 3), dtype=np.uint8)
+    pixels[:, 20:60] = (255, 0, 51)
+    image = Preprocessing(20, (0.5, 0.5, 0.2), (0.5, 0.25, 0.1))(Image.fromarray(pixels))
+    assert image.dtype == torch.float32
+    torch.testing.assert_close(image[:, 5:15, 5:15], torch.tensor([1.0, -2.0, 0.0])[:, None, None].expand(3, 10, 10))
+
+
+NEEDS = ["ant.png", "--model", "mine:named"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere.png", "--model", "mine:named"], "the picture nowhere.png does not exist"),
+        (["mine.py", "--model", "mine:named"], "mine.py cannot be read as a picture"),
+        ([".", "--model", "mine:named"], "the picture . is a folder"),
+        (["deep.png", "--model", "mine:named"], "deep.png has gray values of more than 8 bits; save it with 8"),
+        (["ant.png"], "the following arguments are required: --model"),
+        ([*NEEDS, "--top", "0"], "'0' is not a positive integer"),
+        ([*NEEDS, "--top", "2", "--class", "ant"], "not allowed with argument"),
+        ([*NEEDS, "--samples", "1"], "a whole number, 2 or more, not 1"),
+        ([*NEEDS, "--minimal-importance", "-1"], "'-1' is not a number from 0"),
+        ([*NEEDS, "--minimal-importance", "nan"], "'nan' is not a number from 0"),
+        ([*NEEDS, "--minimal-importance", "low"], "'low' is not a number from 0"),
+        ([*NEEDS, "--class", "be"], "unknown class 'be'; the nearest are bee, "),
+        ([*NEEDS, "--class", "dgo"], "unknown class 'dgo'; the nearest are Dog, "),
+        ([*NEEDS, "--class", "crane"], "several classes are called 'crane'; choose by number: 2, 3."),
+        ([*NEEDS, "--class", "5"], "there is no class 5; the network has 5, 0 to 4."),
+        ([*NEEDS, "--out", "panel.doc"], "--out panel.doc must end in one of ."),
+        ([*NEEDS, "--out", "nowhere/panel.png"], "the folder nowhere of --out does not exist"),
+        ([*NEEDS, "--device", "warp"], "the device 'warp' cannot be used"),
+        ([*NEEDS, "--device", "meta"], "the device 'meta' cannot be used"),
+        ([*NEEDS, "--weights", "nowhere.pth"], "the weights file nowhere.pth for mine:named does not exist"),
+        ([*NEEDS, "--weights", "ant.png"], "cannot be read as a state dict"),
+        ([*NEEDS, "--shallow-layer", "stme"], "no layer 'stme'; the nearest names are stem"),
+        (["ant.png", "--model", "resnet5"], "torchvision has no classifier 'resnet5'; the nearest are resnet50, "),
+        (["ant.png", "--model", "nowhere:named"], "the module 'nowhere' of --model cannot be imported: ModuleNotFound"),
+        (["ant.png", "--model", "mine:nmaed"], "the module 'mine' has no 'nmaed'; the nearest are named, "),
+        (["ant.png", "--model", "mine:picky"], "mine:picky could not be called without arguments: TypeError"),
+        (["ant.png", "--model", "mine:broken"], "mine:broken could not be called without arguments: KeyError: 'lost'"),
+        (["ant.png", "--model", "mine:number"], "mine:number returned a int; it must return an nn.Module"),
+        (["ant.png", "--model", "mine:miscounted"], "the classifier names 2 classes, but the network answers 5"),
+        (["ant.png", "--model", "mine:raw"], "preprocess must return a floating point (c, h, w) tensor, not Image"),
+        (["ant.png", "--model", "mine:clumsy"], "preprocess failed: AttributeError: 'Image' object has no attribute"),
+        (["ant.png", "--model", "mine:unset"], "the preprocess of mine:unset is a NoneType; it must be a function"),
+        (["ant.png", "--model", "mine:dark"], "preprocess returned a picture with NaN or infinite values."),
+        (["ant.png", "--model", "mine:failing"], "cannot take a picture of shape (3, 224, 224): KeyError: 'lost'."),
+        (["ant.png", "--model", "mine:silent"], "NaN or infinite values; check its weights"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    desk: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    words = arguments if "--samples" in arguments else [*arguments, "--samples", "20"]
+    try:
+        status: object = main(["explain", *words])
+    except SystemExit as stop:  # argparse's
+        status = stop.code
+    error = capsys.readouterr().err
+    assert status == 2
+    assert error.startswith("error: ")
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert not list(desk.glob("*-mint.png"))
+
+
+def test_weights_that_do_not_fit_are_described(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(nn.Linear(2, 2).state_dict(), desk / "odd.pth")
+    assert explain(*NEEDS, "--weights", "odd.pth") == 2
+    assert "do not fit mine:named; tensors missing: " in capsys.readouterr().err
+
+
+# --- torchvision ------------------------------------------------------------------------------------------------
+
+
+def save_state(name: str, file: Path) -> nn.Module:
+    from torchvision.models import get_model
+
+    network: nn.Module = get_model(name, weights=None)
+    torch.save(network.half().state_dict(), file)
+    return network.float().eval()
+
+
+def test_a_torchvision_classifier_with_a_file_of_weights(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_state("squeezenet1_1", desk / "mine.pth")
+    assert explain("ant.png", "--model", "squeezenet1_1", "--weights", "mine.pth", "--class", "zebra") == 0
+    text = capsys.readouterr().out
+    assert text.startswith("ant.png: 80 x 60, seen by squeezenet1_1 as 224 x 224\n")
+    assert "\nzebra (class 340)\n" in text
+    assert "layers features.1 and features.12;" in text
+
+
+def test_a_file_of_torchvisions_brings_its_transforms(desk: Path) -> None:
+    from torchvision.models import MobileNet_V2_Weights as Weights
+
+    files = {each: desk / each.url.rsplit("/", 1)[-1] for each in (Weights.IMAGENET1K_V1, Weights.IMAGENET1K_V2)}
+    for file in (*files.values(), desk / "mine.pth"):
+        save_state("mobilenet_v2", file)
+    sizes = {each: load_classifier("mobilenet_v2", file).preprocess.resize_size for each, file in files.items()}
+    assert sizes == {Weights.IMAGENET1K_V1: [256], Weights.IMAGENET1K_V2: [232]}
+    assert load_classifier("mobilenet_v2", desk / "mine.pth").preprocess.resize_size == [256]
+
+
+def test_what_only_training_needs_may_be_in_the_file(desk: Path) -> None:
+    from torchvision.models import googlenet
+
+    trained = googlenet(weights=None, transform_input=True, init_weights=False).eval()
+    torch.save(trained.state_dict(), desk / "googlenet.pth")
+    loaded = load_classifier("googlenet", desk / "googlenet.pth").module
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(image), trained(image), rtol=1e-3, atol=1e-5)
+
+
+def test_without_a_connection_the_error_says_what_to_pass(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
+    monkeypatch.setenv("TORCH_HOME", str(desk))
+    assert explain("ant.png", "--model", "squeezenet1_1") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: torchvision's weights for squeezenet1_1 could not be downloaded (no route to host)")
+    assert "--weights" in error
+
+
+@pytest.mark.parametrize(
+    ("module", "sentence"),
+    [
+        ("torchvision", "the classifier 'resnet18' needs torchvision; install it with pip install"),
+        ("PIL", "reading a picture needs pillow; install it with pip install"),
+    ],
+)
+def test_missing_packages_name_the_extra(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: str, sentence: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert explain("ant.png", "--model", "resnet18") == 2
+    assert f'{sentence} "mint-attribution[explain]"' in capsys.readouterr().err
+
+
+def test_without_tqdm_there_is_no_bar(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.util import find_spec
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tqdm" else find_spec(name))
+    assert explain(*NEEDS) == 0
+
+
+def test_the_bar_counts_every_picture(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars = []
+
+    class Bar:
+        def __init__(self, total: int, **_: object) -> None:
+            self.total, self.seen = total, 0
+            bars.append(self)
+
+        def __enter__(self) -> "Bar":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def update(self, count: int) -> None:
+            self.seen += count
+
+    monkeypatch.setattr("tqdm.tqdm", Bar)
+    assert explain(*NEEDS) == 0
+    assert [(bar.total, bar.seen) for bar in bars] == [(22, 22)]
+
+
+# --- the checkout's networks ------------------------------------------------------------------------------------
+
+
+SCENE = str(ROOT / "benchmarks" / "assets" / "scenes" / "scene-0003.png")
+
+
+def test_the_embedded_networks_are_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    model = ("--model", "benchmarks.networks.classifiers:scenes_resnet")
+    assert explain(SCENE, *model, "--out", str(tmp_path / "panel.png")) == 0
+    text = capsys.readouterr().out
+    assert "33.82%  checked-star\n" in text
+    assert "layers relu and layer4;" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "coarse"),
+    [
+        ([], r"none of \d regions: the largest coarse importance, 0\.0\d+, is below the minimal importance 0\.05\n"),
+        (["--minimal-importance", "0"], r"one of \d regions, .* importance 0\.0\d+\n"),
+    ],
+)
+def test_an_absent_class_has_no_coarse_region(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    coarse: str,
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    # Its probability is .008, so the default rule, relative to that, takes noise for a region.
+    absent = (
+        "--model",
+        "benchmarks.networks.classifiers:scenes_resnet",
+        "--class",
+        "5",
+        "--out",
+        str(tmp_path / "panel.png"),
+    )
+    assert main(["explain", SCENE, *absent, "--samples", "50", *given]) == 0
+    assert re.search(f"  coarse    {coarse}", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", ["scenes_vgg", "efficientnet_lite0"])
+def test_every_network_without_a_download_is_a_classifier(name: str) -> None:
+    if name == "efficientnet_lite0":
+        pytest.importorskip("efficientnet_lite_pytorch", reason="needs the photos extra")
+    classifier = load_classifier(f"benchmarks.networks.classifiers:{name}")
+    assert isinstance(classifier, Classifier)
+    image = classifier.preprocess(Image.new("RGB", (300, 200), (200, 100, 50)))
+    with torch.no_grad():
+        assert classifier.module(image[None]).shape == (1, len(classifier.classes))
+
+
+# --- ways in ----------------------------------------------------------------------------------------------------
+
+
+def test_python_m_mint_and_the_script_are_this_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert scripts == {"mint": "mint.app.cli:main"}
+    monkeypatch.setattr(sys, "argv", ["mint", "explain", "nowhere.png", "--model", "resnet18"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("mint", run_name="__main__")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: the picture nowhere.png does not exist.\n"
+
+
+def test_importing_mint_imports_nothing_optional() -> None:
+    # torch itself imports tqdm where it is installed.
+    code = (
+        "import sys, torch; before = set(sys.modules); import mint, mint.app.cli; "
+        "print(*{'torchvision', 'matplotlib', 'PIL', 'tqdm', 'captum'} & {*sys.modules} - before)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
+
+
+def test_a_function_may_refuse_in_its_own_words(desk: Path) -> None:
+    (desk / "mine.py").write_text(
+        "from mint import InputError\n\ndef picky():\n    raise InputError('no weights here.')\n"
+    )
+    with pytest.raises(InputError, match=r"^no weights here\.$"):
+        load_classifier("mine:picky")
