@@ -21,9 +21,9 @@ from PIL import Image
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from benchmarks.analysis.scores import first_settings, judges
 from benchmarks.datasets import DATASETS, REQUIREMENTS, Case, DataOptions
 from benchmarks.metrics import Context, MethodMetric, Metric
+from benchmarks.metrics.metric import controlling, declaration
 from benchmarks.networks.network import Network, load_network
 from benchmarks.results.provenance import code_digest, versions
 from benchmarks.results.records import (
@@ -483,9 +483,7 @@ class _Bench:
             "controlled": controlled,
             "metrics": {
                 name: {
-                    "id": repr(metric),
-                    "direction": metric.direction,
-                    "average": metric.average,
+                    **declaration(metric),
                     "subsets": subsets(metric),
                     "controls": name in self.controlling,
                     "code": self.metric_identities[name]["code"],
@@ -513,21 +511,6 @@ def _measurement(
 def _digest(context: Context) -> str:
     """Hash a case once, not for each of its maps and scores."""
     return context.once("digest", lambda: context.case.digest)
-
-
-def controlling(metrics: Mapping[str, Metric | MethodMetric]) -> tuple[str, ...]:
-    """Name the metrics that derived controls are scored under: of each measure that judges a map, the first.
-
-    The others are the same measure with other settings, describe a map without judging it, ask the method anew, or
-    say of themselves, by ``controlled``, that they take no controls.
-    """
-    return first_settings(
-        {
-            name: repr(metric)
-            for name, metric in metrics.items()
-            if getattr(metric, "controlled", True) and not isinstance(metric, MethodMetric) and judges(repr(metric))
-        }
-    )
 
 
 def _reduced(plane: np.ndarray) -> np.ndarray:

@@ -142,15 +142,15 @@ def test_kinds_of_metrics() -> None:
 
 
 def test_bad_parameters_are_refused(context: Context) -> None:
-    with pytest.raises(InputError, match="radius above 0, not 0"):
+    with pytest.raises(InputError, match="radius is a number above 0, not 0"):
         MaxSensitivity(radius=0)
-    with pytest.raises(InputError, match="not 0 and 1"):
+    with pytest.raises(InputError, match="samples is a whole number, 1 or more, not 0"):
         MaxSensitivity(samples=0)
-    with pytest.raises(InputError, match="between 0 and 1, not 1"):
-        Infidelity(side=1)
-    with pytest.raises(InputError, match="2 squares or more, not 1"):
+    with pytest.raises(InputError, match="side is a number above 0, at most 1, not 2"):
+        Infidelity(side=2)
+    with pytest.raises(InputError, match="samples is a whole number, 2 or more, not 1"):
         Infidelity(samples=1)
-    with pytest.raises(InputError, match="Unknown score"):
+    with pytest.raises(InputError, match="score is one of"):
         Infidelity(score="loss")  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"shape \(7, 8\)"):
         Infidelity()(context, torch.zeros(7, 8))
