@@ -6,7 +6,7 @@ module with the attributes ``preprocess`` and ``classes``). `load_network` makes
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,10 @@ class Network:
 
     name: str
     module: nn.Module
-    preprocess: Preprocessing = Preprocessing()
+    preprocess: Preprocessing = field(default_factory=Preprocessing)
     classes: tuple[str, ...] = ()
     weights_sha256: str = ""
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def input_size(self) -> int:
@@ -117,7 +117,7 @@ def load_network(name: str, *, weights: Path | None = None, device: str | torch.
     return network_of(make_classifier(find(NETWORK, name), shown, weights), shown, where)
 
 
-def network_of(classifier: Classifier, name: str, device: torch.device = torch.device("cpu")) -> Network:  # noqa: B008
+def network_of(classifier: Classifier, name: str, device: torch.device) -> Network:
     """Make a classifier ready to be explained.
 
     Raises
@@ -127,7 +127,9 @@ def network_of(classifier: Classifier, name: str, device: torch.device = torch.d
     """
     preprocess = _preprocessing(classifier.preprocess, name)
     if not classifier.classes:
-        raise InputError(f"the network {name} has no class names; give its Classifier the classes, one for each output.")
+        raise InputError(
+            f"the network {name} has no class names; give its Classifier one for each output."
+        )
     ready(classifier, device)
     return Network(name, classifier.module, preprocess, classifier.classes, _hash(classifier), device)
 

@@ -61,8 +61,8 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
     network : Network
         A network of the twelve scene classes.
     options : DataOptions
-        ``directory`` may name a folder that `benchmarks.datasets.scenes.draw.write_evaluation` wrote, to be read in place of
-        the committed one. The seed is not used: the pictures are fixed.
+        ``directory`` may name a folder that `benchmarks.datasets.scenes.draw.write_evaluation` wrote, to be read in
+        place of the committed one. The seed is not used: the pictures are fixed.
 
     Returns
     -------
