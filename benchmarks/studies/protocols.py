@@ -6,11 +6,9 @@ conventions that make the difference, and a plot of the curves.
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from itertools import islice
 
 import pandas as pd
 import torch
@@ -55,47 +53,20 @@ FEW = 30
 BEST: Mapping[str, tuple[str, Callable[[Iterable[float]], float]]] = {"higher": ("↑", max), "lower": ("↓", min)}
 
 
-@dataclass(frozen=True)
-class Scored:
-    """One case's maps under every metric: ``found[metric][method]``.
-
-    ``together`` counts the pictures that went through the network for all metrics of one map; ``apart`` counts them
-    where each metric is computed on its own.
-    """
-
-    case: Case
-    found: Mapping[str, Mapping[str, Measurement]]
-    together: int
-    apart: int
+Found = Mapping[str, Mapping[str, Measurement]]
+"""One case's measurements: ``found[metric][method]``."""
 
 
-@contextmanager
-def _counted(network: Network) -> Iterator[list[int]]:
-    seen: list[int] = []
-    handle = network.module.register_forward_pre_hook(lambda _module, inputs: seen.append(len(inputs[0])))
-    try:
-        yield seen
-    finally:
-        handle.remove()
-
-
-def score_case(
-    network: Network, case: Case, methods: Mapping[str, Attributor], metrics: Mapping[str, Metric]
-) -> Scored:
+def score_case(network: Network, case: Case, methods: Mapping[str, Attributor], metrics: Mapping[str, Metric]) -> Found:
     """Explain a case by every method and score each map by every metric."""
     image = network.tensor(case.image)
     target = torch.tensor([case.target], device=image.device)
     maps = {name: attribute(method, network.module, image[None], target)[0] for name, method in methods.items()}
     context = Context(network, case, image)
-    with _counted(network) as together:
-        found = {
-            name: {method: metric(context, saliency) for method, saliency in maps.items()}
-            for name, metric in metrics.items()
-        }
-    with _counted(network) as apart:
-        for metric in metrics.values():
-            metric(Context(network, case, image), next(iter(maps.values())))
-    return Scored(case, found, sum(together) // len(maps), sum(apart))
+    return {
+        name: {method: metric(context, saliency) for method, saliency in maps.items()}
+        for name, metric in metrics.items()
+    }
 
 
 def conventions(metric: Metric) -> dict[str, str]:
@@ -116,86 +87,56 @@ def conventions(metric: Metric) -> dict[str, str]:
     return dict(zip(("points", "removed", "answer", "area", "ties"), told, strict=True))
 
 
-def score_table(scored: Sequence[Scored], metrics: Mapping[str, Metric]) -> pd.DataFrame:
-    """Put every metric in a row: each method's mean, the best in bold, its first case's score, and the conventions."""
-    rows = []
+def mean_scores(scores: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """Average each method's scores, a column, under each metric, a row, over the cases that the metric applies to.
+
+    A metric that asks for it is averaged within each class first. ``scores`` has the columns metric, method, case,
+    class and score.
+    """
+    rows = {}
     for name, metric in metrics.items():
+        wide = scores[scores["metric"] == name].pivot(index=["case", "class"], columns="method", values="score")
+        rows[name] = wide.groupby("class" if metric.average == "classes" else "case").mean().mean()
+    return pd.DataFrame(rows).T[scores["method"].unique()]
+
+
+def score_table(scores: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """Put every metric in a row: each method's mean, the best in bold, its first case's score, and the conventions."""
+    first = scores[scores["case"] == scores["case"].iloc[0]].pivot(index="metric", columns="method", values="score")
+    rows = []
+    for name, means in mean_scores(scores, metrics).iterrows():
+        metric = metrics[str(name)]
         arrow, best = BEST[metric.direction]
-        means, first = mean_scores(scored, name, metric), scored[0].found[name]
         row = {"metric": f"{name} {arrow}"}
         for method, mean in means.items():
-            stars = "**" if mean == best(means.values()) else ""
-            row[method] = f"{stars}{_digits(mean)}{stars} {_digits(first[method].score)}"
+            stars = "**" if mean == best(means) else ""
+            row[str(method)] = f"{stars}{_digits(mean)}{stars} {_digits(first.loc[name, method])}"
         rows.append(row | conventions(metric))
     return pd.DataFrame(rows)
-
-
-def mean_scores(scored: Sequence[Scored], name: str, metric: Metric) -> dict[str, float]:
-    """Average each method's scores under one metric as the metric asks, over the cases that it applies to."""
-    rows = pd.DataFrame([{method: one.score for method, one in each.found[name].items()} for each in scored])
-    classes = pd.Series([each.case.target for each in scored])
-    means = rows.groupby(classes if metric.average == "classes" else rows.index).mean().mean()
-    return {str(method): float(mean) for method, mean in means.items()}
 
 
 def _digits(score: float) -> str:
     return f"{score:.1f}" if abs(score) >= 10 else f"{score:.3f}"
 
 
-def draw_curves(scored: Scored, metrics: Mapping[str, Metric]) -> Figure:
+def draw_curves(found: Found, metrics: Mapping[str, Metric]) -> Figure:
     """Draw every method's curve under every metric that has one, for one case."""
-    shown = {name: each for name, each in scored.found.items() if all(one.curve for one in each.values())}
+    shown = [name for name, each in found.items() if all(one.curve for one in each.values())]
     figure, panels = panels_of(len(shown), 3.6, 2.9, across=4)
-    for axes, (name, found) in zip(panels, shown.items(), strict=True):
-        looks = styles(found)
-        for method, measurement in found.items():
+    for axes, name in zip(panels, shown, strict=True):
+        looks = styles(found[name])
+        for method, measurement in found[name].items():
             assert measurement.curve is not None
             look = looks[method]
             (line,) = axes.plot(*measurement.curve, color=look.colour, lw=1.6, label=method)
             line.set(dashes=look.dashes or (None, None), marker="." if len(measurement.curve[0]) < FEW else "")
-        axes.set_title(f"{name} {BEST[metrics[name].direction][0]}")
-        axes.set_ylabel(getattr(metrics[name], "score", ""))
+        axes.set(title=f"{name} {BEST[metrics[name].direction][0]}", ylabel=getattr(metrics[name], "score", ""))
         axes.set_xlim(0, 1)
         axes.axhline(0, color="#BBBBBB", lw=0.7, zorder=0)
     figure.supxlabel("share of the pixels removed, or inserted")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     return figure
-
-
-def write(scored: Sequence[Scored], metrics: Mapping[str, Metric], directory: Path, network: str, made: str) -> str:
-    """Write every score as CSV, the plot of the first case's curves, and the page; return the page."""
-    directory.mkdir(parents=True, exist_ok=True)
-    scores = [
-        {"metric": name, "method": method, "case": each.case.key, "score": one.score}
-        for each in scored
-        for name, found in each.found.items()
-        for method, one in found.items()
-    ]
-    pd.DataFrame(scores).to_csv(directory / "scores.csv", index=False, float_format="%.6g", na_rep="nan")
-    draw_curves(scored[0], metrics).savefig(directory / "curves.png", dpi=DOTS_PER_INCH)
-    tools = pd.DataFrame(
-        {"profile": name, "tool": f"{each.tool} {each.version}", "call": f"`{each.call}`"}
-        for name, each in PROFILES.items()
-    )
-    parts = [
-        f"{network}, {len(scored)} cases; {made}",
-        "Every row scores the same maps of the same network. The first rows are this suite's own metrics. Each of the "
-        "other rows is a profile: what one tool does, in one version, when it is called as shown below. The profiles "
-        "of torch-cam, Quantus, pytorch-grad-cam, PnPXAI, Xplique and TorchRay agree with the tools themselves to "
-        "1e-4 (`tests/peers` checks this, and says where the tools differ, and why). RISE was never released, so its "
-        "profile follows its source.",
-        f"All {len(metrics)} rows together showed {scored[0].together} pictures to the network for one map. If each "
-        f"row were computed on its own, they would show it {scored[0].apart}.",
-        f"## Scores of {len(scored)} cases",
-        f"The mean over all cases, the best in bold; after it the score of the first case, {scored[0].case.key}.",
-        score_table(scored, metrics).to_markdown(index=False, disable_numparse=True),
-        f"## The curves of {scored[0].case.key}",
-        "![Every method's curve under every profile](curves.png)",
-        "## What each profile stands for",
-        tools.to_markdown(index=False, disable_numparse=True),
-    ]
-    return write_page(directory / "README.md", "The same maps under every protocol", parts)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -214,8 +155,34 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     chosen = {name: look_up("method", name, part.methods) for name in options.methods}
     network = load_network(options.network, weights=options.weights, device=options.device)
     methods = {name: bind(method, network.entry) for name, method in chosen.items()}
-    dataset = DATASETS[part.dataset](network, DataOptions(options.data))
-    cases = [dataset[index] for index in range(min(options.limit, len(dataset)))]
-    scored = [score_case(network, case, methods, metrics) for case in tqdm(cases, unit="case")]
-    made = made_by("protocols", arguments, network.device)
-    return write(scored, metrics, options.out, network.entry.name, made)
+    cases = list(islice(DATASETS[part.dataset](network, DataOptions(options.data)), options.limit))
+    found = [score_case(network, case, methods, metrics) for case in tqdm(cases, unit="case")]
+    scores = pd.DataFrame(
+        {"metric": name, "method": method, "case": case.key, "class": case.target, "score": measurement.score}
+        for case, measurements in zip(cases, found, strict=True)
+        for name, by_method in measurements.items()
+        for method, measurement in by_method.items()
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    scores.to_csv(options.out / "scores.csv", index=False, float_format="%.6g", na_rep="nan")
+    draw_curves(found[0], metrics).savefig(options.out / "curves.png", dpi=DOTS_PER_INCH)
+    tools = pd.DataFrame(
+        {"profile": name, "tool": f"{each.tool} {each.version}", "call": f"`{each.call}`"}
+        for name, each in PROFILES.items()
+    )
+    parts = [
+        f"{options.network}, {len(cases)} cases; {made_by('protocols', arguments, network.device)}",
+        "Every row scores the same maps of the same network. The first rows are this suite's own metrics. Each of the "
+        "other rows is a profile: what one tool does, in one version, when it is called as shown below. The profiles "
+        "of torch-cam, Quantus, pytorch-grad-cam, PnPXAI, Xplique and TorchRay agree with the tools themselves to "
+        "1e-4 (`tests/peers` checks this, and says where the tools differ, and why). RISE was never released, so its "
+        "profile follows its source.",
+        f"## Scores of {len(cases)} cases",
+        f"The mean over all cases, the best in bold; after it the score of the first case, {cases[0].key}.",
+        score_table(scores, metrics).to_markdown(index=False, disable_numparse=True),
+        f"## The curves of {cases[0].key}",
+        "![Every method's curve under every profile](curves.png)",
+        "## What each profile stands for",
+        tools.to_markdown(index=False, disable_numparse=True),
+    ]
+    return write_page(options.out / "README.md", "The same maps under every protocol", parts)
