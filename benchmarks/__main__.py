@@ -101,7 +101,9 @@ def _parser() -> argparse.ArgumentParser:
         run.add_argument(
             f"--{word}", type=_names, action="extend", default=[], metavar="NAME", help=f"add {what}; may repeat"
         )
-        run.add_argument(f"--{word}s", type=_names, metavar="A,B", help=f"only these {word}s, or others than the plan's")
+        run.add_argument(
+            f"--{word}s", type=_names, metavar="A,B", help=f"only these {word}s, or others than the plan's"
+        )
     run.add_argument("--limit", type=_positive, metavar="N", help="at most N cases of each data set")
     run.add_argument(
         "--cases", type=_span, metavar="A-B", help="only the A-th to B-th case of each data set, for runs side by side"
@@ -177,9 +179,8 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         only = {kind: names for kind, names in chosen.items() if names}
         more = {KINDS[word]: getattr(options, word) for word in CHOICES}
         # Every name is looked up before anything is computed.
-        plans = [
-            select(find(PLAN, name), only=only, more=more, limit=limit) for name in dict.fromkeys(options.plan or DEFAULT)
-        ]
+        names = dict.fromkeys(options.plan or DEFAULT)
+        plans = [select(find(PLAN, name), only=only, more=more, limit=limit) for name in names]
         networks = {name_of(name): None for plan in plans for part in plan.parts for name in part.networks}
         for name, _ in options.weights:
             look_up("network in --weights,", name, networks)

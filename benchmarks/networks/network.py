@@ -127,9 +127,7 @@ def network_of(classifier: Classifier, name: str, device: torch.device) -> Netwo
     """
     preprocess = _preprocessing(classifier.preprocess, name)
     if not classifier.classes:
-        raise InputError(
-            f"the network {name} has no class names; give its Classifier one for each output."
-        )
+        raise InputError(f"the network {name} has no class names; give its Classifier one for each output.")
     ready(classifier, device)
     return Network(name, classifier.module, preprocess, classifier.classes, _hash(classifier), device)
 

@@ -2,8 +2,8 @@
 
 from baselines.controls import DERIVED
 from benchmarks.metrics import ROAD, Deletion, EnergyPointing, Gini, Insertion, Localisation, Pointing
-from benchmarks.plans.metrics import BOXES, CHECKED, GRID, MASKS, TIES
 from benchmarks.plans.methods import methods
+from benchmarks.plans.metrics import BOXES, CHECKED, GRID, MASKS, TIES
 from benchmarks.plans.scenes import SMALL_NETWORKS
 from benchmarks.run.plan import Part, Plan
 

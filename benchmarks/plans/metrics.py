@@ -3,8 +3,26 @@
 from collections.abc import Mapping
 
 from benchmarks.metrics import (
-    ROAD, SRG, Deletion, EnergyPointing, Entropy, Gini, GridPointing, GridShare, Infidelity, Insertion, Localisation,
-    MaxSensitivity, MethodMetric, Metric, Pointing, Randomisation, RelevanceMass, RelevanceRank, TieBound, TiedPixels,
+    ROAD,
+    SRG,
+    Deletion,
+    EnergyPointing,
+    Entropy,
+    Gini,
+    GridPointing,
+    GridShare,
+    Infidelity,
+    Insertion,
+    Localisation,
+    MaxSensitivity,
+    MethodMetric,
+    Metric,
+    Pointing,
+    Randomisation,
+    RelevanceMass,
+    RelevanceRank,
+    TieBound,
+    TiedPixels,
     TieRange,
 )
 

@@ -1,8 +1,8 @@
 """The plans on the photographs of a PyPI package, through a network of another one."""
 
 from baselines.controls import DERIVED
-from benchmarks.plans.metrics import GRID, PHOTO, SETTINGS
 from benchmarks.plans.methods import methods
+from benchmarks.plans.metrics import GRID, PHOTO, SETTINGS
 from benchmarks.run.plan import Part, Plan
 
 PHOTOS = Plan(

@@ -2,8 +2,8 @@
 
 from baselines.controls import DERIVED
 from benchmarks.metrics import ROAD, SRG, Deletion, Gini, Insertion, Pointing, TiedPixels
-from benchmarks.plans.metrics import CHECKED, MASKS
 from benchmarks.plans.methods import methods
+from benchmarks.plans.metrics import CHECKED, MASKS
 from benchmarks.run.plan import Part, Plan
 
 SMALL_NETWORKS = ("scenes-vgg", "scenes-resnet")

@@ -25,14 +25,15 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from benchmarks.datasets import DATASETS, REQUIREMENTS, Case, DataOptions
+from benchmarks.datasets import DATASETS, Case, DataOptions, check_options
 from benchmarks.metrics import Context, Deletion, Insertion
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.registry import look_up
 from benchmarks.report.plots import DOTS_PER_INCH
-from benchmarks.results.provenance import code_digest, versions
-from benchmarks.run.methods import bind, identity
+from benchmarks.results.provenance import versions
+from benchmarks.run.binding import bind
+from benchmarks.run.identity import code_digest, method_identity
 from benchmarks.run.store import Store
 from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser, write_page
 from benchmarks.studies.settings import by_picture, part_for
@@ -227,15 +228,15 @@ def study(
     settling, sharing : pandas.DataFrame
         All rows, with columns network and case, or picture.
     """
-    name = network.entry.name
+    name = network.name
     known = {"versions": versions(), "weights": network.weights_sha256, "device": network.device.type}
     settling_of = {
         **known,
         "kind": "settling",
-        "methods": {name: identity(method) for name, method in methods.items()},
+        "methods": {name: method_identity(method) for name, method in methods.items()},
         "code": code_digest(settling_rows),
     }
-    sharing_of = {**known, "kind": "sharing", "method": identity(sharing), "code": code_digest(sharing_rows)}
+    sharing_of = {**known, "kind": "sharing", "method": method_identity(sharing), "code": code_digest(sharing_rows)}
     settled, shared = [], []
     for case in tqdm(cases, desc=f"{name}: settling", unit="case"):
         rows = _kept(store, {**settling_of, "case": case.digest}, partial(settling_rows, network, case, methods))
@@ -298,13 +299,12 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     found = []
     for name in options.network or SMALL_NETWORKS:
         part, data = part_for(name), DataOptions(options.data)
-        if part.dataset in REQUIREMENTS:
-            REQUIREMENTS[part.dataset](data)
+        check_options(DATASETS[part.dataset], data)
         ways = samplings(replace(cast(MINT, part.methods["mint"]), samples=options.most))
         chosen = {way: look_up("sampling", way, ways) for way in options.samplings or ways}
         network = load_network(name, weights=options.weights, device=options.device)
-        methods = {way: cast(MINT, bind(method, network.entry)) for way, method in chosen.items()}
-        sharing = cast(MINT, bind(replace(ways["coins"], samples=options.samples), network.entry))
+        methods = {way: cast(MINT, bind(method, network)) for way, method in chosen.items()}
+        sharing = cast(MINT, bind(replace(ways["coins"], samples=options.samples), network))
         cases: list[Case] = []
         for group in by_picture(DATASETS[part.dataset](network, data)).values():
             # Whole pictures: all cases of each.

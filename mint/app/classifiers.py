@@ -154,8 +154,9 @@ def make_classifier(found: Any, name: str, weights: Path | None = None) -> Class
         )
     if left is not None:
         fit_state(found.module, read_state(left, name), name, left)
-        found = replace(found, weights=left)
-    return found
+        return replace(found, weights=left)
+    classifier: Classifier = found
+    return classifier
 
 
 def ready(classifier: Classifier, device: torch.device) -> Classifier:
@@ -213,7 +214,9 @@ def torchvision_names() -> list[str]:
     return names
 
 
-def torchvision_classifier(name: str, weights: Path | None = None, *, first: bool = False) -> Classifier:
+def torchvision_classifier(
+    name: str, weights: Path | None = None, *, first: bool = False, untrained: bool = False
+) -> Classifier:
     """Build one of torchvision's classifiers.
 
     Parameters
@@ -224,6 +227,8 @@ def torchvision_classifier(name: str, weights: Path | None = None, *, first: boo
         A state dict to use. By default torchvision's own are used, from its cache or downloaded there.
     first : bool
         Of torchvision's own weights, take the first that were published (mostly ``IMAGENET1K_V1``), not the best.
+    untrained : bool
+        Leave the random weights as they are: nothing is downloaded.
 
     Raises
     ------
@@ -240,16 +245,17 @@ def torchvision_classifier(name: str, weights: Path | None = None, *, first: boo
     if weights is not None:
         # A file of torchvision's is recognised by its name; what others have trained is mostly preprocessed alike.
         chosen = next((each for each in published if each.url.endswith(f"/{weights.name}")), chosen)
-    file = weights or _downloaded(name, chosen)
-    state = read_state(file, name)
+    file = None if untrained else weights or _downloaded(name, chosen)
+    state = {} if file is None else read_state(file, name)
     with torch.random.fork_rng(devices=[]):
         module = models.get_model(name, weights=None, **_OPTIONS.get(name, {}))
-    fit_state(module, state, name, file, _ONLY_TRAINING_NEEDS)
+    if file is not None:
+        fit_state(module, state, name, file, _ONLY_TRAINING_NEEDS)
     return Classifier(module, chosen.transforms(), tuple(chosen.meta["categories"]), file)
 
 
 def _downloaded(name: str, published: Any) -> Path:
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rsplit("/", 1)[-1]
+    cached: Path = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rsplit("/", 1)[-1]
     if not cached.is_file():
         try:
             published.get_state_dict(progress=True, check_hash=True)

@@ -32,7 +32,7 @@ def about(subjects: Sequence[Subject]) -> str:
     first = subjects[0]
     classes = ", ".join(dict.fromkeys(f"{each.case.target_name} ({each.case.picture})" for each in subjects))
     samples, seed = len(first.explanation.states), first.explanation.parameters["seed"]
-    return f"Network `{first.network.entry.name}`; {classes}; {samples} samples, seed {seed}."
+    return f"Network `{first.network.name}`; {classes}; {samples} samples, seed {seed}."
 
 
 def segmentation(subjects: Sequence[Subject]) -> Plate:
@@ -94,7 +94,7 @@ def perturbed(subject: Subject, count: int) -> list[tuple[np.ndarray, float]]:
     explanation = subject.explanation
     present = explanation.states.numpy()[:, explanation.superpixels.fine.numpy()]
     # Zero in the network's normalised input is the colour of absent pixels.
-    absent = np.rint(255 * np.array(subject.network.entry.mean)).astype(np.uint8)
+    absent = np.rint(255 * np.array(subject.network.preprocess.mean)).astype(np.uint8)
     chosen = spread(explanation.answers.numpy(), count)
     return [(only(subject.case.image, present[k], absent), float(explanation.answers[k])) for k in chosen]
 
@@ -121,7 +121,7 @@ def samples(subject: Subject) -> Plate:
 
 def panels(subjects: Sequence[Subject], rule: str) -> Plate:
     """Draw Figures 4 and 5: a row for each picture, with the network's first class."""
-    name = subjects[0].network.entry.name
+    name = subjects[0].network.name
     question = "Does the coarse region cover the object? Does the fine picture show its texture or parts?"
     return _compared(f"4-panels-{name}", f"Figures 4 and 5: {name}", subjects, rule, question)
 

@@ -14,7 +14,8 @@ from PIL import Image
 import mint.app.torchvision_ops  # noqa: F401  (before torchvision)
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.datasets.imagenet import Geometry, imagenet_folder
-from benchmarks.networks.network import NETWORKS, Network, load_network
+from benchmarks.networks import NETWORKS
+from benchmarks.networks.network import Network, load_network
 from mint.contract import InputError
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -71,7 +72,7 @@ def test_each_picture_is_a_case_of_its_folders_class(network: Network, folder: P
     for case in cases:
         assert case.image.shape == (SIZE, SIZE, 3)
         assert case.image.dtype == np.uint8
-        assert case.target_name == network.entry.classes()[case.target]
+        assert case.target_name == network.classes[case.target]
         assert case.region is None
         assert not case.difficult
 

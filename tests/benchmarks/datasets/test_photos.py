@@ -13,7 +13,8 @@ from PIL import Image
 
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.datasets import photos as module
-from benchmarks.networks.network import NETWORKS, Network, imagenet_classes, load_network
+from benchmarks.networks import NETWORKS
+from benchmarks.networks.network import Network, imagenet_classes, load_network
 from mint.contract import InputError
 
 

@@ -27,7 +27,8 @@ from benchmarks.datasets.scenes.draw import (
     scene,
     write_evaluation,
 )
-from benchmarks.networks.network import NETWORKS, Network
+from benchmarks.networks import NETWORKS
+from benchmarks.networks.network import Network
 from mint.contract import InputError
 
 EXAMPLES = range(0, EVALUATION_PICTURES, 13)

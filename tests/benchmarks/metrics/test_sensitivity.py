@@ -16,7 +16,7 @@ from baselines import METHODS, GradCAM
 from benchmarks.datasets import DATASETS, DataOptions
 from benchmarks.metrics import Context, Infidelity, MaxSensitivity, MethodMetric
 from benchmarks.networks.network import load_network
-from benchmarks.run.methods import bind
+from benchmarks.run.binding import bind
 from mint import MINT, Segmentation
 from mint.contract import InputError
 from mint.superpixels import segment
@@ -160,7 +160,7 @@ def test_it_is_moving_super_pixels_that_make_mint_sensitive(monkeypatch: pytest.
     network = load_network("scenes-resnet")
     case = DATASETS["scenes"](network, DataOptions())[0]
     context = Context(network, case, network.tensor(case.image))
-    mint = bind(MINT(samples=60, segmentation=Segmentation(kernel_size=2.0)), network.entry)
+    mint = bind(MINT(samples=60, segmentation=Segmentation(kernel_size=2.0)), network)
     anew = MaxSensitivity().examine(context, mint).score
     kept: list[Any] = []
 

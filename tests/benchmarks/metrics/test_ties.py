@@ -17,7 +17,7 @@ from benchmarks.metrics import Context, Deletion, GridPointing, GridShare, Inser
 from benchmarks.metrics.metric import Average, Direction
 from benchmarks.metrics.ties import TieBound, TiedPixels, TieRange
 from benchmarks.networks.network import load_network
-from benchmarks.results.provenance import code_digest
+from benchmarks.run.identity import code_digest
 from mint.contract import InputError
 
 NETWORK: Any = SimpleNamespace()

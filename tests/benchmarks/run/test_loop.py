@@ -20,9 +20,9 @@ from benchmarks.metrics import Context, Deletion, Fidelity, Gini, Insertion, Poi
 from benchmarks.networks.network import Network, load_network
 from benchmarks.results import records
 from benchmarks.results.records import CURVE_COLUMNS, MAP_SIZE, RECORD_COLUMNS
-from benchmarks.run.loop import CASES_PER_CELL, Options, Results, _reduced, as_records, controlling, run
+from benchmarks.run.loop import CASES_PER_CELL, Results, _reduced, as_records, controlling, run
 from benchmarks.run.memory import Memory, remembering
-from benchmarks.run.plan import Plan
+from benchmarks.run.plan import Options, Plan
 from benchmarks.run.store import Cell, Identity, Store
 from benchmarks.run.timing import Timing, device_name
 from mint.contract import InputError
@@ -53,7 +53,7 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> None:
     def time_attributor(attributor: object, network: Network, images: Tensor, targets: Tensor) -> Timing:
         return Timing(12.5, 0.5, 5, float(len(images)), 1.0, 2.0, device_name(network.device))
 
-    monkeypatch.setattr("benchmarks.run.loop.time_attributor", time_attributor)
+    monkeypatch.setattr("benchmarks.run.cells.time_attributor", time_attributor)
 
 
 def test_every_case_is_scored_by_every_method_and_metric(world: ModuleType, log: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import baselines
-from benchmarks.networks.network import NETWORKS
+from benchmarks.networks import NETWORKS
 from benchmarks.run import methods
 from mint import MINT, InputError, attribute
 

@@ -14,7 +14,7 @@ from benchmarks.datasets import Case
 from benchmarks.metrics import SRG, Context, Deletion, Insertion, LeRF, Metric, MoRF
 from benchmarks.metrics.removal.areas import equal_steps
 from benchmarks.metrics.removal.curve import RANKINGS, Imputation, answers, blurred
-from benchmarks.networks.network import NETWORKS, Network
+from benchmarks.networks.network import Network
 from mint.contract import InputError
 
 CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ class Switch(nn.Module):
 def context_of(module: nn.Module, image: Tensor, batch_size: int | None = None) -> Context:
     pixels = np.zeros((*image.shape[1:], 3), dtype=np.uint8)
     case = Case("case-0", "case", 1, "one", pixels, None, False)
-    network = Network(NETWORKS["resnet18"], module.eval(), "0" * 64, CPU)
+    network = Network("resnet18", module.eval())
     return Context(network, case, image, batch_size)
 
 

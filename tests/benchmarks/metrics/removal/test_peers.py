@@ -14,7 +14,7 @@ from benchmarks.datasets import Case
 from benchmarks.metrics import METRICS, PROFILES, Context, Deletion, Insertion, Metric, PointingProfile, RemovalProfile
 from benchmarks.metrics.removal.curve import Imputation
 from benchmarks.metrics.removal.peers import AREAS, POINTS
-from benchmarks.networks.network import NETWORKS, Network
+from benchmarks.networks.network import Network
 from mint.contract import InputError
 
 REMOVAL = {name: profile for name, profile in PROFILES.items() if isinstance(profile, RemovalProfile)}
@@ -81,7 +81,7 @@ def context_of(
 ) -> Context:
     pixels = np.zeros((*image.shape[1:], 3), dtype=np.uint8)
     case = Case("case-0", "case", target, "one", pixels, region, False)
-    network = Network(NETWORKS["resnet18"], module.eval(), "0" * 64, torch.device("cpu"))
+    network = Network("resnet18", module.eval())
     return Context(network, case, image, batch_size)
 
 
