@@ -218,6 +218,22 @@ def test_a_picture_that_cannot_be_decoded_is_a_failure_and_the_rest_goes_on(
     assert len(scores(results)) == 2 * 3 * 9
 
 
+@pytest.mark.usefixtures("stopwatch")
+def test_after_a_picture_that_cannot_be_read_no_later_case_takes_its_place(
+    world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first two cases are shown, timed and controlled; the first of them cannot be read, so only one is."""
+    from benchmarks.datasets import DATASETS
+
+    monkeypatch.setitem(DATASETS, "noise", lambda network, options: world.Pictures(10, broken=(0,)))  # type: ignore[misc]
+    plan = with_part(world.plan(log, timed=2, controls={"blurred": Blurred()}), controlled=2, shown=2)
+    results = run(plan, Options(), Store(tmp_path / "cells"))
+    (second,) = {row["case"] for row in results.records if row["control"]}
+    assert second == world.case(1).key
+    assert [shown.case for shown in results.gallery] == [second]
+    assert {row["forwards"] for row in results.timings} == {1.0}
+
+
 def test_a_damaged_cell_is_computed_again(world: ModuleType, log: Path, tmp_path: Path) -> None:
     first = run(world.plan(log), Options(), Store(tmp_path / "cells"))
     for path in (tmp_path / "cells").glob("*/*.npz"):
