@@ -37,7 +37,7 @@ EXAMPLES = range(0, EVALUATION_PICTURES, 13)
 def _network(name: str = "scenes-vgg") -> Network:
     if name != "scenes-vgg":
         return Network(name, torch.nn.Identity(), classes=("cat", "dog"))
-    return Network(name, torch.nn.Identity(), Preprocessing(SIZE, MEAN, STD), CLASSES)
+    return Network(name, torch.nn.Identity(), Preprocessing(SIZE), CLASSES)
 
 
 @pytest.fixture(scope="module")
