@@ -1,5 +1,6 @@
 """What a plan is: data sets, networks, methods and metrics that are measured together; and how one is run."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -138,7 +139,7 @@ def select(
         defaults: a method, metric or network to every part; a data set as a part like the plan's first. A part
         without any of the networks, or whose data set is not here, is dropped.
     more : Mapping
-        What to add to all that is kept.
+        What to add to all that is kept; what the plan has anyway changes nothing.
     limit : int, optional
         How many cases each part has at most.
 
@@ -148,7 +149,7 @@ def select(
         If there is nothing of a given name (the sentence has the nearest), or two things have one name.
     """
     networks = [name for part in plan.parts for name in part.networks]
-    own = tuple(name for name in only.get(NETWORK, ()) if name not in networks) + tuple(more.get(NETWORK, ()))
+    own = [name for name in only.get(NETWORK, ()) if name not in networks] + [*more.get(NETWORK, ())]
     for name in own:
         find(NETWORK, name)
     parts = []
@@ -171,20 +172,20 @@ def select(
 
 
 def _parts(plan: Plan, only: Sequence[str] | None, more: Sequence[str]) -> list[Part]:
-    datasets = {part.dataset: part for part in plan.parts}
-    added = [name for name in (*(only or ()), *more) if name not in datasets]
+    has = {part.dataset: None for part in plan.parts}
+    added = [name for name in dict.fromkeys([*(only or ()), *more]) if name not in has]
     for name in added:
         find(DATASET, name)
-    _refuse_namesakes(DATASET, map(name_of, [*datasets, *added]))
+    _refuse_namesakes(DATASET, map(name_of, [*has, *added]))
     kept = [part for part in plan.parts if only is None or part.dataset in only or part.dataset in more]
-    return [*kept, *(replace(plan.parts[0], dataset=name) for name in dict.fromkeys(added))]
+    return [*kept, *(replace(plan.parts[0], dataset=name) for name in added)]
 
 
 def _chosen(kind: Kind, has: Mapping[str, Any], only: Names, more: Names) -> dict[str, Any]:
-    kept = [(name, has[name]) if name in has else (name_of(name), _added(kind, name)) for name in only.get(kind, has)]
-    pairs = kept + [(name_of(name), _added(kind, name)) for name in more.get(kind, ())]
-    _refuse_namesakes(kind, (name for name, _ in pairs))
-    return dict(pairs)
+    names = dict.fromkeys([*only.get(kind, has), *more.get(kind, ())])
+    shown = {name: name if name in has else name_of(name) for name in names}
+    _refuse_namesakes(kind, shown.values())
+    return {shown[name]: has[name] if name in has else _added(kind, name) for name in names}
 
 
 def _added(kind: Kind, name: str) -> Any:
@@ -197,8 +198,6 @@ def _added(kind: Kind, name: str) -> Any:
 
 
 def _refuse_namesakes(kind: Kind, names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise InputError(f"two {kind.word}s are called {name!r}; rename the one given by --{kind.word}.")
-        seen.add(name)
