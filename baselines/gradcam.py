@@ -16,11 +16,11 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mint.contract import InputError, explaining
+from mint.contract import InputError, explaining, read_scores
 from mint.features import resolve_layer
 from mint.layers import find_layers
 from mint.parameters import require_batch_size
-from mint.perturbation import default_batch_size, read_scores
+from mint.perturbation import default_batch_size
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mint.contract import explaining
+from mint.contract import explaining, read_scores
 from mint.parameters import require_number
-from mint.perturbation import read_scores
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mint.contract import Attributor, InputError
+from mint.contract import Attributor
+from mint.parameters import InputError
 
 
 @dataclass(frozen=True)

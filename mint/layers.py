@@ -7,16 +7,15 @@ gives the last map. For networks built as torchvision builds them these are the 
 and ``features.29`` of VGG16, ``relu`` and ``layer4`` of ResNets, ``Conv2d_2b_3x3`` and ``Mixed_7c`` of Inception-V3.
 """
 
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mint.contract import InputError
+from mint.parameters import InputError
 
 
 @dataclass(frozen=True)
@@ -39,30 +38,6 @@ class _Map:
 
     def contains(self, other: "_Map") -> bool:
         return other.name.startswith(f"{self.name}.")
-
-
-class _Layered(Protocol):
-    """A method with two layers, a frozen dataclass."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def shallow_layer(self) -> str | None: ...
-    @property
-    def deep_layer(self) -> str | None: ...
-
-
-Method = TypeVar("Method", bound=_Layered)
-
-
-def with_layers(method: Method, model: nn.Module, image: Tensor) -> Method:
-    """Name the layers of a method that have no name yet, by :func:`find_layers`, which takes a forward pass."""
-    if method.shallow_layer is not None and method.deep_layer is not None:
-        return method
-    shallow, deep = find_layers(model, image)
-    return dataclasses.replace(
-        method, shallow_layer=method.shallow_layer or shallow, deep_layer=method.deep_layer or deep
-    )
 
 
 def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:
@@ -98,7 +73,7 @@ def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:
     if shallow is None or deep is None:
         raise InputError(
             f"no two layers on the trunk of a {type(model).__name__} are found for pictures of {image.shape[-2]} x "
-            f"{image.shape[-1]} pixels; pass shallow_layer and deep_layer, two names from model.named_modules()."
+            f"{image.shape[-1]} pixels; name a shallow and a deep layer, two of model.named_modules()."
         )
     return shallow.name, deep.name
 

@@ -27,9 +27,9 @@ import torch
 from torch import Tensor, nn
 
 from mint.contract import explaining
-from mint.explanation import break_ties
+from mint.display import break_ties
 from mint.features import read_features, represent, upsample
-from mint.layers import with_layers
+from mint.layers import find_layers
 from mint.method import class_saliency
 from mint.parameters import require_batch_size, require_count, require_number
 from mint.perturbation import masked_scores
@@ -46,8 +46,8 @@ class OverlayMINT:
     ----------
     samples : int
         K, the number of perturbed samples, the unperturbed image included.
-    shallow_layer, deep_layer : str or None
-        As MINT's; what the shallow layer says is not used.
+    deep_layer : str or None
+        Name of the module whose gradient and activation make M; None finds it by one more forward pass, as MINT does.
     segmentation : Segmentation
         MINT's choices of Section 2, for the coarse and the first fine partition.
     slic_segments : tuple of int
@@ -63,7 +63,6 @@ class OverlayMINT:
     """
 
     samples: int = 5000
-    shallow_layer: str | None = None
     deep_layer: str | None = None
     segmentation: Segmentation = field(default_factory=Segmentation)
     slic_segments: tuple[int, ...] = (60, 90, 120)
@@ -81,12 +80,14 @@ class OverlayMINT:
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Compute one map per image, (n, h, w) float32: importance per pixel, ties broken by M."""
         with explaining(model, images, targets):
-            named = with_layers(self, model, images[0])
-            maps = [named._explain(model, image, int(target)) for image, target in zip(images, targets, strict=True)]
+            layer = find_layers(model, images[0])[1] if self.deep_layer is None else self.deep_layer
+            pairs = zip(images, targets.tolist(), strict=True)
+            maps = [self._explain(model, image, target, layer) for image, target in pairs]
         return torch.stack(maps).to(images.device)
 
-    def _explain(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
-        saliency = self._saliency(model, image, target)
+    def _explain(self, model: nn.Module, image: Tensor, target: int, layer: str) -> Tensor:
+        deep = class_saliency(read_features(model, image, target, layer))
+        saliency = upsample(deep, (image.shape[-2], image.shape[-1])).double().cpu()
         superpixels = segment(image, saliency[None], self.segmentation)[0]
         partitions = [superpixels.fine, *(self._slic(image, count) for count in self.slic_segments)]
         atoms = overlay(partitions)
@@ -102,12 +103,6 @@ class OverlayMINT:
         profile = amplitude[:, None] * torch.cat([_one_hot(owner) for owner in regions], dim=1)
         density = profile @ ridge(states.double() @ (area[:, None] * profile), answers, weights)
         return break_ties(density[atoms], saliency)
-
-    def _saliency(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
-        assert self.shallow_layer is not None
-        assert self.deep_layer is not None
-        features = read_features(model, image, target, self.shallow_layer, self.deep_layer)
-        return upsample(class_saliency(features), (image.shape[-2], image.shape[-1])).double().cpu()
 
     def _slic(self, image: Tensor, segments: int) -> Tensor:
         labels = skimage.segmentation.slic(

@@ -15,65 +15,11 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
-from mint.contract import InputError
-from mint.parameters import require_batch_size, require_count
+from mint.parameters import InputError, require_batch_size, require_count
+from mint.scores import NOT_FINITE, SCORES, Score, read_logits
 
-Score = Literal["probability", "logit", "log-probability"]
 Sampling = Literal["coins", "uniform-cardinality", "antithetic", "hierarchical"]
 Fill = float | Literal["blur", "super-pixel mean"]
-
-_SCORES: dict[str, Callable[[Tensor], Tensor]] = {
-    "probability": lambda logits: F.softmax(logits, dim=1),
-    "logit": lambda logits: logits,
-    "log-probability": lambda logits: F.log_softmax(logits, dim=1),
-}
-
-
-def read_scores(
-    model: Callable[[Tensor], Tensor], images: Tensor, targets: Tensor, score: Score = "probability"
-) -> Tensor:
-    """Ask a classifier for one score per image, and check its answer.
-
-    Parameters
-    ----------
-    model : nn.Module
-        A classifier: images to (n, classes) logits.
-    images : Tensor
-        (n, c, h, w), normalised.
-    targets : Tensor
-        (n,) int64.
-    score : {"probability", "logit", "log-probability"}
-        What is read of the target's class.
-
-    Returns
-    -------
-    Tensor
-        (n,), in the logits' dtype, differentiable where gradients are enabled.
-
-    Raises
-    ------
-    InputError
-        If the answer is not (n, classes), is not finite, or a target lies outside the classes.
-    """
-    logits = _ask(model, images, int(targets.max()))
-    if not torch.isfinite(logits).all():
-        raise InputError(_NOT_FINITE)
-    return _SCORES[score](logits).gather(1, targets[:, None])[:, 0]
-
-
-_NOT_FINITE = "the network answered with NaN or infinite values; check its weights and the normalisation of its input."
-
-
-def _ask(model: Callable[[Tensor], Tensor], images: Tensor, target: int) -> Tensor:
-    logits = model(images)
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(f"the network must answer {len(images)} images with (n, classes) logits, not with {shape}.")
-    if target >= logits.shape[1]:
-        raise InputError(
-            f"target {target} lies outside the network's {logits.shape[1]} classes, 0 to {logits.shape[1] - 1}."
-        )
-    return logits
 
 
 def default_batch_size(image: Tensor) -> int:
@@ -153,9 +99,9 @@ def masked_scores(
         masks = present[start:stop].index_select(1, segments).bool()
         torch.where(masks, kept, absent, out=batch.view(len(batch), -1))
         try:
-            logits = _ask(model, batch.permute(0, 3, 1, 2), max(targets))
+            logits = read_logits(model, batch.permute(0, 3, 1, 2), max(targets))
             for index, each in enumerate(scores):
-                answers[start:stop, :, index] = _SCORES[each](logits).index_select(1, columns)
+                answers[start:stop, :, index] = SCORES[each](logits).index_select(1, columns)
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
@@ -166,7 +112,7 @@ def masked_scores(
     # One check and one synchronisation at the end: until here a GPU never waits for the host.
     result = answers.cpu()
     if not torch.isfinite(result).all():
-        raise InputError(_NOT_FINITE)
+        raise InputError(NOT_FINITE)
     if isinstance(score, str):
         result = result[..., 0]
     return result[:, 0] if isinstance(target, int) else result

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mint.contract import InputError
+from mint.parameters import InputError
 
 Route = Literal["grabcut", "threshold", "slic"]
 FineCut = Literal["quickshift", "slic"]
@@ -324,3 +324,38 @@ def _border_lengths(fine: Labels, parent: Labels) -> dict[int, dict[int, int]]:
 
 def _without_gaps(labels: Labels) -> Labels:
     return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
+
+
+def shares(labels: Tensor) -> Tensor:
+    """Find the share of the picture that each label has.
+
+    Parameters
+    ----------
+    labels : Tensor
+        (h, w) int64, 0 to s - 1, none of them missing.
+
+    Returns
+    -------
+    Tensor
+        (s,) float32, summing to 1.
+    """
+    return torch.bincount(labels.flatten()) / labels.numel()
+
+
+def centres(labels: Tensor) -> Tensor:
+    """Find the mean position of each label's pixels.
+
+    Parameters
+    ----------
+    labels : Tensor
+        (h, w) int64, 0 to s - 1, none of them missing.
+
+    Returns
+    -------
+    Tensor
+        (s, 2) float64, x and y in pixels from the top left pixel.
+    """
+    flat = labels.flatten()
+    y, x = (axis.flatten().double() for axis in torch.meshgrid(*map(torch.arange, labels.shape), indexing="ij"))
+    sizes = torch.bincount(flat)
+    return torch.stack([torch.bincount(flat, weights=axis) / sizes for axis in (x, y)], dim=1)

@@ -49,12 +49,12 @@ def _explain(context: Context, method: Any) -> Explanation:
 
 def _explanation(context: Context, method: Any) -> Explanation:
     """Explain the case once for all metrics, and for methods that differ in their single map alone."""
-    same = dataclasses.replace(method, scale="fine")
+    same = dataclasses.replace(method, shown=type(method.shown)())
     return context.once(("explanation", same), lambda: _explain(context, same))
 
 
 def _has_surrogate(method: Attributor) -> bool:
-    return all(hasattr(method, name) for name in ("explain", "seed", "scale"))
+    return all(hasattr(method, name) for name in ("explain", "seed", "shown"))
 
 
 @dataclass(frozen=True)

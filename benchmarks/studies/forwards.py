@@ -3,7 +3,7 @@
 Two studies, whose tables and plots go to ``results/forwards``:
 
 * **Settling.** For each sampling, one run of many samples; a surrogate fitted to the first K of them is compared with
-  the one fitted to all, by the rank correlation of the fine importances u_f. Where ``samples="auto"`` would have
+  the one fitted to all, by the rank correlation of the fine importances u_f. Where ``UntilSettled`` would have
   stopped is read off the same run. (The first K are among all, which helps them a little: a tenth at K = 500 of 5000.)
   A second run with as many samples and another seed tells how far two complete runs agree.
 * **Sharing.** The classes of one picture, each explained anew as the paper does, and all from one set of samples: how
@@ -40,7 +40,7 @@ from benchmarks.results.provenance import code_digest, git_state, now, versions
 from benchmarks.run.methods import bind, identity
 from benchmarks.run.store import Store
 from benchmarks.run.timing import device_name
-from mint import MINT, Explanation, InputError, Segmentation
+from mint import MINT, Explanation, InputError, Segmentation, Surrogate
 from mint.fidelity import rank_correlation, split_half_agreement
 
 COUNTS = (100, 200, 300, 400, 500, 700, 1000, 1500, 2000, 3000, 4000, 5000)
@@ -68,18 +68,17 @@ def settle(explanation: Explanation, counts: Iterable[int] = COUNTS) -> list[Pre
     counts : iterable of int
         How many to take; those beyond the explanation's are left out.
     """
-    parent, a_c, a_f = explanation.superpixels.parent, explanation.a_c, explanation.a_f
     found = []
     for count in counts:
         if count > len(explanation.states):
             continue
-        first = explanation.states[:count], explanation.answers[:count], explanation.proximity[:count]
-        solution = explanation.fit(first[0], first[1], first[2] / first[2].sum(), parent, a_c, a_f)
+        first = explanation.samples.take(slice(count))
+        solution = explanation.surrogate(replace(first, proximity=first.proximity / first.proximity.sum()))
         found.append(
             Prefix(
                 samples=count,
-                correlation=rank_correlation(solution.w_f * a_f, explanation.u_f),
-                split_half=split_half_agreement(explanation.fit, *first, parent, a_c, a_f),
+                correlation=rank_correlation(solution.w_f * explanation.a_f, explanation.u_f),
+                split_half=split_half_agreement(explanation.surrogate, first),
             )
         )
     return found
@@ -111,7 +110,7 @@ def sharing_rows(network: Network, cases: Sequence[Case], method: MINT) -> pd.Da
     rows = []
     for i, case in enumerate(cases):
         context = Context(network, case, image)
-        maps = {way: explanations[i].saliency_map(method.scale) for way, explanations in found.items()}
+        maps = {way: explanations[i].saliency_map(method.shown.scale) for way, explanations in found.items()}
         agreement = rank_correlation(maps["anew"].flatten(), maps["shared"].flatten())
         for way, saliency in maps.items():
             together = found[way][i].cost.forwards
@@ -218,12 +217,13 @@ def draw_settling(rows: pd.DataFrame) -> Figure:
 
 def _methods(network: Network, kernel_size: float, most: int, chosen: Sequence[str]) -> dict[str, MINT]:
     base = MINT(samples=most, segmentation=Segmentation(kernel_size=kernel_size))
+    intercept = Surrogate(intercept=True)
     settings = {
         "coins": base,
         "antithetic": replace(base, sampling="antithetic"),
         "hierarchical": replace(base, sampling="hierarchical"),
-        "hierarchical + intercept": replace(base, sampling="hierarchical", intercept=True),
-        "antithetic + intercept": replace(base, sampling="antithetic", intercept=True),
+        "hierarchical + intercept": replace(base, sampling="hierarchical", surrogate=intercept),
+        "antithetic + intercept": replace(base, sampling="antithetic", surrogate=intercept),
     }
     bound = {}
     for name in chosen or settings:
@@ -267,7 +267,7 @@ def study(
         All rows, with columns network and case, or picture.
     """
     methods = _methods(network, kernel_size, most, chosen)
-    sharing = replace(next(iter(methods.values())), sampling="coins", intercept=False, samples=samples)
+    sharing = replace(next(iter(methods.values())), sampling="coins", surrogate=Surrogate(), samples=samples)
     known = {"versions": versions(), "weights": network.weights_sha256, "device": network.device.type}
     settling_of = {
         "kind": "settling",
@@ -316,7 +316,7 @@ def write(settling: pd.DataFrame, sharing: pd.DataFrame, directory: Path, device
         f"`{command}`; nothing here is the paper's.\n\n"
         "## When the importances have settled\n\n"
         f"The rank correlation of u_f from the first K samples with that from all {settling['samples'].max()}; where "
-        '`samples="auto"` stops for several values of `settled_at`, with the correlation there. '
+        "`samples=UntilSettled(level)` stops for several values of `level`, with the correlation there. "
         "Two complete runs: how far two runs with all samples and different seeds agree.\n\n"
         f"![Rank correlation over samples](settling.png)\n\n{settling_table(settling).to_markdown(index=False)}\n"
     )

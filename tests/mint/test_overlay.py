@@ -5,10 +5,10 @@ import torch
 from examples import SmallCNN, smooth_images
 from torch import Tensor, nn
 
-from mint import check_attributor
+from mint.contract import check_attributor
 from mint.overlay import OverlayMINT, draw_dealt_states, overlay, ridge
 
-SMALL = OverlayMINT(samples=60, shallow_layer="stem", deep_layer="trunk", slic_segments=(6, 9))
+SMALL = OverlayMINT(samples=60, deep_layer="trunk", slic_segments=(6, 9))
 
 
 @pytest.mark.parametrize("method", [SMALL, replace(SMALL, gate=0.1)], ids=["defaults", "gated"])

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mint.contract import InputError
-from mint.perturbation import Score, baseline_image, blurred, draw_states, masked_scores, read_scores
+from mint.perturbation import baseline_image, blurred, draw_states, masked_scores
+from mint.scores import Score, read_scores
 
 LABELS = torch.arange(40 * 48).reshape(40, 48) % 7
 

@@ -11,6 +11,7 @@ from matplotlib.patches import FancyArrowPatch
 from scipy.ndimage import distance_transform_edt
 
 from benchmarks.report.gallery import overlay
+from mint.panel import borders
 
 DOTS_PER_INCH = 130
 SIDE = 1.5  # inches, of a panel
@@ -95,20 +96,11 @@ def rows(count: int, columns: int, *, head: float, between: float) -> tuple[Shee
 
 def outline(axes: Axes, labels: np.ndarray, *, width: float = 1.0, colour: str = "white", halo: bool = True) -> None:
     """Draw the borders between labels, (h, w), along the pixels' edges."""
-    lines = borders(labels)
+    lines = list(borders(labels))
     if halo:
         # A dark line under a light one is seen on any picture.
         axes.add_collection(LineCollection(lines, colors="black", linewidths=width * 2, capstyle="round"))
     axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, capstyle="round"))
-
-
-def borders(labels: np.ndarray) -> list[list[tuple[float, float]]]:
-    """List the edges between pixels of different labels, each as two (x, y) points."""
-    upright = zip(*np.nonzero(labels[:, 1:] != labels[:, :-1]), strict=True)
-    level = zip(*np.nonzero(labels[1:] != labels[:-1]), strict=True)
-    return [[(x + 0.5, y - 0.5), (x + 0.5, y + 0.5)] for y, x in upright] + [
-        [(x - 0.5, y + 0.5), (x + 0.5, y + 0.5)] for y, x in level
-    ]
 
 
 def number(axes: Axes, labels: np.ndarray, words: Sequence[str]) -> None:

@@ -32,7 +32,7 @@ def two_classes(subjects: Sequence[Subject], rule: str) -> Plate:
 
 def absent_class(subjects: Sequence[Subject], rule: str) -> Plate:
     """Draw Figures 7 and 8: for each picture its own class, then one that it does not show."""
-    least = subjects[0].explanation.parameters["minimal_importance"]
+    least = subjects[0].explanation.parameters["shown"]["minimal_importance"]
     caption = (
         f"{about(subjects)} {rule} {_how(subjects)} Here MINT has `minimal_importance={least:g}`: it "
         "chooses no coarse region where no importance reaches that. The default rule asks only for 5 % of the class's "
@@ -84,7 +84,7 @@ def _how(subjects: Sequence[Subject]) -> str:
     return (
         f"Grad-CAM is scaled to its maximum; of LIME the {LIME_SHOWN} super-pixels of the largest positive weight are "
         "shown; of MINT the most important coarse super-pixel, and the shallow layer's features inside the fine ones "
-        f"that hold {subjects[0].explanation.parameters['coverage']:.0%} of the positive importance."
+        f"that hold {subjects[0].explanation.parameters['shown']['coverage']:.0%} of the positive importance."
     )
 
 

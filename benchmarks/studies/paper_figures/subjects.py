@@ -11,7 +11,7 @@ from benchmarks.datasets import Case
 from benchmarks.networks.network import Network
 from benchmarks.plans import PLANS
 from benchmarks.run.methods import bind
-from mint import MINT, Explanation
+from mint import MINT, Display, Explanation
 from mint.contract import Attributor, attribute
 
 
@@ -72,7 +72,7 @@ def explain(group: Group, case: Case, samples: int, seed: int) -> Subject:
     """
     network = group.network
     set_mint, set_lime = _methods(network.entry.name)
-    mint = replace(set_mint, samples=samples, minimal_importance=group.minimal_importance)
+    mint = replace(set_mint, samples=samples, shown=Display(minimal_importance=group.minimal_importance))
     mint = cast(MINT, bind(mint, network.entry, seed=seed))
     lime = bind(replace(set_lime, samples=samples), network.entry, seed=seed)
     gradcam = bind(baselines.GradCAM(), network.entry)

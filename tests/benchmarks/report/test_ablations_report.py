@@ -23,7 +23,7 @@ from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.methods import bind
 from benchmarks.run.plan import Part, Plan
 from benchmarks.run.store import Store
-from mint import MINT, InputError
+from mint import MINT, Display, InputError
 
 # The variants.
 
@@ -167,7 +167,9 @@ def test_stability_is_the_mean_rank_correlation_of_every_two_seeds(context: Cont
     found = Stability(seeds=3).examine(context, method).score
     assert found == pytest.approx(expected)
     assert found < 1
-    assert Stability(seeds=3).examine(context, dataclasses.replace(method, scale="coarse")).score == found
+    assert (
+        Stability(seeds=3).examine(context, dataclasses.replace(method, shown=Display(scale="coarse"))).score == found
+    )
 
 
 def test_stability_passes_over_cases_by_their_digest(context: Context, method: MINT, world: ModuleType) -> None:

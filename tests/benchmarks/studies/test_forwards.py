@@ -9,7 +9,7 @@ from torch import Tensor
 from benchmarks.studies import forwards
 from mint import MINT
 
-SMALL = MINT(samples=400, shallow_layer="stem", deep_layer="trunk", response="logit")
+SMALL = MINT(samples=400, layers=("stem", "trunk"), response="logit")
 
 
 def test_all_samples_agree_with_themselves(small_cnn: SmallCNN, images: Tensor) -> None:
