@@ -113,7 +113,7 @@ class MINT:
         for name, words in _WORDS.items():
             require_word(name, getattr(self, name), words)
         if not isinstance(self.samples, UntilSettled):
-            require_count("samples, where it is not UntilSettled,", self.samples, 2)
+            require_count("samples", self.samples, 2)
         if self.layers is not None and not (isinstance(self.layers, tuple) and len(self.layers) == 2):
             raise InputError(
                 f"layers is a pair of names, the shallow and the deep layer, or None, not {self.layers!r}."

@@ -249,7 +249,7 @@ def test_the_papers_setting_pools_raw_features() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"samples": "auto"}, "samples, where it is not UntilSettled, is a whole number, 2 or more, not 'auto'"),
+        ({"samples": "auto"}, "samples is a whole number, 2 or more, not 'auto'"),
         ({"samples": 2.5}, "a whole number, 2 or more, not 2.5"),
         ({"samples": 1}, "a whole number, 2 or more, not 1"),
         ({"sampling": "coin"}, "sampling is one of 'coins', 'uniform-cardinality', .*, not 'coin'"),

@@ -93,6 +93,7 @@ def test_no_two_texts_overlap_and_none_leaves_the_figure(explanation: Explanatio
 def test_borders_are_the_edges_between_labels() -> None:
     found = borders(np.array([[0, 0], [0, 1]]))
     assert found.tolist() == [[[0.5, 0.5], [0.5, 1.5]], [[0.5, 0.5], [1.5, 0.5]]]
+    assert sorted(borders(np.array([[0, 1], [0, 0]])).tolist()) == [[[0.5, -0.5], [0.5, 0.5]], [[0.5, 0.5], [1.5, 0.5]]]
     assert len(borders(np.zeros((3, 3), dtype=np.int64))) == 0
 
 
