@@ -41,7 +41,7 @@ class BoundAttribution:
         Returns
         -------
         Tensor
-            (n, c, h, w), of the inputs' dtype and on their device: the method's map, the same in every channel, for
+            (n, c, h, w), of the inputs' dtype and on their device: the method's map, the same in every channel, as
             super-pixels have no channels.
 
         Raises

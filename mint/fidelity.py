@@ -20,16 +20,16 @@ from mint.surrogate import Surrogate
 class Fidelity:
     """The share of the answers' weighted variance that each scale of a surrogate explains, R^2.
 
-    1 is a perfect surrogate, 0 one that is no better than the weighted mean answer; it can be negative. NaN where all
-    answers are equal.
+    It is 1 for a perfect surrogate and 0 for one that is no better than the weighted mean answer; it can be negative.
+    It is NaN where all answers are equal.
 
     Attributes
     ----------
     coarse, fine : float
         On the samples that the surrogate was fitted to.
     coarse_held_out, fine_held_out : float
-        On samples held out: every fifth pair of samples is predicted by a surrogate fitted to the others (five-fold
-        cross-validation, with the same weights).
+        On samples held out: the pairs of samples are divided into five parts, and each part is predicted by a surrogate
+        fitted to the other four (five-fold cross-validation, with the same weights).
     """
 
     coarse: float
@@ -145,7 +145,10 @@ def split_half_agreement(surrogate: Surrogate, samples: Samples) -> float:
 
 
 def _pairs(samples: int) -> Tensor:
-    """Count the pairs of samples, (1, 2), (3, 4), ...: the two of an antithetic pair depend on each other."""
+    """Give each sample the number of its pair; the pairs are (1, 2), (3, 4), ...
+
+    Pairs are kept together, because the two samples of an antithetic pair depend on each other.
+    """
     return (torch.arange(samples) + 1) // 2
 
 

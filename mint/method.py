@@ -76,9 +76,9 @@ class MINT:
     pooling : {"mean-one", "raw", "ones"}
         How pooled features are scaled ("raw" is the paper's text).
     proximity : float
-        c in sigma^2 = c ||X||^2, Eq. 8's kernel width; 0.73 weighs a sample with half the energy removed by about
-        one half. With another ``fill`` than zero, X is the image minus the fill, so that the weight still goes from 1
-        to exp(-1 / c) as all of the image is removed.
+        c in sigma^2 = c ||X||^2, the width of Eq. 8's kernel. With 0.73, a sample from which half of the energy was
+        removed has a weight of about one half. If ``fill`` is not zero, X is the image minus the fill; so the weight
+        always falls from 1 for the whole image to exp(-1 / c) for none of it.
     surrogate : Surrogate
         How the surrogate is fitted: the choices of Sections 6 and 7.
     shown : Display
@@ -126,9 +126,9 @@ class MINT:
 
     @classmethod
     def paper(cls, samples: int = 5000) -> "MINT":
-        """Read the paper literally wherever it says something; the rest are the defaults.
+        """Make the literal reading of the paper: what it says where it says something, and the defaults elsewhere.
 
-        That is: coins, the probability explained and differentiated, raw pooled features, a hard constraint.
+        The paper says: coins, the probability explained and differentiated, raw pooled features, a hard constraint.
         """
         return cls(
             samples=samples,
@@ -199,9 +199,9 @@ class MINT:
         targets : sequence of int, or Tensor
             The classes.
         shared : bool
-            False follows the paper: everything anew for each class. True cuts the image once, with a foreground for
-            each class, and puts one set of samples to the network for all classes: K forward passes instead of K for
-            each class.
+            False follows the paper: everything is done again for each class. True cuts the image once, with a
+            foreground for each class, and puts one set of samples to the network for all classes. That takes K forward
+            passes in all, instead of K for each class.
 
         Returns
         -------
@@ -333,8 +333,8 @@ def removed_energy(difference: Tensor, fine: Tensor, count: int) -> Tensor:
 def proximity_kernel(states: Tensor, energy: Tensor, width: float) -> Tensor:
     """Weigh the samples by h(Z) = exp(-||X - Z||^2 / sigma^2) with sigma^2 = width ||X - fill||^2 (Eq. 8).
 
-    The paper's fill is zero, and its sigma free. What a sample lacks of the image is the energy of its absent
-    super-pixels, so no picture is needed.
+    The paper's fill is zero, and it gives no sigma. The difference between a sample and the image is the energy of the
+    absent super-pixels, so no picture is needed.
 
     Parameters
     ----------

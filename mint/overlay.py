@@ -1,21 +1,22 @@
 """OverlayMINT: MINT's ideas on several partitions at once. A variant of this project; it is in no paper.
 
-What it keeps of MINT: super-pixels nested in a coarse partition whose foreground the network's own gradient finds, one
-backward pass, K masked forwards, a proximity, and one surrogate fitted at both scales.
+It keeps this of MINT: fine super-pixels nested in coarse ones, a foreground found by the network's own gradient, one
+backward pass, K forward passes of masked pictures, a proximity, and one surrogate fitted at both scales.
 
 What it changes, and why:
 
-* **Several partitions.** MINT cuts the picture once, and its fine map is constant on each piece: where the cut is
-  wrong, half of an object and the ground beside it share one number. Here the samples are dealt out to several
-  partitions. Their borders cut the picture into many small atoms, and all samples inform each atom.
-* **Importance per pixel.** A metric that removes pixels, and an eye that looks at a map, want to know what a pixel is
-  worth. u_f is what a whole super-pixel is worth, so a large dull one outranks a small sharp one. Here the surrogate's
-  unknown is a density over the pixels: d = v sum over all super-pixels r, coarse ones too, of w_r [pixel in r],
-  where v rises with the deep saliency M: what the gradient points at needs less evidence.
-* **Ridge, not lasso.** Overlapping super-pixels share the evidence among them; an L1 penalty picks one of several
-  nearly equal columns at random. The penalty is chosen by generalised cross-validation (Golub, Heath, Wahba 1979),
-  so there is no alpha.
-* **An intercept**, for the answer to an empty picture is not zero.
+* **Several partitions.** MINT cuts the picture once, and its fine map is constant on each piece. Where the cut is
+  wrong, half of an object and the ground beside it share one number. Here the samples are divided among several
+  partitions. The borders of all of them cut the picture into many small atoms, and every sample tells something about
+  each atom.
+* **Importance per pixel.** u_f is the importance of a whole super-pixel, so a large one of weak evidence can outrank a
+  small one of strong evidence. But metrics remove pixels, and people look at pixels. Here the surrogate's unknown is a
+  density over the pixels: d = v sum over all super-pixels r, coarse ones too, of w_r [pixel in r]. The factor v rises
+  with the deep saliency M, so that pixels to which the gradient points need less evidence.
+* **Ridge, not lasso.** Super-pixels that overlap share the evidence. Their columns are nearly equal, and an L1 penalty
+  would pick one of them by chance. The penalty's strength is chosen by generalised cross-validation (Golub, Heath,
+  Wahba 1979), so there is no alpha.
+* **An intercept**, because the answer to an empty picture is not zero.
 """
 
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ class OverlayMINT:
     slic_segments : tuple of int
         The further partitions: how many segments SLIC is asked for in each.
     gate : float
-        What v is where M has no positive value; it is this plus 1 where M is largest. Smaller trusts M more.
+        The value of v where M is not positive; where M is largest, v is this plus 1. A smaller gate trusts M more.
     proximity : float
         Eq. 8's kernel width: a sample without the share f of the pixels weighs exp(-f / proximity).
     seed : int

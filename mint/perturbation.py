@@ -82,8 +82,8 @@ def masked_scores(
     size = min(batch_size or default_batch_size(image), max(count, 1))
     device = image.device
     channels, height, width = image.shape
-    # Everything is flat in the channels-last order, where the masks need no broadcasting; and they are gathered as
-    # floats, which torch does several times faster than as booleans.
+    # Everything is flat, in the channels-last order, so that the masks need no broadcasting. The masks are gathered as
+    # floats, because torch gathers floats several times faster than booleans.
     segments = labels.to(device).flatten().repeat_interleave(channels)
     present = states.to(device, torch.float32)
     kept, absent = _flat(image), _flat(fill.to(image).expand_as(image))
@@ -109,7 +109,7 @@ def masked_scores(
             buffer = torch.empty_like(buffer[:size])
             continue
         start = stop
-    # One check and one synchronisation at the end: until here a GPU never waits for the host.
+    # There is one check, at the end, because a check makes the GPU wait for the host.
     result = answers.cpu()
     if not torch.isfinite(result).all():
         raise InputError(NOT_FINITE)
@@ -159,9 +159,10 @@ BLUR_SIGMA = 5.0  # pixels, RISE
 def blurred(image: Tensor) -> Tensor:
     """Return RISE's blurred picture: an 11 x 11 kernel of sigma 5, zeros beyond the border.
 
-    RISE makes its kernel by filtering an 11 x 11 unit impulse with SciPy's reflecting Gaussian. As 5 is half the
-    kernel's width, what leaves the window is folded back into it, and the kernel is nearly a box (its ends are 6 %
-    below its middle, where a cut-off Gaussian's are 39 %). It is reproduced as it is, for the numbers depend on it.
+    RISE makes its kernel by filtering an 11 x 11 picture, with a single pixel of 1 in its middle, by SciPy's Gaussian,
+    which reflects what would leave the window back into it. As sigma is half of the window's width, much is reflected,
+    and the kernel is nearly a box: its ends are 6 % below its middle, those of a Gaussian that is cut off 39 %. It is
+    reproduced here as RISE makes it, because scores depend on it.
 
     Parameters
     ----------
@@ -207,10 +208,10 @@ def draw_states(samples: int, parent: Tensor, sampling: Sampling = "coins", seed
     parent : Tensor
         (q,) int64: the coarse super-pixel of each fine one.
     sampling : {"coins", "uniform-cardinality", "antithetic", "hierarchical"}
-        "coins": each super-pixel is present with probability one half. "uniform-cardinality": first how many,
-        uniformly from 0 to q, then which. "antithetic": coins in pairs, a state and its complement.
-        "hierarchical": first a presence rate for each coarse super-pixel, uniform on [0, 1], then coins at that
-        rate, which varies the coarse state far more.
+        "coins": each super-pixel is present with probability one half. "uniform-cardinality": first it is drawn how
+        many are present, uniformly from 0 to q, and then which. "antithetic": coins in pairs, a state and its
+        complement. "hierarchical": first a rate is drawn for each coarse super-pixel, uniformly from [0, 1], and then
+        each of its fine super-pixels is present with that probability; this varies the coarse state far more.
     seed : int
         Seed of the generator, which lives on the CPU: states are the same on every device.
 

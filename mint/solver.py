@@ -39,9 +39,10 @@ def solve_coupled(problem: Problem) -> Solution:
 def solve_admm(problem: Problem, *, tolerance: float = 1e-10, max_iterations: int = 20_000) -> Solution:
     """Solve the problem by Algorithm 1.
 
-    The paper's iteration is run on equilibrated coordinates, with its penalties rebalanced as it goes. Every few
-    iterations the support and signs it has reached are tried for optimality: if the linear system that they imply
-    satisfies all optimality conditions, its solution is exact, zeros included, and the iteration ends.
+    The paper's iteration is run on weights that are scaled to equal curvature, and its penalties are adjusted as it
+    goes. Now and then, what it has reached is tried: which weights are not zero, and their signs, determine a linear
+    system. If the solution of this system satisfies all optimality conditions, it is the exact solution of the problem,
+    zeros included, and the iteration ends.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def solve_admm(problem: Problem, *, tolerance: float = 1e-10, max_iterations: in
     state = _Iterate.start(scaled)
     finish, iterations, settled = None, 0, False
     while finish is None and not settled and iterations < max_iterations:
-        # Trials grow rarer: each costs as much as a hundred iterations.
+        # The trials become rarer, as each costs as much as a hundred iterations.
         step = max(_FIRST_TRIAL, iterations // 2)
         state.advance(step)
         iterations += step
@@ -84,11 +85,11 @@ def _solution(problem: Problem, w_c: Tensor, w_f: Tensor, iterations: int, certi
 
 
 def _equilibrate(problem: Problem) -> tuple[Problem, Tensor, Tensor]:
-    """Rescale the weights, w = scale * v, by the curvature that each one feels, and the response to unit energy.
+    """Rescale the weights, w = scale * v, so that all have about the same curvature, and the response to unit energy.
 
     Through the constraint a fine weight moves its coarse one too, so its curvature is mu (Z_f'HZ_f)_jj + (Z_c'HZ_c)_ii.
-    The problem keeps its form; T becomes diag(scale_f) T diag(1 / scale_c), with entries in [0, 1], also where a
-    feature is zero or two features differ by orders of magnitude.
+    The problem keeps its form; T becomes diag(scale_f) T diag(1 / scale_c). The entries of this matrix are in [0, 1],
+    also where a feature is zero or where two features differ by orders of magnitude.
     """
     response = problem.energy**0.5 or 1.0
     fine = problem.mu * problem.gram_f.diagonal()
@@ -194,7 +195,10 @@ def _balance(primal: float, dual: float) -> float:
 
 
 def _exact_finish(problem: Problem, state: _Iterate) -> tuple[Tensor, Tensor] | None:
-    """Try the support and signs reached, corrected a few times; None if no correction satisfies all conditions."""
+    """Try the support (the weights that are not zero) and the signs that were reached, and correct them a few times.
+
+    Returns the exact solution, or None if no correction satisfies all optimality conditions.
+    """
     sign_c, sign_f = state.m_c.sign(), state.m_f.sign()
     scale = float(torch.maximum(problem.moment_c.abs().max(), problem.mu * problem.moment_f.abs().max()))
     tolerance_c, tolerance_f = 1e-9 * (scale + problem.penalty_c), 1e-9 * (scale + problem.penalty_f)
@@ -276,7 +280,7 @@ def _solve_on_support(
 def _free_multiplier(
     problem: Problem, i: int, members: Tensor, slack_c: Tensor, slack_f: Tensor, hint: Tensor
 ) -> Tensor:
-    """Choose the multiplier of a coarse super-pixel without active weights: any that keeps them at zero will do."""
+    """Choose the multiplier of a coarse super-pixel whose weights are all zero: any that keeps them at zero will do."""
     weights, penalty = problem.relation[members, i], problem.penalty_f[members]
     ends = torch.stack([slack_f[members] - penalty, slack_f[members] + penalty]) / weights
     low = torch.maximum(ends.amin(dim=0).max(), -problem.penalty_c[i] - slack_c[i])

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.metrics.metric import Average, Context, Direction, Measurement
 from mint.contract import InputError
+from mint.display import Display
 from mint.fidelity import rank_correlation
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _explain(context: Context, method: Any) -> Explanation:
 
 def _explanation(context: Context, method: Any) -> Explanation:
     """Explain the case once for all metrics, and for methods that differ in their single map alone."""
-    same = dataclasses.replace(method, shown=type(method.shown)())
+    same = dataclasses.replace(method, shown=Display())
     return context.once(("explanation", same), lambda: _explain(context, same))
 
 
