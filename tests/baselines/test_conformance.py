@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from _pytest.mark.structures import ParameterSet
 from torch import Tensor, nn
 
 from baselines import METHODS
@@ -45,7 +44,7 @@ def quick(name: str) -> Attributor:
     return replace(METHODS[name](), **QUICK.get(name, {}))  # type: ignore[type-var]
 
 
-def clauses() -> Iterator[ParameterSet]:
+def clauses() -> Iterator[Any]:
     for name in METHODS:
         images, targets = noise(3, 3, 32, 28), torch.tensor([0, 4, 2])
         for clause, check in attributor_checks(quick(name), small_network(), images, targets):

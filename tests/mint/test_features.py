@@ -57,6 +57,19 @@ def test_no_hook_is_left_behind_even_after_an_error(small_cnn: SmallCNN, images:
     assert not any(module._forward_hooks for module in small_cnn.modules())
 
 
+def test_the_deep_layer_is_read_alone_where_no_other_is_asked_for(small_cnn: SmallCNN, images: Tensor) -> None:
+    both, alone = (read_features(small_cnn, images[0], 3, "trunk", shallow) for shallow in ("stem", None))
+    assert alone.shallow is None
+    assert torch.equal(alone.deep, both.deep)
+    assert torch.equal(alone.gradient, both.gradient)
+
+
+def test_no_hook_is_left_where_one_of_the_layers_does_not_exist(small_cnn: SmallCNN, images: Tensor) -> None:
+    with pytest.raises(InputError, match="no layer 'trnk'"):
+        read_features(small_cnn, images[0], 3, "trnk", "stem")
+    assert not any(module._forward_hooks for module in small_cnn.modules())
+
+
 @pytest.mark.parametrize(
     ("shallow", "deep", "sentence"),
     [

@@ -8,29 +8,10 @@ from examples import SmallCNN, smooth_images
 from torch import Tensor, nn
 
 from mint import MINT, Display, InputError, Segmentation, Surrogate, UntilSettled
-from mint.contract import check_attributor
 from mint.features import Features
 from mint.method import class_saliency, proximity_kernel, removed_energy
 
 SMALL = MINT(samples=60, layers=("stem", "trunk"))
-
-
-@pytest.mark.parametrize(
-    "method",
-    [
-        SMALL,
-        replace(SMALL, sampling="hierarchical", pooling="raw", shown=Display(scale="both")),
-        replace(
-            SMALL,
-            response="logit",
-            surrogate=Surrogate(intercept=True, solver="cvxpy"),
-            shown=Display(scale="coarse"),
-        ),
-    ],
-    ids=["defaults", "hierarchical-raw-both", "logit-intercept-coarse-cvxpy"],
-)
-def test_the_contract_holds(method: MINT, small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
-    check_attributor(method, small_cnn, images, targets)
 
 
 class Evidence(nn.Module):
