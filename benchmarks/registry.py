@@ -18,8 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from mint.app.classifiers import nearest, said
-from mint.contract import InputError
+from mint.app.classifiers import said
+from mint.parameters import InputError, nearest
 
 Value = TypeVar("Value")
 
@@ -45,7 +45,7 @@ def look_up(word: str, name: str, table: Mapping[str, Value]) -> Value:
         If there is none of that name; the sentence has the nearest names.
     """
     if name not in table:
-        raise InputError(f"unknown {word} {name!r}; {nearest(name, table)}.")
+        raise InputError(f"unknown {word} {name!r}; the nearest are {nearest(name, table)}.")
     return table[name]
 
 

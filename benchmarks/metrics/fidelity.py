@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Measurement, MethodMetric
+from mint.display import Display
 
 if TYPE_CHECKING:
     from mint.explanation import Explanation
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def has_surrogate(method: Any) -> bool:
     """Tell whether a method explains by a surrogate, as MINT does."""
-    return all(hasattr(method, name) for name in ("explain", "seed", "scale"))
+    return all(hasattr(method, name) for name in ("explain", "seed", "shown"))
 
 
 def explain(context: Context, method: Any) -> Explanation:
@@ -27,8 +28,8 @@ def explain(context: Context, method: Any) -> Explanation:
 
 
 def explanation_of(context: Context, method: Any) -> Explanation:
-    """Explain the case, once for all metrics, and once for all methods that differ in ``scale`` alone."""
-    same = dataclasses.replace(method, scale="fine")
+    """Explain the case, once for all metrics, and once for all methods that differ in what they show alone."""
+    same = dataclasses.replace(method, shown=Display())
     return context.once(("explanation", same), lambda: explain(context, same))
 
 

@@ -15,7 +15,8 @@ from captum.metrics import infidelity
 from benchmarks.metrics.metric import Context, Metric
 from benchmarks.metrics.removal.curve import check_removal
 from mint.parameters import require_count, require_number
-from mint.perturbation import Score, masked_scores
+from mint.perturbation import masked_scores
+from mint.scores import Score
 
 if TYPE_CHECKING:
     from torch import Tensor

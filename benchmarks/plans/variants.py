@@ -5,7 +5,7 @@ from benchmarks.metrics import Pointing
 from benchmarks.plans.metrics import PHOTO_REMOVAL
 from benchmarks.plans.scenes import SMALL_NETWORKS
 from benchmarks.run.plan import Part, Plan
-from mint import MINT, OverlayMINT, Segmentation
+from mint import MINT, Display, OverlayMINT, Segmentation, Surrogate
 from mint.contract import Attributor
 
 SAMPLES = 500
@@ -28,7 +28,11 @@ def contestants(kernel_size: float) -> dict[str, Attributor]:
         "overlay": OverlayMINT(samples=SAMPLES, segmentation=segmentation),
         "mint": MINT(samples=SAMPLES, segmentation=segmentation),
         "mint, hierarchical": MINT(
-            samples=SAMPLES, segmentation=segmentation, sampling="hierarchical", intercept=True, scale="both"
+            samples=SAMPLES,
+            segmentation=segmentation,
+            sampling="hierarchical",
+            surrogate=Surrogate(intercept=True),
+            shown=Display(scale="both"),
         ),
         "lime": baselines.LIME(samples=SAMPLES, kernel_size=kernel_size),
         "occlusion": baselines.Occlusion(),

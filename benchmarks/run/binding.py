@@ -25,9 +25,8 @@ def bind(
     names = {field.name for field in dataclasses.fields(attributor) if field.init}
     unset = {name for name in names if getattr(attributor, name) is None}
     offered: dict[str, object] = {"batch_size": batch_size}
-    if unset & {"layers", "shallow_layer", "deep_layer"} and network.layers is not None:
-        shallow, deep = network.layers
-        offered |= {"layers": network.layers, "shallow_layer": shallow, "deep_layer": deep}
+    if unset & {"layers", "deep_layer"} and network.layers is not None:
+        offered |= {"layers": network.layers, "deep_layer": network.layers[1]}
     filled = {name: value for name, value in offered.items() if name in unset and value is not None}
     if seed is not None and "seed" in names:
         filled["seed"] = seed

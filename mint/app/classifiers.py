@@ -1,11 +1,10 @@
 """Classifiers: torchvision's by name, and anybody's by ``module:function``."""
 
-import difflib
 import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mint.app.weights import fit_state, read_state
-from mint.contract import InputError
+from mint.parameters import InputError, nearest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -176,13 +175,6 @@ def usable_device(device: str | torch.device) -> torch.device:
     return torch.device(device)
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """List the names that are most like a name that does not exist, in any case, as the end of a sentence."""
-    spelled = {each.casefold(): each for each in names}
-    alike = difflib.get_close_matches(name.casefold(), spelled, n=3, cutoff=0.0)
-    return f"the nearest are {', '.join(spelled[each] for each in alike)}"
-
-
 # --- torchvision ----------------------------------------------------------------------------------------------
 
 # What building takes where torchvision would not set it without weights of its own: the answers are those of the
@@ -237,7 +229,7 @@ def torchvision_classifier(
     """
     names = torchvision_names()
     if name not in names:
-        raise InputError(f"torchvision has no classifier {name!r}; {nearest(name, names)}.")
+        raise InputError(f"torchvision has no classifier {name!r}; the nearest are {nearest(name, names)}.")
     from torchvision import models
 
     published: list[Any] = list(models.get_model_weights(name))
@@ -280,7 +272,9 @@ def _imported(name: str) -> Any:
         raise InputError(f"the module {module_name!r} of --model cannot be imported: {said(error)}.") from error
     if not hasattr(module, function_name):
         public = [each for each in vars(module) if callable(getattr(module, each)) and not each.startswith("_")]
-        raise InputError(f"the module {module_name!r} has no {function_name!r}; {nearest(function_name, public)}.")
+        raise InputError(
+            f"the module {module_name!r} has no {function_name!r}; the nearest are {nearest(function_name, public)}."
+        )
     return getattr(module, function_name)
 
 

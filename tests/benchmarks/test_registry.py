@@ -31,7 +31,7 @@ from torch import nn
 from benchmarks.datasets import Case
 from benchmarks.metrics import Measurement, Metric
 from benchmarks.run.plan import Part, Plan
-from mint import MINT
+from mint import MINT, Display
 from mint.app.classifiers import Classifier, Preprocessing
 
 
@@ -75,7 +75,7 @@ def data(network, options):
 
 
 instance = Mine(power=3.0)
-coarse = MINT(samples=50, scale="coarse")
+coarse = MINT(samples=50, shown=Display(scale="coarse"))
 plan = Plan("plan", "Mine.", (Part("scenes", ("scenes-vgg",), {"mine": instance}, {"largest": Largest()}),))
 number = 4
 """

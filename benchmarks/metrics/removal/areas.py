@@ -26,7 +26,7 @@ from benchmarks.metrics.metric import Context, Measurement, Metric
 from benchmarks.metrics.removal.curve import ANSWER, GAIN, PATHS, Baseline, Path, check_removal, removal_curve
 from mint.contract import InputError
 from mint.parameters import require_count
-from mint.perturbation import Score
+from mint.scores import Score
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -28,7 +28,8 @@ from benchmarks.metrics.metric import Context, CurveLabels
 from benchmarks.metrics.removal.imputation import impute
 from mint.contract import InputError
 from mint.parameters import require_number, require_word
-from mint.perturbation import Score, blurred, default_batch_size, masked_scores, read_scores
+from mint.perturbation import blurred, default_batch_size, masked_scores
+from mint.scores import Score, read_scores
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -134,7 +134,7 @@ def two_classes(subjects: Sequence[Subject], rule: str) -> Plate:
 
 def absent_class(subjects: Sequence[Subject], rule: str) -> Plate:
     """Draw Figures 7 and 8: for each picture its own class, then one that it does not show."""
-    least = subjects[0].explanation.parameters["minimal_importance"]
+    least = subjects[0].explanation.parameters["shown"]["minimal_importance"]
     question = (
         f"Here MINT has `minimal_importance={least:g}`: it chooses no coarse region if no importance reaches that. The "
         "default rule compares with 5 % of the class's own probability, which the importance of any class reaches, "

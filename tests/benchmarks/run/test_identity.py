@@ -16,7 +16,7 @@ from benchmarks.registry import NETWORK, find
 from benchmarks.results.provenance import ROOT
 from benchmarks.run import identity
 from benchmarks.run.identity import method_identity, network_identity
-from mint import MINT, InputError
+from mint import MINT, Display, InputError
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_code_that_cannot_be_found_is_refused() -> None:
 def test_the_batch_size_is_not_part_of_an_identity_but_every_other_parameter_is() -> None:
     plain = method_identity(MINT())
     assert method_identity(MINT(batch_size=7)) == plain
-    for other in (MINT(samples=10), MINT(seed=1), MINT(scale="coarse"), MINT(deep_layer="layer3")):
+    for other in (MINT(samples=10), MINT(seed=1), MINT(shown=Display(scale="coarse")), MINT(layers=("relu", "layer3"))):
         assert method_identity(other) != plain
     assert method_identity(baselines.Random()) != method_identity(baselines.Centre())
 

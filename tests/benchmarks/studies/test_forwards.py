@@ -1,15 +1,15 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from examples import SmallCNN
 from torch import Tensor
 
 from benchmarks.studies import forwards
 from mint import MINT
 
-SMALL = MINT(samples=400, shallow_layer="stem", deep_layer="trunk", response="logit")
+SMALL = MINT(samples=400, layers=("stem", "trunk"), response="logit")
 
 
 def test_all_samples_agree_with_themselves(small_cnn: SmallCNN, images: Tensor) -> None:
@@ -23,14 +23,8 @@ def test_all_samples_agree_with_themselves(small_cnn: SmallCNN, images: Tensor) 
 def test_a_prefix_is_an_explanation_of_fewer_samples(small_cnn: SmallCNN, images: Tensor) -> None:
     explanation = SMALL.explain(small_cnn, images[0], 3)
     (prefix,) = forwards.settle(explanation, counts=(100,))
-    few = explanation.fit(
-        explanation.states[:100],
-        explanation.answers[:100],
-        torch.ones(100).double() * explanation.proximity[:100] / explanation.proximity[:100].sum(),
-        explanation.superpixels.parent,
-        explanation.a_c,
-        explanation.a_f,
-    )
+    first = explanation.samples.take(slice(100))
+    few = explanation.surrogate(replace(first, proximity=first.proximity / first.proximity.sum()))
     assert prefix.correlation == pytest.approx(forwards.rank_correlation(few.w_f * explanation.a_f, explanation.u_f))
 
 
