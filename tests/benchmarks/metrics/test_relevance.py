@@ -189,15 +189,6 @@ def test_without_a_region_nothing_is_measured(metric: Metric, region: np.ndarray
     assert math.isnan(metric(context_of((8, 8), region), torch.rand(8, 8) + 1).score)
 
 
-@pytest.mark.parametrize("metric", ALL, ids=name)
-def test_maps_that_are_no_maps_are_refused(metric: Metric) -> None:
-    context = context_of((8, 8), np.ones((8, 8), dtype=bool))
-    with pytest.raises(InputError, match=r"shape \(7, 8\)"):
-        metric(context, torch.zeros(7, 8))
-    with pytest.raises(InputError, match="holds NaN"):
-        metric(context, torch.full((8, 8), torch.nan))
-
-
 def test_bad_parameters_of_localisation_are_refused() -> None:
     with pytest.raises(InputError, match="below 1, not 1"):
         Localisation(threshold=1)

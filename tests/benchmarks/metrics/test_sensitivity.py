@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from baselines import METHODS, GradCAM
 from benchmarks.datasets import DATASETS, DataOptions
-from benchmarks.metrics import Context, Infidelity, MaxSensitivity, MethodMetric
+from benchmarks.metrics import Context, Infidelity, MaxSensitivity
 from benchmarks.networks.network import load_network
 from benchmarks.run.methods import bind
 from mint import MINT, Segmentation
@@ -124,21 +124,6 @@ def test_the_network_is_asked_once_for_all_maps() -> None:
     for seed in range(3):
         Infidelity(samples=5)(context, torch.rand(16, 20, generator=torch.Generator().manual_seed(seed)))
     assert model.pictures == 6
-
-
-def test_global_generators_are_left_alone(context: Context) -> None:
-    state = torch.get_rng_state()
-    first = [MaxSensitivity().examine(context, Brightness()), Infidelity()(context, context.image[0])]
-    assert torch.equal(torch.get_rng_state(), state)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(99)
-        again = [MaxSensitivity().examine(context, Brightness()), Infidelity()(context, context.image[0])]
-    assert again == first
-
-
-def test_kinds_of_metrics() -> None:
-    assert isinstance(MaxSensitivity(), MethodMetric)
-    assert not isinstance(Infidelity(), MethodMetric)
 
 
 def test_bad_parameters_are_refused(context: Context) -> None:

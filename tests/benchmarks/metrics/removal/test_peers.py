@@ -270,17 +270,6 @@ def test_road_removes_the_whole_picture_where_a_plateau_takes_it_along() -> None
     assert math.isfinite(measurement.score)
 
 
-@pytest.mark.parametrize("name", PROFILES)
-def test_maps_that_cannot_be_ranked_are_refused(name: str) -> None:
-    context = context_of(Convolution(), torch.ones(3, 8, 8), region=np.ones((8, 8), dtype=bool))
-    broken = torch.zeros(8, 8)
-    broken[2, 3] = float("nan")
-    with pytest.raises(InputError, match="case-0 holds NaN"):
-        PROFILES[name](context, broken)
-    with pytest.raises(InputError, match=r"shape \(8, 7\)"):
-        PROFILES[name](context, torch.zeros(8, 7))
-
-
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
