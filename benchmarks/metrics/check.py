@@ -79,7 +79,7 @@ def metric_checks(
 
     def is_frozen() -> None:
         kind: Any = type(metric)
-        frozen = dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        frozen = getattr(getattr(kind, "__dataclass_params__", None), "frozen", False)
         require(frozen, f"{kind.__name__} needs the decorator @dataclass(frozen=True)")
 
     def has_an_identity() -> None:
