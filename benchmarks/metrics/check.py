@@ -1,7 +1,5 @@
 """Checks that a metric keeps what the suite relies on, for the suite's own metrics and a user's."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import random

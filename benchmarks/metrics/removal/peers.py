@@ -10,15 +10,14 @@ Where a tool leaves something to chance, the profile decides it: numpy's default
 open, which is made stable here; ROAD's noise has a seed.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from benchmarks.metrics.metric import Average, Context, CurveLabels, Direction, Measurement, Metric, RegionMetric
 from benchmarks.metrics.pointing import highest_pixel, squared_distances
@@ -37,11 +36,7 @@ from benchmarks.metrics.removal.curve import (
 from benchmarks.metrics.removal.road import ROAD_LABELS
 from benchmarks.registry import look_up
 from mint.parameters import require_number
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mint.perturbation import Score
+from mint.perturbation import Score
 
 PERCENTILES = (90, 80, 70, 60, 50, 40, 30, 20, 10)
 
