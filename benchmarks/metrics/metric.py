@@ -121,7 +121,7 @@ class Declared:
 
     @property
     def measure(self) -> str:
-        """The quantity measured, by default the class's name: metrics of one measure differ in their settings only."""
+        """The quantity measured, by default the class's name. Metrics of one measure differ only in their settings."""
         return type(self).__name__
 
 
