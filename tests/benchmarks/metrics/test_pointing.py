@@ -1,9 +1,8 @@
 """The pointing game and the grid pointing game at their thresholds, ties and gaps."""
 
 import math
-from types import SimpleNamespace
-from typing import Any
 
+import contexts
 import numpy as np
 import pytest
 import torch
@@ -11,17 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from benchmarks.datasets import Case
 from benchmarks.metrics import Context, GridPointing, GridShare, Metric, Pointing
 from mint.contract import InputError
 
-NETWORK: Any = SimpleNamespace()  # no metric here asks the network anything
 LOCALISATION = [Pointing(), GridPointing(), GridShare()]
 
 
 def context_of(region: np.ndarray | None, size: tuple[int, int]) -> Context:
-    case = Case("case-0", "case", 0, "zero", np.zeros((*size, 3), np.uint8), region, False)
-    return Context(NETWORK, case, torch.zeros(3, *size))
+    return contexts.context_of(size, region)
 
 
 def pixels(size: tuple[int, int], *places: tuple[int, int]) -> np.ndarray:

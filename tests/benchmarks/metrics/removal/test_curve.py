@@ -1,5 +1,6 @@
 """Deletion, insertion, LeRF and their gain against curves known on paper, RISE's own loop, and their own invariants."""
 
+import contexts
 import numpy as np
 import pytest
 import torch
@@ -8,14 +9,10 @@ from hypothesis import strategies as st
 from scipy.ndimage import convolve, gaussian_filter
 from torch import Tensor, nn
 
-from benchmarks.datasets import Case
 from benchmarks.metrics import SRG, Context, Deletion, Insertion, LeRF, Metric, MoRF
 from benchmarks.metrics.removal.areas import equal_steps
 from benchmarks.metrics.removal.curve import RANKINGS, Imputation, answers, blurred
-from benchmarks.networks.network import NETWORKS, Network
 from mint.contract import InputError
-
-CPU = torch.device("cpu")
 
 
 class Sum(nn.Module):
@@ -44,10 +41,7 @@ class Switch(nn.Module):
 
 
 def context_of(module: nn.Module, image: Tensor, batch_size: int | None = None) -> Context:
-    pixels = np.zeros((*image.shape[1:], 3), dtype=np.uint8)
-    case = Case("case-0", "case", 1, "one", pixels, None, False)
-    network = Network(NETWORKS["resnet18"], module.eval(), "0" * 64, CPU)
-    return Context(network, case, image, batch_size)
+    return contexts.context_of(image, None, module.eval(), 1, batch_size)
 
 
 def small_network() -> nn.Module:

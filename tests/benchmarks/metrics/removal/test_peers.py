@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import contexts
 import numpy as np
 import pytest
 import torch
@@ -10,11 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from benchmarks.datasets import Case
 from benchmarks.metrics import METRICS, PROFILES, Context, Deletion, Insertion, Metric, PointingProfile, RemovalProfile
 from benchmarks.metrics.removal.curve import Imputation
 from benchmarks.metrics.removal.peers import AREAS, POINTS
-from benchmarks.networks.network import NETWORKS, Network
 from mint.contract import InputError
 
 REMOVAL = {name: profile for name, profile in PROFILES.items() if isinstance(profile, RemovalProfile)}
@@ -79,10 +78,7 @@ def context_of(
     region: np.ndarray | None = None,
     batch_size: int | None = None,
 ) -> Context:
-    pixels = np.zeros((*image.shape[1:], 3), dtype=np.uint8)
-    case = Case("case-0", "case", target, "one", pixels, region, False)
-    network = Network(NETWORKS["resnet18"], module.eval(), "0" * 64, torch.device("cpu"))
-    return Context(network, case, image, batch_size)
+    return contexts.context_of(image, region, module.eval(), target, batch_size)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
