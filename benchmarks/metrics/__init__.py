@@ -1,7 +1,5 @@
 """The metrics: each takes one map of one case and answers with one number; NaN means that it does not apply."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 

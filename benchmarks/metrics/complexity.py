@@ -3,17 +3,12 @@
 Both metrics read the sizes |s| of a map's values. They describe a map and do not judge it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from benchmarks.metrics.metric import Context, Metric
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def _shares(saliency: Tensor) -> Tensor | None:

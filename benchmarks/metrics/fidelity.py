@@ -3,17 +3,13 @@
 It looks at the explanation, not at a map, and does not apply to a method that has no surrogate.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Measurement, MethodMetric
 from mint.display import Display
-
-if TYPE_CHECKING:
-    from mint.explanation import Explanation
+from mint.explanation import Explanation
 
 
 def has_surrogate(method: Any) -> bool:

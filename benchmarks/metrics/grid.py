@@ -7,18 +7,14 @@ and the map of a class should stay in that class's cell.
 Both metrics read the case's region, whatever it is: a mosaic's cell, an object's mask, or a box.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
 
 from benchmarks.metrics.metric import Context, RegionMetric
 from benchmarks.metrics.pointing import highest_pixel
 from benchmarks.metrics.relevance import RelevanceMass
-
-if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
 
 
 @dataclass(frozen=True)

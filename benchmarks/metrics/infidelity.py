@@ -4,22 +4,17 @@ Source: C.-K. Yeh, C.-Y. Hsieh, A. Suggala, D. I. Inouye, P. Ravikumar, "On the 
 Explanations", NeurIPS 2019.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from captum.metrics import infidelity
+from torch import Tensor
 
 from benchmarks.metrics.metric import Context, Metric
 from benchmarks.metrics.removal.curve import check_removal
 from mint.parameters import require_count, require_number
 from mint.perturbation import masked_scores
 from mint.scores import Score
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)

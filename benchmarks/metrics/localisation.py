@@ -5,22 +5,17 @@ Localization" (CAM), CVPR 2016, by the ILSVRC's criterion (O. Russakovsky et al.
 Visual Recognition Challenge", IJCV 115, 2015).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import label
+from torch import Tensor
 
 from benchmarks.metrics.metric import Context, RegionMetric
 from benchmarks.metrics.relevance import Box, box_of
 from mint.contract import InputError
 from mint.parameters import require_number
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 CONNECTED = np.ones((3, 3), dtype=bool)
 """A pixel is connected to its eight neighbours, as in OpenCV's contours, by which others measure this."""

@@ -4,22 +4,15 @@ Source: C.-K. Yeh, C.-Y. Hsieh, A. Suggala, D. I. Inouye, P. Ravikumar, "On the 
 Explanations", NeurIPS 2019.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from captum.metrics import sensitivity_max
+from torch import Tensor
 
 from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Measurement, MethodMetric, passed_over
-from mint.contract import attribute, explaining
+from mint.contract import Attributor, attribute, explaining
 from mint.parameters import require_count, require_number
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mint.contract import Attributor
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ class Declared:
 
     @property
     def measure(self) -> str:
-        """The quantity measured, by default the class's name: metrics of one measure differ in their settings only."""
+        """The quantity measured, by default the class's name. Metrics of one measure differ only in their settings."""
         return type(self).__name__
 
 
@@ -132,20 +132,7 @@ class Metric(Declared):
     """
 
     def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map of ``context.case``.
-
-        Parameters
-        ----------
-        context : Context
-            The case and the network.
-        saliency : Tensor
-            (h, w) float32.
-
-        Raises
-        ------
-        InputError
-            If the map's shape is not the picture's, or it holds a NaN or an infinity.
-        """
+        """Measure a map, (h, w) float32, of ``context.case``; InputError as `check_saliency`."""
         check_saliency(context, saliency)
         found = self.score_map(context, saliency)
         return found if isinstance(found, Measurement) else Measurement(float(found))
@@ -209,12 +196,8 @@ def check_saliency(context: Context, saliency: Tensor) -> None:
 def declaration(metric: Metric | MethodMetric) -> dict[str, Any]:
     """Return what a metric declares, in the form that results keep: plain JSON values.
 
-    Returns
-    -------
-    dict
-        ``id`` (the repr, for display), ``measure``, ``judges``, ``direction``, ``average``, ``subsets``, ``settings``
-        (the fields that identify the metric; a dataclass among them is ``{"class": NAME, field: ...}``) and ``curve``
-        (None, or its labels ``score``, ``x`` and ``y``).
+    ``id`` is the repr, for display alone. ``settings`` are the fields in the repr; a dataclass among them is
+    ``{"class": NAME, field: ...}``. ``curve`` is None, or the labels ``score``, ``x`` and ``y``.
     """
     labels = metric.curve_labels
     return {

@@ -4,19 +4,14 @@ Source: J. Zhang et al., "Top-down Neural Attention by Excitation Backprop", ECC
 TorchRay (R. Fong, M. Patrick, A. Vedaldi, ICCV 2019), the field's reference implementation.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
+from torch import Tensor
 
 from benchmarks.metrics.metric import Context, RegionMetric
 from mint.parameters import require_number
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 REFERENCE_SIZE = 224
 """The picture size, in pixels, at which the tolerance is stated."""

@@ -4,26 +4,20 @@ Source: J. Adebayo, J. Gilmer, M. Muelly, I. Goodfellow, M. Hardt, B. Kim, "Sani
 2018, cascading randomisation: the layer of the logits first, then the layers below it as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
+from torch import nn
 
 from baselines.randomising import layer_names, randomised
 from benchmarks.metrics.metric import NOT_APPLICABLE, Context, CurveLabels, Measurement, MethodMetric, passed_over
-from mint.contract import attribute, explaining
+from mint.contract import Attributor, attribute, explaining
 from mint.parameters import require_count, require_word
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from mint.contract import Attributor
 
 Similarity = Literal["rank-correlation", "ssim"]
 

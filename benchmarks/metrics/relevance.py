@@ -5,19 +5,14 @@ explanations", Information Fusion 81, 2022, on masks; and, on boxes, the energy-
 "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks", CVPR Workshops 2020.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy.ndimage import find_objects
+from torch import Tensor
 
 from benchmarks.metrics.metric import Context, RegionMetric
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Box = tuple[slice, slice]
 

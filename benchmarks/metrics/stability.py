@@ -1,7 +1,5 @@
 """Stability: whether a method that draws samples finds the same importances with other seeds."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from dataclasses import dataclass

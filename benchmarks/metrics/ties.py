@@ -6,24 +6,19 @@ each row from left to right. The metrics here measure what another order would h
 not judge it, so derived controls are not scored by them.
 """
 
-from __future__ import annotations
-
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from benchmarks.metrics.metric import Average, Context, Direction, Metric, check_saliency
+from benchmarks.metrics.metric import Context, Metric, check_saliency
 from benchmarks.metrics.removal.areas import Insertion
 from mint.contract import InputError
 from mint.parameters import require_count, require_word
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from torch import Tensor
 
 Over = Literal["orders", "maxima"]
 End = Literal["low", "high"]
@@ -182,23 +177,11 @@ class TieBound(Metric):
         """The metric's own measure: the order of ties is one of its settings."""
         return self.ties.metric.measure
 
-    @property
-    def direction(self) -> Direction:  # type: ignore[override]
-        """The metric's own."""
-        return self.ties.metric.direction
-
-    @property
-    def average(self) -> Average:  # type: ignore[override]
-        """The metric's own."""
-        return self.ties.metric.average
-
-    @property
-    def subsets(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The metric's own."""
-        return self.ties.metric.subsets
-
     def __post_init__(self) -> None:
         require_word("end", self.end, get_args(End))
+        # They are no fields, as they follow from one; a frozen dataclass is set in this way.
+        for name in ("direction", "average", "subsets"):
+            object.__setattr__(self, name, getattr(self.ties.metric, name))
 
     def score_map(self, context: Context, saliency: Tensor) -> float:
         """Return one of the bounds; InputError as `TieRange.bounds`."""

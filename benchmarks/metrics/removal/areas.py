@@ -15,21 +15,17 @@ Each of them is a parameter, and so part of the metric's identity: published num
 method. What such curves cannot tell in general is said in :mod:`benchmarks.metrics.removal.curve`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from torch import Tensor
 
 from benchmarks.metrics.metric import Context, Measurement, Metric
 from benchmarks.metrics.removal.curve import ANSWER, GAIN, PATHS, Baseline, Path, check_removal, removal_curve
 from mint.contract import InputError
 from mint.parameters import require_count
 from mint.scores import Score
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def equal_steps(pixels: int, steps: int) -> list[int]:
@@ -86,7 +82,7 @@ class Deletion(_Area):
     ``score="probability"``, unbounded with "logit", at most 0 with "log-probability".
 
     What it cannot tell: whether the answer falls because evidence is gone or because the picture has become unlike any
-    that the network was trained on.
+    that the network was trained on: any large hole lowers it.
 
     Parameters
     ----------
@@ -126,18 +122,12 @@ class Insertion(_Area):
     baseline: Baseline | float = "blur"
 
 
-@dataclass(frozen=True)
-class MoRF(Deletion):
-    """Area under the target's answer while pixels go, the most relevant first: `Deletion` by its other name.
+MoRF = Deletion
+"""Most relevant first: deletion by its other name, which LeRF and the symmetric relevance gain refer to.
 
-    Source: W. Samek, A. Binder, G. Montavon, S. Lapuschkin, K.-R. Mueller, "Evaluating the visualization of what a deep
-    neural network has learned", IEEE TNNLS 2017 (as an area over the curve there). Direction, range and parameters:
-    `Deletion`'s. It is here so that MoRF and LeRF can be shown beside the gain that is made of them.
-
-    What it cannot tell: what `Deletion` cannot: any large hole lowers the answer.
-    """
-
-    measure = "Deletion"
+Source: W. Samek, A. Binder, G. Montavon, S. Lapuschkin, K.-R. Mueller, "Evaluating the visualization of what a deep
+neural network has learned", IEEE TNNLS 2017, as an area over the curve there.
+"""
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,14 @@ al. 2019); the ranking of methods changes with the removal value and the number 
 smooth maps are favoured. Compare them with the nulls, the controls and another metric.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from benchmarks.metrics.metric import Context, CurveLabels
 from benchmarks.metrics.removal.imputation import impute
@@ -30,9 +29,6 @@ from mint.contract import InputError
 from mint.parameters import require_number, require_word
 from mint.perturbation import blurred, default_batch_size, masked_scores
 from mint.scores import Score, read_scores
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Baseline = Literal["zero", "blur", "mean", "minimum"]
 Followed = Literal["target", "predicted"]

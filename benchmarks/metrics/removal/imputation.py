@@ -1,29 +1,22 @@
 """Noisy linear imputation: what ROAD puts where pixels are removed.
 
 Source: Y. Rong, T. Leemann, V. Borisov, G. Kasneci, E. Kasneci, "A Consistent and Efficient Evaluation Strategy for
-Attribution Methods", ICML 2022, and the authors' ``imputations.py``, which solves a sparse system a mask on the CPU.
+Attribution Methods", ICML 2022, and the authors' ``imputations.py``, which solves one sparse system of equations for
+each mask on the CPU.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import torch
+from torch import Tensor
 
 from benchmarks.metrics.removal.multigrid import System, VCycle, neighbour_sum
 from mint.contract import InputError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 TOLERANCE = 1e-7
-"""Residual at which a system counts as solved, as a share of its right-hand side (Euclidean norms)."""
-
+"""A system counts as solved when its residual is this share of its right-hand side (Euclidean norms)."""
 ITERATIONS = 200
-"""About ten are needed."""
-
+"""More than this is an error; about ten are needed."""
 MASKS_AT_ONCE = {"cpu": 9}
-"""Systems solved together: on a CPU what its cache holds, elsewhere what fills the device."""
+"""How many systems are solved together: on a CPU as many as its cache holds, elsewhere 64, which fill the device."""
 
 
 def impute(image: Tensor, removed: Tensor, *, noise: float, seed: int) -> Tensor:

@@ -10,15 +10,13 @@ Where a tool leaves something to chance, the profile decides it: numpy's default
 open, which is made stable here; ROAD's noise has a seed.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from benchmarks.metrics.metric import Average, Context, CurveLabels, Direction, Measurement, Metric, RegionMetric
 from benchmarks.metrics.pointing import highest_pixel, squared_distances
@@ -37,45 +35,30 @@ from benchmarks.metrics.removal.curve import (
 from benchmarks.metrics.removal.road import ROAD_LABELS
 from benchmarks.registry import look_up
 from mint.parameters import require_number
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mint.scores import Score
-
-PERCENTILES = (90, 80, 70, 60, 50, 40, 30, 20, 10)
+from mint.scores import Score
 
 
-def _rows(ranked: np.ndarray, width: int, *, start: int = 0) -> list[int]:
-    steps = math.ceil(len(ranked) / width)
-    return [min(step * width, len(ranked)) for step in range(start, steps + 1)]
-
-
-def _rounded_up(ranked: np.ndarray, _width: int, *, intervals: int) -> list[int]:
-    size = math.ceil(len(ranked) / intervals)
-    return [*range(0, len(ranked), size), len(ranked)]
-
-
-def _rounded_down(ranked: np.ndarray, _width: int, *, intervals: int) -> list[int]:
-    return [int(bound) for bound in np.linspace(0, len(ranked), intervals + 1)]
-
-
-def _with_a_leap(ranked: np.ndarray, _width: int, *, points: int) -> list[int]:
-    size = max(len(ranked) // points, 1)
-    return [*(min(step * size, len(ranked)) for step in range(points - 1)), len(ranked)]
-
-
-def _above_percentiles(ranked: np.ndarray, _width: int, *, percentiles: tuple[int, ...]) -> list[int]:
-    return [int((ranked >= np.percentile(ranked, percentile)).sum()) for percentile in percentiles]
+def _rows(pixels: int, width: int) -> list[int]:
+    return [min(step * width, pixels) for step in range(math.ceil(pixels / width) + 1)]
 
 
 POINTS: Mapping[str, Points] = {
-    "a picture row a step": _rows,
-    "a picture row a step, without the start": partial(_rows, start=1),
-    "20 intervals, sizes rounded up": partial(_rounded_up, intervals=20),
-    "10 intervals, bounds rounded down": partial(_rounded_down, intervals=10),
-    "10 points, the last leaps from 80% to 100%": partial(_with_a_leap, points=10),
-    "9 percentiles, 10% to 90%": partial(_above_percentiles, percentiles=PERCENTILES),
+    "a picture row a step": lambda ranked, width: _rows(len(ranked), width),
+    "a picture row a step, without the start": lambda ranked, width: _rows(len(ranked), width)[1:],
+    "20 intervals, sizes rounded up": lambda ranked, _width: [
+        *range(0, len(ranked), math.ceil(len(ranked) / 20)),
+        len(ranked),
+    ],
+    "10 intervals, bounds rounded down": lambda ranked, _width: [
+        int(bound) for bound in np.linspace(0, len(ranked), 11)
+    ],
+    "10 points, the last leaps from 80% to 100%": lambda ranked, _width: [
+        *(min(step * max(len(ranked) // 10, 1), len(ranked)) for step in range(9)),
+        len(ranked),
+    ],
+    "9 percentiles, 10% to 90%": lambda ranked, _width: [
+        int((ranked >= np.percentile(ranked, percentile)).sum()) for percentile in range(90, 0, -10)
+    ],
 }
 """Where a curve is read.
 

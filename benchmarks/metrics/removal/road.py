@@ -4,21 +4,16 @@ Source: Y. Rong, T. Leemann, V. Borisov, G. Kasneci, E. Kasneci, "A Consistent a
 Attribution Methods", ICML 2022, with the score by which pytorch-grad-cam publishes it again.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
 
 from benchmarks.metrics.metric import Context, CurveLabels, Measurement, Metric
 from benchmarks.metrics.removal.curve import PATHS, Imputation, check_removal, removal_curve
 from mint.contract import InputError
 from mint.scores import Score
-
-if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
-
 
 ROAD_LABELS = CurveLabels("mean", "share of the pixels", "(LeRF \N{MINUS SIGN} MoRF) / 2")
 

@@ -1,20 +1,19 @@
-"""Max-sensitivity and infidelity: Captum's numbers from seeds of our own, and values known on paper."""
+"""Max-sensitivity: Captum's numbers from seeds of our own, and values known on paper."""
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from captum.metrics import sensitivity_max
-from contexts import Linear, context_of
+from contexts import context_of
 from examples import SmallCNN
 from torch import Tensor, nn
 
 from baselines import METHODS, GradCAM
 from benchmarks.datasets import DATASETS, DataOptions
-from benchmarks.metrics import Context, Infidelity, MaxSensitivity, MethodMetric
+from benchmarks.metrics import Context, MaxSensitivity
 from benchmarks.networks.network import load_network
 from benchmarks.run.binding import bind
 from mint import MINT, Segmentation
@@ -78,82 +77,11 @@ def test_cases_are_passed_over_by_digest() -> None:
     assert 0 < sum(map(math.isnan, found)) < 30
 
 
-def linear_context() -> tuple[Context, Linear]:
-    generator = torch.Generator().manual_seed(0)
-    image, weights = (torch.randn(3, 16, 20, generator=generator) for _ in range(2))
-    model = Linear(weights)
-    return context_of(image, model=model), model
-
-
-def test_contributions_to_a_linear_network_have_no_infidelity() -> None:
-    context, model = linear_context()
-    contributions = (context.image * model.weights.detach()).sum(0)
-    infidelity = Infidelity(score="logit")
-    scale = infidelity(context, torch.zeros(16, 20)).score
-    assert scale > 1
-    assert infidelity(context, contributions).score == pytest.approx(0, abs=1e-9 * scale)
-    assert infidelity(context, -30 * contributions).score == pytest.approx(0, abs=1e-9 * scale)
-    assert infidelity(context, contributions + torch.randn(16, 20)).score > 1e-4 * scale
-
-
-def test_infidelity_square_by_square() -> None:
-    context, model = linear_context()
-    saliency = torch.rand(16, 20, generator=torch.Generator().manual_seed(1))
-    generator = torch.Generator().manual_seed(5)
-    tops = torch.randint(16 - 8 + 1, (10, 1), generator=generator).flatten().tolist()
-    lefts = torch.randint(20 - 8 + 1, (10, 1), generator=generator).flatten().tolist()
-    predicted, dropped = [], []
-    for top, left in zip(tops, lefts, strict=True):
-        where = (slice(top, top + 8), slice(left, left + 8))
-        changed = context.image.clone()
-        changed[:, *where] = 0
-        answers = torch.softmax(model(torch.stack([context.image, changed])), dim=1)[:, 0].detach()
-        predicted.append(float(saliency[where].sum()))
-        dropped.append(float(answers[0] - answers[1]))
-    best = np.dot(predicted, dropped) / np.dot(predicted, predicted)
-    expected = np.mean((best * np.array(predicted) - dropped) ** 2)
-    found = Infidelity(side=0.5, samples=10, seed=5)(context, saliency).score
-    assert found == pytest.approx(expected, rel=1e-4)
-    assert Infidelity(side=0.5, samples=10, seed=5)(context, torch.zeros(16, 20)).score == pytest.approx(
-        np.mean(np.square(dropped)), rel=1e-4
-    )
-
-
-def test_the_network_is_asked_once_for_all_maps() -> None:
-    context, model = linear_context()
-    for seed in range(3):
-        Infidelity(samples=5)(context, torch.rand(16, 20, generator=torch.Generator().manual_seed(seed)))
-    assert model.pictures == 6
-
-
-def test_global_generators_are_left_alone(context: Context) -> None:
-    state = torch.get_rng_state()
-    first = [MaxSensitivity().examine(context, Brightness()), Infidelity()(context, context.image[0])]
-    assert torch.equal(torch.get_rng_state(), state)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(99)
-        again = [MaxSensitivity().examine(context, Brightness()), Infidelity()(context, context.image[0])]
-    assert again == first
-
-
-def test_kinds_of_metrics() -> None:
-    assert isinstance(MaxSensitivity(), MethodMetric)
-    assert not isinstance(Infidelity(), MethodMetric)
-
-
-def test_bad_parameters_are_refused(context: Context) -> None:
+def test_bad_parameters_are_refused() -> None:
     with pytest.raises(InputError, match="radius is a number above 0, not 0"):
         MaxSensitivity(radius=0)
     with pytest.raises(InputError, match="samples is a whole number, 1 or more, not 0"):
         MaxSensitivity(samples=0)
-    with pytest.raises(InputError, match="side is a number above 0, at most 1, not 2"):
-        Infidelity(side=2)
-    with pytest.raises(InputError, match="samples is a whole number, 2 or more, not 1"):
-        Infidelity(samples=1)
-    with pytest.raises(InputError, match="score is one of"):
-        Infidelity(score="loss")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"shape \(7, 8\)"):
-        Infidelity()(context, torch.zeros(7, 8))
 
 
 def test_it_is_moving_super_pixels_that_make_mint_sensitive(monkeypatch: pytest.MonkeyPatch) -> None:
