@@ -7,6 +7,7 @@ from typing import TextIO
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.registry import METRIC, registered
 
 MINE = """
 from dataclasses import dataclass
@@ -28,8 +29,10 @@ def test_list_has_a_line_for_everything(capsys: pytest.CaptureFixture[str]) -> N
     text = capsys.readouterr().out
     for name in ("quick", "smoke", "scenes-vgg", "resnet50", "scenes", "imagenet", "mint", "gradcam", "pointing"):
         assert any(line.split()[:1] == [name] and len(line.split()) > 3 for line in text.splitlines()), name
-    metrics = text[text.index("\nmetrics\n") :].splitlines()[2:]
-    assert len({line.split(maxsplit=1)[1] for line in metrics}) == len(metrics), "two metrics are described alike"
+    metrics = dict(line.split(maxsplit=1) for line in text[text.index("\nmetrics\n") :].splitlines()[2:-1])
+    assert metrics.keys() == registered(METRIC).keys()
+    del metrics["morf"]  # deletion, by its other name
+    assert len(set(metrics.values())) == len(metrics), "two metrics are described alike"
 
 
 def test_a_reader_that_has_gone_is_no_error(unread: TextIO) -> None:
