@@ -73,24 +73,14 @@ def segmentation(subjects: Sequence[Subject]) -> Plate:
 
 def seeds(explanation: Explanation) -> np.ndarray:
     """Return what GrabCut started from: (h, w), 0 sure and 1 probable background, 2 probable and 3 sure foreground."""
-    positive = np.maximum(explanation.saliency.numpy(), 0)
+    options, positive = explanation.parameters["segmentation"], np.maximum(explanation.saliency.numpy(), 0)
     strength = positive / (positive.max() or 1)
-    options = explanation.parameters["segmentation"]
     thresholds = ("probable_background", "probable_foreground", "sure_foreground")
-    kinds: np.ndarray = np.sum([strength > options[name] for name in thresholds], axis=0)
-    return kinds
+    return np.asarray(np.sum([strength > options[name] for name in thresholds], axis=0))
 
 
 def perturbed(subject: Subject, count: int) -> list[tuple[np.ndarray, float]]:
-    """Return the unperturbed picture, then samples from the strongest answer to the weakest, each with its answer.
-
-    Parameters
-    ----------
-    subject : Subject
-        The explanation whose samples are taken.
-    count : int
-        How many pictures; the samples are spread over the answers in even steps of rank.
-    """
+    """Return the picture, then samples from the strongest answer to the weakest, ``count`` in all, with the answers."""
     explanation = subject.explanation
     present = explanation.states.numpy()[:, explanation.superpixels.fine.numpy()]
     # Zero in the network's normalised input is the colour of absent pixels.

@@ -33,47 +33,6 @@ def draw(source: Source, count: int, seed: int) -> Iterator[Plate]:
     yield absent_class(explained(source.absent), source.absent.rule)
 
 
-def make_figures(sources: Sequence[Source], directory: Path, made: str, *, count: int | None, seed: int) -> list[Path]:
-    """Explain what the sources hold, draw every figure, and write the files and the page.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-        Each gives a set of figures.
-    directory : pathlib.Path
-        Made if it does not exist.
-    made : str
-        What the page says of how it was made.
-    count : int or None
-        How often MINT and LIME ask the network; None: each source's own number.
-    seed : int
-        The seed of MINT and LIME.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The picture files.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    files = []
-    parts = [
-        "The figures of Cui, Wang and Wang (IEEE TMM 2019), drawn with this suite's networks and pictures. `g` is the "
-        "class's probability, and `first` marks the network's most probable class. Where a data set has masks, a line "
-        "in the input runs around the object. In the tables, the coarse region is a share of the picture, and R² is "
-        "the surrogates' on samples held out.",
-        f"{made} The same command draws the same figures.",
-    ]
-    for source in sources:
-        parts.append(f"## {source.name}")
-        for plate in draw(source, count or source.samples, seed):
-            files.append(directory / f"{source.name}-{plate.name}.jpg")
-            save_picture(plate.figure, files[-1])
-            parts += [f"### {plate.title}", f"![{plate.title}]({files[-1].name})", plate.caption]
-            parts += filter(None, [plate.table])
-    write_page(directory / "README.md", "The paper's figures, made again", parts)
-    return files
-
-
 def main(arguments: Sequence[str]) -> int:
     """Draw the figures from the command line; return the exit status."""
     parser = study_parser("figures")
@@ -94,6 +53,21 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         sources = [own_pictures(options.pictures, options.network, options.weights, options.device)]
     else:
         sources = [look_up("source", name, SOURCES)(options.device) for name in options.sources or SOURCES]
-    made = made_by("figures", arguments, options.device)
-    files = make_figures(sources, options.out, made, count=options.samples, seed=options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    parts = [
+        "The figures of Cui, Wang and Wang (IEEE TMM 2019), drawn with this suite's networks and pictures. `g` is the "
+        "class's probability, and `first` marks the network's most probable class. Where a data set has masks, a line "
+        "in the input runs around the object. In the tables, the coarse region is a share of the picture, and R² is "
+        "the surrogates' on samples held out.",
+        f"{made_by('figures', arguments, options.device)} The same command draws the same figures.",
+    ]
+    files = []
+    for source in sources:
+        parts.append(f"## {source.name}")
+        for plate in draw(source, options.samples or source.samples, options.seed):
+            files.append(options.out / f"{source.name}-{plate.name}.jpg")
+            save_picture(plate.figure, files[-1])
+            parts += [f"### {plate.title}", f"![{plate.title}]({files[-1].name})", plate.caption]
+            parts += filter(None, [plate.table])
+    write_page(options.out / "README.md", "The paper's figures, made again", parts)
     return f"{len(files)} figures: {options.out / 'README.md'}"
