@@ -133,11 +133,12 @@ def _bare_forwards(module: nn.Module, batch: Tensor, samples: int) -> None:
 
 
 def _seconds(run: Run, device: torch.device) -> float:
-    wait = partial(torch.cuda.synchronize, device) if device.type == "cuda" else lambda: None
-    wait()
+    # Reading a number back waits for the device.
+    read_back = torch.zeros(1, device=device).item
+    read_back()
     began = time.perf_counter()
     run()
-    wait()
+    read_back()
     return time.perf_counter() - began
 
 

@@ -21,7 +21,7 @@ def draw(source: Source, count: int, seed: int) -> Iterator[Plate]:
     """Explain what one source holds and draw its figures; ``count`` samples and the seed are MINT's and LIME's."""
 
     def explained(group: Group) -> list[Subject]:
-        cases = tqdm(group.cases, desc=f"{source.name}, {group.network.entry.name}", unit="explanation")
+        cases = tqdm(group.cases, desc=f"{source.name}, {group.network.entry.name}", unit="explanation", disable=None)
         return [explain(group, case, count, seed) for case in cases]
 
     shown = [explained(group) for group in source.panels]
