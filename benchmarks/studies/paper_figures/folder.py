@@ -10,11 +10,18 @@ from tqdm import tqdm
 from benchmarks.registry import look_up
 from benchmarks.report.plots import save_picture
 from benchmarks.studies.commandline import finish, made_by, positive, study_parser, write_page
-from benchmarks.studies.paper_figures.figures import Plate, absent_class, panels, samples, segmentation, two_classes
+from benchmarks.studies.paper_figures.figures import Plate, compared, samples, segmentation
 from benchmarks.studies.paper_figures.pipeline import pipeline
-from benchmarks.studies.paper_figures.sources import SOURCES, Source, own_pictures
+from benchmarks.studies.paper_figures.sources import MINIMAL_IMPORTANCE, SOURCES, Source, own_pictures
 from benchmarks.studies.paper_figures.subjects import Group, Subject, explain
 from mint.contract import InputError
+
+ABSTAINING = (
+    f"Here MINT has `minimal_importance={MINIMAL_IMPORTANCE:g}`: it chooses no coarse region if no importance reaches "
+    "that. The default rule compares with 5 % of the class's own probability, which the importance of any class "
+    "reaches, however improbable the class is. Grad-CAM and LIME always show something, as they are scaled to their "
+    "maximum, and so does the fine picture."
+)
 
 
 def draw(source: Source, count: int, seed: int) -> Iterator[Plate]:
@@ -28,9 +35,15 @@ def draw(source: Source, count: int, seed: int) -> Iterator[Plate]:
     yield pipeline(shown[0][0])
     yield segmentation(shown[0][:3])
     yield samples(shown[0][0])
-    yield from (panels(subjects, group.rule) for subjects, group in zip(shown, source.panels, strict=True))
-    yield two_classes(explained(source.pairs), source.pairs.rule)
-    yield absent_class(explained(source.absent), source.absent.rule)
+    for group, subjects in zip(source.panels, shown, strict=True):
+        network = group.network.entry.name
+        question = "Does the coarse region cover the object? Does the fine picture show its texture or parts?"
+        yield compared(f"4-panels-{network}", f"Figures 4 and 5: {network}", subjects, f"{group.rule} {question}")
+    question = "Does each of the two classes have a region of its own?"
+    words = f"{source.pairs.rule} {question}"
+    yield compared("6-two-classes", "Figure 6: two classes in one picture", explained(source.pairs), words)
+    words = f"{source.absent.rule} {ABSTAINING}"
+    yield compared("7-absent-class", "Figures 7 and 8: a class that is not there", explained(source.absent), words)
 
 
 def main(arguments: Sequence[str]) -> int:

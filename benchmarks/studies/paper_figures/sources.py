@@ -1,8 +1,8 @@
 """Where the figures' pictures come from, and by which rule they and their classes are chosen."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,9 @@ def scenes(device: str = "cpu") -> Source:
     cases = DATASETS["scenes"](networks[0], DataOptions())
     pictures = by_picture(sorted(cases, key=lambda case: case.picture))
     rule = "The data set's first pictures whose most probable class is in them, with that class."
-    panels = tuple(Group(network, _named_rightly(network, pictures.values(), 5), rule) for network in networks)
+    panels = tuple(
+        Group(network, tuple(islice(_named_rightly(network, pictures.values()), 5)), rule) for network in networks
+    )
     first = networks[0]
     absent: list[Case] = []
     for case in panels[0].cases[:2]:
@@ -106,15 +108,11 @@ def own_pictures(files: Sequence[Path], network: str, weights: Path | None, devi
     return Source("pictures", 1000, (panels,), pairs, _next_ones_class(loaded, top[:2], rule))
 
 
-def _named_rightly(network: Network, pictures: Iterable[Sequence[Case]], count: int) -> tuple[Case, ...]:
-    """Take the first pictures whose most probable class is one of their own, with that class."""
-    found: list[Case] = []
+def _named_rightly(network: Network, pictures: Iterable[Sequence[Case]]) -> Iterator[Case]:
+    """Go through the pictures whose most probable class is one of their own, with that class."""
     for cases in pictures:
-        if len(found) >= count:
-            break
         first = int(probabilities(network, cases[0].image).argmax())
-        found += [case for case in cases if case.target == first]
-    return tuple(found[:count])
+        yield from (case for case in cases if case.target == first)
 
 
 def _side_by_side(pair: tuple[Case, Case]) -> tuple[Case, Case]:

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.studies.paper_figures.figures import absent_class, panels, samples, seeds, spread, strongest
+from benchmarks.studies.paper_figures.figures import compared, samples, seeds, spread, strongest
 from benchmarks.studies.paper_figures.folder import main
 from benchmarks.studies.paper_figures.pipeline import pipeline
 from benchmarks.studies.paper_figures.sheet import evidence, only
@@ -107,7 +107,7 @@ def test_mint_abstains_from_the_absent_class_and_not_from_the_other(source: Sour
     assert absent.abstention.endswith("below the minimal importance 0.05")
     # The default would have chosen a region: it is the parameter that makes the figure.
     assert float(absent.u_c.max()) > 0.05 * absent.answer
-    figure = absent_class(subjects, "").figure
+    figure = compared("", "", subjects, "").figure
     marked = [axes for axes in figure.axes if any(text.get_text() == "none" for text in axes.texts)]
     assert len(marked) == 1
     assert len(np.unique(_image(marked[0]))) == 1
@@ -115,7 +115,7 @@ def test_mint_abstains_from_the_absent_class_and_not_from_the_other(source: Sour
 
 
 def test_panels_show_the_explanations_own_pictures(subject: Subject) -> None:
-    shown, _, lime, coarse, fine = map(_image, panels([subject], "").figure.axes)
+    shown, _, lime, coarse, fine = map(_image, compared("", "", [subject], "").figure.axes)
     np.testing.assert_array_equal(shown, subject.case.image)
     np.testing.assert_array_equal(coarse, subject.explanation.coarse_picture())
     np.testing.assert_array_equal(fine, subject.explanation.fine_picture())
