@@ -1,10 +1,9 @@
 """Names on the command line, looked up in tables."""
 
-import difflib
 from collections.abc import Mapping
 from typing import TypeVar
 
-from mint.contract import InputError
+from mint.parameters import InputError, nearest
 
 Value = TypeVar("Value")
 
@@ -24,10 +23,8 @@ def look_up(kind: str, name: str, table: Mapping[str, Value]) -> Value:
     Raises
     ------
     InputError
-        If there is none of that name; the sentence lists the nearest, or all where none is near.
+        If there is none of that name; the sentence lists the nearest.
     """
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(name, table, cutoff=0.5)
-    sentence = f"the nearest are {', '.join(near)}" if near else f"there are {', '.join(sorted(table))}"
-    raise InputError(f"unknown {kind} {name!r}; {sentence}.")
+    raise InputError(f"unknown {kind} {name!r}; the nearest are {nearest(name, table)}.")

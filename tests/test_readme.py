@@ -12,7 +12,7 @@ from examples import SmallCNN
 from torch import Tensor
 
 from benchmarks.run.methods import from_file
-from mint import check_attributor
+from mint.contract import check_attributor
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -17,7 +17,8 @@ from benchmarks.metrics.metric import Average, Context, Direction, Measurement, 
 from benchmarks.metrics.removal.curve import check_removal
 from benchmarks.metrics.surrogate import NOT_APPLICABLE, passed_over
 from mint.contract import InputError, attribute, explaining
-from mint.perturbation import Score, masked_scores
+from mint.perturbation import masked_scores
+from mint.scores import Score
 
 if TYPE_CHECKING:
     from torch import Tensor

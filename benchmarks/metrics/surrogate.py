@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.metrics.metric import Average, Context, Direction, Measurement
 from mint.contract import InputError
+from mint.display import Display
 from mint.fidelity import rank_correlation
 
 if TYPE_CHECKING:
@@ -49,12 +50,12 @@ def _explain(context: Context, method: Any) -> Explanation:
 
 def _explanation(context: Context, method: Any) -> Explanation:
     """Explain the case once for all metrics, and for methods that differ in their single map alone."""
-    same = dataclasses.replace(method, scale="fine")
+    same = dataclasses.replace(method, shown=Display())
     return context.once(("explanation", same), lambda: _explain(context, same))
 
 
 def _has_surrogate(method: Attributor) -> bool:
-    return all(hasattr(method, name) for name in ("explain", "seed", "scale"))
+    return all(hasattr(method, name) for name in ("explain", "seed", "shown"))
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,8 @@ from benchmarks.plans import ablations, variants
 from benchmarks.registry import look_up
 from benchmarks.run.methods import by_name
 from benchmarks.run.plan import Part, Plan
-from mint import MINT, Segmentation
+from mint import MINT, OverlayMINT, Segmentation
 from mint.contract import Attributor, InputError
-from mint.overlay import OverlayMINT
 
 
 def select(

@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.metrics import Fidelity, MethodMetric, Metric, Stability
-from mint import MINT
+from mint import MINT, Display, Surrogate
 from mint.contract import Attributor
 
 DEFAULT = "default"
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "pooling: raw": {"pooling": "raw"},
     "pooling: ones": {"pooling": "ones"},
-    "constraint: soft": {"constraint": "soft"},
-    "constraint: off": {"constraint": "off"},
+    "constraint: soft": {"surrogate": Surrogate(constraint="soft")},
+    "constraint: off": {"surrogate": Surrogate(constraint="off")},
     "sampling: uniform-cardinality": {"sampling": "uniform-cardinality"},
     "sampling: antithetic": {"sampling": "antithetic"},
     "sampling: hierarchical": {"sampling": "hierarchical"},
@@ -28,14 +28,14 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "fill: blur": {"fill": "blur"},
     "fill: super-pixel mean": {"fill": "super-pixel mean"},
     "prior: grad-cam": {"prior": "grad-cam"},
-    "alpha: 0": {"alpha": 0.0},
-    "alpha: 0.005": {"alpha": 0.005},
-    "alpha: 0.1": {"alpha": 0.1},
-    "intercept: on": {"intercept": True},
-    "scale: coarse": {"scale": "coarse"},
-    "scale: both": {"scale": "both"},
-    "together: hierarchical + intercept": {"sampling": "hierarchical", "intercept": True},
-    "together: hierarchical + both scales": {"sampling": "hierarchical", "scale": "both"},
+    "alpha: 0": {"surrogate": Surrogate(alpha=0.0)},
+    "alpha: 0.005": {"surrogate": Surrogate(alpha=0.005)},
+    "alpha: 0.1": {"surrogate": Surrogate(alpha=0.1)},
+    "intercept: on": {"surrogate": Surrogate(intercept=True)},
+    "scale: coarse": {"shown": Display(scale="coarse")},
+    "scale: both": {"shown": Display(scale="both")},
+    "together: hierarchical + intercept": {"sampling": "hierarchical", "surrogate": Surrogate(intercept=True)},
+    "together: hierarchical + both scales": {"sampling": "hierarchical", "shown": Display(scale="both")},
 }
 SAMPLES = (100, 200, 500, 1000, 2000, 5000)
 
@@ -50,7 +50,7 @@ def variants(base: MINT) -> dict[str, Attributor]:
     """
     changed = {name: replace(base, **change) for name, change in CHANGES.items()}
     fine_cut = replace(base, segmentation=replace(base.segmentation, fine="slic"))
-    paper = replace(MINT.paper(samples=int(base.samples)), segmentation=base.segmentation)
+    paper = replace(MINT.paper(), samples=base.samples, segmentation=base.segmentation)
     counts = {f"samples: {count}": replace(base, samples=count) for count in SAMPLES if count != base.samples}
     return {DEFAULT: base, **changed, "fine cut: slic": fine_cut, "reading: paper": paper, **counts}
 

@@ -1,9 +1,8 @@
 """Which variant of MINT is the strongest: what the plans ``variants`` compare, the challenger first."""
 
 import baselines
-from mint import MINT, Segmentation
+from mint import MINT, Display, OverlayMINT, Segmentation, Surrogate
 from mint.contract import Attributor
-from mint.overlay import OverlayMINT
 
 SAMPLES = 500
 TUNED_ON = (
@@ -25,7 +24,11 @@ def contestants(kernel_size: float) -> dict[str, Attributor]:
         "overlay": OverlayMINT(samples=SAMPLES, segmentation=segmentation),
         "mint": MINT(samples=SAMPLES, segmentation=segmentation),
         "mint, hierarchical": MINT(
-            samples=SAMPLES, segmentation=segmentation, sampling="hierarchical", intercept=True, scale="both"
+            samples=SAMPLES,
+            segmentation=segmentation,
+            sampling="hierarchical",
+            surrogate=Surrogate(intercept=True),
+            shown=Display(scale="both"),
         ),
         "lime": baselines.LIME(samples=SAMPLES, kernel_size=kernel_size),
         "occlusion": baselines.Occlusion(),

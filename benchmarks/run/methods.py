@@ -18,9 +18,8 @@ import baselines
 from benchmarks.networks.network import NetworkEntry
 from benchmarks.registry import look_up
 from benchmarks.results.provenance import code_digest
-from mint import MINT
+from mint import MINT, OverlayMINT
 from mint.contract import Attributor, InputError
-from mint.overlay import OverlayMINT
 
 ENTRY_POINTS = "mint.attributors"
 """The entry-point group in which an installed package offers its methods."""
@@ -147,14 +146,14 @@ def bind(
     attributor : Attributor
         Left as it is; a method that is no dataclass is returned unchanged.
     entry : NetworkEntry
-        Names the layers for ``shallow_layer`` and ``deep_layer``.
+        Names the layers for ``layers``, a pair, and ``deep_layer``.
     batch_size, seed : int, optional
         For the fields of that name. A field that the method sets itself is kept, but for the seed.
     """
     if not dataclasses.is_dataclass(attributor) or isinstance(attributor, type):
         return attributor
     offered = {
-        "shallow_layer": entry.shallow_layer,
+        "layers": (entry.shallow_layer, entry.deep_layer),
         "deep_layer": entry.deep_layer,
         "batch_size": batch_size,
     }

@@ -3,7 +3,7 @@
 There are two studies:
 
 * **Settling.** MINT runs once with many samples. A surrogate fitted to the first K of them is compared with the one
-  fitted to all, by the rank correlation of the fine importances u_f. The same run tells where ``samples="auto"`` would
+  fitted to all, by the rank correlation of the fine importances u_f. The same run tells where ``samples=UntilSettled()`` would
   have stopped. (The first K are part of all, which helps them a little: with K = 500 of 5000 they are a tenth.) A
   second run with another seed tells how well two complete runs agree.
 * **Sharing.** The classes of one picture are explained one by one, as in the paper, and together from one set of
@@ -35,7 +35,7 @@ from benchmarks.run.methods import bind, identity
 from benchmarks.run.store import Store
 from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser, write_page
 from benchmarks.studies.settings import by_picture, part_for
-from mint import MINT, Explanation
+from mint import MINT, Explanation, Surrogate
 from mint.fidelity import rank_correlation, split_half_agreement
 
 COUNTS = (100, 200, 300, 400, 500, 700, 1000, 1500, 2000, 3000, 4000, 5000)
@@ -49,7 +49,7 @@ def samplings(base: MINT) -> dict[str, MINT]:
     """Name the ways of sampling that the settling study compares."""
     found = {name: replace(base, sampling=name) for name in ("coins", "antithetic", "hierarchical")}
     for name in ("hierarchical", "antithetic"):
-        found[f"{name} + intercept"] = replace(found[name], intercept=True)
+        found[f"{name} + intercept"] = replace(found[name], surrogate=Surrogate(intercept=True))
     return found
 
 
@@ -58,15 +58,12 @@ def settle(explanation: Explanation, counts: Iterable[int] = COUNTS) -> pd.DataF
 
     Returns a row for each of the ``counts`` that the explanation reaches: samples, correlation, split_half.
     """
-    superpixels = explanation.superpixels.parent, explanation.a_c, explanation.a_f
     rows = []
     for count in (count for count in counts if count <= len(explanation.states)):
-        states, answers, proximity = (
-            each[:count] for each in (explanation.states, explanation.answers, explanation.proximity)
-        )
-        solution = explanation.fit(states, answers, proximity / proximity.sum(), *superpixels)
+        first = explanation.samples.take(slice(count))
+        solution = explanation.surrogate(replace(first, proximity=first.proximity / first.proximity.sum()))
         correlation = rank_correlation(solution.w_f * explanation.a_f, explanation.u_f)
-        settled = split_half_agreement(explanation.fit, states, answers, proximity, *superpixels)
+        settled = split_half_agreement(explanation.surrogate, first)
         rows.append({"samples": count, "correlation": correlation, "split_half": settled})
     return pd.DataFrame(rows)
 
@@ -96,7 +93,7 @@ def sharing_rows(network: Network, cases: Sequence[Case], method: MINT) -> pd.Da
     rows = []
     for case, one, other in zip(cases, anew, shared, strict=True):
         context = Context(network, case, image)
-        maps = {"anew": one.saliency_map(method.scale), "shared": other.saliency_map(method.scale)}
+        maps = {"anew": one.saliency_map(method.shown.scale), "shared": other.saliency_map(method.shown.scale)}
         agreement = rank_correlation(maps["anew"].flatten(), maps["shared"].flatten())
         for way, saliency in maps.items():
             inserted, deleted = (metric(steps=28)(context, saliency).score for metric in (Insertion, Deletion))
@@ -248,7 +245,7 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         f"{made_by('forwards', arguments, options.device)} Nothing here is the paper's.",
         "## When the importances have settled",
         f"The rank correlation of u_f from the first K samples with u_f from all {settling['samples'].max()} samples; "
-        'and where `samples="auto"` stops for several values of `settled_at`, with the correlation there. '
+        "and where `samples=UntilSettled(level)` stops for several values of `level`, with the correlation there. "
         "Two complete runs: how well two runs with all samples and different seeds agree.",
         "![Rank correlation over samples](settling.png)",
         settling_table(settling).to_markdown(index=False, disable_numparse=True),

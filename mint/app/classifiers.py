@@ -1,10 +1,9 @@
 """Classifiers for the command line: torchvision's by name, and anybody's by ``module:function``."""
 
-import difflib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mint.app.weights import fit_state, read_state
-from mint.contract import InputError
+from mint.parameters import InputError, nearest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -110,13 +109,6 @@ def usable_device(device: str | torch.device) -> torch.device:
     return torch.device(device)
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """List the names that are most like a name that does not exist, in any case, as the end of a sentence."""
-    spelled = {each.casefold(): each for each in names}
-    alike = difflib.get_close_matches(name.casefold(), spelled, n=3, cutoff=0.0)
-    return f"the nearest are {', '.join(spelled[each] for each in alike)}"
-
-
 # --- torchvision ----------------------------------------------------------------------------------------------
 
 # What building takes where torchvision would not set it without weights of its own: the answers are those of the
@@ -137,7 +129,7 @@ def _from_torchvision(name: str, weights: Path | None) -> Classifier:
         raise InputError(f"the classifier {name!r} needs torchvision; {EXTRA}.") from error
     names = models.list_models(module=models)
     if name not in names:
-        raise InputError(f"torchvision has no classifier {name!r}; {nearest(name, names)}.")
+        raise InputError(f"torchvision has no classifier {name!r}; the nearest are {nearest(name, names)}.")
     published = list(models.get_model_weights(name))
     if weights is None:
         chosen: Any = models.get_model_weights(name).DEFAULT
@@ -169,7 +161,9 @@ def _from_function(name: str, weights: Path | None) -> Classifier:
         raise InputError(f"the module {module_name!r} of --model cannot be imported: {said(error)}.") from error
     if not hasattr(module, function_name):
         public = [each for each in vars(module) if callable(getattr(module, each)) and not each.startswith("_")]
-        raise InputError(f"the module {module_name!r} has no {function_name!r}; {nearest(function_name, public)}.")
+        raise InputError(
+            f"the module {module_name!r} has no {function_name!r}; the nearest are {nearest(function_name, public)}."
+        )
     returned = getattr(module, function_name)
     if not isinstance(returned, nn.Module | Classifier):
         try:

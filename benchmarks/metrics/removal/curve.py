@@ -40,7 +40,8 @@ import torch
 from benchmarks.metrics.metric import Average, Context, Direction, Measurement, check_saliency
 from benchmarks.metrics.removal.imputation import impute
 from mint.contract import InputError
-from mint.perturbation import Score, blurred, default_batch_size, masked_scores, read_scores
+from mint.perturbation import blurred, default_batch_size, masked_scores
+from mint.scores import Score, read_scores
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -49,7 +49,7 @@ from mint.contract import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mint.perturbation import Score
+    from mint.scores import Score
 
 PERCENTILES = (90, 80, 70, 60, 50, 40, 30, 20, 10)
 

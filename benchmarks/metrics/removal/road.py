@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from benchmarks.metrics.metric import Average, Context, Direction, Measurement
 from benchmarks.metrics.removal.curve import PATHS, Imputation, check_removal, removal_curve
 from mint.contract import InputError
-from mint.perturbation import Score
+from mint.scores import Score
 
 if TYPE_CHECKING:
     import numpy as np

@@ -136,7 +136,7 @@ def compared(name: str, title: str, subjects: Sequence[Subject], words: str) -> 
     how = (
         f"Grad-CAM is scaled to its maximum. LIME shows the {LIME_SHOWN} super-pixels of the largest positive weight. "
         "Coarse MINT shows the most important coarse super-pixel; fine MINT shows the shallow layer's features inside "
-        f"the fine super-pixels that hold {subjects[0].explanation.parameters['coverage']:.0%} of the positive "
+        f"the fine super-pixels that hold {subjects[0].explanation.parameters['shown']['coverage']:.0%} of the positive "
         "importance."
     )
     return Plate(name, title, f"{about(subjects)} {how} {words}", figure, measured(subjects))

@@ -58,7 +58,7 @@ def pipeline(subject: Subject) -> Plate:
     found = "the most important region" if chosen else "none: all importances are minimal"
     sheet.panel(explanation.coarse_picture(), sixth, TOP, title="coarse explanation", note=found)
     sheet.panel(explanation.fine_picture(), sixth, BOTTOM, title="fine explanation", note="features of its parts")
-    _arrows(sheet, f"{explanation.parameters['coverage']:.0%} of $u^f$")
+    _arrows(sheet, f"{explanation.parameters['shown']['coverage']:.0%} of $u^f$")
     caption = (
         f"{about([subject])} Every picture is an intermediate result of this one explanation. The coarse scale is at "
         "the top and the fine scale at the bottom; what both share is between them. Look at three things: how the "

@@ -13,7 +13,7 @@ from benchmarks.datasets import Case
 from benchmarks.networks.network import Network
 from benchmarks.run.methods import bind
 from benchmarks.studies.settings import part_for
-from mint import MINT, Explanation
+from mint import MINT, Display, Explanation
 from mint.contract import Attributor, attribute
 
 
@@ -53,7 +53,7 @@ def explain(group: Group, case: Case, samples: int, seed: int) -> Subject:
     network, image = group.network, group.network.tensor(case.image)
     methods = part_for(network.entry.name).methods
     mint = cast(MINT, bind(methods["mint"], network.entry, seed=seed))
-    mint = replace(mint, samples=samples, minimal_importance=group.minimal_importance)
+    mint = replace(mint, samples=samples, shown=Display(minimal_importance=group.minimal_importance))
     lime = replace(cast(baselines.LIME, methods["lime"]), samples=samples)
 
     def map_by(method: Attributor) -> np.ndarray:

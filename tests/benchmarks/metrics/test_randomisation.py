@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from baselines import METHODS
 from benchmarks.metrics import Context, MethodMetric, Randomisation
 from benchmarks.metrics.randomisation import rank_correlation, ssim, stages_of
-from mint.contract import InputError, explaining
-from mint.perturbation import read_scores
+from mint.contract import InputError, explaining, read_scores
 
 LAYERS = ["stem.0", "stem.1", "trunk.1", "trunk.4", "head"]
 

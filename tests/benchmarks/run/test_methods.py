@@ -13,13 +13,14 @@ from torch import Tensor, nn
 import baselines
 from benchmarks.networks.network import NETWORKS
 from benchmarks.run import methods
-from mint import MINT, InputError, attribute
+from mint import MINT, Display, InputError
+from mint.contract import attribute
 
 EXAMPLE = """
 from dataclasses import dataclass
 
 import torch
-from mint import MINT
+from mint import MINT, Display
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def as_function(model, images, targets):
 
 
 instance = Mine(power=3.0)
-coarse = MINT(samples=50, scale="coarse")
+coarse = MINT(samples=50, shown=Display(scale="coarse"))
 number = 4
 """
 
@@ -119,7 +120,7 @@ def test_editing_the_file_changes_the_methods_identity(file: Path) -> None:
 def test_the_batch_size_is_not_part_of_an_identity_but_every_other_parameter_is() -> None:
     plain = methods.identity(MINT())
     assert methods.identity(MINT(batch_size=7)) == plain
-    for other in (MINT(samples=10), MINT(seed=1), MINT(scale="coarse"), MINT(deep_layer="layer3")):
+    for other in (MINT(samples=10), MINT(seed=1), MINT(shown=Display(scale="coarse")), MINT(layers=("relu", "layer3"))):
         assert methods.identity(other) != plain
     assert methods.identity(baselines.Random()) != methods.identity(baselines.Centre())
 
@@ -140,11 +141,9 @@ def test_a_parameter_that_prints_alike_for_different_values_is_refused(value: ob
 
 def test_binding_fills_what_is_none_and_keeps_what_is_set() -> None:
     entry = NETWORKS["resnet50"]
-    bound = methods.bind(MINT(deep_layer="layer3"), entry, batch_size=8, seed=5)
-    assert bound == MINT(shallow_layer="relu", deep_layer="layer3", batch_size=8, seed=5)
-    assert methods.bind(MINT(batch_size=2), entry, batch_size=8) == MINT(
-        shallow_layer="relu", deep_layer="layer4", batch_size=2
-    )
+    bound = methods.bind(MINT(layers=("relu", "layer3")), entry, batch_size=8, seed=5)
+    assert bound == MINT(layers=("relu", "layer3"), batch_size=8, seed=5)
+    assert methods.bind(MINT(batch_size=2), entry, batch_size=8) == MINT(layers=("relu", "layer4"), batch_size=2)
     assert methods.bind(baselines.Centre(), entry, batch_size=8, seed=5) == baselines.Centre()
 
 

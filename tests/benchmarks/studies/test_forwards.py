@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,22 +10,15 @@ from benchmarks.studies import forwards
 from mint import MINT
 from mint.fidelity import rank_correlation
 
-SMALL = MINT(samples=200, shallow_layer="stem", deep_layer="trunk", response="logit")
+SMALL = MINT(samples=200, layers=("stem", "trunk"), response="logit")
 
 
 def test_a_prefix_is_an_explanation_of_fewer_samples(small_cnn: SmallCNN, images: Tensor) -> None:
     explanation = SMALL.explain(small_cnn, images[0], 3)
     found = forwards.settle(explanation, counts=(50, 200, 5000))
     assert list(found["samples"]) == [50, 200]
-    weights = explanation.proximity[:50] / explanation.proximity[:50].sum()
-    few = explanation.fit(
-        explanation.states[:50],
-        explanation.answers[:50],
-        weights,
-        explanation.superpixels.parent,
-        explanation.a_c,
-        explanation.a_f,
-    )
+    first = explanation.samples.take(slice(50))
+    few = explanation.surrogate(replace(first, proximity=first.proximity / first.proximity.sum()))
     expected = rank_correlation(few.w_f * explanation.a_f, explanation.u_f)
     assert expected < 1
     # All samples agree with themselves.
