@@ -17,28 +17,16 @@ from mint.contract import InputError
 def study_parser(name: str, *, network: str | None = None, several: bool = False) -> argparse.ArgumentParser:
     """Make a study's parser with the options of every study: ``--network --weights --device --out``.
 
-    Parameters
-    ----------
-    name : str
-        A key of `benchmarks.studies.STUDIES`.
-    network : str, optional
-        The network if none is named.
-    several : bool
-        Whether ``--network`` may repeat; what is parsed is then a list, or None.
+    ``network`` is the one that is asked if none is named. If ``several``, the option may repeat, and gives a list.
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks study {name}", description=f"{SUMMARIES[name]}.")
-    parser.add_argument(
-        "--network",
-        action="append" if several else "store",
-        default=network,
-        metavar="NAME",
-        help="the network that is asked" + ("; may repeat" if several else "") + ((network and f" ({network})") or ""),
-    )
+    action = "append" if several else "store"
+    help_text = f"the network that is asked{'; may repeat' * several}{f' ({network})' if network else ''}"
+    parser.add_argument("--network", action=action, default=network, metavar="NAME", help=help_text)
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the network's weights, in place of its own")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
-    parser.add_argument(
-        "--out", type=Path, default=Path("results") / name, metavar="DIR", help="where it writes (%(default)s)"
-    )
+    out = Path("results") / name
+    parser.add_argument("--out", type=Path, default=out, metavar="DIR", help="where it writes (%(default)s)")
     return parser
 
 
@@ -68,10 +56,8 @@ def finish(study: Callable[[], str]) -> int:
 def made_by(name: str, arguments: Sequence[str], device: torch.device | str) -> str:
     """Say on what, with what, when and by which command a page was made."""
     command = shlex.join(["python", "-m", "benchmarks", "study", name, *arguments])
-    return (
-        f"{device_name(device)}; torch {versions()['torch']}; {now()}; commit {git_state()['commit']}. "
-        f"Made by `{command}`."
-    )
+    where = f"{device_name(device)}; torch {versions()['torch']}; {now()}; commit {git_state()['commit']}"
+    return f"{where}. Made by `{command}`."
 
 
 def write_page(file: Path, title: str, parts: Sequence[str]) -> str:

@@ -3,8 +3,8 @@
 There are two studies:
 
 * **Settling.** MINT runs once with many samples. A surrogate fitted to the first K of them is compared with the one
-  fitted to all, by the rank correlation of the fine importances u_f. The same run tells where ``UntilSettled`` would
-  have stopped. (The first K are part of all, which helps them a little: with K = 500 of 5000 they are a tenth.) A
+  fitted to all, by the rank correlation of the fine importances u_f. The same run tells where ``UntilSettled()`` would have
+  stopped. (The first K are part of all, which helps them a little: with K = 500 of 5000 they are a tenth.) A
   second run with another seed tells how well two complete runs agree.
 * **Sharing.** The classes of one picture are explained one by one, as in the paper, and together from one set of
   samples. The study compares the maps, and their scores.
@@ -16,7 +16,6 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -49,31 +48,16 @@ LEVELS = (0.8, 0.85, 0.9, 0.95)
 
 def samplings(base: MINT) -> dict[str, MINT]:
     """Name the ways of sampling that the settling study compares."""
-    ways = {
-        "coins": base,
-        "antithetic": replace(base, sampling="antithetic"),
-        "hierarchical": replace(base, sampling="hierarchical"),
-    }
-    with_intercept = {
-        f"{name} + intercept": replace(way, surrogate=Surrogate(intercept=True)) for name, way in ways.items()
-    }
-    return ways | {name: with_intercept[name] for name in ("hierarchical + intercept", "antithetic + intercept")}
+    found = {name: replace(base, sampling=name) for name in ("coins", "antithetic", "hierarchical")}
+    for name in ("hierarchical", "antithetic"):
+        found[f"{name} + intercept"] = replace(found[name], surrogate=Surrogate(intercept=True))
+    return found
 
 
 def settle(explanation: Explanation, counts: Iterable[int] = COUNTS) -> pd.DataFrame:
-    """Fit the surrogate to the first samples of an explanation and compare it with that of all.
+    """Compare the surrogates of the first samples of an explanation with that of all.
 
-    Parameters
-    ----------
-    explanation : Explanation
-        An explanation of many samples.
-    counts : iterable of int
-        How many samples to take; a number above the explanation's is left out.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row for each count: samples, correlation, split_half.
+    Returns a row for each of the ``counts`` that the explanation reaches: samples, correlation, split_half.
     """
     rows = []
     for count in (count for count in counts if count <= len(explanation.states)):
@@ -105,8 +89,7 @@ def sharing_rows(network: Network, cases: Sequence[Case], method: MINT) -> pd.Da
     """Run the sharing study on the cases of one picture: one row for each class and way."""
     image = network.tensor(cases[0].image)
     targets = [case.target for case in cases]
-    anew = method.explain_classes(network.module, image, targets, shared=False)
-    shared = method.explain_classes(network.module, image, targets, shared=True)
+    anew, shared = (method.explain_classes(network.module, image, targets, shared=way) for way in (False, True))
     forwards = {"anew": anew[0].cost.forwards * len(cases), "shared": shared[0].cost.forwards}
     rows = []
     for case, one, other in zip(cases, anew, shared, strict=True):
@@ -114,18 +97,9 @@ def sharing_rows(network: Network, cases: Sequence[Case], method: MINT) -> pd.Da
         maps = {"anew": one.saliency_map(method.shown.scale), "shared": other.saliency_map(method.shown.scale)}
         agreement = rank_correlation(maps["anew"].flatten(), maps["shared"].flatten())
         for way, saliency in maps.items():
-            inserted, deleted = (
-                metric(context, saliency).score for metric in (Insertion(steps=28), Deletion(steps=28))
-            )
-            rows.append(
-                {
-                    "way": way,
-                    "class": case.target_name,
-                    "difference": inserted - deleted,
-                    "agreement": agreement,
-                    "forwards of the picture": forwards[way],
-                }
-            )
+            inserted, deleted = (metric(steps=28)(context, saliency).score for metric in (Insertion, Deletion))
+            row = {"way": way, "class": case.target_name, "difference": inserted - deleted, "agreement": agreement}
+            rows.append(row | {"forwards of the picture": forwards[way]})
     return pd.DataFrame(rows)
 
 
@@ -207,42 +181,23 @@ def draw_settling(rows: pd.DataFrame) -> Figure:
 def study(
     network: Network, cases: Sequence[Case], methods: Mapping[str, MINT], sharing: MINT, store: Store
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Run both studies, reading from the store what it has.
-
-    Parameters
-    ----------
-    network : Network
-        The network that is explained.
-    cases : sequence of Case
-        The cases; the sharing study takes the pictures that have several.
-    methods : Mapping
-        MINT with the samplings of the settling study, by name.
-    sharing : MINT
-        MINT for the sharing study.
-    store : Store
-        Where every picture's rows are kept.
-
-    Returns
-    -------
-    settling, sharing : pandas.DataFrame
-        All rows, with columns network and case, or picture.
-    """
+    """Run both studies through one network and return all rows of each; the store keeps those of every picture."""
     name = network.name
     known = {"versions": versions(), "weights": network.weights_sha256, "device": network.device.type}
-    settling_of = {
+    of_settling = {
         **known,
         "kind": "settling",
         "methods": {name: method_identity(method) for name, method in methods.items()},
         "code": code_digest(settling_rows),
     }
-    sharing_of = {**known, "kind": "sharing", "method": method_identity(sharing), "code": code_digest(sharing_rows)}
+    of_sharing = {**known, "kind": "sharing", "method": method_identity(sharing), "code": code_digest(sharing_rows)}
     settled, shared = [], []
     for case in tqdm(cases, desc=f"{name}: settling", unit="case"):
-        rows = _kept(store, {**settling_of, "case": case.digest}, partial(settling_rows, network, case, methods))
+        rows = _kept(store, {**of_settling, "case": case.digest}, partial(settling_rows, network, case, methods))
         settled.append(rows.assign(network=name, case=case.key))
     several = {picture: group for picture, group in by_picture(cases).items() if len(group) > 1}
     for picture, group in tqdm(several.items(), desc=f"{name}: sharing", unit="picture"):
-        key = {**sharing_of, "cases": [case.digest for case in group]}
+        key = {**of_sharing, "cases": [case.digest for case in group]}
         rows = _kept(store, key, partial(sharing_rows, network, group, sharing))
         shared.append(rows.assign(network=name, picture=picture))
     return pd.concat(settled), pd.concat(shared) if shared else pd.DataFrame()
@@ -257,31 +212,6 @@ def _kept(store: Store, key: dict[str, Any], compute: Callable[[], pd.DataFrame]
     return pd.DataFrame(dict(cell["rows"]))
 
 
-def write(settling: pd.DataFrame, sharing: pd.DataFrame, directory: Path, made: str) -> str:
-    """Write the rows as CSV, the plot and ``README.md`` with both tables; return its text."""
-    directory.mkdir(parents=True, exist_ok=True)
-    settling.to_csv(directory / "settling.csv", index=False, float_format="%.5f")
-    draw_settling(settling).savefig(directory / "settling.png")
-    parts = [
-        f"{made} Nothing here is the paper's.",
-        "## When the importances have settled",
-        f"The rank correlation of u_f from the first K samples with u_f from all {settling['samples'].max()} samples; "
-        "and where `samples=UntilSettled(level)` stops for several values of `level`, with the correlation there. "
-        "Two complete runs: how well two runs with all samples and different seeds agree.",
-        "![Rank correlation over samples](settling.png)",
-        settling_table(settling).to_markdown(index=False, disable_numparse=True),
-    ]
-    if len(sharing):
-        sharing.to_csv(directory / "sharing.csv", index=False, float_format="%.5f")
-        parts += [
-            "## Several classes of one picture",
-            "Each class is explained anew, as in the paper, or all classes from one partition and one set of samples "
-            "(`explain_classes(..., shared=True)`).",
-            sharing_table(sharing).to_markdown(index=False, disable_numparse=True),
-        ]
-    return write_page(directory / "README.md", "How many forward passes an explanation needs", parts)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run both studies from the command line; return the exit status."""
     parser = study_parser("forwards", several=True)
@@ -289,8 +219,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--most", type=positive, default=COUNTS[-1], metavar="K", help="samples of the long runs")
     parser.add_argument("--samples", type=positive, default=500, metavar="K", help="samples of the sharing study")
     parser.add_argument("--samplings", nargs="+", metavar="NAME", help="of the settling study (default: all)")
-    options = parser.parse_args(arguments)
-    return finish(partial(_study, options, arguments))
+    return finish(partial(_study, parser.parse_args(arguments), arguments))
 
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
@@ -309,5 +238,24 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
             # Whole pictures: all cases of each.
             cases += group if len(cases) < options.limit else []
         found.append(study(network, cases, methods, sharing, store))
-    settling, sharing_of_all = (pd.concat(each) for each in zip(*found, strict=True))
-    return write(settling, sharing_of_all, options.out, made_by("forwards", arguments, options.device))
+    settling, shared = (pd.concat(each) for each in zip(*found, strict=True))
+    settling.to_csv(options.out / "settling.csv", index=False, float_format="%.5f")
+    draw_settling(settling).savefig(options.out / "settling.png")
+    parts = [
+        f"{made_by('forwards', arguments, options.device)} Nothing here is the paper's.",
+        "## When the importances have settled",
+        f"The rank correlation of u_f from the first K samples with u_f from all {settling['samples'].max()} samples; "
+        "and where `samples=UntilSettled(level)` stops for several values of `level`, with the correlation there. "
+        "Two complete runs: how well two runs with all samples and different seeds agree.",
+        "![Rank correlation over samples](settling.png)",
+        settling_table(settling).to_markdown(index=False, disable_numparse=True),
+    ]
+    if len(shared):
+        shared.to_csv(options.out / "sharing.csv", index=False, float_format="%.5f")
+        parts += [
+            "## Several classes of one picture",
+            "Each class is explained anew, as in the paper, or all classes from one partition and one set of samples "
+            "(`explain_classes(..., shared=True)`).",
+            sharing_table(shared).to_markdown(index=False, disable_numparse=True),
+        ]
+    return write_page(options.out / "README.md", "How many forward passes an explanation needs", parts)

@@ -16,7 +16,6 @@ import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -44,44 +43,22 @@ FORMATS: Mapping[str, torch.memory_format] = {
     "contiguous": torch.contiguous_format,
     "channels-last": torch.channels_last,
 }
-UNIT = "bare forwards, tuned"
-
 Run = Callable[[], object]
 """What is timed."""
 
 
 def study(network: Network, samples: int, rounds: int) -> pd.DataFrame:
-    """Time everything side by side.
+    """Time everything side by side; ``samples`` is how many pictures each shows the network, give or take one.
 
-    Parameters
-    ----------
-    network : Network
-        The network, on the device to be measured.
-    samples : int
-        How many pictures each contestant shows the network, give or take one.
-    rounds : int
-        How often everything is timed.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row for each contestant and round: contestant, setting, round, seconds, ratio (to the round's unit).
+    Returns a row for each contestant and round: contestant, setting, round, seconds, ratio (to the round's unit).
     """
     runs = _contestants(network, samples)
     rows = []
-    with tqdm(total=rounds * len(runs), desc="rounds", unit="run") as bar:
-        for number in range(rounds):
-            unit = float("nan")
-            for (name, setting), run in runs.items():
-                bar.set_postfix_str(name)
-                seconds = _seconds(run, network.device)
-                unit = seconds if name == UNIT else unit
-                rows.append(
-                    {"contestant": name, "setting": setting, "round": number}
-                    | {"seconds": seconds, "ratio": seconds / unit}
-                )
-                bar.update()
-    return pd.DataFrame(rows)
+    for number in tqdm(range(rounds), unit="round"):
+        seconds = {contestant: _seconds(run, network.device) for contestant, run in runs.items()}
+        unit = next(iter(seconds.values()))
+        rows += [(*contestant, number, taken, taken / unit) for contestant, taken in seconds.items()]
+    return pd.DataFrame(rows, columns=["contestant", "setting", "round", "seconds", "ratio"])
 
 
 def _picture(network: Network) -> tuple[Tensor, int]:
@@ -94,7 +71,7 @@ def _picture(network: Network) -> tuple[Tensor, int]:
 
 
 def _contestants(network: Network, samples: int) -> dict[tuple[str, str], Run]:
-    """Make what is timed, by name and setting, the unit first."""
+    """Make what is timed, by name and setting; the first is the unit."""
     module, device = network.module, network.device
     image, target = _picture(network)
     targets = torch.tensor([target], device=device)
@@ -121,7 +98,7 @@ def _contestants(network: Network, samples: int) -> dict[tuple[str, str], Run]:
     tuned_lime, lime_setting = _fastest(network, lime, samples)
     engine = f"channels-last, batch {default_batch_size(image)}"
     return {
-        (UNIT, bare_setting): tuned_bare,
+        ("bare forwards, tuned", bare_setting): tuned_bare,
         ("MINT", engine): explain(bind(MINT(samples=samples), network)),
         ("deletion + insertion", engine): curves,
         ("Captum's LIME, tuned", lime_setting): tuned_lime,
@@ -155,33 +132,13 @@ def _bare_forwards(module: nn.Module, batch: Tensor, samples: int) -> None:
 
 
 def _seconds(run: Run, device: torch.device) -> float:
-    _wait(device)
+    # Reading a number back waits for the device.
+    read_back = torch.zeros(1, device=device).item
+    read_back()
     began = time.perf_counter()
     run()
-    _wait(device)
+    read_back()
     return time.perf_counter() - began
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def write(times: pd.DataFrame, directory: Path, network: Network, samples: int, made: str) -> str:
-    """Write ``speed-DEVICE.csv`` with every round and ``speed-DEVICE.md`` with the table; return that page."""
-    stem = f"speed-{network.device.type}"
-    table = times.groupby(["contestant", "setting"], sort=False).agg(
-        median=("seconds", "median"), ratio=("ratio", "median"), low=("ratio", "min"), high=("ratio", "max")
-    )
-    names = {"median": "median s", "ratio": "ratio to bare forwards", "low": "lowest", "high": "highest"}
-    parts = [
-        f"{samples} pictures through the network; {times['round'].nunique()} rounds; captum {versions()['captum']}; "
-        f"weights sha256 {network.weights_sha256[:12]}; {made}",
-        table.reset_index().rename(columns=names).to_markdown(index=False, floatfmt=".2f"),
-    ]
-    page = write_page(directory / f"{stem}.md", f"What the engine costs: {network.name}", parts)
-    times.to_csv(directory / f"{stem}.csv", index=False, float_format="%.4f")
-    return page
 
 
 def _untrained(name: str, device: torch.device) -> Network:
@@ -202,9 +159,20 @@ def main(arguments: Sequence[str]) -> int:
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     device = usable_device(options.device)
-    if options.weights is None:
-        network = _untrained(options.network, device)
-    else:
-        network = load_network(options.network, weights=options.weights, device=device)
+    load = partial(load_network, weights=options.weights) if options.weights else _untrained
+    network = load(options.network, device=device)
     times = study(network, options.samples, options.rounds)
-    return write(times, options.out, network, options.samples, made_by("speed", arguments, device))
+    table = times.groupby(["contestant", "setting"], sort=False).agg(
+        **{"median s": ("seconds", "median"), "ratio to bare forwards": ("ratio", "median")},
+        lowest=("ratio", "min"),
+        highest=("ratio", "max"),
+    )
+    parts = [
+        f"{options.samples} pictures through the network; {options.rounds} rounds; captum {versions()['captum']}; "
+        f"weights sha256 {network.weights_sha256[:12]}; {made_by('speed', arguments, device)}",
+        table.reset_index().to_markdown(index=False, floatfmt=".2f"),
+    ]
+    file = options.out / f"speed-{device.type}.md"
+    page = write_page(file, f"What the engine costs: {network.name}", parts)
+    times.to_csv(file.with_suffix(".csv"), index=False, float_format="%.4f")
+    return page

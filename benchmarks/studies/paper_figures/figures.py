@@ -73,24 +73,14 @@ def segmentation(subjects: Sequence[Subject]) -> Plate:
 
 def seeds(explanation: Explanation) -> np.ndarray:
     """Return what GrabCut started from: (h, w), 0 sure and 1 probable background, 2 probable and 3 sure foreground."""
-    positive = np.maximum(explanation.saliency.numpy(), 0)
+    options, positive = explanation.parameters["segmentation"], np.maximum(explanation.saliency.numpy(), 0)
     strength = positive / (positive.max() or 1)
-    options = explanation.parameters["segmentation"]
     thresholds = ("probable_background", "probable_foreground", "sure_foreground")
-    kinds: np.ndarray = np.sum([strength > options[name] for name in thresholds], axis=0)
-    return kinds
+    return np.asarray(np.sum([strength > options[name] for name in thresholds], axis=0))
 
 
 def perturbed(subject: Subject, count: int) -> list[tuple[np.ndarray, float]]:
-    """Return the unperturbed picture, then samples from the strongest answer to the weakest, each with its answer.
-
-    Parameters
-    ----------
-    subject : Subject
-        The explanation whose samples are taken.
-    count : int
-        How many pictures; the samples are spread over the answers in even steps of rank.
-    """
+    """Return the picture, then samples from the strongest answer to the weakest, ``count`` in all, with the answers."""
     explanation = subject.explanation
     present = explanation.states.numpy()[:, explanation.superpixels.fine.numpy()]
     # Zero in the network's normalised input is the colour of absent pixels.
@@ -119,32 +109,8 @@ def samples(subject: Subject) -> Plate:
     return Plate("3-samples", "Figure 3: perturbed samples with their probabilities", caption, figure)
 
 
-def panels(subjects: Sequence[Subject], rule: str) -> Plate:
-    """Draw Figures 4 and 5: a row for each picture, with the network's first class."""
-    name = subjects[0].network.name
-    question = "Does the coarse region cover the object? Does the fine picture show its texture or parts?"
-    return _compared(f"4-panels-{name}", f"Figures 4 and 5: {name}", subjects, rule, question)
-
-
-def two_classes(subjects: Sequence[Subject], rule: str) -> Plate:
-    """Draw Figure 6: two classes of one picture, a row each."""
-    question = "Does each of the two classes have a region of its own?"
-    return _compared("6-two-classes", "Figure 6: two classes in one picture", subjects, rule, question)
-
-
-def absent_class(subjects: Sequence[Subject], rule: str) -> Plate:
-    """Draw Figures 7 and 8: for each picture its own class, then one that it does not show."""
-    least = subjects[0].explanation.parameters["shown"]["minimal_importance"]
-    question = (
-        f"Here MINT has `minimal_importance={least:g}`: it chooses no coarse region if no importance reaches that. The "
-        "default rule compares with 5 % of the class's own probability, which the importance of any class reaches, "
-        "however improbable the class is. Grad-CAM and LIME always show something, as they are scaled to their "
-        "maximum, and so does the fine picture."
-    )
-    return _compared("7-absent-class", "Figures 7 and 8: a class that is not there", subjects, rule, question)
-
-
-def _compared(name: str, title: str, subjects: Sequence[Subject], rule: str, question: str) -> Plate:
+def compared(name: str, title: str, subjects: Sequence[Subject], words: str) -> Plate:
+    """Draw Figures 4 to 8: input, Grad-CAM, LIME, coarse and fine MINT; ``words`` end the caption."""
     rows = []
     for subject in subjects:
         explanation, image = subject.explanation, subject.case.image
@@ -173,7 +139,7 @@ def _compared(name: str, title: str, subjects: Sequence[Subject], rule: str, que
         f"the fine super-pixels that hold {subjects[0].explanation.parameters['shown']['coverage']:.0%} of the "
         "positive importance."
     )
-    return Plate(name, title, f"{about(subjects)} {rule} {how} {question}", figure, measured(subjects))
+    return Plate(name, title, f"{about(subjects)} {how} {words}", figure, measured(subjects))
 
 
 def strongest(values: np.ndarray, count: int) -> np.ndarray:

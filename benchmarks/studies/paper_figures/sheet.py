@@ -23,13 +23,7 @@ Panel = tuple[str, np.ndarray, str]
 
 
 class Sheet:
-    """A figure on which things are placed in inches from the left and from the top.
-
-    Parameters
-    ----------
-    width, height : float
-        The sheet's size in inches.
-    """
+    """A figure of a width and height in inches, on which things are placed in inches from the left and the top."""
 
     def __init__(self, width: float, height: float) -> None:
         self.width, self.height = width, height
@@ -69,29 +63,16 @@ class Sheet:
 
 
 def draw_rows(rows: Sequence[Sequence[Panel]], *, head: float, between: float) -> tuple[Figure, list[list[Axes]]]:
-    """Draw rows of equally many panels, with titles above the first row.
+    """Draw rows of equally many panels, titled above the first row; return the figure and each row's axes.
 
-    Parameters
-    ----------
-    rows : sequence of sequence of Panel
-        The panels.
-    head, between : float
-        Inches above the first row, and below each.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    axes : list of list of Axes
-        Those of each panel, by row.
+    ``head`` and ``between`` are inches above the first row, and below each.
     """
     sheet = Sheet(len(rows[0]) * (SIDE + GAP) + GAP, head + len(rows) * (SIDE + between))
-    axes = [
-        [
-            sheet.panel(image, GAP + j * (SIDE + GAP), head + i * (SIDE + between), title="" if i else title, note=note)
-            for j, (title, image, note) in enumerate(row)
-        ]
-        for i, row in enumerate(rows)
-    ]
+    axes: list[list[Axes]] = [[] for _ in rows]
+    for i, row in enumerate(rows):
+        for j, (title, picture, note) in enumerate(row):
+            left, top = GAP + j * (SIDE + GAP), head + i * (SIDE + between)
+            axes[i].append(sheet.panel(picture, left, top, title="" if i else title, note=note))
     return sheet.figure, axes
 
 
@@ -123,8 +104,7 @@ def number(axes: Axes, labels: np.ndarray, words: Sequence[str]) -> None:
 def evidence(image: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Lay the positive part of a map, (h, w), over the picture, its maximum the brightest."""
     positive = np.maximum(values, 0)
-    scaled = 255 * positive / (positive.max() or 1)
-    return overlay(image, np.rint(scaled).astype(np.uint8))
+    return overlay(image, np.rint(255 * positive / (positive.max() or 1)).astype(np.uint8))
 
 
 def only(image: np.ndarray, region: np.ndarray, absent: np.ndarray | int = GRAY) -> np.ndarray:
@@ -135,8 +115,7 @@ def only(image: np.ndarray, region: np.ndarray, absent: np.ndarray | int = GRAY)
 def coloured(values: np.ndarray, name: str, low: float, high: float) -> np.ndarray:
     """Give a map, (h, w), the colours of matplotlib's map ``name`` between two values: uint8 (h, w, 3)."""
     scaled = (values - low) / ((high - low) or 1)
-    colours: np.ndarray = np.rint(255 * mpl.colormaps[name](scaled)[..., :3]).astype(np.uint8)
-    return colours
+    return np.asarray(np.rint(255 * mpl.colormaps[name](scaled)[..., :3]), np.uint8)
 
 
 def signed(values: np.ndarray) -> np.ndarray:

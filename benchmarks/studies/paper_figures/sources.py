@@ -1,8 +1,8 @@
 """Where the figures' pictures come from, and by which rule they and their classes are chosen."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,20 +23,16 @@ MINIMAL_IMPORTANCE = 0.05
 
 @dataclass(frozen=True)
 class Source:
-    """The pictures and classes of one set of figures.
+    """The pictures and classes of one set of figures, whose files have its name.
 
     Attributes
     ----------
-    name : str
-        Part of the files' names.
     samples : int
         How often MINT and LIME ask the network, if the command line does not say.
     panels : tuple of Group
         For each network, pictures with the network's first class.
-    pairs : Group
-        Each picture twice, with two classes.
-    absent : Group
-        Each picture twice, with the class that it shows and with one that it does not.
+    pairs, absent : Group
+        Each picture twice: with two classes of its own; with one of its own and then one that it does not show.
     """
 
     name: str
@@ -52,30 +48,21 @@ def scenes(device: str = "cpu") -> Source:
     cases = DATASETS["scenes"](networks[0], DataOptions())
     pictures = by_picture(sorted(cases, key=lambda case: case.picture))
     rule = "The data set's first pictures whose most probable class is in them, with that class."
-    panels = tuple(Group(network, _named_rightly(network, pictures.values(), 5), rule) for network in networks)
+    panels = tuple(
+        Group(network, tuple(islice(_named_rightly(network, pictures.values()), 5)), rule) for network in networks
+    )
     first = networks[0]
     absent: list[Case] = []
     for case in panels[0].cases[:2]:
         present = {each.target for each in pictures[case.picture]}
         order = np.argsort(-probabilities(first, case.image), kind="stable")
         absent += [case, _of_class(case, first, next(int(i) for i in order if i not in present))]
-    return Source(
-        name="scenes",
-        samples=1000,
-        panels=panels,
-        pairs=Group(
-            first,
-            _two_classes(first, pictures.values(), 2),
-            "The pictures whose second true class is the most probable.",
-        ),
-        absent=Group(
-            first,
-            tuple(absent),
-            "The first pictures of the panels; the absent class is the most probable one of those that are not in the "
-            "picture.",
-            MINIMAL_IMPORTANCE,
-        ),
+    pairs = _two_classes(first, pictures.values(), 2, "The pictures whose second true class is the most probable.")
+    rule = (
+        "The first pictures of the panels; the absent class is the most probable one of those that are not in the "
+        "picture."
     )
+    return Source("scenes", 1000, panels, pairs, Group(first, tuple(absent), rule, MINIMAL_IMPORTANCE))
 
 
 def photos(device: str = "cpu") -> Source:
@@ -85,26 +72,15 @@ def photos(device: str = "cpu") -> Source:
     for case in DATASETS["photos-single"](network, DataOptions()):
         by_class.setdefault(case.target, case)
     whole = tuple(by_class.values())
-    return Source(
-        name="photos",
-        samples=500,
-        panels=(
-            Group(
-                network,
-                whole[:4],
-                "The first photographs of different classes among those that the network names rightly.",
-            ),
-        ),
-        pairs=Group(
-            network,
-            _two_classes(network, map(_side_by_side, pairwise(whole)), 1),
-            "Two photographs side by side, the middle half of each. Of the photographs that follow one another, these "
-            "are the two whose less probable class is the most probable.",
-        ),
-        absent=_next_ones_class(
-            network, whole[:2], "The first photographs of the panels; the absent class is that of the next one."
-        ),
+    rule = "The first photographs of different classes among those that the network names rightly."
+    panels = Group(network, whole[:4], rule)
+    rule = (
+        "Two photographs side by side, the middle half of each. Of the photographs that follow one another, these are "
+        "the two whose less probable class is the most probable."
     )
+    pairs = _two_classes(network, map(_side_by_side, pairwise(whole)), 1, rule)
+    rule = "The first photographs of the panels; the absent class is that of the next one."
+    return Source("photos", 500, (panels,), pairs, _next_ones_class(network, whole[:2], rule))
 
 
 SOURCES: Mapping[str, Callable[[str], Source]] = {"scenes": scenes, "photos": photos}
@@ -112,13 +88,7 @@ SOURCES: Mapping[str, Callable[[str], Source]] = {"scenes": scenes, "photos": ph
 
 
 def own_pictures(files: Sequence[Path], network: str, weights: Path | None, device: str) -> Source:
-    """Make a source of the user's picture files and one network.
-
-    Raises
-    ------
-    InputError
-        If a picture or the weights cannot be read, or the network or the device is unknown.
-    """
+    """Make a source of the user's picture files; an `InputError` says which of them or what else cannot be had."""
     pictures = [read_picture(file) for file in files]
     loaded = load_network(network, weights=weights, device=device)
     classes, size = loaded.classes, loaded.input_size
@@ -126,33 +96,23 @@ def own_pictures(files: Sequence[Path], network: str, weights: Path | None, devi
     for file, picture in zip(files, pictures, strict=True):
         image = Geometry.of(picture.width, picture.height, size).apply(picture)
         two = np.argsort(-probabilities(loaded, image), kind="stable")[:2].tolist()
-        best.append(
-            [Case(f"{file.stem}.{slug(classes[i])}", file.stem, i, classes[i], image, None, False) for i in two]
-        )
+        keys = [f"{file.stem}.{slug(classes[i])}" for i in two]
+        best.append([Case(key, file.stem, i, classes[i], image, None, False) for key, i in zip(keys, two, strict=True)])
     top = tuple(first for first, _ in best)
-    return Source(
-        name="pictures",
-        samples=1000,
-        panels=(Group(loaded, top, "The pictures given, each with the network's first class."),),
-        pairs=Group(loaded, _two_classes(loaded, best, 1), "The picture whose second class is the most probable."),
-        absent=_next_ones_class(
-            loaded,
-            top[:2],
-            "The first pictures given. The wrong class is the first class of the next picture; where that is the same "
-            "class, it is the least probable one.",
-        ),
+    panels = Group(loaded, top, "The pictures given, each with the network's first class.")
+    pairs = _two_classes(loaded, best, 1, "The picture whose second class is the most probable.")
+    rule = (
+        "The first pictures given. The wrong class is the first class of the next picture; where that is the same "
+        "class, it is the least probable one."
     )
+    return Source("pictures", 1000, (panels,), pairs, _next_ones_class(loaded, top[:2], rule))
 
 
-def _named_rightly(network: Network, pictures: Iterable[Sequence[Case]], count: int) -> tuple[Case, ...]:
-    """Take the first pictures whose most probable class is one of their own, with that class."""
-    found: list[Case] = []
+def _named_rightly(network: Network, pictures: Iterable[Sequence[Case]]) -> Iterator[Case]:
+    """Go through the pictures whose most probable class is one of their own, with that class."""
     for cases in pictures:
-        if len(found) >= count:
-            break
         first = int(probabilities(network, cases[0].image).argmax())
-        found += [case for case in cases if case.target == first]
-    return tuple(found[:count])
+        yield from (case for case in cases if case.target == first)
 
 
 def _side_by_side(pair: tuple[Case, Case]) -> tuple[Case, Case]:
@@ -163,13 +123,11 @@ def _side_by_side(pair: tuple[Case, Case]) -> tuple[Case, Case]:
     left = np.zeros(image.shape[:2], dtype=bool)
     left[:, :half] = True
     name = f"{pair[0].picture} and {pair[1].picture}"
-    return (
-        replace(pair[0], picture=name, image=image, region=left),
-        replace(pair[1], picture=name, image=image, region=~left),
-    )
+    first, second = (replace(case, picture=name, image=image) for case in pair)
+    return replace(first, region=left), replace(second, region=~left)
 
 
-def _two_classes(network: Network, pictures: Iterable[Sequence[Case]], count: int) -> tuple[Case, ...]:
+def _two_classes(network: Network, pictures: Iterable[Sequence[Case]], count: int, rule: str) -> Group:
     """Choose the pictures whose second true class is the most probable, with their two most probable ones."""
     ranked: list[tuple[float, list[Case]]] = []
     for cases in (cases for cases in pictures if len(cases) > 1):
@@ -179,7 +137,7 @@ def _two_classes(network: Network, pictures: Iterable[Sequence[Case]], count: in
     if not ranked:
         raise InputError("no picture shows two classes, so there is no figure of two classes in one picture.")
     ranked.sort(key=lambda each: each[0])
-    return tuple(case for _, best in ranked[:count] for case in best)
+    return Group(network, tuple(case for _, best in ranked[:count] for case in best), rule)
 
 
 def _next_ones_class(network: Network, cases: Sequence[Case], rule: str) -> Group:

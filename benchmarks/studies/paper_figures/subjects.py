@@ -19,18 +19,9 @@ from mint.contract import Attributor, attribute
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures that are explained alike.
+    """Cases of one network that are explained alike; ``rule`` is a sentence that says how they were chosen.
 
-    Attributes
-    ----------
-    network : Network
-        The network that is explained.
-    cases : tuple of Case
-        A picture and a class each.
-    rule : str
-        How the cases were chosen, in a sentence.
-    minimal_importance : float
-        MINT's parameter of this name.
+    ``minimal_importance`` is MINT's parameter of this name.
     """
 
     network: Network
