@@ -3,8 +3,8 @@
 There are two studies:
 
 * **Settling.** MINT runs once with many samples. A surrogate fitted to the first K of them is compared with the one
-  fitted to all, by the rank correlation of the fine importances u_f. The same run tells where ``UntilSettled()`` would have
-  stopped. (The first K are part of all, which helps them a little: with K = 500 of 5000 they are a tenth.) A
+  fitted to all, by the rank correlation of the fine importances u_f. The same run tells where ``UntilSettled()`` would
+  have stopped. (The first K are part of all, which helps them a little: with K = 500 of 5000 they are a tenth.) A
   second run with another seed tells how well two complete runs agree.
 * **Sharing.** The classes of one picture are explained one by one, as in the paper, and together from one set of
   samples. The study compares the maps, and their scores.

@@ -34,7 +34,7 @@ from benchmarks.results.provenance import versions
 from benchmarks.run.binding import bind
 from benchmarks.studies.commandline import finish, made_by, positive, study_parser, write_page
 from mint import MINT
-from mint.app.classifiers import torchvision_classifier, usable_device
+from mint.app.classifiers import torchvision_classifier, torchvision_names, usable_device
 from mint.contract import Attributor
 from mint.perturbation import default_batch_size
 
@@ -143,6 +143,8 @@ def _seconds(run: Run, device: torch.device) -> float:
 
 def _untrained(name: str, device: torch.device) -> Network:
     """Make a network with random weights: its speed is that of a trained one, as no answer is zero or denormal."""
+    if name not in torchvision_names():
+        return load_network(name, device=device)  # nothing is to be downloaded
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return network_of(torchvision_classifier(name, untrained=True), name, device)
