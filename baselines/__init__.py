@@ -1,4 +1,4 @@
-"""The methods that MINT stands beside: three Captum baselines, each a thin adapter, and four controls."""
+"""The methods that MINT is compared with: three methods by Captum, each called by a thin adapter, and four nulls."""
 
 from collections.abc import Callable, Mapping
 
@@ -33,4 +33,4 @@ METHODS: Mapping[str, Callable[[], Attributor]] = {
 }
 
 NULLS = ("random", "constant", "centre", "sobel")
-"""The methods that know nothing of the network: every table has them, and no method should be behind one."""
+"""The methods that know nothing of the network. Every table has them; a useful method is better than each."""

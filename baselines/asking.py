@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from mint.perturbation import read_scores
+from mint.contract import read_scores
 
 
 def probability_of(model: nn.Module, target: Tensor) -> Callable[[Tensor], Tensor]:

@@ -1,15 +1,17 @@
-"""Derived controls: maps made from a method's own map, or by asking the method otherwise.
+"""Controls: maps made from a method's own map, or by asking the method something else.
 
-A metric that scores them as high as the method's map does not measure what it is meant to:
+Most controls destroy what the method's map tells. A metric that scores such a control as high as the map does not
+measure what it is meant to measure:
 
-* ``shuffled``: the map's values at random pixels; how far its histogram alone goes.
-* ``inverted``: the map negated; a metric that does not mind has no direction.
-* ``blurred``: the map smoothed; removal metrics often prefer it (S. Song 2023), which favours coarse methods.
+* ``shuffled``: the map's values at random pixels. Its score comes from the map's histogram alone.
+* ``inverted``: the map negated. A metric that scores it the same has no direction.
+* ``blurred``: the map smoothed. Removal metrics often prefer it (S. Song 2023), which favours coarse methods.
 * ``other-class``: the same method's map of another class (J. Wagner et al., CVPR 2019, among others).
-* ``randomised-network``: its map of a network with random weights (J. Adebayo et al., "Sanity Checks for Saliency
-  Maps", NeurIPS 2018); what of the picture alone shines through.
-* ``14x14`` and ``7x7``: the map at the resolution of a network's last layers. These are no nulls: they hold what the
-  map knows, but its detail, and put fine and coarse methods on equal terms.
+* ``randomised-network``: the same method's map of a network with random weights (J. Adebayo et al., "Sanity Checks for
+  Saliency Maps", NeurIPS 2018). What it shows comes from the picture alone, not from what the network has learnt.
+
+Two controls keep what the map tells and take away its detail only: ``14x14`` and ``7x7``, the map at the resolution
+of a network's last layers. They compare fine and coarse methods on equal terms.
 """
 
 from collections.abc import Mapping
@@ -29,14 +31,14 @@ from mint.parameters import require_count, require_number
 
 
 class Derived(Protocol):
-    """A frozen dataclass whose fields, all of them, are the control's identity: its ``repr``.
+    """What makes a control: a frozen dataclass. Its ``repr``, with all of its fields, identifies the control.
 
     Attributes
     ----------
     null
         Whether it destroys what the map tells, so that a metric should prefer the method's own.
     asks
-        Whether it asks the method or the network again, and costs as much; else it takes the map alone.
+        Whether it asks the method or the network again, and so costs as much as a map; if not, it needs the map alone.
     """
 
     null: ClassVar[bool]
@@ -64,8 +66,8 @@ class Derived(Protocol):
 class Shuffled:
     """The map's values at random pixels.
 
-    The permutation comes from a generator seeded by ``seed``, the picture and the target, so that it depends neither on
-    the batch nor on the map's last digits, and all methods' maps of one case are shuffled alike.
+    The permutation comes from a generator seeded by ``seed``, the picture and the target. So it depends neither on the
+    batch nor on the map, and all methods' maps of one case are shuffled in the same way.
     """
 
     null: ClassVar[bool] = True
@@ -85,7 +87,7 @@ class Shuffled:
 
 @dataclass(frozen=True)
 class Inverted:
-    """The map negated: what it ranks first goes last."""
+    """The map negated: the pixel that it ranks first becomes the last."""
 
     null: ClassVar[bool] = True
     asks: ClassVar[bool] = False
@@ -124,8 +126,8 @@ class Blurred:
 class Averaged:
     """The map averaged over a grid of cells, then interpolated between their centres.
 
-    The interpolation is bilinear, as Grad-CAM's from its layer to the picture. Cells of one value each would tie in
-    their hundreds, and be ranked by where they stand.
+    The interpolation is bilinear, as Grad-CAM's is from its layer to the picture. Without it, all pixels of a cell
+    would tie, and a metric would rank them by their place.
 
     Parameters
     ----------
@@ -151,7 +153,8 @@ class Averaged:
 class OtherClass:
     """The method's map of another class: the one that the network finds likeliest besides the target.
 
-    That is its second choice where the target is its first, else its first; of classes that tie, the first.
+    Where the target is the network's first choice, that is its second choice; elsewhere it is its first choice. Of
+    classes that tie, it is the one with the lowest index.
     """
 
     null: ClassVar[bool] = True
@@ -210,4 +213,4 @@ DERIVED: Mapping[str, Derived] = {
     "14x14": Averaged(14),
     "7x7": Averaged(7),
 }
-"""Every derived control by the name that records give it."""
+"""Every control by the name that records give it."""

@@ -16,20 +16,20 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mint.contract import InputError, explaining
+from mint.contract import InputError, explaining, read_scores
 from mint.features import resolve_layer
 from mint.layers import find_layers
 from mint.parameters import require_batch_size
-from mint.perturbation import default_batch_size, read_scores
+from mint.perturbation import default_batch_size
 
 
 @dataclass(frozen=True)
 class GradCAM:
     """Grad-CAM's map of one layer, enlarged bilinearly to the picture (the paper's choice).
 
-    It has no hyper-parameter but the layer. Captum hands the rest of the network a copy of the layer's
-    output, so an in-place ReLU behind the layer does not spoil it. Of a module that the network calls
-    several times, Captum reads the last call.
+    The layer is its only hyper-parameter. Captum gives the rest of the network a copy of the layer's output, so an
+    in-place ReLU after the layer does not change what is read. Where the network calls the module several times, Captum
+    reads the last call.
 
     Parameters
     ----------

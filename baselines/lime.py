@@ -36,8 +36,8 @@ class LIME:
     regression. Absent super-pixels become 0 in the network's normalised space, which is the image
     tutorial's ``hide_color=0`` (``lime_image``'s own default is each super-pixel's mean colour).
 
-    Captum's defaults differ (25 samples, Lasso with alpha .01, a kernel of width 1 on the cosine between
-    pixels) and are not used, but for its loop: ``batch_size=1`` is Captum's ``perturbations_per_eval=1``.
+    Captum's defaults are others (25 samples, Lasso with alpha .01, a kernel of width 1 on the cosine between pixels)
+    and are not used. Only its loop is: ``batch_size`` is Captum's ``perturbations_per_eval``.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class LIME:
         Perturbed pictures through the network at a time; None lets the perturbation engine choose. The
         maps do not depend on it.
     seed
-        Of the samples and of Quickshift's tie-breaking; each picture starts from it anew.
+        Seed of the samples and of Quickshift's tie-breaking; the same for each picture.
     """
 
     samples: int = 1000
@@ -85,8 +85,8 @@ class LIME:
             similarity_func=self._proximity,
             perturb_func=self._draw_states,
         )
-        # The samples are drawn from our own generator, but Captum then iterates over a DataLoader, which takes
-        # a number from the global one.
+        # The samples are drawn from our own generator. But Captum goes through them by a DataLoader, which draws a
+        # number from the global generator.
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             weights: Tensor = lime.attribute(
                 image.unsqueeze(0),

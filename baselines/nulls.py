@@ -1,9 +1,14 @@
-"""Controls: maps that know nothing of the network, to be read beside every table.
+"""Nulls: methods that know nothing of the network. Every table has them, for comparison.
 
-A method that does not beat :class:`Random` shows nothing, one that does not beat :class:`Constant` less than a
-metric's order of ties, one that does not beat :class:`Centre` may only have learnt where photographers put things,
-and one that does not beat :class:`Sobel` may be an edge detector (J. Adebayo et al., "Sanity Checks for Saliency
-Maps", NeurIPS 2018). The network is asked nothing but whether the target is among its classes.
+Each stands for a reason why a method may score well without explaining anything:
+
+* :class:`Random`: a method that is not better than it tells nothing.
+* :class:`Constant`: all its pixels tie, so its score comes only from the order in which a metric takes tied pixels.
+* :class:`Centre`: a method that is not better may only say that objects stand in the middle of photographs.
+* :class:`Sobel`: a method that is not better may only find edges (J. Adebayo et al., "Sanity Checks for Saliency
+  Maps", NeurIPS 2018).
+
+The network is asked only to check that the target is one of its classes.
 """
 
 import hashlib
@@ -13,9 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mint.contract import explaining
+from mint.contract import explaining, read_scores
 from mint.parameters import require_number
-from mint.perturbation import read_scores
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,9 @@ class Random:
 
 
 def generator_for(seed: int, image: Tensor, target: int) -> torch.Generator:
-    """Return a generator on the CPU that is seeded by a number, an image's content and a class, whatever the batch."""
-    # Flat, as a contiguous tensor may have any stride along a side of one pixel; bytes, as NumPy has no bfloat16.
+    """Return a generator on the CPU, seeded by a number, an image's content and a class, and by nothing else."""
+    # It is made flat, because a contiguous tensor may have any stride along a side of one pixel, and the bytes are
+    # taken, because NumPy has no bfloat16.
     content = image.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
     digest = hashlib.sha256(f"{seed} {target} ".encode() + content).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
@@ -54,7 +59,7 @@ def generator_for(seed: int, image: Tensor, target: int) -> torch.Generator:
 
 @dataclass(frozen=True)
 class Constant:
-    """Zero everywhere: all pixels tie, so that a metric's answer is the one to its order of ties."""
+    """Zero everywhere: all pixels tie, so its score comes only from the order in which a metric takes tied pixels."""
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Answer (n, c, h, w) images with (n, h, w) float32 maps of zeros."""
@@ -97,8 +102,8 @@ def _bump(length: int, width: float) -> Tensor:
 class Sobel:
     """Edge strength: the length of the luminance's gradient by Sobel's 3 x 3 filters.
 
-    Luminance is Rec. 601's .299 R + .587 G + .114 B of the normalised channels as they are (their mean where
-    there are not three), continued beyond the border by its outermost pixels.
+    The luminance is Rec. 601's .299 R + .587 G + .114 B, taken of the normalised channels; where there are not three
+    channels, it is their mean. Beyond the border, the outermost pixels are repeated.
     """
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:

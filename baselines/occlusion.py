@@ -5,10 +5,10 @@ section 4.2. A pixel's value is the mean fall over the windows W that hold it:
 
     map(p) = mean over {W : p in W} of  g(X) - g(X with W hidden)
 
-with g the target's softmax probability and hidden pixels 0 in the normalised space (gray). The first window
-lies in the top left corner, the last ones are cut off at the border, so that every pixel is hidden at least
-once: Captum's geometry. :class:`Occlusion` is Captum's own; :class:`EngineOcclusion` computes the same map
-through the suite's perturbation engine and shows what the engine is worth.
+with g the target's softmax probability. Hidden pixels are 0 in the normalised space, which is gray. The windows are
+placed as Captum places them: the first one lies in the top left corner, and the last ones are cut off at the border, so
+that every pixel is hidden at least once. :class:`Occlusion` calls Captum's own; :class:`EngineOcclusion` computes the
+same map by the suite's perturbation engine, so that the two can be compared in speed.
 """
 
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ class Occlusion:
     Parameters
     ----------
     window, stride
-        In pixels at a picture size of 224, scaled to the picture's height and width and rounded, at least 1.
-        Window 32 and stride 16 make 13 x 13 windows at any size that scales evenly.
+        In pixels of a picture of 224 x 224. For other sizes they are scaled with the height and the width, and rounded,
+        to 1 or more. Window 32 and stride 16 make 13 x 13 windows, at any size that they scale to without rounding.
     batch_size
         Captum's ``perturbations_per_eval``: perturbed pictures through the network at a time; 1 is Captum's
         default, None lets the perturbation engine choose. The maps do not depend on it.

@@ -1,10 +1,10 @@
 """Lending a network out with random weights, for the sanity checks of J. Adebayo et al., NeurIPS 2018.
 
-A weight is drawn from the normal distribution with the mean and standard deviation of the trained tensor that it
-stands in, and running statistics stay: the layers keep their scales, so that the random network still answers
-different pictures differently, and its probabilities are no zeros and ones. (Tried on the networks of this suite:
-torch's own initial weights let EfficientNet-Lite0 answer all pictures alike up to 1e-9, and He's let ResNet-50
-answer every picture with probability 1; either way, every method's map would be that of a constant.)
+Each weight is drawn from the normal distribution that has the mean and the standard deviation of the trained tensor
+in its place. The running statistics are kept. So the layers keep their scales: the random network still answers
+different pictures differently, and its probabilities are not all zeros and ones. Two other ways were tried on the
+networks of this suite. With torch's own initial weights, EfficientNet-Lite0 answers all pictures alike up to 1e-9. With
+He's, ResNet-50 answers every picture with probability 1. In both cases every method would explain a constant.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ def layer_names(model: nn.Module) -> list[str]:
 def randomised(model: nn.Module, seed: int = 0, layers: Collection[str] | None = None) -> Iterator[None]:
     """Lend a network out with random weights; hand parameters and buffers back bit for bit, also after an error.
 
-    Every tensor is drawn on the CPU by a generator of its own, seeded by ``seed`` and the tensor's name: its values
+    Every tensor is drawn on the CPU by a generator of its own, seeded by ``seed`` and the tensor's name. So its values
     depend neither on the device nor on which other layers are randomised.
 
     Parameters

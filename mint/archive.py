@@ -1,131 +1,43 @@
-"""Explanations on disk: arrays in an ``.npz`` file, everything else in a ``.json`` file beside it that people can read.
+"""Explanations on disk: arrays in an ``.npz`` file, and all else in a ``.json`` file that people can read.
 
-Neither holds pickled objects, so a file from elsewhere can be opened without running anything of it.
+Neither file holds pickled objects, so a file of unknown origin can be opened without running any code of it.
 """
 
-import dataclasses
 import hashlib
 import json
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from mint.contract import InputError
-from mint.explanation import Cost, Explanation
-from mint.superpixels import SuperPixels
-from mint.surrogate import Fit, Solution
+from mint.parameters import InputError
 
 FORMAT = "mint explanation"
-VERSION = 1
+VERSION = 2
 
-_TENSORS = ("saliency", "feature", "states", "answers", "proximity", "a_c", "a_f")
-_LABELS = ("coarse", "fine", "parent")
-_WEIGHTS = ("w_c", "w_f")
-_SOLVED = ("objective", "constraint_residual", "iterations", "certified")
+Arrays = Mapping[str, NDArray[Any]]
+Kept = TypeVar("Kept")
 
-
-def to_dict(explanation: Explanation) -> dict[str, Any]:
-    """Turn an explanation into plain numbers, strings, lists and dictionaries.
-
-    What has a value for each pixel or sample is left out; :func:`save` keeps it.
-
-    Returns
-    -------
-    dict
-        ``coarse`` and ``fine`` hold a list for each property of the super-pixels: ``importance`` (Eqs. 43-44),
-        ``weight``, ``representation``, ``share`` of the picture, ``centre`` ([x, y] in pixels, the mean of its
-        pixels), and for fine ones the coarse ``parent``. A fidelity that is undefined is None; other numbers that
-        JSON lacks are the strings "inf", "-inf" and "nan".
-    """
-    parts, solution = explanation.superpixels, explanation.solution
-    fidelity = dataclasses.asdict(explanation.fidelity)
-    found = {
-        "target": explanation.target,
-        "answer": explanation.answer,
-        "size": list(explanation.picture.shape[:2]),
-        "samples": len(explanation.states),
-        "chosen_coarse": explanation.chosen_coarse,
-        "abstention": explanation.abstention,
-        "chosen_fine": list(explanation.chosen_fine),
-        "fidelity": {name: None if math.isnan(value) else value for name, value in fidelity.items()},
-        "route": parts.route,
-        "solution": {name: getattr(solution, name) for name in _SOLVED},
-        "cost": dataclasses.asdict(explanation.cost),
-        "fit": dataclasses.asdict(explanation.fit),
-        "parameters": explanation.parameters,
-        "coarse": _columns(explanation.u_c, solution.w_c, explanation.a_c, parts.coarse),
-        "fine": _columns(explanation.u_f, solution.w_f, explanation.a_f, parts.fine)
-        | {"parent": parts.parent.tolist()},
-    }
-    return {name: _plain(value) for name, value in found.items()}
-
-
-def _columns(importance: Tensor, weight: Tensor, representation: Tensor, labels: Tensor) -> dict[str, Any]:
-    return {
-        "importance": importance.tolist(),
-        "weight": weight.tolist(),
-        "representation": representation.tolist(),
-        "share": shares(labels).tolist(),
-        "centre": centres(labels).tolist(),
-    }
-
-
-def shares(labels: Tensor) -> Tensor:
-    """Find the share of the picture that each label has.
-
-    Parameters
-    ----------
-    labels : Tensor
-        (h, w) int64, 0 to s - 1, none of them missing.
-
-    Returns
-    -------
-    Tensor
-        (s,) float32, summing to 1.
-    """
-    return torch.bincount(labels.flatten()) / labels.numel()
-
-
-def centres(labels: Tensor) -> Tensor:
-    """Find the mean position of each label's pixels.
-
-    Parameters
-    ----------
-    labels : Tensor
-        (h, w) int64, 0 to s - 1, none of them missing.
-
-    Returns
-    -------
-    Tensor
-        (s, 2) float64, x and y in pixels from the top left pixel.
-    """
-    flat = labels.flatten()
-    y, x = (axis.flatten().double() for axis in torch.meshgrid(*map(torch.arange, labels.shape), indexing="ij"))
-    sizes = torch.bincount(flat)
-    return torch.stack([torch.bincount(flat, weights=axis) / sizes for axis in (x, y)], dim=1)
-
-
-# No text of an explanation reads so, unless someone calls a layer "inf".
+# JSON has no such numbers. A text of an explanation could be taken for one only if someone called a layer "inf".
 _NOT_FINITE = {str(value): value for value in (math.inf, -math.inf, math.nan)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Turn mappings, sequences and numbers into what JSON has: dictionaries, lists, and "inf", "-inf" and "nan"."""
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _restored(value: Any) -> Any:
-    """Undo :func:`_plain`: what an explanation holds beside its arrays are tuples, never lists."""
+    """Undo :func:`plain`. Lists become tuples, as an explanation holds no lists."""
     if isinstance(value, Mapping):
         return {key: _restored(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -141,15 +53,17 @@ def _paths(path: str | PathLike[str]) -> tuple[Path, Path]:
     return file.with_name(f"{stem}.npz"), file.with_name(f"{stem}.json")
 
 
-def save(explanation: Explanation, path: str | PathLike[str]) -> None:
-    """Write ``PATH.npz``, the arrays, and ``PATH.json``, :func:`to_dict` and what binds the two files together.
+def save(path: str | PathLike[str], arrays: Arrays, record: Mapping[str, Any]) -> None:
+    """Write ``PATH.npz``, the arrays, and ``PATH.json``, the record and what binds the two files together.
 
     Parameters
     ----------
-    explanation : Explanation
-        What to write.
     path : path-like
         With or without one of the two suffixes.
+    arrays : mapping of str to ndarray
+        What has a value for each pixel, sample or super-pixel.
+    record : mapping
+        All else, as :func:`plain` makes it.
 
     Raises
     ------
@@ -159,16 +73,11 @@ def save(explanation: Explanation, path: str | PathLike[str]) -> None:
     arrays_file, record_file = _paths(path)
     if Path(path).is_dir():
         raise InputError(f"{path} is a folder; name a file in it, such as {Path(path) / 'explanation.json'}.")
-    arrays = {name: getattr(explanation, name) for name in _TENSORS}
-    arrays |= {name: getattr(explanation.superpixels, name) for name in _LABELS}
-    arrays |= {name: getattr(explanation.solution, name) for name in _WEIGHTS}
-    record = {"format": FORMAT, "version": VERSION}
+    head = {"format": FORMAT, "version": VERSION}
     try:
-        np.savez_compressed(
-            arrays_file, picture=explanation.picture, **{name: tensor.numpy() for name, tensor in arrays.items()}
-        )
-        record |= {"arrays_sha256": _digest(arrays_file), **to_dict(explanation)}
-        record_file.write_text(_json(record) + "\n", encoding="utf-8")
+        np.savez_compressed(arrays_file, **arrays)  # type: ignore[arg-type]
+        whole = {**head, "arrays_sha256": _digest(arrays_file), **record}
+        record_file.write_text(_json(whole) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"the explanation cannot be written to {arrays_file} and {record_file} ({error}).") from error
 
@@ -181,18 +90,20 @@ def _json(value: Any, indent: str = "") -> str:
     return f"{{\n{lines}\n{indent}}}"
 
 
-def load(path: str | PathLike[str]) -> Explanation:
+def load(path: str | PathLike[str], build: Callable[[Arrays, Mapping[str, Any]], Kept]) -> Kept:
     """Read what :func:`save` wrote.
 
     Parameters
     ----------
     path : path-like
         As given to :func:`save`.
+    build : callable
+        Makes the explanation of the arrays and the record, in which lists have become tuples. It may fail with a
+        KeyError, TypeError or ValueError where something is missing or wrong.
 
     Returns
     -------
-    Explanation
-        Equal to the one saved, bit for bit.
+    What ``build`` made.
 
     Raises
     ------
@@ -208,22 +119,7 @@ def load(path: str | PathLike[str]) -> Explanation:
         raise InputError(f"{arrays_file} is not the file that {record_file.name} was written with; save both again.")
     try:
         with np.load(arrays_file, allow_pickle=False) as stored:
-            picture = stored["picture"]
-            tensors = {name: torch.from_numpy(stored[name]) for name in (*_TENSORS, *_LABELS, *_WEIGHTS)}
-        return Explanation(
-            target=record["target"],
-            answer=record["answer"],
-            picture=picture,
-            superpixels=SuperPixels(**{name: tensors[name] for name in _LABELS}, route=record["route"]),
-            **{name: tensors[name] for name in _TENSORS},
-            fit=Fit(**record["fit"]),
-            solution=Solution(tensors["w_c"], tensors["w_f"], **record["solution"]),
-            chosen_coarse=record["chosen_coarse"],
-            abstention=record["abstention"],
-            chosen_fine=tuple(record["chosen_fine"]),
-            cost=Cost(**record["cost"]),
-            parameters=record["parameters"],
-        )
+            return build({name: stored[name] for name in stored.files}, record)
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{record_file} and {arrays_file} hold no complete explanation ({error}).") from error
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mint.contract import Attributor, InputError
+from mint.contract import Attributor
+from mint.parameters import InputError
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class BoundAttribution:
         Returns
         -------
         Tensor
-            (n, c, h, w), of the inputs' dtype and on their device: the method's map, the same in every channel, for
+            (n, c, h, w), of the inputs' dtype and on their device: the method's map, the same in every channel, as
             super-pixels have no channels.
 
         Raises

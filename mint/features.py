@@ -4,7 +4,6 @@ A layer is read through a forward hook that is removed before the function retur
 that later in-place operations (torchvision's in-place ReLUs) cannot touch.
 """
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -12,9 +11,10 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from mint.contract import InputError
-from mint.perturbation import Score, read_scores
+from mint.parameters import InputError, nearest
+from mint.scores import Score, read_scores
 
 Pooling = Literal["mean-one", "raw", "ones"]
 
@@ -25,17 +25,17 @@ class Features:
 
     Attributes
     ----------
-    shallow : Tensor
-        (c_s, h_s, w_s) activations of the shallow layer.
     deep : Tensor
         (c_d, h_d, w_d) activations of the deep layer.
     gradient : Tensor
         (c_d, h_d, w_d) derivative of the target's score with respect to ``deep``.
+    shallow : Tensor or None
+        (c_s, h_s, w_s) activations of the shallow layer; None if none was asked for.
     """
 
-    shallow: Tensor
     deep: Tensor
     gradient: Tensor
+    shallow: Tensor | None = None
 
 
 def resolve_layer(model: nn.Module, name: str) -> nn.Module:
@@ -49,20 +49,20 @@ def resolve_layer(model: nn.Module, name: str) -> nn.Module:
     modules: dict[str, nn.Module] = dict(model.named_modules())
     if name in modules and name:
         return modules[name]
-    names = [other for other in modules if other]
-    nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.0)
-    raise InputError(f"{type(model).__name__} has no layer {name!r}; the nearest names are {', '.join(nearest)}.")
+    names = nearest(name, (other for other in modules if other))
+    raise InputError(f"{type(model).__name__} has no layer {name!r}; the nearest names are {names}.")
 
 
 def read_features(
     model: nn.Module,
     image: Tensor,
     target: int,
-    shallow_layer: str,
     deep_layer: str,
+    shallow_layer: str | None = None,
+    *,
     derivative_of: Score = "logit",
 ) -> Features:
-    """Read two layers and the target's gradient at the deep one, in one forward and one backward pass.
+    """Read a deep layer, the target's gradient there, and a shallow layer, in one forward and one backward pass.
 
     The graph is cut below the deep layer, so the backward pass runs through the network's head alone.
 
@@ -74,37 +74,47 @@ def read_features(
         (c, h, w), normalised.
     target : int
         The class whose score is differentiated.
-    shallow_layer, deep_layer : str
-        Names of modules that run once and give a (1, channels, height, width) tensor.
+    deep_layer : str
+        Name of a module that runs once and gives a (1, channels, height, width) tensor.
+    shallow_layer : str, optional
+        Name of another such module; None reads the deep layer alone.
     derivative_of : {"logit", "probability", "log-probability"}
         The score that is differentiated.
 
     Raises
     ------
     InputError
-        If a layer does not exist, does not run exactly once, gives no such tensor, or if the score does not
-        depend on the deep layer.
+        If a layer does not exist, does not run exactly once, gives no such tensor, if both are the same, or if the
+        score does not depend on the deep layer.
     """
-    kept: dict[str, list[Tensor]] = {shallow_layer: [], deep_layer: []}
-
-    def keep_copy(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-        _check_output(shallow_layer, output)
-        kept[shallow_layer].append(output.detach().clone())
-
-    def keep_leaf(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        _check_output(deep_layer, output)
-        leaf = output.detach().requires_grad_(True)
-        kept[deep_layer].append(leaf)
-        # What follows gets a copy: an in-place ReLU must not change the leaf.
-        return leaf.clone()
-
     if shallow_layer == deep_layer:
-        raise InputError(f"shallow_layer and deep_layer are both {deep_layer!r}; MINT needs two different layers.")
-    hooks = [
-        resolve_layer(model, shallow_layer).register_forward_hook(keep_copy),
-        resolve_layer(model, deep_layer).register_forward_hook(keep_leaf),
-    ]
+        raise InputError(f"the shallow and the deep layer are both {deep_layer!r}; MINT needs two different layers.")
+    kept: dict[str, list[Tensor]] = {}
+
+    def keep_copy(output: Tensor) -> tuple[Tensor, None]:
+        return output.detach().clone(), None
+
+    def keep_leaf(output: Tensor) -> tuple[Tensor, Tensor]:
+        leaf = output.detach().requires_grad_(True)
+        # What follows gets a copy: an in-place ReLU must not change the leaf.
+        return leaf, leaf.clone()
+
+    def hook_on(name: str, keep: Callable[[Tensor], tuple[Tensor, Tensor | None]]) -> RemovableHandle:
+        kept[name] = []
+
+        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor | None:
+            _check_output(name, output)
+            mine, theirs = keep(output)
+            kept[name].append(mine)
+            return theirs
+
+        return resolve_layer(model, name).register_forward_hook(hook)
+
+    hooks = []
     try:
+        if shallow_layer is not None:
+            hooks.append(hook_on(shallow_layer, keep_copy))
+        hooks.append(hook_on(deep_layer, keep_leaf))
         with torch.enable_grad():
             images = image[None].contiguous(memory_format=torch.channels_last)
             score = read_scores(model, images, torch.tensor([target], device=image.device), derivative_of)
@@ -115,11 +125,12 @@ def read_features(
             if score.requires_grad:
                 (gradient,) = torch.autograd.grad(score.sum(), leaf, allow_unused=True)
     finally:
-        for hook in hooks:
-            hook.remove()
+        for each in hooks:
+            each.remove()
     if gradient is None:
-        raise InputError(f"the class score does not depend on layer {deep_layer!r}; name another deep_layer.")
-    return Features(shallow=kept[shallow_layer][0][0], deep=leaf.detach()[0], gradient=gradient[0])
+        raise InputError(f"the class score does not depend on layer {deep_layer!r}; name another deep layer.")
+    shallow = None if shallow_layer is None else kept[shallow_layer][0][0]
+    return Features(deep=leaf.detach()[0], gradient=gradient[0], shallow=shallow)
 
 
 def _check_output(name: str, output: object) -> None:

@@ -1,32 +1,35 @@
 """How well a surrogate follows the network, and how far its importances have settled.
 
-Neither costs a forward pass: fidelity on samples held out is found by fitting the surrogate again without them, and
-agreement by fitting it to two halves of the samples.
+Neither costs a forward pass. Fidelity on samples held out is found by fitting the surrogate again without them.
+Agreement is found by fitting the surrogate to two halves of the samples.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from mint.surrogate import Fit, Solution
+from mint.parameters import require_count, require_number
+from mint.problem import Samples, Solution
+from mint.surrogate import Surrogate
 
 
 @dataclass(frozen=True)
 class Fidelity:
     """The share of the answers' weighted variance that each scale of a surrogate explains, R^2.
 
-    1 is a perfect surrogate, 0 one that is no better than the weighted mean answer; it can be negative. NaN where all
-    answers are equal.
+    It is 1 for a perfect surrogate and 0 for one that is no better than the weighted mean answer; it can be negative.
+    It is NaN where all answers are equal.
 
     Attributes
     ----------
     coarse, fine : float
         On the samples that the surrogate was fitted to.
     coarse_held_out, fine_held_out : float
-        On samples held out: every fifth pair of samples is predicted by a surrogate fitted to the others (five-fold
-        cross-validation, with the same weights).
+        On samples held out: the pairs of samples are divided into five parts, and each part is predicted by a surrogate
+        fitted to the other four (five-fold cross-validation, with the same weights).
     """
 
     coarse: float
@@ -38,39 +41,28 @@ class Fidelity:
 FOLDS = 5
 
 
-def measure_fidelity(
-    fit: Fit,
-    solution: Solution,
-    states: Tensor,
-    answers: Tensor,
-    proximity: Tensor,
-    parent: Tensor,
-    a_c: Tensor,
-    a_f: Tensor,
-) -> Fidelity:
+def measure_fidelity(surrogate: Surrogate, solution: Solution, samples: Samples) -> Fidelity:
     """Measure both scales' weighted R^2, on the samples fitted and on samples held out.
 
     Parameters
     ----------
-    fit : Fit
+    surrogate : Surrogate
         How the surrogate was fitted, and is fitted again.
     solution : Solution
         The surrogate fitted to all samples.
-    states, answers, proximity, parent, a_c, a_f : Tensor
-        As :func:`~mint.surrogate.build_problem` takes them.
+    samples : Samples
+        All samples.
     """
-    fitted = _predict(fit, solution, states, answers, proximity, parent, a_c, a_f, states)
+    fitted = _predict(surrogate, solution, samples, samples.states)
     held_out = torch.zeros_like(fitted)
-    fold = _pairs(len(states)) % FOLDS
+    fold = _pairs(len(samples.states)) % FOLDS
     for i in range(FOLDS):
         kept = fold != i
         if not kept.any() or kept.all():
             continue
-        again = fit(states[kept], answers[kept], proximity[kept], parent, a_c, a_f)
-        held_out[:, ~kept] = _predict(
-            fit, again, states[kept], answers[kept], proximity[kept], parent, a_c, a_f, states[~kept]
-        )
-    scores = [weighted_r_squared(answers, row, proximity) for row in (*fitted, *held_out)]
+        others = samples.take(kept)
+        held_out[:, ~kept] = _predict(surrogate, surrogate(others), others, samples.states[~kept])
+    scores = [weighted_r_squared(samples.answers, row, samples.proximity) for row in (*fitted, *held_out)]
     return Fidelity(*scores)
 
 
@@ -84,55 +76,79 @@ def weighted_r_squared(answers: Tensor, predictions: Tensor, weights: Tensor) ->
     return 1 - float(weights @ (answers - predictions).square()) / variance
 
 
-def _predict(
-    fit: Fit,
-    solution: Solution,
-    states: Tensor,
-    answers: Tensor,
-    proximity: Tensor,
-    parent: Tensor,
-    a_c: Tensor,
-    a_f: Tensor,
-    asked: Tensor,
-) -> Tensor:
-    """Predict the answers to the states asked, at both scales, (2, asked); the others are those fitted."""
-    relation = torch.nn.functional.one_hot(parent, len(a_c)).double()
+def _predict(surrogate: Surrogate, solution: Solution, fitted: Samples, asked: Tensor) -> Tensor:
+    """Predict the answers to the states asked, (asked, q), at both scales, (2, asked)."""
+    relation = torch.nn.functional.one_hot(fitted.parent, len(fitted.a_c)).double()
     share = relation / relation.sum(dim=0)
-    u_c, u_f = solution.w_c * a_c, solution.w_f * a_f
+    u_c, u_f = solution.w_c * fitted.a_c, solution.w_f * fitted.a_f
     # The coarse states are fractions of the fine ones, so each scale is linear in the fine states.
     effects = torch.stack([share @ u_c, u_f])
     predictions = effects @ asked.double().T
-    if fit.intercept:
-        residual = answers - effects @ states.double().T
-        predictions = predictions + (residual @ proximity / proximity.sum())[:, None]
+    if surrogate.intercept:
+        residual = fitted.answers - effects @ fitted.states.double().T
+        predictions = predictions + (residual @ fitted.proximity / fitted.proximity.sum())[:, None]
     return predictions
 
 
-def split_half_agreement(
-    fit: Fit, states: Tensor, answers: Tensor, proximity: Tensor, parent: Tensor, a_c: Tensor, a_f: Tensor
-) -> float:
-    """Tell how far the fine importances have settled: the rank correlation of two halves, stepped up to all samples.
+@dataclass(frozen=True)
+class UntilSettled:
+    """Draw samples in rounds of 100, until the fine importances have settled.
 
-    The samples are dealt into two halves, in pairs, the unperturbed image (row 0) goes to both, and a surrogate is
-    fitted to each. From Spearman's correlation r of the two sets of u_f, the Spearman-Brown formula 2 r / (1 + r)
-    estimates how well importances from all these samples would agree with those from as many others.
+    Attributes
+    ----------
+    level : float
+        Stop when the fine importances found from two halves of the samples agree this well; see
+        :func:`split_half_agreement`. Above 1 they never do.
+    most : int
+        Stop at this many samples anyway.
+    """
+
+    level: float = 0.9
+    most: int = 5000
+
+    def __post_init__(self) -> None:
+        require_number("level", self.level, -1)
+        require_count("most", self.most, 2)
+
+    def rounds(self) -> Sequence[int]:
+        """List how many samples there are after each round."""
+        return (*range(_ROUND, self.most, _ROUND), self.most)
+
+    def reached(self, surrogate: Surrogate, samples: Samples) -> bool:
+        """Tell whether the importances of all classes have settled; here the samples' answers are (K, classes)."""
+        each = [split_half_agreement(surrogate, replace(samples, answers=column)) for column in samples.answers.T]
+        return min(each) >= self.level
+
+
+_ROUND = 100
+
+
+def split_half_agreement(surrogate: Surrogate, samples: Samples) -> float:
+    """Tell how far the fine importances have settled: how well they agree between two halves of the samples.
+
+    The samples are dealt into two halves, in pairs; the unperturbed image (row 0) goes to both. A surrogate is fitted
+    to each half, and r is Spearman's correlation of the two sets of u_f. As each half has only half of the samples,
+    the Spearman-Brown formula 2 r / (1 + r) then estimates how well importances from all these samples would agree
+    with importances from as many others.
 
     Returns
     -------
     float
         In [-1, 1]; 1 where both halves find the same ranks, all equal included; 0 where only one finds any.
     """
-    pair = _pairs(len(states))
+    pair = _pairs(len(samples.states))
     first, second = (
-        (fit(states[half], answers[half], proximity[half], parent, a_c, a_f).w_f * a_f)
-        for half in ((pair % 2 == 1) | (pair == 0), pair % 2 == 0)
+        surrogate(samples.take(half)).w_f * samples.a_f for half in ((pair % 2 == 1) | (pair == 0), pair % 2 == 0)
     )
     correlation = rank_correlation(first, second)
     return 2 * correlation / (1 + correlation) if correlation > 0 else correlation
 
 
 def _pairs(samples: int) -> Tensor:
-    """Count the pairs of samples, (1, 2), (3, 4), ...: the two of an antithetic pair depend on each other."""
+    """Give each sample the number of its pair; the pairs are (1, 2), (3, 4), ...
+
+    Pairs are kept together, because the two samples of an antithetic pair depend on each other.
+    """
     return (torch.arange(samples) + 1) // 2
 
 

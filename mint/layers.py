@@ -1,22 +1,22 @@
 """Finding MINT's two layers in any convolutional classifier, by tracing one forward pass.
 
 The *trunk* of a network is what every path from the picture to the answer runs through: the stem, the ends of the
-blocks, the head; not the branches inside a residual block or an Inception module. It is read off the graph that
-autograd records. Of the modules that give the trunk's maps, the shallow layer ends the first stage and the deep layer
-gives the last map. For networks built as torchvision builds them these are the layers that people name: ``features.3``
-and ``features.29`` of VGG16, ``relu`` and ``layer4`` of ResNets, ``Conv2d_2b_3x3`` and ``Mixed_7c`` of Inception-V3.
+blocks, and the head, but not the branches inside a residual block or an Inception module. The graph that autograd
+records shows it. Some modules give the maps on the trunk. The shallow layer is the one that ends the first stage; the
+deep layer is the one that gives the last map. In torchvision's networks these are the layers that people choose:
+``features.3`` and ``features.29`` of VGG16, ``relu`` and ``layer4`` of ResNets, ``Conv2d_2b_3x3`` and ``Mixed_7c`` of
+Inception-V3.
 """
 
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mint.contract import InputError
+from mint.parameters import InputError
 
 
 @dataclass(frozen=True)
@@ -41,38 +41,16 @@ class _Map:
         return other.name.startswith(f"{self.name}.")
 
 
-class _Layered(Protocol):
-    """A method with two layers, a frozen dataclass."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def shallow_layer(self) -> str | None: ...
-    @property
-    def deep_layer(self) -> str | None: ...
-
-
-Method = TypeVar("Method", bound=_Layered)
-
-
-def with_layers(method: Method, model: nn.Module, image: Tensor) -> Method:
-    """Name the layers of a method that have no name yet, by :func:`find_layers`, which takes a forward pass."""
-    if method.shallow_layer is not None and method.deep_layer is not None:
-        return method
-    shallow, deep = find_layers(model, image)
-    return dataclasses.replace(
-        method, shallow_layer=method.shallow_layer or shallow, deep_layer=method.deep_layer or deep
-    )
-
-
 def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:
     """Name MINT's shallow and deep layer, by tracing one forward pass.
 
-    Shallow: the end of the first stage, which lasts from the first convolution to the first map on the trunk that is
-    clearly smaller; post-activation if any of the stage's maps is, and at the highest level of modules where one is.
-    Deep: the last map on the trunk of more than one pixel that no pooling made, and that is not a map of class scores
-    (no parameter acts on what follows). Where modules inside each other give the same map, as a stage and its last
-    block do, the layer is named after the outermost that does not contain the other layer.
+    The shallow layer ends the first stage. That stage lasts from the first convolution to the first map on the trunk
+    that is clearly smaller. If some of the stage's maps are made by an activation, only these are candidates. Of the
+    candidates, those of the outermost modules are kept, and the last one of these is taken.
+
+    The deep layer gives the last map on the trunk that has more than one pixel, is not made by pooling, and is not a
+    map of class scores (some parameter acts on what follows). A stage and its last block give the same map: of such
+    modules, one inside another, the outermost that does not contain the shallow layer is named.
 
     Parameters
     ----------
@@ -98,7 +76,7 @@ def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:
     if shallow is None or deep is None:
         raise InputError(
             f"no two layers on the trunk of a {type(model).__name__} are found for pictures of {image.shape[-2]} x "
-            f"{image.shape[-1]} pixels; pass shallow_layer and deep_layer, two names from model.named_modules()."
+            f"{image.shape[-1]} pixels; name a shallow and a deep layer, two of model.named_modules()."
         )
     return shallow.name, deep.name
 
@@ -123,12 +101,12 @@ def _last_map(maps: Sequence[_Map], shallow: _Map) -> _Map | None:
         for each in maps[maps.index(shallow) + 1 :]
         if each.node is not shallow.node and not each.contains(shallow) and "Pool" not in each.kind
     ]
-    # Of a network whose head is all convolutions, without a parameter behind them, any map will do.
+    # In a network whose head is made of convolutions, no parameter follows the last maps; there any map will do.
     behind = [each for each in behind if each.before_parameters] or behind
     if not behind:
         return None
     maker = next(each for each in behind if each.node is behind[-1].node)
-    # A dropout that does nothing gives the same map as well, but does not contain what made it.
+    # In evaluation mode a dropout passes the same map on, but it does not contain the module that made the map.
     return [each for each in behind if each.node is maker.node and (each is maker or each.contains(maker))][-1]
 
 
@@ -178,9 +156,9 @@ def _trace(model: nn.Module, image: Tensor) -> list[_Map]:
 
 
 def _is_map_of(image: Tensor, output: Tensor) -> bool:
-    """Tell a map of more than one pixel, in the picture's proportions, from other tensors with four dimensions.
+    """Tell whether a tensor of four dimensions is a map of more than one pixel, in the picture's proportions.
 
-    Such as the channels-last maps inside ConvNeXt's blocks and in Swin transformers.
+    Others are, for instance, the channels-last maps inside ConvNeXt's blocks and in Swin transformers.
     """
     height, width = output.shape[-2:]
     across, down = width / image.shape[-1], height / image.shape[-2]

@@ -18,15 +18,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mint.captum_style import BoundAttribution, as_classes
-from mint.contract import InputError, explaining
-from mint.explanation import Cost, Explanation, Scale, choose_coarse, choose_fine
+from mint.contract import explaining
+from mint.display import Display
+from mint.explanation import Cost, Explanation
 from mint.features import Features, Pooling, read_features, represent, upsample
-from mint.fidelity import split_half_agreement
-from mint.layers import with_layers
-from mint.parameters import require_batch_size, require_count, require_number, require_word
-from mint.perturbation import Fill, Sampling, Score, baseline_image, draw_states, masked_scores
+from mint.fidelity import UntilSettled
+from mint.layers import find_layers
+from mint.parameters import InputError, require_batch_size, require_count, require_number, require_word
+from mint.perturbation import Fill, Sampling, baseline_image, draw_states, masked_scores
+from mint.problem import Samples
+from mint.scores import Score
 from mint.superpixels import Segmentation, segment, to_picture
-from mint.surrogate import Constraint, Fit, Solver
+from mint.surrogate import Surrogate
 
 Prior = Literal["elementwise", "grad-cam"]
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -35,9 +38,6 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "prior": get_args(Prior),
     "sampling": get_args(Sampling),
     "pooling": get_args(Pooling),
-    "constraint": get_args(Constraint),
-    "solver": get_args(Solver),
-    "scale": get_args(Scale),
 }
 
 
@@ -51,18 +51,14 @@ class MINT:
 
     Attributes
     ----------
-    samples : int or "auto"
-        K, the number of perturbed samples (the paper's 5000), the unperturbed image included; or draw them in
-        rounds of 100 until the fine importances have settled.
-    settled_at : float
-        With "auto": stop when the fine importances found from two halves of the samples agree this well, see
-        :func:`~mint.fidelity.split_half_agreement`.
-    most_samples : int
-        With "auto": stop at this many anyway.
-    shallow_layer, deep_layer : str or None
-        Names of the two modules that are read; None finds them by one more forward pass, in any convolutional
-        classifier, see :func:`~mint.layers.find_layers` (VGG: the last ReLU before the first max-pool, and the last
-        ReLU of ``features``; ResNet: ``relu`` and ``layer4``). The paper does not name its layers.
+    samples : int or UntilSettled
+        K, the number of perturbed samples (the paper's 5000), the unperturbed image included; or the rule by which
+        samples are drawn until the fine importances have settled.
+    layers : tuple of str, or None
+        The names of the two modules that are read: a shallow and a deep one. None finds them by one more forward pass,
+        in any convolutional classifier, see :func:`~mint.layers.find_layers` (VGG: the last ReLU before the first
+        max-pool, and the last ReLU of ``features``; ResNet: ``relu`` and ``layer4``). The paper does not name its
+        layers.
     response : {"probability", "logit", "log-probability"}
         g, the score that is explained (the paper's Fig. 3 shows probabilities).
     derivative_of : {"logit", "probability", "log-probability"}
@@ -80,31 +76,13 @@ class MINT:
     pooling : {"mean-one", "raw", "ones"}
         How pooled features are scaled ("raw" is the paper's text).
     proximity : float
-        c in sigma^2 = c ||X||^2, Eq. 8's kernel width; 0.73 weighs a sample with half the energy removed by about
-        one half. With another ``fill`` than zero, X is the image minus the fill, so that the weight still goes from 1
-        to exp(-1 / c) as all of the image is removed.
-    mu : float
-        Weight of the fine scale in Eq. 17.
-    alpha : float
-        Strength of both L1 penalties, scale free, in [0, 1] (the paper names no value; what others do is
-        measured in results/ablations).
-    intercept : bool
-        Fit an unpenalised intercept (the paper has none).
-    constraint : {"hard", "soft", "off"}
-        The inter-scale constraint w_f T = w_c: the paper's, a penalty, or none; see
-        :func:`~mint.surrogate.build_problem`.
-    solver : {"admm", "cvxpy"}
-        Algorithm 1, or an interior-point solver.
-    abstain_below : float
-        Choose no coarse super-pixel if no importance reaches this share of |g(X)|.
-    minimal_importance : float
-        Nor if none reaches this, in the score's units. Zero leaves the rule above alone; but where the probability
-        of an absent class is nearly zero, importances that are minimal by any measure pass that rule, and a value
-        of 0.05, say, makes MINT abstain as the paper's Fig. 8 does.
-    coverage : float
-        The chosen fine set holds this share of the positive importance.
-    scale : {"fine", "coarse", "both"}
-        Which importances make the single map (the paper defines none).
+        c in sigma^2 = c ||X||^2, the width of Eq. 8's kernel. With 0.73, a sample from which half of the energy was
+        removed has a weight of about one half. If ``fill`` is not zero, X is the image minus the fill; so the weight
+        always falls from 1 for the whole image to exp(-1 / c) for none of it.
+    surrogate : Surrogate
+        How the surrogate is fitted: the choices of Sections 6 and 7.
+    shown : Display
+        What is shown of the importances: the choices of Section 8.
     seed : int
         Seed of the states' generator.
     batch_size : int or None
@@ -116,11 +94,8 @@ class MINT:
     >>> explanation.chosen_coarse, explanation.u_f.argmax()  # doctest: +SKIP
     """
 
-    samples: int | Literal["auto"] = 5000
-    settled_at: float = 0.9
-    most_samples: int = 5000
-    shallow_layer: str | None = None
-    deep_layer: str | None = None
+    samples: int | UntilSettled = 5000
+    layers: tuple[str, str] | None = None
     response: Score = "probability"
     derivative_of: Score = "logit"
     prior: Prior = "elementwise"
@@ -129,37 +104,31 @@ class MINT:
     fill: Fill = 0.0
     pooling: Pooling = "mean-one"
     proximity: float = 0.73
-    mu: float = 1.0
-    alpha: float = 0.02
-    intercept: bool = False
-    constraint: Constraint = "hard"
-    solver: Solver = "admm"
-    abstain_below: float = 0.05
-    minimal_importance: float = 0.0
-    coverage: float = 0.9
-    scale: Scale = "fine"
+    surrogate: Surrogate = field(default_factory=Surrogate)
+    shown: Display = field(default_factory=Display)
     seed: int = 0
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():
             require_word(name, getattr(self, name), words)
-        if self.samples != "auto":
-            require_count("samples, where it is not 'auto',", self.samples, 2)
-        require_count("most_samples", self.most_samples, 2)
-        require_number("settled_at", self.settled_at, -1)
+        if not isinstance(self.samples, UntilSettled):
+            require_count("samples", self.samples, 2)
+        if self.layers is not None and not (isinstance(self.layers, tuple) and len(self.layers) == 2):
+            raise InputError(
+                f"layers is a pair of names, the shallow and the deep layer, or None, not {self.layers!r}."
+            )
+        for name, kind in (("segmentation", Segmentation), ("surrogate", Surrogate), ("shown", Display)):
+            if not isinstance(getattr(self, name), kind):
+                raise InputError(f"{name} is a {kind.__name__}, not {getattr(self, name)!r}.")
         require_number("proximity", self.proximity, 0, beyond=True)
-        require_number("alpha", self.alpha, 0, 1)
-        require_number("coverage", self.coverage, 0, 1, beyond=True)
-        for name in ("mu", "abstain_below", "minimal_importance"):
-            require_number(name, getattr(self, name), 0)
         require_batch_size(self.batch_size)
 
     @classmethod
     def paper(cls, samples: int = 5000) -> "MINT":
-        """Read the paper literally wherever it says something; the rest are the defaults.
+        """Make the literal reading of the paper: what it says where it says something, and the defaults elsewhere.
 
-        That is: coins, the probability explained and differentiated, raw pooled features, a hard constraint.
+        The paper says: coins, the probability explained and differentiated, raw pooled features, a hard constraint.
         """
         return cls(
             samples=samples,
@@ -169,9 +138,8 @@ class MINT:
             sampling="coins",
             fill=0.0,
             pooling="raw",
-            intercept=False,
-            constraint="hard",
-            scale="fine",
+            surrogate=Surrogate(intercept=False, constraint="hard"),
+            shown=Display(scale="fine"),
         )
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -185,9 +153,9 @@ class MINT:
             (n, h, w) float32, ties broken by M (see :meth:`~mint.explanation.Explanation.saliency_map`).
         """
         with explaining(model, images, targets):
-            named = with_layers(self, model, images[0])
+            named = self._with_layers(model, images[0])
             maps = [
-                named._explain(model, image, [int(target)])[0].saliency_map(self.scale)
+                named._explain(model, image, [int(target)])[0].saliency_map(self.shown.scale)
                 for image, target in zip(images, targets, strict=True)
             ]
         return torch.stack(maps).to(images.device)
@@ -231,9 +199,9 @@ class MINT:
         targets : sequence of int, or Tensor
             The classes.
         shared : bool
-            False follows the paper: everything anew for each class. True cuts the image once, with a foreground for
-            each class, and puts one set of samples to the network for all classes: K forward passes instead of K for
-            each class.
+            False follows the paper: everything is done again for each class. True cuts the image once, with a
+            foreground for each class, and puts one set of samples to the network for all classes. That takes K forward
+            passes in all, instead of K for each class.
 
         Returns
         -------
@@ -251,7 +219,7 @@ class MINT:
         if not len(classes):
             raise InputError("explain_classes needs at least one target.")
         with explaining(model, image.expand(len(classes), *image.shape), classes):
-            named = with_layers(self, model, image)
+            named = self._with_layers(model, image)
             if shared:
                 return named._explain(model, image, classes.tolist())
             return tuple(named._explain(model, image, [target])[0] for target in classes.tolist())
@@ -265,12 +233,18 @@ class MINT:
         explanation = self.explain(model, image, target)
         return {"coarse": explanation.coarse_picture(), "fine": explanation.fine_picture()}
 
+    def _with_layers(self, model: nn.Module, image: Tensor) -> "MINT":
+        return self if self.layers is not None else dataclasses.replace(self, layers=find_layers(model, image))
+
     def _explain(self, model: nn.Module, image: Tensor, targets: Sequence[int]) -> tuple[Explanation, ...]:
         began = time.perf_counter()
         size = (image.shape[-2], image.shape[-1])
 
         # 1  Class-discriminative saliency of the deep layer.
-        features = [self._read(model, image, target) for target in targets]
+        assert self.layers is not None
+        shallow_layer, deep_layer = self.layers
+        read = partial(read_features, model, image, derivative_of=self.derivative_of)
+        features = [read(target, deep_layer, shallow_layer) for target in targets]
         saliencies = torch.stack([upsample(class_saliency(each, self.prior), size) for each in features])
         saliencies = saliencies.double().cpu()
 
@@ -280,45 +254,40 @@ class MINT:
         p, q = int(coarse.max()) + 1, len(parent)
 
         # 3  Perturbed samples; they are put to the network below, in rounds where their number is not fixed.
-        most = self.most_samples if self.samples == "auto" else self.samples
-        states = draw_states(most, parent, self.sampling, self.seed)
+        until = self.samples if isinstance(self.samples, UntilSettled) else None
+        rounds = self.samples.rounds() if isinstance(self.samples, UntilSettled) else (self.samples,)
+        states = draw_states(rounds[-1], parent, self.sampling, self.seed)
         absent = baseline_image(image, fine, self.fill)
 
         # 4  Representations (Eqs. 3-6). The paper's features come after a ReLU; those read before one are rectified.
-        a_c = represent(upsample(features[0].deep.clamp(min=0).sum(dim=0), size), coarse, p, self.pooling)
-        shallow = upsample(features[0].shallow.clamp(min=0).sum(dim=0), size).double().cpu()
-        a_f = represent(shallow, fine, q, self.pooling)
+        deep, shallow = features[0].deep, features[0].shallow
+        assert shallow is not None
+        a_c = represent(upsample(deep.clamp(min=0).sum(dim=0), size), coarse, p, self.pooling)
+        feature = upsample(shallow.clamp(min=0).sum(dim=0), size).double().cpu()
+        a_f = represent(feature, fine, q, self.pooling)
 
         # 5  Proximity (Eq. 8).
         proximity = proximity_kernel(states, removed_energy(image - absent, fine, q), self.proximity)
 
-        # 6, 7  The problem (Eqs. 17 and 21) and its solver (Algorithm 1).
-        fit = Fit(self.mu, self.alpha, self.intercept, self.constraint, self.solver)
+        # 6, 7  The network's answers, the problem (Eqs. 17 and 21) and its solver (Algorithm 1).
         ask = partial(masked_scores, model, image, absent, fine)
         ask = partial(ask, target=targets, score=self.response, batch_size=self.batch_size)
         answers = torch.empty((0, len(targets)), dtype=torch.float64)
-        for known in range(_ROUND, most, _ROUND) if self.samples == "auto" else ():
+        for known in rounds:
             answers = torch.cat([answers, ask(states[len(answers) : known])])
-            settled = [
-                split_half_agreement(fit, states[:known], column, proximity[:known], parent, a_c, a_f)
-                for column in answers.T
-            ]
-            if min(settled) >= self.settled_at:
-                states, proximity = states[:known], proximity[:known]
+            samples = Samples(states[:known], answers, proximity[:known], parent, a_c, a_f)
+            if until and known < until.most and until.reached(self.surrogate, samples):
                 break
-        answers = torch.cat([answers, ask(states[len(answers) :])])
-        proximity = proximity / proximity.sum()
-        solutions = [fit(states, column, proximity, parent, a_c, a_f) for column in answers.T]
+        samples = dataclasses.replace(samples, proximity=samples.proximity / samples.proximity.sum())
+        solutions = [self.surrogate(dataclasses.replace(samples, answers=column)) for column in answers.T]
 
         # 8  What is shown (Eqs. 43-44).
-        cost = Cost(len(targets) + len(states), len(targets), time.perf_counter() - began)
+        cost = Cost(len(targets) + len(answers), len(targets), time.perf_counter() - began)
         picture = to_picture(image)
         explanations = []
         for i, (target, solution) in enumerate(zip(targets, solutions, strict=True)):
             answer = float(answers[0, i])
-            chosen_coarse, abstention = choose_coarse(
-                solution.w_c * a_c, answer, self.abstain_below, self.minimal_importance
-            )
+            chosen_coarse, abstention = self.shown.choose_coarse(solution.w_c * a_c, answer)
             explanations.append(
                 Explanation(
                     target=int(target),
@@ -326,30 +295,22 @@ class MINT:
                     picture=picture,
                     superpixels=partitions[i],
                     saliency=saliencies[i],
-                    feature=shallow,
-                    states=states,
+                    feature=feature,
+                    states=samples.states,
                     answers=answers[:, i],
-                    proximity=proximity,
+                    proximity=samples.proximity,
                     a_c=a_c,
                     a_f=a_f,
-                    fit=fit,
+                    surrogate=self.surrogate,
                     solution=solution,
                     chosen_coarse=chosen_coarse,
                     abstention=abstention,
-                    chosen_fine=choose_fine(solution.w_f * a_f, self.coverage),
+                    chosen_fine=self.shown.choose_fine(solution.w_f * a_f),
                     cost=cost,
                     parameters=dataclasses.asdict(self),
                 )
             )
         return tuple(explanations)
-
-    def _read(self, model: nn.Module, image: Tensor, target: int) -> Features:
-        assert self.shallow_layer is not None
-        assert self.deep_layer is not None
-        return read_features(model, image, target, self.shallow_layer, self.deep_layer, self.derivative_of)
-
-
-_ROUND = 100
 
 
 def class_saliency(features: Features, prior: Prior = "elementwise") -> Tensor:
@@ -372,8 +333,8 @@ def removed_energy(difference: Tensor, fine: Tensor, count: int) -> Tensor:
 def proximity_kernel(states: Tensor, energy: Tensor, width: float) -> Tensor:
     """Weigh the samples by h(Z) = exp(-||X - Z||^2 / sigma^2) with sigma^2 = width ||X - fill||^2 (Eq. 8).
 
-    The paper's fill is zero, and its sigma free. What a sample lacks of the image is the energy of its absent
-    super-pixels, so no picture is needed.
+    The paper's fill is zero, and it gives no sigma. The difference between a sample and the image is the energy of the
+    absent super-pixels, so no picture is needed.
 
     Parameters
     ----------

@@ -1,21 +1,22 @@
 """OverlayMINT: MINT's ideas on several partitions at once. A variant of this project; it is in no paper.
 
-What it keeps of MINT: super-pixels nested in a coarse partition whose foreground the network's own gradient finds, one
-backward pass, K masked forwards, a proximity, and one surrogate fitted at both scales.
+It keeps this of MINT: fine super-pixels nested in coarse ones, a foreground found by the network's own gradient, one
+backward pass, K forward passes of masked pictures, a proximity, and one surrogate fitted at both scales.
 
 What it changes, and why:
 
-* **Several partitions.** MINT cuts the picture once, and its fine map is constant on each piece: where the cut is
-  wrong, half of an object and the ground beside it share one number. Here the samples are dealt out to several
-  partitions. Their borders cut the picture into many small atoms, and all samples inform each atom.
-* **Importance per pixel.** A metric that removes pixels, and an eye that looks at a map, want to know what a pixel is
-  worth. u_f is what a whole super-pixel is worth, so a large dull one outranks a small sharp one. Here the surrogate's
-  unknown is a density over the pixels: d = v sum over all super-pixels r, coarse ones too, of w_r [pixel in r],
-  where v rises with the deep saliency M: what the gradient points at needs less evidence.
-* **Ridge, not lasso.** Overlapping super-pixels share the evidence among them; an L1 penalty picks one of several
-  nearly equal columns at random. The penalty is chosen by generalised cross-validation (Golub, Heath, Wahba 1979),
-  so there is no alpha.
-* **An intercept**, for the answer to an empty picture is not zero.
+* **Several partitions.** MINT cuts the picture once, and its fine map is constant on each piece. Where the cut is
+  wrong, half of an object and the ground beside it share one number. Here the samples are divided among several
+  partitions. The borders of all of them cut the picture into many small atoms, and every sample tells something about
+  each atom.
+* **Importance per pixel.** u_f is the importance of a whole super-pixel, so a large one of weak evidence can outrank a
+  small one of strong evidence. But metrics remove pixels, and people look at pixels. Here the surrogate's unknown is a
+  density over the pixels: d = v sum over all super-pixels r, coarse ones too, of w_r [pixel in r]. The factor v rises
+  with the deep saliency M, so that pixels to which the gradient points need less evidence.
+* **Ridge, not lasso.** Super-pixels that overlap share the evidence. Their columns are nearly equal, and an L1 penalty
+  would pick one of them by chance. The penalty's strength is chosen by generalised cross-validation (Golub, Heath,
+  Wahba 1979), so there is no alpha.
+* **An intercept**, because the answer to an empty picture is not zero.
 """
 
 from collections.abc import Sequence
@@ -27,9 +28,9 @@ import torch
 from torch import Tensor, nn
 
 from mint.contract import explaining
-from mint.explanation import break_ties
+from mint.display import break_ties
 from mint.features import read_features, represent, upsample
-from mint.layers import with_layers
+from mint.layers import find_layers
 from mint.method import class_saliency
 from mint.parameters import require_batch_size, require_count, require_number
 from mint.perturbation import masked_scores
@@ -46,14 +47,14 @@ class OverlayMINT:
     ----------
     samples : int
         K, the number of perturbed samples, the unperturbed image included.
-    shallow_layer, deep_layer : str or None
-        As MINT's; what the shallow layer says is not used.
+    deep_layer : str or None
+        Name of the module whose gradient and activation make M; None finds it by one more forward pass, as MINT does.
     segmentation : Segmentation
         MINT's choices of Section 2, for the coarse and the first fine partition.
     slic_segments : tuple of int
         The further partitions: how many segments SLIC is asked for in each.
     gate : float
-        What v is where M has no positive value; it is this plus 1 where M is largest. Smaller trusts M more.
+        The value of v where M is not positive; where M is largest, v is this plus 1. A smaller gate trusts M more.
     proximity : float
         Eq. 8's kernel width: a sample without the share f of the pixels weighs exp(-f / proximity).
     seed : int
@@ -63,7 +64,6 @@ class OverlayMINT:
     """
 
     samples: int = 5000
-    shallow_layer: str | None = None
     deep_layer: str | None = None
     segmentation: Segmentation = field(default_factory=Segmentation)
     slic_segments: tuple[int, ...] = (60, 90, 120)
@@ -81,12 +81,14 @@ class OverlayMINT:
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Compute one map per image, (n, h, w) float32: importance per pixel, ties broken by M."""
         with explaining(model, images, targets):
-            named = with_layers(self, model, images[0])
-            maps = [named._explain(model, image, int(target)) for image, target in zip(images, targets, strict=True)]
+            layer = find_layers(model, images[0])[1] if self.deep_layer is None else self.deep_layer
+            pairs = zip(images, targets.tolist(), strict=True)
+            maps = [self._explain(model, image, target, layer) for image, target in pairs]
         return torch.stack(maps).to(images.device)
 
-    def _explain(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
-        saliency = self._saliency(model, image, target)
+    def _explain(self, model: nn.Module, image: Tensor, target: int, layer: str) -> Tensor:
+        deep = class_saliency(read_features(model, image, target, layer))
+        saliency = upsample(deep, (image.shape[-2], image.shape[-1])).double().cpu()
         superpixels = segment(image, saliency[None], self.segmentation)[0]
         partitions = [superpixels.fine, *(self._slic(image, count) for count in self.slic_segments)]
         atoms = overlay(partitions)
@@ -102,12 +104,6 @@ class OverlayMINT:
         profile = amplitude[:, None] * torch.cat([_one_hot(owner) for owner in regions], dim=1)
         density = profile @ ridge(states.double() @ (area[:, None] * profile), answers, weights)
         return break_ties(density[atoms], saliency)
-
-    def _saliency(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
-        assert self.shallow_layer is not None
-        assert self.deep_layer is not None
-        features = read_features(model, image, target, self.shallow_layer, self.deep_layer)
-        return upsample(class_saliency(features), (image.shape[-2], image.shape[-1])).double().cpu()
 
     def _slic(self, image: Tensor, segments: int) -> Tensor:
         labels = skimage.segmentation.slic(

@@ -7,14 +7,14 @@ and no window opens.
 import io
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mint.contract import InputError
-from mint.explanation import Explanation
+from mint.parameters import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,21 +28,45 @@ TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE = 12.0, 9.5, 8.0  # points
 CHARACTER = 0.6  # width of a character over its size, generously, in the font that matplotlib brings along
 
 
-def draw_panels(
-    explanations: Sequence[Explanation],
-    class_names: Sequence[str | None] | None = None,
-    *,
-    contours: bool = False,
-    figure: "Figure | None" = None,
-) -> "Figure":
+@dataclass(frozen=True, eq=False)
+class Row:
+    """What one row of a panel shows.
+
+    Attributes
+    ----------
+    name, score : str
+        The row's title: what is explained, and the network's answer.
+    picture, coarse_picture, fine_picture : ndarray
+        (h, w, 3) uint8: the input, the coarse and the fine explanation.
+    importance : float or None
+        That of the coarse super-pixel shown; None if none is chosen.
+    abstention : str or None
+        Why none is chosen.
+    chosen : int
+        How many fine super-pixels are shown.
+    coarse, fine : ndarray
+        (h, w) int64, the labels of the super-pixels, from 0.
+    """
+
+    name: str
+    score: str
+    picture: NDArray[np.uint8]
+    coarse_picture: NDArray[np.uint8]
+    fine_picture: NDArray[np.uint8]
+    importance: float | None
+    abstention: str | None
+    chosen: int
+    coarse: NDArray[np.int64]
+    fine: NDArray[np.int64]
+
+
+def draw_panels(rows: Sequence[Row], *, contours: bool = False, figure: "Figure | None" = None) -> "Figure":
     """Draw explanations, a row of three pictures each: the input, the coarse and the fine explanation.
 
     Parameters
     ----------
-    explanations : sequence of Explanation
+    rows : sequence of Row
         At least one.
-    class_names : sequence of str or None, optional
-        What the rows' titles call the classes; "class 340" for None.
     contours : bool
         Draw the super-pixels over the input: strong lines around the coarse ones, thin lines around the fine ones.
     figure : matplotlib.figure.Figure, optional
@@ -55,27 +79,26 @@ def draw_panels(
     Raises
     ------
     InputError
-        If matplotlib is not installed, there is no explanation, or not one name for each.
+        If matplotlib is not installed, or there is no row.
     """
-    names = [None] * len(explanations) if class_names is None else list(class_names)
-    if not explanations or len(names) != len(explanations):
-        raise InputError(f"panels need one name for each explanation, not {len(names)} for {len(explanations)}.")
-    sizes = [_size(explanation) for explanation in explanations]
+    if not rows:
+        raise InputError("a panel needs at least one explanation.")
+    sizes = [_size(row) for row in rows]
     width = 3 * SIDE + 4 * GAP
     height = sum(TITLE + down + CAPTION for _, down in sizes) + GAP
     figure = _prepared(figure, width, height)
     top = GAP / 2
-    for explanation, name, (across, down) in zip(explanations, names, sizes, strict=True):
-        _draw_title(figure, explanation, name, width, 1 - (top + TITLE / 2) / height)
+    for row, (across, down) in zip(rows, sizes, strict=True):
+        _draw_title(figure, row, width, 1 - (top + TITLE / 2) / height)
         top += TITLE
         for column in range(3):
             left = GAP + column * (SIDE + GAP) + (SIDE - across) / 2
             place = (left / width, 1 - (top + down) / height, across / width, down / height)
             axes = figure.add_axes(place)
             axes.set_axis_off()
-            caption, note = _COLUMNS[column](axes, explanation, across)
+            caption, note = _COLUMNS[column](axes, row, across)
             if column == 0 and contours:
-                _draw_contours(axes, explanation)
+                _draw_contours(axes, row)
             below = partial(axes.text, transform=axes.transAxes, ha="center", va="top")
             below(0.5, -0.05 / down, caption, size=CAPTION_SIZE)
             below(0.5, -NOTE / down, note, size=NOTE_SIZE, color="0.35")
@@ -83,10 +106,10 @@ def draw_panels(
     return figure
 
 
-def to_png(explanation: Explanation) -> bytes:
+def to_png(row: Row) -> bytes:
     """Draw one explanation and encode it as PNG."""
     stream = io.BytesIO()
-    draw_panels([explanation]).savefig(stream, format="png", dpi=DOTS_PER_INCH)
+    draw_panels([row]).savefig(stream, format="png", dpi=DOTS_PER_INCH)
     return stream.getvalue()
 
 
@@ -107,18 +130,16 @@ def _prepared(figure: "Figure | None", width: float, height: float) -> "Figure":
     return figure
 
 
-def _size(explanation: Explanation) -> tuple[float, float]:
+def _size(row: Row) -> tuple[float, float]:
     """Return a picture's width and height in inches."""
-    down, across = explanation.picture.shape[:2]
+    down, across = row.picture.shape[:2]
     scale = SIDE / max(down, across)
     return scale * across, scale * down
 
 
-def _draw_title(figure: "Figure", explanation: Explanation, name: str | None, width: float, y: float) -> None:
-    response = explanation.parameters.get("response", "probability")
-    score = f"g(X) = {explanation.answer:.3g} ({response})"
-    right = figure.text(1 - GAP / width, y, score, size=TITLE_SIZE, va="center", ha="right")
-    name = f"class {explanation.target}" if name is None else name
+def _draw_title(figure: "Figure", row: Row, width: float, y: float) -> None:
+    right = figure.text(1 - GAP / width, y, row.score, size=TITLE_SIZE, va="center", ha="right")
+    name = row.name
     # A class's name may hold dollar signs, which make no formula.
     left = figure.text(GAP / width, y, name, size=TITLE_SIZE, weight="bold", va="center", parse_math=False)
     limit = right.get_window_extent().x0 - GAP * figure.dpi
@@ -127,43 +148,41 @@ def _draw_title(figure: "Figure", explanation: Explanation, name: str | None, wi
         left.set_text(f"{name.rstrip()}...")
 
 
-def _draw_input(axes: "Axes", explanation: Explanation, across: float) -> tuple[str, str]:
-    axes.imshow(explanation.picture, interpolation="antialiased")
-    height, width = explanation.picture.shape[:2]
+def _draw_input(axes: "Axes", row: Row, across: float) -> tuple[str, str]:
+    axes.imshow(row.picture, interpolation="antialiased")
+    height, width = row.picture.shape[:2]
     return f"input, {width} x {height}", "as the network sees it"
 
 
-def _draw_coarse(axes: "Axes", explanation: Explanation, across: float) -> tuple[str, str]:
-    axes.imshow(explanation.coarse_picture(), interpolation="antialiased")
-    if explanation.chosen_coarse is None:
+def _draw_coarse(axes: "Axes", row: Row, across: float) -> tuple[str, str]:
+    axes.imshow(row.coarse_picture, interpolation="antialiased")
+    if row.importance is None:
         # In a narrow picture the longest word sets the size.
         size = min(CAPTION_SIZE, across * 72 / (CHARACTER * len("importances,")))
-        lines = textwrap.fill(f"no region is chosen: {explanation.abstention}", int(across * 72 / (CHARACTER * size)))
+        lines = textwrap.fill(f"no region is chosen: {row.abstention}", int(across * 72 / (CHARACTER * size)))
         axes.text(0.5, 0.5, lines, transform=axes.transAxes, ha="center", va="center", size=size, color="white")
         return "coarse: none", "no region is important enough"
-    importance = float(explanation.u_c[explanation.chosen_coarse])
-    return f"coarse: importance {importance:.2g}", "the most important region"
+    return f"coarse: importance {row.importance:.2g}", "the most important region"
 
 
-def _draw_fine(axes: "Axes", explanation: Explanation, across: float) -> tuple[str, str]:
-    axes.imshow(explanation.fine_picture(), interpolation="antialiased")
-    caption = f"fine: {len(explanation.chosen_fine)} of {len(explanation.u_f)} super-pixels"
+def _draw_fine(axes: "Axes", row: Row, across: float) -> tuple[str, str]:
+    axes.imshow(row.fine_picture, interpolation="antialiased")
+    caption = f"fine: {row.chosen} of {int(row.fine.max()) + 1} super-pixels"
     return caption, "colour: shallow feature, not importance"
 
 
 _COLUMNS = (_draw_input, _draw_coarse, _draw_fine)
 
 
-def _draw_contours(axes: "Axes", explanation: Explanation) -> None:
+def _draw_contours(axes: "Axes", row: Row) -> None:
     from matplotlib.collections import LineCollection
 
-    coarse, fine = explanation.superpixels.coarse.numpy(), explanation.superpixels.fine.numpy()
     # A dark line under a light one is seen on any picture.
     for labels, colour, line in (
-        (fine, "black", 0.9),
-        (fine, "white", 0.35),
-        (coarse, "black", 3.0),
-        (coarse, "yellow", 1.6),
+        (row.fine, "black", 0.9),
+        (row.fine, "white", 0.35),
+        (row.coarse, "black", 3.0),
+        (row.coarse, "yellow", 1.6),
     ):
         axes.add_collection(LineCollection(list(borders(labels)), colors=colour, linewidths=line, capstyle="round"))
 

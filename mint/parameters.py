@@ -1,10 +1,26 @@
-"""Hyper-parameters, checked where they are given and not after a thousand forward passes."""
+"""Bad input and the sentences that refuse it.
 
+Hyper-parameters are checked when an object is made, so that nothing long is computed before a mistake is found.
+"""
+
+import difflib
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from mint.contract import InputError
+
+class InputError(ValueError):
+    """Bad input, described in one sentence that says what was wrong and what to do."""
+
+
+def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
+    """List the existing names that are most like a name that does not exist: "a, b, c".
+
+    Upper and lower case count as equal. The most similar name comes first.
+    """
+    spelled = {each.casefold(): each for each in names}
+    alike = difflib.get_close_matches(name.casefold(), spelled, n=most, cutoff=0.0)
+    return ", ".join(spelled[each] for each in alike)
 
 
 def require_word(name: str, value: object, words: Sequence[str]) -> None:

@@ -15,65 +15,11 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
-from mint.contract import InputError
-from mint.parameters import require_batch_size, require_count
+from mint.parameters import InputError, require_batch_size, require_count
+from mint.scores import NOT_FINITE, SCORES, Score, read_logits
 
-Score = Literal["probability", "logit", "log-probability"]
 Sampling = Literal["coins", "uniform-cardinality", "antithetic", "hierarchical"]
 Fill = float | Literal["blur", "super-pixel mean"]
-
-_SCORES: dict[str, Callable[[Tensor], Tensor]] = {
-    "probability": lambda logits: F.softmax(logits, dim=1),
-    "logit": lambda logits: logits,
-    "log-probability": lambda logits: F.log_softmax(logits, dim=1),
-}
-
-
-def read_scores(
-    model: Callable[[Tensor], Tensor], images: Tensor, targets: Tensor, score: Score = "probability"
-) -> Tensor:
-    """Ask a classifier for one score per image, and check its answer.
-
-    Parameters
-    ----------
-    model : nn.Module
-        A classifier: images to (n, classes) logits.
-    images : Tensor
-        (n, c, h, w), normalised.
-    targets : Tensor
-        (n,) int64.
-    score : {"probability", "logit", "log-probability"}
-        What is read of the target's class.
-
-    Returns
-    -------
-    Tensor
-        (n,), in the logits' dtype, differentiable where gradients are enabled.
-
-    Raises
-    ------
-    InputError
-        If the answer is not (n, classes), is not finite, or a target lies outside the classes.
-    """
-    logits = _ask(model, images, int(targets.max()))
-    if not torch.isfinite(logits).all():
-        raise InputError(_NOT_FINITE)
-    return _SCORES[score](logits).gather(1, targets[:, None])[:, 0]
-
-
-_NOT_FINITE = "the network answered with NaN or infinite values; check its weights and the normalisation of its input."
-
-
-def _ask(model: Callable[[Tensor], Tensor], images: Tensor, target: int) -> Tensor:
-    logits = model(images)
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(f"the network must answer {len(images)} images with (n, classes) logits, not with {shape}.")
-    if target >= logits.shape[1]:
-        raise InputError(
-            f"target {target} lies outside the network's {logits.shape[1]} classes, 0 to {logits.shape[1] - 1}."
-        )
-    return logits
 
 
 def default_batch_size(image: Tensor) -> int:
@@ -136,8 +82,8 @@ def masked_scores(
     size = min(batch_size or default_batch_size(image), max(count, 1))
     device = image.device
     channels, height, width = image.shape
-    # Everything is flat in the channels-last order, where the masks need no broadcasting; and they are gathered as
-    # floats, which torch does several times faster than as booleans.
+    # Everything is flat, in the channels-last order, so that the masks need no broadcasting. The masks are gathered as
+    # floats, because torch gathers floats several times faster than booleans.
     segments = labels.to(device).flatten().repeat_interleave(channels)
     present = states.to(device, torch.float32)
     kept, absent = _flat(image), _flat(fill.to(image).expand_as(image))
@@ -153,9 +99,9 @@ def masked_scores(
         masks = present[start:stop].index_select(1, segments).bool()
         torch.where(masks, kept, absent, out=batch.view(len(batch), -1))
         try:
-            logits = _ask(model, batch.permute(0, 3, 1, 2), max(targets))
+            logits = read_logits(model, batch.permute(0, 3, 1, 2), max(targets))
             for index, each in enumerate(scores):
-                answers[start:stop, :, index] = _SCORES[each](logits).index_select(1, columns)
+                answers[start:stop, :, index] = SCORES[each](logits).index_select(1, columns)
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
@@ -163,10 +109,10 @@ def masked_scores(
             buffer = torch.empty_like(buffer[:size])
             continue
         start = stop
-    # One check and one synchronisation at the end: until here a GPU never waits for the host.
+    # There is one check, at the end, because a check makes the GPU wait for the host.
     result = answers.cpu()
     if not torch.isfinite(result).all():
-        raise InputError(_NOT_FINITE)
+        raise InputError(NOT_FINITE)
     if isinstance(score, str):
         result = result[..., 0]
     return result[:, 0] if isinstance(target, int) else result
@@ -213,9 +159,10 @@ BLUR_SIGMA = 5.0  # pixels, RISE
 def blurred(image: Tensor) -> Tensor:
     """Return RISE's blurred picture: an 11 x 11 kernel of sigma 5, zeros beyond the border.
 
-    RISE makes its kernel by filtering an 11 x 11 unit impulse with SciPy's reflecting Gaussian. As 5 is half the
-    kernel's width, what leaves the window is folded back into it, and the kernel is nearly a box (its ends are 6 %
-    below its middle, where a cut-off Gaussian's are 39 %). It is reproduced as it is, for the numbers depend on it.
+    RISE makes its kernel by filtering an 11 x 11 picture, with a single pixel of 1 in its middle, by SciPy's Gaussian,
+    which reflects what would leave the window back into it. As sigma is half of the window's width, much is reflected,
+    and the kernel is nearly a box: its ends are 6 % below its middle, those of a Gaussian that is cut off 39 %. It is
+    reproduced here as RISE makes it, because scores depend on it.
 
     Parameters
     ----------
@@ -261,10 +208,10 @@ def draw_states(samples: int, parent: Tensor, sampling: Sampling = "coins", seed
     parent : Tensor
         (q,) int64: the coarse super-pixel of each fine one.
     sampling : {"coins", "uniform-cardinality", "antithetic", "hierarchical"}
-        "coins": each super-pixel is present with probability one half. "uniform-cardinality": first how many,
-        uniformly from 0 to q, then which. "antithetic": coins in pairs, a state and its complement.
-        "hierarchical": first a presence rate for each coarse super-pixel, uniform on [0, 1], then coins at that
-        rate, which varies the coarse state far more.
+        "coins": each super-pixel is present with probability one half. "uniform-cardinality": first it is drawn how
+        many are present, uniformly from 0 to q, and then which. "antithetic": coins in pairs, a state and its
+        complement. "hierarchical": first a rate is drawn for each coarse super-pixel, uniformly from [0, 1], and then
+        each of its fine super-pixels is present with that probability; this varies the coarse state far more.
     seed : int
         Seed of the generator, which lives on the CPU: states are the same on every device.
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mint.contract import InputError
+from mint.parameters import InputError
 
 Route = Literal["grabcut", "threshold", "slic"]
 FineCut = Literal["quickshift", "slic"]
@@ -77,16 +77,16 @@ class SuperPixels:
     Attributes
     ----------
     coarse : Tensor
-        (h, w) int64, 0 to p - 1; 0 is the foreground unless ``route`` is "slic". Of several classes cut together, the
-        foregrounds come first, in the classes' order; where they overlap, a pixel is of the class whose M, relative to
-        its maximum, is largest there, so that a class may be left with none.
+        (h, w) int64, 0 to p - 1; 0 is the foreground, unless ``route`` is "slic". Where several classes share the
+        partition, their foregrounds come first, in the classes' order. Where foregrounds overlap, a pixel belongs to
+        the class whose M, divided by its maximum, is largest there. A class can lose its whole foreground in this way.
     fine : Tensor
         (h, w) int64, 0 to q - 1.
     parent : Tensor
         (q,) int64, the coarse super-pixel that each fine one lies in.
     route : {"grabcut", "threshold", "slic"}
-        How the foreground was found: by GrabCut; by the threshold it falls back to; or not at all, where M has no
-        positive value, so that SLIC alone made the coarse partition.
+        How the foreground was found: by GrabCut; or by a threshold, where GrabCut failed; or not at all ("slic"), where
+        M has no positive value and SLIC alone made the coarse partition.
     """
 
     coarse: Tensor
@@ -133,10 +133,10 @@ def segment(image: Tensor, saliencies: Tensor, options: Segmentation | None = No
 
 
 def to_picture(image: Tensor) -> NDArray[np.uint8]:
-    """Make an (h, w, 3) picture from a normalised image by stretching its range, all channels alike, to 0..255.
+    """Make an (h, w, 3) picture from a normalised image, by stretching its range to 0..255.
 
-    Colour segmentation needs a picture, and a method is handed only the normalised image. The usual
-    normalisations scale the three channels nearly alike, so the colours' contrasts survive.
+    Colour segmentation needs a picture, but a method is given only the normalised image. All channels are stretched
+    alike. The usual normalisations scale the three channels nearly alike, too, so the contrasts between colours stay.
     """
     if image.shape[0] not in (1, 3):
         raise InputError(f"super-pixels need an image with 1 or 3 channels, not {image.shape[0]}.")
@@ -163,8 +163,8 @@ def coarse_labels(
     Returns
     -------
     labels : ndarray
-        (h, w) int64, 0 to p - 1 without gaps. Where foregrounds overlap, the class of the stronger prior has the
-        pixel, each prior taken relative to its maximum.
+        (h, w) int64, 0 to p - 1 without gaps. Where foregrounds overlap, a pixel belongs to the class with the stronger
+        prior, after each prior was divided by its maximum.
     routes : tuple of {"grabcut", "threshold", "slic"}
         Which way was taken for each class.
     """
@@ -271,10 +271,11 @@ def quickshift(picture: NDArray[np.uint8], kernel_size: float, max_dist: float, 
 
 
 def _merge_slivers(fine: Labels, coarse: Labels, smallest: float) -> Labels:
-    """Merge pieces below ``smallest`` pixels into the neighbour, inside the same coarse one, of the longest border.
+    """Merge each piece below ``smallest`` pixels into a neighbour inside the same coarse super-pixel.
 
-    The smallest piece goes first. A piece without such a neighbour goes to the largest piece of its coarse
-    super-pixel; one that is a whole coarse super-pixel stays.
+    It is the neighbour with which it shares the longest border. The smallest piece is merged first. A piece without a
+    neighbour there is merged into the largest piece of its coarse super-pixel. A piece that is a whole coarse
+    super-pixel stays as it is.
     """
     count = int(fine.max()) + 1
     sizes = np.bincount(fine.ravel(), minlength=count)
@@ -324,3 +325,38 @@ def _border_lengths(fine: Labels, parent: Labels) -> dict[int, dict[int, int]]:
 
 def _without_gaps(labels: Labels) -> Labels:
     return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
+
+
+def shares(labels: Tensor) -> Tensor:
+    """Find the share of the picture that each label has.
+
+    Parameters
+    ----------
+    labels : Tensor
+        (h, w) int64, 0 to s - 1, none of them missing.
+
+    Returns
+    -------
+    Tensor
+        (s,) float32, summing to 1.
+    """
+    return torch.bincount(labels.flatten()) / labels.numel()
+
+
+def centres(labels: Tensor) -> Tensor:
+    """Find the mean position of each label's pixels.
+
+    Parameters
+    ----------
+    labels : Tensor
+        (h, w) int64, 0 to s - 1, none of them missing.
+
+    Returns
+    -------
+    Tensor
+        (s, 2) float64, x and y in pixels from the top left pixel.
+    """
+    flat = labels.flatten()
+    y, x = (axis.flatten().double() for axis in torch.meshgrid(*map(torch.arange, labels.shape), indexing="ij"))
+    sizes = torch.bincount(flat)
+    return torch.stack([torch.bincount(flat, weights=axis) / sizes for axis in (x, y)], dim=1)

@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.metrics import Fidelity, MethodMetric, Metric, Stability
-from mint import MINT
+from benchmarks.metrics import ROAD, Deletion, Fidelity, Insertion, MethodMetric, Metric, Pointing, Stability
+from benchmarks.plans.metrics import PHOTO_REMOVAL
+from benchmarks.plans.scenes import SMALL_NETWORKS
+from benchmarks.run.plan import Part, Plan
+from mint import MINT, Display, Segmentation, Surrogate
 from mint.contract import Attributor
 
 DEFAULT = "default"
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "pooling: raw": {"pooling": "raw"},
     "pooling: ones": {"pooling": "ones"},
-    "constraint: soft": {"constraint": "soft"},
-    "constraint: off": {"constraint": "off"},
+    "constraint: soft": {"surrogate": Surrogate(constraint="soft")},
+    "constraint: off": {"surrogate": Surrogate(constraint="off")},
     "sampling: uniform-cardinality": {"sampling": "uniform-cardinality"},
     "sampling: antithetic": {"sampling": "antithetic"},
     "sampling: hierarchical": {"sampling": "hierarchical"},
@@ -28,14 +31,14 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "fill: blur": {"fill": "blur"},
     "fill: super-pixel mean": {"fill": "super-pixel mean"},
     "prior: grad-cam": {"prior": "grad-cam"},
-    "alpha: 0": {"alpha": 0.0},
-    "alpha: 0.005": {"alpha": 0.005},
-    "alpha: 0.1": {"alpha": 0.1},
-    "intercept: on": {"intercept": True},
-    "scale: coarse": {"scale": "coarse"},
-    "scale: both": {"scale": "both"},
-    "together: hierarchical + intercept": {"sampling": "hierarchical", "intercept": True},
-    "together: hierarchical + both scales": {"sampling": "hierarchical", "scale": "both"},
+    "alpha: 0": {"surrogate": Surrogate(alpha=0.0)},
+    "alpha: 0.005": {"surrogate": Surrogate(alpha=0.005)},
+    "alpha: 0.1": {"surrogate": Surrogate(alpha=0.1)},
+    "intercept: on": {"surrogate": Surrogate(intercept=True)},
+    "scale: coarse": {"shown": Display(scale="coarse")},
+    "scale: both": {"shown": Display(scale="both")},
+    "together: hierarchical + intercept": {"sampling": "hierarchical", "surrogate": Surrogate(intercept=True)},
+    "together: hierarchical + both scales": {"sampling": "hierarchical", "shown": Display(scale="both")},
 }
 SAMPLES = (100, 200, 500, 1000, 2000, 5000)
 
@@ -50,7 +53,7 @@ def variants(base: MINT) -> dict[str, Attributor]:
     """
     changed = {name: replace(base, **change) for name, change in CHANGES.items()}
     fine_cut = replace(base, segmentation=replace(base.segmentation, fine="slic"))
-    paper = replace(MINT.paper(samples=int(base.samples)), segmentation=base.segmentation)
+    paper = replace(MINT.paper(), samples=base.samples, segmentation=base.segmentation)
     counts = {f"samples: {count}": replace(base, samples=count) for count in SAMPLES if count != base.samples}
     return {DEFAULT: base, **changed, "fine cut: slic": fine_cut, "reading: paper": paper, **counts}
 
@@ -63,3 +66,75 @@ SURROGATE: Mapping[str, Metric | MethodMetric] = {
     "fine fidelity held out": Fidelity("fine", held_out=True),
     "stability": Stability(every=3),
 }
+
+_ABLATED = MINT(samples=500)
+ABLATIONS = Plan(
+    "ablations",
+    "Every choice that MINT's paper leaves open, one at a time, on scenes.",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            variants(replace(_ABLATED, segmentation=Segmentation(kernel_size=2.0))),
+            {**PHOTO_REMOVAL, "pointing": Pointing(), **SURROGATE},
+            limit=24,
+            timed=3,
+            remembering=True,
+        ),
+    ),
+    report="ablation",
+)
+# Fewer samples and one resolution of curves, for a network that takes 50 ms a picture and core; 5000 samples of each
+# picture, and those of four more seeds of three pictures, are nearly all of its cost.
+ABLATIONS_IMAGENET = Plan(
+    "ablations-imagenet",
+    "The same through ResNet-18 on a folder in ImageNet's layout (--data), with fewer samples.",
+    (
+        Part(
+            "imagenet",
+            ("resnet18",),
+            variants(replace(_ABLATED, samples=300)),
+            {
+                "deletion": Deletion(steps=14),
+                "insertion": Insertion(steps=14),
+                "pointing": Pointing(),
+                **SURROGATE,
+                "stability": Stability(every=9),
+            },
+            limit=30,
+            remembering=True,
+        ),
+    ),
+    report="ablation",
+)
+
+_OTHER_FILLS = ("fill: blur", "fill: super-pixel mean", "together: hierarchical + both scales")
+_CANVASES: Mapping[str, Metric | MethodMetric] = {
+    "deletion": Deletion(steps=14),
+    "insertion": Insertion(steps=14),
+    "road": ROAD(),
+    "deletion-into-blur": Deletion(steps=14, baseline="blur"),
+    "insertion-from-zero": Insertion(steps=14, baseline="zero"),
+}
+
+
+def _filled(base: MINT) -> dict[str, Attributor]:
+    every = variants(base)
+    return {name: every[name] for name in (DEFAULT, *_OTHER_FILLS)}
+
+
+CANVASES = Plan(
+    "canvases",
+    "Does a fill explain better, or only as the metric removes? Removal on either canvas, and ROAD.",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            _filled(replace(_ABLATED, segmentation=Segmentation(kernel_size=2.0))),
+            _CANVASES,
+            limit=24,
+            remembering=True,
+        ),
+        Part("imagenet", ("resnet18",), _filled(replace(_ABLATED, samples=300)), _CANVASES, limit=30, remembering=True),
+    ),
+)

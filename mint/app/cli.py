@@ -8,17 +8,20 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from mint.app.classifiers import EXTRA, Classifier, load_classifier, nearest, said
-from mint.archive import centres, shares
-from mint.contract import InputError
+from mint.app.classifiers import EXTRA, Classifier, load_classifier, said
+from mint.display import Display
 from mint.explanation import Explanation
+from mint.fidelity import UntilSettled
+from mint.layers import find_layers
 from mint.method import MINT
 from mint.panel import DOTS_PER_INCH, draw_panels
+from mint.parameters import InputError, nearest
+from mint.superpixels import centres, shares
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -116,8 +119,8 @@ def _importance(text: str) -> float:
     return value
 
 
-def _samples(text: str) -> int | Literal["auto"]:
-    return "auto" if text == "auto" else _positive(text)
+def _samples(text: str) -> int | UntilSettled:
+    return UntilSettled() if text == "auto" else _positive(text)
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -133,9 +136,8 @@ def _explain(options: argparse.Namespace) -> None:
     method = MINT(
         samples=options.samples,
         seed=options.seed,
-        shallow_layer=options.shallow_layer,
-        deep_layer=options.deep_layer,
-        minimal_importance=options.minimal_importance,
+        layers=_layers(options.shallow_layer, options.deep_layer, classifier.module, image),
+        shown=Display(minimal_importance=options.minimal_importance),
     )
 
     height, width = image.shape[-2:]
@@ -150,12 +152,21 @@ def _explain(options: argparse.Namespace) -> None:
             explanations.append(method.explain(classifier.module, image, target))
         _say(f"\n{names[target]}{f' (class {target})' if classifier.classes else ''}")
         _say("\n".join(f"  {line}" for line in describe(explanations[-1])))
-    figure = draw_panels(explanations, [names[target] for target in targets], contours=options.contours)
+    rows = [each.row(names[each.target]) for each in explanations]
+    figure = draw_panels(rows, contours=options.contours)
     try:
         figure.savefig(out, dpi=DOTS_PER_INCH)
     except OSError as error:
         raise InputError(f"the panel cannot be written to {out} ({error}); name another file with --out.") from error
     _say(f"\npanel: {out}")
+
+
+def _layers(shallow: str | None, deep: str | None, module: nn.Module, image: Tensor) -> tuple[str, str]:
+    """Return the two layers: those that are named, and by tracing those that are not."""
+    if shallow is not None and deep is not None:
+        return shallow, deep
+    found = find_layers(module, image)
+    return shallow or found[0], deep or found[1]
 
 
 def _say(text: str) -> None:
@@ -182,6 +193,7 @@ def describe(explanation: Explanation) -> list[str]:
     """
     parts, fidelity, parameters = explanation.superpixels, explanation.fidelity, explanation.parameters
     u_c, u_f = explanation.u_c, explanation.u_f
+    shallow, deep = parameters["layers"]
     if explanation.chosen_coarse is None:
         coarse = f"none of {len(u_c)} regions: {explanation.abstention}"
     else:
@@ -193,7 +205,7 @@ def describe(explanation: Explanation) -> list[str]:
         f"  {float(u_f[i]):10.3g}  {float(sizes[i]):6.1%}  ({places[i, 0]:.0f}, {places[i, 1]:.0f})"
         for i in explanation.chosen_fine[:STRONGEST]
     ]
-    held = f" hold {parameters['coverage']:.0%} of the positive importance; the strongest:" if rows else ""
+    held = f" hold {parameters['shown']['coverage']:.0%} of the positive importance; the strongest:" if rows else ""
     return [
         f"g(X)      {explanation.answer:.4g}, the {parameters['response']}",
         f"coarse    {coarse}",
@@ -202,7 +214,7 @@ def describe(explanation: Explanation) -> list[str]:
         f"fidelity  R^2 {fidelity.coarse:.2f} coarse, {fidelity.fine:.2f} fine; on samples held out "
         f"{fidelity.coarse_held_out:.2f} and {fidelity.fine_held_out:.2f}",
         *([_WORTHLESS] if fidelity.fine_held_out < 0 else []),
-        f"made by   {_ROUTES[parts.route]}; layers {parameters['shallow_layer']} and {parameters['deep_layer']}; "
+        f"made by   {_ROUTES[parts.route]}; layers {shallow} and {deep}; "
         f"{len(explanation.states)} samples, seed {parameters['seed']}; {explanation.cost.seconds:.1f} s",
     ]
 
@@ -292,7 +304,9 @@ def _class_index(name: str, names: Sequence[str]) -> int:
         if int(name) < len(names):
             return int(name)
         raise InputError(f"there is no class {name}; the network has {len(names)}, 0 to {len(names) - 1}.")
-    raise InputError(f"unknown class {name!r}; {nearest(name, names)}, or a number up to {len(names) - 1}.")
+    raise InputError(
+        f"unknown class {name!r}; the nearest are {nearest(name, names)}, or a number up to {len(names) - 1}."
+    )
 
 
 @contextmanager
@@ -303,9 +317,8 @@ def _progress(module: nn.Module, method: MINT, name: str) -> Iterator[None]:
         return
     from tqdm import tqdm
 
-    # The samples, the picture for its gradient, and once more where its layers are to be found.
-    once = 1 + (method.shallow_layer is None or method.deep_layer is None)
-    total = once + (method.most_samples if method.samples == "auto" else method.samples)
+    # The samples, and the picture once for its gradient; the layers have been found before.
+    total = 1 + (method.samples.most if isinstance(method.samples, UntilSettled) else method.samples)
     with tqdm(total=total, desc=name, unit=" pictures", leave=False, disable=None) as bar:
 
         def count(_module: nn.Module, inputs: tuple[Any, ...], _output: object) -> None:

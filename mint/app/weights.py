@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mint.contract import InputError
+from mint.parameters import InputError
 
 
 def read_state(file: Path, name: str) -> dict[str, Tensor]:

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from baselines.controls import DERIVED, Averaged, Blurred, Derived, Inverted, OtherClass, RandomisedNetwork, Shuffled
 from baselines.controls import other_classes as find_others
 from baselines.randomising import layer_names, randomised
-from mint.contract import InputError, explaining
-from mint.perturbation import read_scores
+from mint.contract import InputError, explaining, read_scores
 
 finite_maps = arrays.arrays(
     np.float32, arrays.array_shapes(min_dims=3, max_dims=3, max_side=9), elements=st.floats(-8, 8, width=32)

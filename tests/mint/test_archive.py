@@ -11,12 +11,9 @@ import torch
 from examples import SmallCNN
 from torch import Tensor
 
-from mint.archive import centres, shares
-from mint.contract import InputError
-from mint.explanation import Explanation
-from mint.method import MINT
+from mint import MINT, Display, Explanation, InputError
 
-METHOD = MINT(samples=30, shallow_layer="stem", deep_layer="trunk", minimal_importance=0.01)
+METHOD = MINT(samples=30, layers=("stem", "trunk"), shown=Display(minimal_importance=0.01))
 
 
 @pytest.fixture
@@ -96,21 +93,13 @@ def test_the_dictionary_is_plain_json(explanation: Explanation) -> None:
     assert found["fine"]["parent"] == explanation.superpixels.parent.tolist()
     assert found["fidelity"]["fine"] == explanation.fidelity.fine
     assert found["parameters"]["seed"] == 0
-    assert found["parameters"]["shallow_layer"] == "stem"
+    assert found["parameters"]["layers"] == ["stem", "trunk"]
+    assert found["parameters"]["shown"]["minimal_importance"] == 0.01
 
 
 def test_an_undefined_fidelity_is_null(explanation: Explanation) -> None:
     constant = replace(explanation, answers=torch.ones_like(explanation.answers))
     assert constant.to_dict()["fidelity"]["fine"] is None
-
-
-def test_shares_are_of_the_picture() -> None:
-    assert shares(torch.tensor([[0, 0, 1, 0], [2, 0, 1, 0]])).tolist() == [0.625, 0.25, 0.125]
-
-
-def test_centres_are_mean_positions() -> None:
-    labels = torch.tensor([[0, 0, 1], [0, 0, 1]])
-    assert centres(labels).tolist() == [[0.5, 0.5], [2.0, 0.5]]
 
 
 def test_the_record_can_be_read_by_people(explanation: Explanation, tmp_path: Path) -> None:
@@ -140,9 +129,10 @@ def test_files_that_cannot_be_used_are_named(explanation: Explanation, tmp_path:
         ("not json", "is not JSON"),
         ("[1, 2]", r"is not an explanation that Explanation\.save wrote"),
         ('{"format": "something else"}', r"is not an explanation that Explanation\.save wrote"),
-        ({"version": 99}, "of version 99, and this release reads version 1"),
+        ({"version": 1}, "of version 1, and this release reads version 2; use the release .* that wrote it"),
+        ({"version": 99}, "of version 99, and this release reads version 2"),
         ({"solution": {}}, "hold no complete explanation"),
-        ({"fit": {"nonsense": 1}}, "hold no complete explanation"),
+        ({"surrogate": {"nonsense": 1}}, "hold no complete explanation"),
     ],
 )
 def test_foreign_records_are_refused(

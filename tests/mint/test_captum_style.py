@@ -8,7 +8,7 @@ from mint.captum_style import BoundAttribution
 from mint.contract import InputError
 from mint.method import MINT
 
-METHOD = MINT(samples=20, shallow_layer="stem", deep_layer="trunk")
+METHOD = MINT(samples=20, layers=("stem", "trunk"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from mint.features import read_features, represent, resolve_layer, upsample
 
 
 def test_gradient_and_activations_are_those_of_the_split_network(small_cnn: SmallCNN, images: Tensor) -> None:
-    features = read_features(small_cnn, images[0], 3, "stem", "trunk")
+    features = read_features(small_cnn, images[0], 3, "trunk", "stem")
     with torch.no_grad():
         shallow = small_cnn.stem(images[:1])
         deep = small_cnn.trunk(shallow)
@@ -22,11 +22,11 @@ def test_gradient_and_activations_are_those_of_the_split_network(small_cnn: Smal
 
 @pytest.mark.parametrize("deep_layer", ["trunk.1", "trunk.2", "trunk.4"])
 def test_an_in_place_relu_does_not_corrupt_what_was_read(small_cnn: SmallCNN, images: Tensor, deep_layer: str) -> None:
-    found = read_features(small_cnn, images[0], 3, "stem.0", deep_layer)
+    found = read_features(small_cnn, images[0], 3, deep_layer, "stem.0")
     for module in small_cnn.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False
-    expected = read_features(small_cnn, images[0], 3, "stem.0", deep_layer)
+    expected = read_features(small_cnn, images[0], 3, deep_layer, "stem.0")
     torch.testing.assert_close(found.shallow, expected.shallow)
     torch.testing.assert_close(found.deep, expected.deep)
     torch.testing.assert_close(found.gradient, expected.gradient)
@@ -36,7 +36,7 @@ def test_an_in_place_relu_does_not_corrupt_what_was_read(small_cnn: SmallCNN, im
 def test_the_gradient_is_that_of_a_finite_difference(small_cnn: SmallCNN, images: Tensor, derivative_of: str) -> None:
     double = small_cnn.double()
     image = images[0].double()
-    features = read_features(double, image, 3, "stem", "trunk", derivative_of)
+    features = read_features(double, image, 3, "trunk", "stem", derivative_of=derivative_of)
     score = {
         "logit": lambda z: z[0, 3],
         "probability": lambda z: z.softmax(1)[0, 3],
@@ -51,9 +51,22 @@ def test_the_gradient_is_that_of_a_finite_difference(small_cnn: SmallCNN, images
 
 
 def test_no_hook_is_left_behind_even_after_an_error(small_cnn: SmallCNN, images: Tensor) -> None:
-    read_features(small_cnn, images[0], 3, "stem", "trunk")
+    read_features(small_cnn, images[0], 3, "trunk", "stem")
     with pytest.raises(InputError):
-        read_features(small_cnn, images[0], 99, "stem", "trunk")
+        read_features(small_cnn, images[0], 99, "trunk", "stem")
+    assert not any(module._forward_hooks for module in small_cnn.modules())
+
+
+def test_the_deep_layer_is_read_alone_where_no_other_is_asked_for(small_cnn: SmallCNN, images: Tensor) -> None:
+    both, alone = (read_features(small_cnn, images[0], 3, "trunk", shallow) for shallow in ("stem", None))
+    assert alone.shallow is None
+    assert torch.equal(alone.deep, both.deep)
+    assert torch.equal(alone.gradient, both.gradient)
+
+
+def test_no_hook_is_left_where_one_of_the_layers_does_not_exist(small_cnn: SmallCNN, images: Tensor) -> None:
+    with pytest.raises(InputError, match="no layer 'trnk'"):
+        read_features(small_cnn, images[0], 3, "trnk", "stem")
     assert not any(module._forward_hooks for module in small_cnn.modules())
 
 
@@ -69,7 +82,7 @@ def test_layers_that_cannot_be_used_are_refused(
     small_cnn: SmallCNN, images: Tensor, shallow: str, deep: str, sentence: str
 ) -> None:
     with pytest.raises(InputError, match=sentence):
-        read_features(small_cnn, images[0], 3, shallow, deep)
+        read_features(small_cnn, images[0], 3, deep, shallow)
 
 
 class SharedReLU(nn.Module):
@@ -85,7 +98,7 @@ class SharedReLU(nn.Module):
 @pytest.mark.parametrize(("layer", "times"), [("relu", 2), ("unused", 0)])
 def test_a_layer_must_run_once(images: Tensor, layer: str, times: int) -> None:
     with pytest.raises(InputError, match=f"'{layer}' ran {times} times"):
-        read_features(SharedReLU(), images[0], 0, layer, "second")
+        read_features(SharedReLU(), images[0], 0, "second", layer)
 
 
 def test_a_layer_name_may_not_be_empty(small_cnn: SmallCNN) -> None:
@@ -132,10 +145,10 @@ class Pair(nn.Module):
 def test_a_layer_off_the_trunk_is_refused_in_a_sentence(images: Tensor, frozen: bool) -> None:
     model = Branched().requires_grad_(not frozen)
     with pytest.raises(InputError, match="the class score does not depend on layer 'side'"):
-        read_features(model, images[0], 1, "stem", "side")
+        read_features(model, images[0], 1, "side", "stem")
 
 
 @pytest.mark.parametrize("layers", [("pair", "trunk"), ("stem", "pair")])
 def test_a_layer_of_several_tensors_is_refused_in_a_sentence(images: Tensor, layers: tuple[str, str]) -> None:
     with pytest.raises(InputError, match="layer 'pair' gives a tuple; name one that gives a tensor"):
-        read_features(Branched(), images[0], 1, *layers)
+        read_features(Branched(), images[0], 1, *reversed(layers))

@@ -1,23 +1,26 @@
+from dataclasses import replace
+
 import pytest
 import torch
-from torch import Tensor
 
-from mint.fidelity import measure_fidelity, rank_correlation, split_half_agreement, weighted_r_squared
+from mint.fidelity import UntilSettled, measure_fidelity, rank_correlation, split_half_agreement, weighted_r_squared
+from mint.parameters import InputError
 from mint.perturbation import draw_states
-from mint.surrogate import Fit, Solution
+from mint.problem import Samples, Solution
+from mint.surrogate import Surrogate
 
 PARENT = torch.tensor([0, 0, 0, 1, 1, 1])
 ONES_C, ONES_F = torch.ones(2).double(), torch.ones(6).double()
 
 
-def linear_samples(noise: float = 0.0, count: int = 200) -> tuple[Tensor, Tensor, Tensor]:
+def linear_samples(noise: float = 0.0, count: int = 200) -> Samples:
     """Draw samples whose answers are linear in the fine states: 0.5 for each of the first two."""
     generator = torch.Generator().manual_seed(0)
     states = torch.rand(count, 6, generator=generator) < 0.5
     states[0] = True
     answers = 0.5 * states[:, 0].double() + 0.5 * states[:, 1].double()
     answers = answers + noise * torch.randn(count, generator=generator).double()
-    return states, answers, torch.ones(count).double() / count
+    return Samples(states, answers, torch.ones(count).double() / count, PARENT, ONES_C, ONES_F)
 
 
 def test_r_squared_of_perfect_mean_and_wrong_predictions() -> None:
@@ -40,10 +43,9 @@ def test_r_squared_of_answers_that_do_not_vary_is_undefined() -> None:
 
 
 def test_a_linear_network_is_followed_by_the_fine_scale_and_not_by_the_coarse() -> None:
-    states, answers, proximity = linear_samples()
-    fit = Fit(alpha=0.0)
-    solution = fit(states, answers, proximity, PARENT, ONES_C, ONES_F)
-    fidelity = measure_fidelity(fit, solution, states, answers, proximity, PARENT, ONES_C, ONES_F)
+    samples = linear_samples()
+    surrogate = Surrogate(alpha=0.0)
+    fidelity = measure_fidelity(surrogate, surrogate(samples), samples)
     # With mu = 1 both scales pull on the weights, and only the fine one can be exact.
     assert 0.5 < fidelity.coarse < 0.8
     assert fidelity.fine > 0.97
@@ -52,20 +54,18 @@ def test_a_linear_network_is_followed_by_the_fine_scale_and_not_by_the_coarse() 
 
 def test_noise_is_not_explained_on_samples_held_out() -> None:
     generator = torch.Generator().manual_seed(3)
-    states, _, proximity = linear_samples(count=30)
-    answers = torch.rand(30, generator=generator).double()
-    fit = Fit(alpha=0.0, intercept=True)
-    solution = fit(states, answers, proximity, PARENT, ONES_C, ONES_F)
-    fidelity = measure_fidelity(fit, solution, states, answers, proximity, PARENT, ONES_C, ONES_F)
+    samples = replace(linear_samples(count=30), answers=torch.rand(30, generator=generator).double())
+    surrogate = Surrogate(alpha=0.0, intercept=True)
+    fidelity = measure_fidelity(surrogate, surrogate(samples), samples)
     assert fidelity.fine > 0
     assert fidelity.fine_held_out < 0
 
 
 def test_an_intercept_is_part_of_the_prediction() -> None:
-    states, answers, proximity = linear_samples()
-    fit = Fit(alpha=0.0, intercept=True, constraint="off")
-    solution = fit(states, answers + 7, proximity, PARENT, ONES_C, ONES_F)
-    fidelity = measure_fidelity(fit, solution, states, answers + 7, proximity, PARENT, ONES_C, ONES_F)
+    samples = linear_samples()
+    surrogate = Surrogate(alpha=0.0, intercept=True, constraint="off")
+    raised = replace(samples, answers=samples.answers + 7)
+    fidelity = measure_fidelity(surrogate, surrogate(raised), raised)
     assert fidelity.fine == pytest.approx(1)
     assert fidelity.fine_held_out == pytest.approx(1)
 
@@ -81,38 +81,53 @@ def test_rank_correlation() -> None:
 
 
 def test_halves_agree_where_there_is_no_noise_and_less_where_there_is() -> None:
-    fit = Fit()
+    surrogate = Surrogate()
 
     def agreement(noise: float) -> float:
-        states, answers, proximity = linear_samples(noise)
-        return split_half_agreement(fit, states, answers, proximity, PARENT, ONES_C, ONES_F)
+        return split_half_agreement(surrogate, linear_samples(noise))
 
     assert agreement(0.0) > 0.9
     assert agreement(5.0) < agreement(0.0) - 0.1
 
 
 def test_a_state_and_its_complement_are_never_dealt_apart() -> None:
+    weights, a_f = torch.ones(41).double(), torch.ones(18).double()
     states = draw_states(41, PARENT.repeat(3), "antithetic")
-    a_f = torch.ones(18).double()
+    samples = Samples(states, weights, weights, PARENT.repeat(3), ONES_C, a_f)
     dealt: list[set[tuple[bool, ...]]] = []
 
-    def fit(kept: Tensor, *_rest: Tensor) -> Solution:
-        dealt.append({tuple(state) for state in kept.tolist() if not all(state)})
-        return Solution(ONES_C, torch.arange(18).double(), 0.0, 0.0, 1, True)
+    class Dealing(Surrogate):
+        def __call__(self, kept: Samples) -> Solution:
+            dealt.append({tuple(state) for state in kept.states.tolist() if not all(state)})
+            return Solution(ONES_C, torch.arange(18).double(), 0.0, 0.0, 1, True)
 
-    fit.intercept = False  # type: ignore[attr-defined]
-    weights = torch.ones(41).double()
-    split_half_agreement(fit, states, weights, weights, PARENT.repeat(3), ONES_C, a_f)  # type: ignore[arg-type]
-    measure_fidelity(
-        fit,
-        fit(states),
-        states,
-        weights,
-        weights,
-        PARENT.repeat(3),
-        ONES_C,
-        a_f,  # type: ignore[arg-type]
-    )
+    split_half_agreement(Dealing(), samples)
+    measure_fidelity(Dealing(), Dealing()(samples), samples)
     assert [len(each) for each in dealt] == [20, 20, 40, *[32] * 5]
     for each in dealt:
         assert {tuple(not present for present in state) for state in each} == each
+
+
+def test_rounds_are_of_100_samples_and_the_last_is_the_most() -> None:
+    assert UntilSettled(most=250).rounds() == (100, 200, 250)
+    assert UntilSettled(most=200).rounds() == (100, 200)
+    assert UntilSettled(most=60).rounds() == (60,)
+
+
+def test_every_class_must_have_settled() -> None:
+    one, noise = linear_samples(), linear_samples(noise=5.0)
+    both = replace(one, answers=torch.stack([one.answers, noise.answers], dim=1))
+    surrogate = Surrogate()
+    worst = split_half_agreement(surrogate, noise)
+    assert worst < split_half_agreement(surrogate, one)
+    assert UntilSettled(level=worst).reached(surrogate, both)
+    assert not UntilSettled(level=worst + 1e-6).reached(surrogate, both)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [({"most": True}, "most is a whole number"), ({"level": float("nan")}, "level is a number -1 or more, not nan")],
+)
+def test_the_rule_is_checked_when_it_is_made(change: dict[str, float], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        UntilSettled(**change)

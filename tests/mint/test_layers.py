@@ -86,24 +86,11 @@ def test_what_is_found_can_be_read(name: str) -> None:
     shallow, deep = find_layers(network, image)
     for handle in handles:
         handle.remove()
-    features = read_features(network, image, 7, shallow, deep)
+    features = read_features(network, image, 7, deep, shallow)
     assert min(96 / features.shallow.shape[1], 80 / features.shallow.shape[2]) < 4.5
     # The smallest map that any convolution made, apart from single pixels (SqueezeNet pads its last convolution).
     assert tuple(features.deep.shape[1:]) == min(size for size in sizes if size != (1, 1))
     assert features.gradient.abs().max() > 0
-
-
-def test_scenes_networks_and_efficientnet_follow_the_same_conventions() -> None:
-    from benchmarks.networks.network import NETWORKS
-
-    for name in ("scenes-vgg", "scenes-resnet", "efficientnet-lite0"):
-        entry = NETWORKS[name]
-        if name == "efficientnet-lite0":
-            pytest.importorskip("efficientnet_lite_pytorch", reason="needs the photos extra")
-        with torch.device("meta"):
-            network = entry.arrange(entry.build()).eval()
-            found = find_layers(network, torch.zeros(3, entry.input_size, entry.input_size))
-        assert found == (entry.shallow_layer, entry.deep_layer)
 
 
 def test_a_stage_of_one_pixel_is_not_the_deep_layer() -> None:
@@ -214,12 +201,11 @@ class Silent(nn.Module):
     ],
 )
 def test_without_two_layers_the_sentence_asks_for_names(network: nn.Module, images: Tensor) -> None:
-    with pytest.raises(InputError, match="40 x 48 pixels; pass shallow_layer and deep_layer"):
+    with pytest.raises(InputError, match="40 x 48 pixels; name a shallow and a deep layer"):
         find_layers(network, images[0])
 
 
 def test_mint_traces_what_is_not_named(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
-    traced, named = MINT(samples=20), MINT(samples=20, shallow_layer="stem", deep_layer="trunk")
+    traced, named = MINT(samples=20), MINT(samples=20, layers=("stem", "trunk"))
     assert torch.equal(traced(small_cnn, images, targets), named(small_cnn, images, targets))
-    explanation = MINT(samples=20, deep_layer="trunk.2").explain(small_cnn, images[0], 3)
-    assert (explanation.parameters["shallow_layer"], explanation.parameters["deep_layer"]) == ("stem", "trunk.2")
+    assert traced.explain(small_cnn, images[0], 3).parameters["layers"] == ("stem", "trunk")

@@ -7,24 +7,11 @@ import torch
 from examples import SmallCNN, smooth_images
 from torch import Tensor, nn
 
-from mint import MINT, InputError, Segmentation, check_attributor
+from mint import MINT, Display, InputError, Segmentation, Surrogate, UntilSettled
 from mint.features import Features
 from mint.method import class_saliency, proximity_kernel, removed_energy
 
-SMALL = MINT(samples=60, shallow_layer="stem", deep_layer="trunk")
-
-
-@pytest.mark.parametrize(
-    "method",
-    [
-        SMALL,
-        replace(SMALL, sampling="hierarchical", pooling="raw", scale="both"),
-        replace(SMALL, response="logit", intercept=True, scale="coarse", solver="cvxpy"),
-    ],
-    ids=["defaults", "hierarchical-raw-both", "logit-intercept-coarse-cvxpy"],
-)
-def test_the_contract_holds(method: MINT, small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
-    check_attributor(method, small_cnn, images, targets)
+SMALL = MINT(samples=60, layers=("stem", "trunk"))
 
 
 class Evidence(nn.Module):
@@ -59,8 +46,7 @@ def test_planted_super_pixels_are_recovered_from_a_linear_response() -> None:
     weight = torch.isin(tile, torch.tensor(planted)).float() / 144
     method = MINT(
         samples=1000,
-        shallow_layer="shallow",
-        deep_layer="deep",
+        layers=("shallow", "deep"),
         response="logit",
         segmentation=Segmentation(kernel_size=2, max_dist=6, ratio=1.0),
     )
@@ -80,7 +66,7 @@ def test_planted_super_pixels_are_recovered_from_a_linear_response() -> None:
 def test_the_coarse_explanation_of_an_absent_class_abstains(against: float) -> None:
     image, tile = tiles()
     weight = against * torch.isin(tile, torch.tensor([6, 7])).float() / 144
-    method = MINT(samples=200, shallow_layer="shallow", deep_layer="deep", response="logit")
+    method = MINT(samples=200, layers=("shallow", "deep"), response="logit")
     explanation = method.explain(Evidence(weight), image, 0)
     assert explanation.chosen_coarse is None
     assert explanation.chosen_fine == ()
@@ -105,7 +91,7 @@ class Counter(nn.Module):
 
 def test_an_explanation_costs_one_forward_and_backward_and_the_samples(small_cnn: SmallCNN, images: Tensor) -> None:
     counter = Counter(small_cnn)
-    method = replace(SMALL, shallow_layer="network.stem", deep_layer="network.trunk")
+    method = replace(SMALL, layers=("network.stem", "network.trunk"))
     method.explain(counter, images[0], 3)
     assert (counter.forwards, counter.backwards) == (1 + 60, 1)
 
@@ -155,7 +141,7 @@ def test_explain_takes_one_image(small_cnn: SmallCNN, images: Tensor) -> None:
 
 def test_a_layer_that_does_not_exist_names_the_nearest(small_cnn: SmallCNN, images: Tensor) -> None:
     with pytest.raises(InputError, match="no layer 'trnk'; the nearest names are trunk"):
-        replace(SMALL, deep_layer="trnk").explain(small_cnn, images[0], 0)
+        replace(SMALL, layers=("stem", "trnk")).explain(small_cnn, images[0], 0)
 
 
 def test_another_seed_draws_other_samples(small_cnn: SmallCNN, images: Tensor) -> None:
@@ -169,8 +155,10 @@ def test_pictures_have_the_images_size(small_cnn: SmallCNN, images: Tensor) -> N
 
 
 def test_samples_are_drawn_until_the_importances_have_settled(small_cnn: SmallCNN, images: Tensor) -> None:
-    method = replace(SMALL, samples="auto", most_samples=1000, response="logit")
-    eager, strict = (replace(method, settled_at=level).explain(small_cnn, images[0], 3) for level in (0.5, 2.0))
+    method = replace(SMALL, response="logit")
+    eager, strict = (
+        replace(method, samples=UntilSettled(level, most=1000)).explain(small_cnn, images[0], 3) for level in (0.5, 2.0)
+    )
     assert eager.cost.forwards - 1 == len(eager.states) < 1000
     assert len(eager.states) % 100 == 0
     assert len(strict.states) == 1000
@@ -192,7 +180,7 @@ def test_classes_one_by_one_are_explained_as_each_alone(small_cnn: SmallCNN, ima
 
 def test_classes_together_share_samples_and_cost_one_set_of_forwards(small_cnn: SmallCNN, images: Tensor) -> None:
     counter = Counter(small_cnn)
-    method = replace(SMALL, shallow_layer="network.stem", deep_layer="network.trunk")
+    method = replace(SMALL, layers=("network.stem", "network.trunk"))
     first, second = method.explain_classes(counter, images[0], [3, 1], shared=True)
     assert (counter.forwards, counter.backwards) == (2 + 60, 2) == (first.cost.forwards, first.cost.backwards)
     assert torch.equal(first.states, second.states)
@@ -209,8 +197,10 @@ def test_no_class_is_refused(small_cnn: SmallCNN, images: Tensor) -> None:
         SMALL.explain_classes(small_cnn, images[0], [])
 
 
-@pytest.mark.parametrize("change", [{"fill": "blur"}, {"constraint": "off"}, {"mu": 9.0}], ids=str)
-def test_an_option_changes_the_explanation(small_cnn: SmallCNN, images: Tensor, change: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "change", [{"fill": "blur"}, {"surrogate": Surrogate(constraint="off")}, {"surrogate": Surrogate(mu=9.0)}], ids=str
+)
+def test_an_option_changes_the_explanation(small_cnn: SmallCNN, images: Tensor, change: dict[str, Any]) -> None:
     default, changed = (each(small_cnn, images[:1], torch.tensor([3])) for each in (SMALL, replace(SMALL, **change)))
     assert not torch.allclose(default, changed)
 
@@ -231,9 +221,8 @@ def test_the_papers_setting_pools_raw_features() -> None:
         sampling="coins",
         fill=0.0,
         pooling="raw",
-        intercept=False,
-        constraint="hard",
-        scale="fine",
+        surrogate=Surrogate(intercept=False, constraint="hard"),
+        shown=Display(scale="fine"),
     )
     assert MINT.paper().samples == 5000
 
@@ -241,18 +230,17 @@ def test_the_papers_setting_pools_raw_features() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"samples": "atuo"}, "samples, where it is not 'auto', is a whole number, 2 or more, not 'atuo'"),
+        ({"samples": "auto"}, "samples is a whole number, 2 or more, not 'auto'"),
         ({"samples": 2.5}, "a whole number, 2 or more, not 2.5"),
         ({"samples": 1}, "a whole number, 2 or more, not 1"),
-        ({"most_samples": True}, "most_samples is a whole number"),
         ({"sampling": "coin"}, "sampling is one of 'coins', 'uniform-cardinality', .*, not 'coin'"),
-        *(({name: "x"}, f"{name} is one of ") for name in ("pooling", "response", "prior", "constraint", "solver")),
-        *(({name: "x"}, f"{name} is one of ") for name in ("derivative_of", "scale")),
+        *(({name: "x"}, f"{name} is one of ") for name in ("pooling", "response", "prior", "derivative_of")),
+        *(({name: "x"}, f"{name} is a {kind}") for name, kind in (("surrogate", "Surrogate"), ("shown", "Display"))),
+        ({"segmentation": {}}, "segmentation is a Segmentation"),
+        ({"layers": "relu"}, "layers is a pair of names, .*, not 'relu'"),
+        ({"layers": ("relu",)}, "layers is a pair of names"),
         ({"proximity": 0.0}, "proximity is a number above 0, not 0.0"),
         ({"proximity": float("nan")}, "proximity is a number above 0, not nan"),
-        ({"alpha": 1.5}, "alpha is a number 0 or more, at most 1, not 1.5"),
-        ({"coverage": 0}, "coverage is a number above 0, at most 1, not 0"),
-        ({"mu": -1}, "mu is a number 0 or more, not -1"),
         ({"batch_size": 0}, "batch_size is a whole number, 1 or more, not 0"),
     ],
 )
@@ -298,10 +286,14 @@ def test_features_read_before_their_relu_are_rectified(images: Tensor) -> None:
 
 
 def test_an_explanation_knows_its_fidelity_cost_and_parameters(small_cnn: SmallCNN, images: Tensor) -> None:
-    explanation = replace(SMALL, response="logit", intercept=True, seed=7).explain(small_cnn, images[0], 3)
+    explanation = replace(SMALL, response="logit", surrogate=Surrogate(intercept=True), seed=7).explain(
+        small_cnn, images[0], 3
+    )
     fidelity = explanation.fidelity
     assert 0 < fidelity.fine <= 1
     assert fidelity.fine_held_out < fidelity.fine
     assert explanation.cost.seconds > 0
     assert explanation.parameters["seed"] == 7
+    assert explanation.parameters["layers"] == ("stem", "trunk")
+    assert explanation.parameters["surrogate"]["intercept"] is True
     assert explanation.parameters["segmentation"]["kernel_size"] == 4.0

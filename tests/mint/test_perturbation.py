@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mint.contract import InputError
-from mint.perturbation import Score, baseline_image, blurred, draw_states, masked_scores, read_scores
+from mint.perturbation import baseline_image, blurred, draw_states, masked_scores
+from mint.scores import Score
 
 LABELS = torch.arange(40 * 48).reshape(40, 48) % 7
 
@@ -112,8 +113,6 @@ def test_answers_that_cannot_be_used_are_refused(answer: Tensor, target: int, se
     model, image = Answering(answer), smooth_images(1)[0]
     with pytest.raises(InputError, match=sentence):
         masked_scores(model, image, torch.zeros(3, 1, 1), LABELS, torch.ones(2, 7).bool(), target)
-    with pytest.raises(InputError, match=sentence):
-        read_scores(model, image[None], torch.tensor([target]))
 
 
 def test_a_batch_size_of_zero_is_refused(small_cnn: SmallCNN) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mint.contract import InputError
-from mint.superpixels import Segmentation, SuperPixels, segment, to_picture
+from mint.superpixels import Segmentation, SuperPixels, centres, segment, shares, to_picture
 
 
 def assert_nested(superpixels: SuperPixels, size: tuple[int, int]) -> None:
@@ -140,3 +140,12 @@ def test_the_stronger_prior_has_the_pixels_that_two_classes_claim() -> None:
     coarse = segment(image, torch.stack([narrow, wide]), Segmentation(largest_foreground=0.0))[0].coarse
     # At every pixel but the centre the wide bump, scaled to 1, is the higher.
     assert coarse[48, 60] == coarse[30, 48]
+
+
+def test_shares_are_of_the_picture() -> None:
+    assert shares(torch.tensor([[0, 0, 1, 0], [2, 0, 1, 0]])).tolist() == [0.625, 0.25, 0.125]
+
+
+def test_centres_are_mean_positions() -> None:
+    labels = torch.tensor([[0, 0, 1], [0, 0, 1]])
+    assert centres(labels).tolist() == [[0.5, 0.5], [2.0, 0.5]]

@@ -11,17 +11,12 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.__main__ import main
-from benchmarks.studies.paper_figures import folder
-from benchmarks.studies.paper_figures.drawing import borders, evidence, only
-from benchmarks.studies.paper_figures.measured import measured, share_inside
-from benchmarks.studies.paper_figures.panels import absent_class, panels, strongest
+from benchmarks.studies.paper_figures.figures import compared, samples, seeds, spread, strongest
+from benchmarks.studies.paper_figures.folder import main
 from benchmarks.studies.paper_figures.pipeline import pipeline
-from benchmarks.studies.paper_figures.plate import mean_colour, spread_samples
-from benchmarks.studies.paper_figures.samples import samples
-from benchmarks.studies.paper_figures.segmentation import seeds
-from benchmarks.studies.paper_figures.sources import SOURCES, Source, scenes
-from benchmarks.studies.paper_figures.subjects import Group, Subject, explain, probabilities
+from benchmarks.studies.paper_figures.sheet import evidence, only
+from benchmarks.studies.paper_figures.sources import SOURCES, Source, own_pictures, scenes
+from benchmarks.studies.paper_figures.subjects import Group, Subject, explain, measured, probabilities, share_inside
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +46,7 @@ def drawn(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     directory = tmp_path_factory.mktemp("figures")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SOURCES, "scenes", lambda device: few)  # type: ignore[misc]
-        assert main(["figures", "--from", "scenes", "--samples", "30", "--out", str(directory)]) == 0
+        assert main(["--from", "scenes", "--samples", "20", "--out", str(directory)]) == 0
         yield directory
 
 
@@ -76,22 +71,10 @@ def test_every_figure_is_a_small_file_that_the_index_shows(drawn: Path) -> None:
 
 def test_the_index_says_how_the_figures_were_made(drawn: Path, source: Source) -> None:
     index = " ".join((drawn / "README.md").read_text().split())
-    for group in source.groups:
-        assert f"Network `{group.network.entry.name}`; {group.cases[0].target_name} ({group.cases[0].picture})" in index
-    assert "30 samples, seed 0" in index
-    assert "python -m benchmarks figures --from scenes --samples 30" in index
-    # What was seen in the committed figures is not true of these.
-    assert "What is to be seen" not in index
-
-
-def test_what_was_seen_stands_with_the_reference_figures(
-    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(folder, "draw", lambda *_: [])
-    folder.make_figures([source], tmp_path, "x", samples=None, seed=0, findings=True)
-    seen = (folder.FOLDER / "findings-scenes.md").read_text()
-    assert seen.startswith("### What is to be seen")
-    assert (tmp_path / "README.md").read_text().endswith(seen)
+    for group in (*source.panels, source.pairs, source.absent):
+        assert f"Network `{group.network.name}`; {group.cases[0].target_name} ({group.cases[0].picture})" in index
+    assert "20 samples, seed 0" in index
+    assert "`python -m benchmarks study figures --from scenes --samples 20" in index
 
 
 def test_the_panels_have_the_networks_first_class_and_it_is_there(source: Source) -> None:
@@ -124,7 +107,7 @@ def test_mint_abstains_from_the_absent_class_and_not_from_the_other(source: Sour
     assert absent.abstention.endswith("below the minimal importance 0.05")
     # The default would have chosen a region: it is the parameter that makes the figure.
     assert float(absent.u_c.max()) > 0.05 * absent.answer
-    figure = absent_class(subjects, "").figure
+    figure = compared("", "", subjects, "").figure
     marked = [axes for axes in figure.axes if any(text.get_text() == "none" for text in axes.texts)]
     assert len(marked) == 1
     assert len(np.unique(_image(marked[0]))) == 1
@@ -132,7 +115,7 @@ def test_mint_abstains_from_the_absent_class_and_not_from_the_other(source: Sour
 
 
 def test_panels_show_the_explanations_own_pictures(subject: Subject) -> None:
-    shown, _, lime, coarse, fine = map(_image, panels([subject], "").figure.axes)
+    shown, _, lime, coarse, fine = map(_image, compared("", "", [subject], "").figure.axes)
     np.testing.assert_array_equal(shown, subject.case.image)
     np.testing.assert_array_equal(coarse, subject.explanation.coarse_picture())
     np.testing.assert_array_equal(fine, subject.explanation.fine_picture())
@@ -169,7 +152,7 @@ def test_samples_are_masked_as_the_network_saw_them(subject: Subject) -> None:
     present = subject.explanation.states[strongest_sample][subject.explanation.superpixels.fine].numpy()
     shown = _image(figure.axes[1])
     np.testing.assert_array_equal(shown[present], subject.case.image[present])
-    assert (shown[~present] == mean_colour(subject.network)).all()
+    assert (shown[~present] == np.rint(255 * np.array(subject.network.preprocess.mean))).all()
     # The picture as drawn has the probability written under it, to a pixel's rounding.
     assert probabilities(subject.network, shown)[subject.case.target] == pytest.approx(
         float(answers[strongest_sample]), abs=0.01
@@ -196,12 +179,20 @@ def test_the_same_seed_draws_the_same_and_another_does_not(source: Source, subje
     assert not np.array_equal(subject.lime, other.lime)
 
 
-def test_own_pictures_have_figures_too(source: Source, tmp_path: Path) -> None:
+def test_own_pictures_are_asked_for_their_two_most_probable_classes(source: Source, tmp_path: Path) -> None:
+    group = source.panels[0]
     picture = tmp_path / "mine.png"
-    Image.fromarray(source.panels[0].cases[0].image).resize((150, 130)).save(picture)
-    arguments = ["--pictures", str(picture), "--network", "scenes-vgg", "--samples", "20"]
-    assert main(["figures", *arguments, "--out", str(tmp_path / "out")]) == 0
-    assert len(list((tmp_path / "out").glob("pictures-*.jpg"))) == 6
+    Image.fromarray(group.cases[0].image).resize((150, 130)).save(picture)
+    found = own_pictures([picture], "scenes-vgg", None, "cpu")
+    (shown,) = found.panels
+    first, second = found.pairs.cases
+    answers = probabilities(group.network, first.image)
+    assert first.image.shape == (112, 112, 3)
+    assert [first.target, second.target] == np.argsort(-answers)[:2].tolist()
+    assert shown.cases == (first,)
+    assert first.key == f"mine.{first.target_name}"
+    # There is no other picture whose class it could be asked for.
+    assert [case.target for case in found.absent.cases] == [first.target, answers.argmin()]
 
 
 @pytest.mark.parametrize(
@@ -210,17 +201,14 @@ def test_own_pictures_have_figures_too(source: Source, tmp_path: Path) -> None:
         (["--from", "scene"], "unknown source 'scene'; the nearest are scenes"),
         (["--pictures", "a.jpg"], "--pictures needs to know which network to ask"),
         (["--network", "resnet50"], "--network and --weights are for --pictures"),
+        (["--samples", "1", "--from", "scenes"], "samples "),
         (["--pictures", "nowhere.jpg", "--network", "scenes-vgg"], "the picture nowhere.jpg cannot be decoded"),
-        (
-            ["--samples", "1", "--from", "scenes"],
-            "samples, where it is not 'auto', is a whole number, 2 or more, not 1.",
-        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(
     arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["figures", *arguments, "--out", str(tmp_path)]) == 2
+    assert main([*arguments, "--out", str(tmp_path)]) == 2
     errors = capsys.readouterr().err.strip()
     assert errors.startswith(f"error: {sentence}")
     assert "\n" not in errors
@@ -235,13 +223,13 @@ def test_a_network_or_weights_that_cannot_be_had_are_named(
         (["--network", "resnet5"], "unknown network 'resnet5'; the nearest are resnet50"),
         (["--network", "scenes-vgg", "--weights", "no.pth"], "the weights file no.pth for scenes-vgg does not exist"),
     ):
-        assert main(["figures", "--pictures", str(picture), *extra, "--out", str(tmp_path)]) == 2
+        assert main(["--pictures", str(picture), *extra, "--out", str(tmp_path)]) == 2
         assert capsys.readouterr().err.startswith(f"error: {sentence}")
 
 
 def test_samples_are_spread_over_the_answers() -> None:
-    assert spread_samples(np.array([0.5, 0.1, 0.9, 0.3, 0.7]), 3) == [0, 2, 1]
-    assert spread_samples(np.array([0.5, 0.1, 0.9, 0.3, 0.7]), 5) == [0, 2, 4, 3, 1]
+    assert spread(np.array([0.5, 0.1, 0.9, 0.3, 0.7]), 3) == [0, 2, 1]
+    assert spread(np.array([0.5, 0.1, 0.9, 0.3, 0.7]), 5) == [0, 2, 4, 3, 1]
 
 
 def test_seeds_follow_the_thresholds() -> None:
@@ -249,11 +237,6 @@ def test_seeds_follow_the_thresholds() -> None:
     saliency = torch.tensor([[-5.0, 0.5, 2.0], [5.0, 8.0, 10.0]], dtype=torch.float64)
     explanation = SimpleNamespace(saliency=saliency, parameters={"segmentation": thresholds})
     assert seeds(explanation).tolist() == [[0, 0, 1], [2, 3, 3]]  # type: ignore[arg-type]
-
-
-def test_borders_run_along_the_edges_of_pixels() -> None:
-    assert sorted(borders(np.array([[0, 1], [0, 0]]))) == [[(0.5, -0.5), (0.5, 0.5)], [(0.5, 0.5), (1.5, 0.5)]]
-    assert borders(np.zeros((3, 3))) == []
 
 
 def test_the_strongest_regions_are_positive() -> None:
@@ -276,5 +259,4 @@ def test_the_share_of_the_fine_importance_counts_pixels_of_the_object() -> None:
         u_f=torch.tensor([0.6, -5.0, 0.2]),
         superpixels=SimpleNamespace(fine=torch.tensor([[0, 0], [1, 2]])),
     )
-    there = SimpleNamespace(case=SimpleNamespace(region=region), explanation=explanation)
-    assert share_inside(there) == pytest.approx(0.3 / 0.8)  # type: ignore[arg-type]
+    assert share_inside(explanation, region) == pytest.approx(0.3 / 0.8)  # type: ignore[arg-type]

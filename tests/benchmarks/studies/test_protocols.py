@@ -5,9 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.datasets import Case
-from benchmarks.metrics import PROFILES, Measurement
-from benchmarks.studies.protocols import OWN, Scored, findings, main, mean_scores, score_table
+from benchmarks.metrics import PROFILES
+from benchmarks.studies.protocols import OWN, main, mean_scores, score_table
 
 
 def test_the_page_has_every_profile_of_every_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,7 +17,7 @@ def test_the_page_has_every_profile_of_every_map(tmp_path: Path, capsys: pytest.
     rows = {name: f"| {name} " for name in (*OWN, *PROFILES)}
     assert [name for name, row in rows.items() if row not in page] == []
     assert all(profile.call in page for profile in PROFILES.values())
-    scores = pd.read_csv(tmp_path / "profiles.csv")
+    scores = pd.read_csv(tmp_path / "scores.csv")
     assert len(scores) == len(rows)
     assert scores["score"].notna().all()
     by_name = scores.set_index(["metric", "method", "case"])["score"]
@@ -31,42 +30,29 @@ def test_what_does_not_exist_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     assert "unknown method 'gradcan'; the nearest are gradcam" in capsys.readouterr().err
 
 
-def scored(key: str, target: int, **scores: tuple[float, float]) -> Scored:
-    case = Case(key, key, target, "", None, None, False)  # type: ignore[arg-type]
-    found = {name: {"a": Measurement(one), "b": Measurement(two)} for name, (one, two) in scores.items()}
-    return Scored(case, found, together=7, apart=20)
-
-
 def test_means_are_taken_as_each_metric_asks_and_the_best_stands_out() -> None:
-    metrics = {"deletion": OWN["deletion"], "pointing": OWN["pointing"], "quantus": PROFILES["quantus-pointing"]}
-    cases = [
-        scored("one", 0, deletion=(0.2, 0.5), pointing=(1, 0), quantus=(1, 0)),
-        scored("two", 0, deletion=(0.4, 0.1), pointing=(1, 0), quantus=(1, 0)),
-        scored("three", 1, deletion=(0.6, 0.3), pointing=(0, 1), quantus=(0, float("nan"))),
-    ]
-    assert mean_scores(cases, "deletion", metrics["deletion"]) == pytest.approx({"a": 0.4, "b": 0.3})
-    assert mean_scores(cases, "pointing", metrics["pointing"]) == {"a": 0.5, "b": 0.5}
-    assert mean_scores(cases, "quantus", metrics["quantus"]) == pytest.approx({"a": 2 / 3, "b": 0})
-    table = score_table(cases, metrics)
-    assert [[entry.text for entry in row[:3] if entry.bold] for row in table.rows] == [
-        ["0.300"],
-        ["0.500", "0.500"],
-        ["0.667"],
-    ]
-    assert [entry.note for entry in table.rows[0][1:3]] == ["0.200", "0.500"]
-
-
-def test_the_findings_name_the_extremes_and_the_winners() -> None:
     metrics = {
         "deletion": OWN["deletion"],
-        "insertion": OWN["insertion"],
-        "xplique-deletion": PROFILES["xplique-deletion"],
+        "pointing": OWN["pointing"],
+        "quantus-pointing": PROFILES["quantus-pointing"],
     }
-    case = scored("one", 0, deletion=(0.2, 0.5), insertion=(0.5, 0.5), **{"xplique-deletion": (3.0, 2.0)})
-    assert findings([case], metrics) == [
-        "- The same maps of a score 0.200 by deletion and 3.000 by xplique-deletion: all of it called deletion, and "
-        "all of it protocol.",
-        "- Best mean: a by deletion; a and b by insertion; b by xplique-deletion.",
-        "- One map was scored by all 3 rows for 7 pictures through the network; each row on its own would have asked "
-        "for 20 in all.",
+    found = {
+        "deletion": {"a": (0.2, 0.4, 0.6), "b": (0.5, 0.1, 0.3)},
+        "pointing": {"a": (1, 1, 0), "b": (0, 0, 1)},
+        "quantus-pointing": {"a": (1, 1, 0), "b": (0, 0, float("nan"))},
+    }
+    rows = [
+        (metric, method, case, target, score)
+        for metric, by_method in found.items()
+        for method, scores in by_method.items()
+        for case, target, score in zip(("one", "two", "three"), (0, 0, 1), scores, strict=True)
     ]
+    frame = pd.DataFrame(rows, columns=["metric", "method", "case", "class", "score"])
+    means = mean_scores(frame, metrics)
+    assert means.loc["deletion"].to_dict() == pytest.approx({"a": 0.4, "b": 0.3})
+    assert means.loc["pointing"].to_dict() == {"a": 0.5, "b": 0.5}
+    assert means.loc["quantus-pointing"].to_dict() == pytest.approx({"a": 2 / 3, "b": 0})
+    table = score_table(frame, metrics)
+    # The mean, then the first case's score; a lower deletion is better.
+    assert list(table["a"]) == ["0.400 0.200", "**0.500** 1.000", "**0.667** 1.000"]
+    assert list(table["b"]) == ["**0.300** 0.500", "**0.500** 0.000", "0.000 0.000"]

@@ -21,7 +21,9 @@ import mint.app.torchvision_ops  # noqa: F401
 from mint.app.classifiers import Classifier, Preprocessing, load_classifier
 from mint.app.cli import _parser, describe, main
 from mint.contract import InputError
+from mint.fidelity import UntilSettled
 from mint.method import MINT
+from mint.surrogate import Surrogate
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -148,8 +150,15 @@ def test_layers_can_be_named(desk: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "layers stem.0 and trunk.4;" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("given", "samples"), [([], 1000), (["--samples", "auto"], "auto"), (["--samples", "7"], 7)])
-def test_samples_are_a_number_or_found(given: list[str], samples: int | str) -> None:
+def test_a_layer_that_is_not_named_is_found(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain("ant.png", "--model", "mine:plain", "--deep-layer", "trunk.4") == 0
+    assert "layers stem and trunk.4;" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "samples"), [([], 1000), (["--samples", "auto"], UntilSettled()), (["--samples", "7"], 7)]
+)
+def test_samples_are_a_number_or_found(given: list[str], samples: int | UntilSettled) -> None:
     assert _parser().parse_args(["explain", "ant.png", "--model", "m:f", *given]).samples == samples
 
 
@@ -184,7 +193,7 @@ def test_an_abstention_is_described_with_its_reason(small_cnn: SmallCNN, images:
 
 
 def test_a_fit_that_is_worse_than_a_constant_is_said_to_be(small_cnn: SmallCNN, images: Tensor) -> None:
-    found = MINT(samples=100, response="logit", intercept=True).explain(small_cnn, images[0], 3)
+    found = MINT(samples=100, response="logit", surrogate=Surrogate(intercept=True)).explain(small_cnn, images[0], 3)
     assert found.fidelity.fine_held_out > 0
     assert not any("worse than a constant" in line for line in describe(found))
     noise = torch.randn(100, generator=torch.Generator().manual_seed(0)).double()
@@ -324,7 +333,7 @@ def test_without_a_connection_the_error_says_what_to_pass(
 @pytest.mark.parametrize(
     ("module", "sentence"),
     [
-        ("torchvision", "the classifier 'resnet18' needs torchvision; install it with pip install"),
+        ("torchvision", "torchvision's classifiers need torchvision; install it with pip install"),
         ("PIL", "reading a picture needs pillow; install it with pip install"),
     ],
 )
@@ -362,7 +371,7 @@ def test_the_bar_counts_every_picture(desk: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("tqdm.tqdm", Bar)
     assert explain(*NEEDS) == 0
-    assert [(bar.total, bar.seen) for bar in bars] == [(22, 22)]
+    assert [(bar.total, bar.seen) for bar in bars] == [(21, 21)]
 
 
 # --- the checkout's networks ------------------------------------------------------------------------------------
@@ -375,7 +384,7 @@ def test_the_embedded_networks_are_reached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
-    model = ("--model", "benchmarks.networks.classifiers:scenes_resnet")
+    model = ("--model", "benchmarks.networks.scenes:scenes_resnet")
     assert explain(SCENE, *model, "--out", str(tmp_path / "panel.png")) == 0
     text = capsys.readouterr().out
     assert "33.82%  checked-star\n" in text
@@ -400,7 +409,7 @@ def test_an_absent_class_has_no_coarse_region(
     # Its probability is .008, so the default rule, relative to that, takes noise for a region.
     absent = (
         "--model",
-        "benchmarks.networks.classifiers:scenes_resnet",
+        "benchmarks.networks.scenes:scenes_resnet",
         "--class",
         "5",
         "--out",
@@ -410,11 +419,11 @@ def test_an_absent_class_has_no_coarse_region(
     assert re.search(f"  coarse    {coarse}", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("name", ["scenes_vgg", "efficientnet_lite0"])
+@pytest.mark.parametrize("name", ["scenes:scenes_vgg", "efficientnet:efficientnet_lite0"])
 def test_every_network_without_a_download_is_a_classifier(name: str) -> None:
-    if name == "efficientnet_lite0":
+    if name.startswith("efficientnet"):
         pytest.importorskip("efficientnet_lite_pytorch", reason="needs the photos extra")
-    classifier = load_classifier(f"benchmarks.networks.classifiers:{name}")
+    classifier = load_classifier(f"benchmarks.networks.{name}")
     assert isinstance(classifier, Classifier)
     image = classifier.preprocess(Image.new("RGB", (300, 200), (200, 100, 50)))
     with torch.no_grad():

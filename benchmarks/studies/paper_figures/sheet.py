@@ -1,4 +1,4 @@
-"""What the figures are drawn with: a sheet that takes panels, arrows and words, and pictures of maps and labels."""
+"""What the figures are drawn with: a sheet for panels, arrows and words, and pictures of maps and labels."""
 
 from collections.abc import Sequence
 
@@ -11,6 +11,7 @@ from matplotlib.patches import FancyArrowPatch
 from scipy.ndimage import distance_transform_edt
 
 from benchmarks.report.gallery import overlay
+from mint.panel import borders
 
 DOTS_PER_INCH = 130
 SIDE = 1.5  # inches, of a panel
@@ -22,13 +23,7 @@ Panel = tuple[str, np.ndarray, str]
 
 
 class Sheet:
-    """A figure on which things are placed in inches from the left and from the top.
-
-    Parameters
-    ----------
-    width, height : float
-        Inches.
-    """
+    """A figure of a width and height in inches, on which things are placed in inches from the left and the top."""
 
     def __init__(self, width: float, height: float) -> None:
         self.width, self.height = width, height
@@ -48,86 +43,68 @@ class Sheet:
         self.write(left + side / 2, top + side + 0.04, note, ha="center", va="top", fontsize=7.5, color="0.25")
         return axes
 
-    def row(self, places: Sequence[tuple[float, float]], panels: Sequence[Panel], *, titled: bool) -> list[Axes]:
-        """Place panels, with their titles or without."""
-        return [
-            self.panel(image, *place, title=title if titled else "", note=note)
-            for place, (title, image, note) in zip(places, panels, strict=True)
-        ]
-
     def write(self, left: float, top: float, text: str, **style: object) -> None:
         """Write text; ``style`` as matplotlib's ``Figure.text`` takes it."""
         if text:
             self.figure.text(left / self.width, 1 - top / self.height, text, **style)  # type: ignore[arg-type]
 
-    def arrow(
-        self, start: tuple[float, float], end: tuple[float, float], text: str = "", *, style: str = "-|>"
-    ) -> None:
+    def arrow(self, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
         """Draw an arrow between two points, (left, top) in inches, with words at its middle."""
         ends = [(x / self.width, 1 - y / self.height) for x, y in (start, end)]
-        self.figure.add_artist(
-            FancyArrowPatch(
-                *ends, transform=self.figure.transFigure, arrowstyle=style, mutation_scale=13, lw=1.3, color="0.25"
-            )
+        shape = FancyArrowPatch(
+            *ends, transform=self.figure.transFigure, arrowstyle="-|>", mutation_scale=13, lw=1.3, color="0.25"
         )
-        upright = abs(start[0] - end[0]) < abs(start[1] - end[1])
+        self.figure.add_artist(shape)
         x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-        if upright:
+        if abs(start[0] - end[0]) < abs(start[1] - end[1]):
             self.write(x + 0.08, y, text, ha="left", va="center", fontsize=7.5)
         else:
             self.write(x, y - 0.06, text, ha="center", va="bottom", fontsize=7.5)
 
 
-def rows(count: int, columns: int, *, head: float, between: float) -> tuple[Sheet, list[list[tuple[float, float]]]]:
-    """Make a sheet for rows of panels; return it with the (left, top) of each panel, by row.
+def draw_rows(rows: Sequence[Sequence[Panel]], *, head: float, between: float) -> tuple[Figure, list[list[Axes]]]:
+    """Draw rows of equally many panels, titled above the first row; return the figure and each row's axes.
 
-    Parameters
-    ----------
-    count, columns : int
-        How many rows, and panels in a row.
-    head, between : float
-        Inches above the first row, and below each.
+    ``head`` and ``between`` are inches above the first row, and below each.
     """
-    sheet = Sheet(columns * (SIDE + GAP) + GAP, head + count * (SIDE + between))
-    places = [[(GAP + j * (SIDE + GAP), head + i * (SIDE + between)) for j in range(columns)] for i in range(count)]
-    return sheet, places
+    sheet = Sheet(len(rows[0]) * (SIDE + GAP) + GAP, head + len(rows) * (SIDE + between))
+    axes: list[list[Axes]] = [[] for _ in rows]
+    for i, row in enumerate(rows):
+        for j, (title, picture, note) in enumerate(row):
+            left, top = GAP + j * (SIDE + GAP), head + i * (SIDE + between)
+            axes[i].append(sheet.panel(picture, left, top, title="" if i else title, note=note))
+    return sheet.figure, axes
 
 
 def outline(axes: Axes, labels: np.ndarray, *, width: float = 1.0, colour: str = "white", halo: bool = True) -> None:
     """Draw the borders between labels, (h, w), along the pixels' edges."""
-    lines = borders(labels)
+    lines = list(borders(labels))
     if halo:
         # A dark line under a light one is seen on any picture.
         axes.add_collection(LineCollection(lines, colors="black", linewidths=width * 2, capstyle="round"))
     axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, capstyle="round"))
 
 
-def borders(labels: np.ndarray) -> list[list[tuple[float, float]]]:
-    """List the edges between pixels of different labels, each as two (x, y) points."""
-    upright = zip(*np.nonzero(labels[:, 1:] != labels[:, :-1]), strict=True)
-    level = zip(*np.nonzero(labels[1:] != labels[:-1]), strict=True)
-    return [[(x + 0.5, y - 0.5), (x + 0.5, y + 0.5)] for y, x in upright] + [
-        [(x - 0.5, y + 0.5), (x + 0.5, y + 0.5)] for y, x in level
-    ]
+def outline_both(axes: Axes, coarse: np.ndarray, fine: np.ndarray) -> None:
+    """Draw the borders of the fine super-pixels in yellow, and above them those of the coarse ones in white."""
+    outline(axes, fine, width=0.6, halo=False, colour="yellow")
+    outline(axes, coarse, width=1.2)
 
 
 def number(axes: Axes, labels: np.ndarray, words: Sequence[str]) -> None:
     """Write one word into each label's region, (h, w), where it is widest."""
+    box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "alpha": 0.75, "linewidth": 0}
     for label, word in enumerate(words):
         # A border of zeros keeps words off the picture's edge.
         depth = distance_transform_edt(np.pad(labels == label, 1))[1:-1, 1:-1]
         y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-        axes.text(
-            float(x), float(y), word, ha="center", va="center", fontsize=7, color="black",
-            bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "alpha": 0.75, "linewidth": 0},
-        )  # fmt: skip
+        axes.text(float(x), float(y), word, ha="center", va="center", fontsize=7, color="black", bbox=box)
 
 
 def evidence(image: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Lay the positive part of a map, (h, w), over the picture, its maximum the brightest."""
     positive = np.maximum(values, 0)
-    scaled = 255 * positive / (positive.max() or 1)
-    return overlay(image, np.rint(scaled).astype(np.uint8))
+    return overlay(image, np.rint(255 * positive / (positive.max() or 1)).astype(np.uint8))
 
 
 def only(image: np.ndarray, region: np.ndarray, absent: np.ndarray | int = GRAY) -> np.ndarray:
@@ -138,18 +115,10 @@ def only(image: np.ndarray, region: np.ndarray, absent: np.ndarray | int = GRAY)
 def coloured(values: np.ndarray, name: str, low: float, high: float) -> np.ndarray:
     """Give a map, (h, w), the colours of matplotlib's map ``name`` between two values: uint8 (h, w, 3)."""
     scaled = (values - low) / ((high - low) or 1)
-    colours: np.ndarray = np.rint(255 * mpl.colormaps[name](scaled)[..., :3]).astype(np.uint8)
-    return colours
+    return np.asarray(np.rint(255 * mpl.colormaps[name](scaled)[..., :3]), np.uint8)
 
 
 def signed(values: np.ndarray) -> np.ndarray:
     """Colour a map, (h, w): red where it is positive, blue where negative, white at zero."""
     largest = float(np.abs(values).max())
     return coloured(values, "RdBu_r", -largest, largest)
-
-
-def marked(image: np.ndarray, kinds: np.ndarray, colours: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """Tint a gray picture by each pixel's kind, (h, w) from 0."""
-    gray = image.mean(axis=2, keepdims=True)
-    tinted: np.ndarray = np.rint(0.45 * gray + 0.55 * np.array(colours)[kinds]).astype(np.uint8)
-    return tinted
