@@ -1,4 +1,4 @@
-"""Means over cases, and how far they can be trusted: a bootstrap over pictures, tests by pictures. Knows no torch.
+"""Means over cases, and how far they can be trusted: a bootstrap over pictures, tests by pictures.
 
 Cases of one picture are not independent (the same picture is explained for several classes), so pictures are drawn,
 each with all of its cases: a cluster bootstrap. All methods share the draws, so that differences are paired.
@@ -25,7 +25,7 @@ POWER = 0.8
 MOST_PICTURES = 10_000
 """Beyond this many pictures, a difference counts as hopeless."""
 MOST_EFFECT = 3.5
-"""Effects count as no larger, so that pictures that hardly differ do not promise that two would do."""
+"""Larger effects count as this one: on pictures that hardly differ, the effect seen may be far larger by chance."""
 GAUSS = np.polynomial.legendre.leggauss(400)
 DIGITS = 9
 """Decimals at which numbers that are equal on paper are equal."""
