@@ -1,4 +1,4 @@
-"""Margins over the nulls, and scores at equal resolution: does a metric measure what it is meant to measure?
+"""Margins over the nulls, and scores at equal resolution, which show whether a metric measures what it should.
 
 A *null* is a method that knows nothing of the network (random, constant, centre, sobel). A *control* is made from a
 method's own map, and most controls take away what the method found out (shuffled, inverted, blurred, of another class,

@@ -135,9 +135,7 @@ def with_controls(column: Column, records: Records) -> Column:
     return replace(column, scores=chosen.pivot(index=CASE, columns=["method", "control"], values="score").astype(float))
 
 
-def estimate(
-    column: Column, name: Name, shared: np.ndarray | None = None, draws: np.ndarray | None = None
-) -> Estimate:
+def estimate(column: Column, name: Name, shared: np.ndarray | None = None, draws: np.ndarray | None = None) -> Estimate:
     """Average a method's scores, on the same resamples of pictures as every other method's.
 
     Parameters

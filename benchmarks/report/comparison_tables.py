@@ -58,7 +58,13 @@ def order_table(columns: Sequence[Column], orders: pd.DataFrame) -> Table:
                 Entry(", ".join(needed) or DASH),
             ]
         )
-    header = ["metric", "printed order, best first", "resamples with it", "each before the next", "pictures to separate"]
+    header = [
+        "metric",
+        "printed order, best first",
+        "resamples with it",
+        "each before the next",
+        "pictures to separate",
+    ]
     return Table("order", "the order of the methods", header, rows, _place(columns))
 
 
@@ -69,7 +75,11 @@ def reliability_table(columns: Sequence[Column], pairs: pd.DataFrame, card: pd.D
         (row,) = column.among(card).to_dict("records")
         here = contested(column, pairs)
         figures = [
-            Entry(row[name], "" if np.isnan(row[f"{name}_with_nulls"]) else f"({row[f'{name}_with_nulls']:z.2f})", form="z.2f")
+            Entry(
+                row[name],
+                "" if np.isnan(row[f"{name}_with_nulls"]) else f"({row[f'{name}_with_nulls']:z.2f})",
+                form="z.2f",
+            )
             for name in ("alpha", "halves")
         ]
         supported = Entry(int((here["better"] != "").sum()), f"of {len(here)}")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.analysis.statistics import SIGNIFICANT, smallest_p
-from benchmarks.report.numbers import ROUNDING, difference_form
+from benchmarks.report.numbers import ROUNDING, counted, difference_form
 from benchmarks.report.tables import Comparison, Entry, Metric, Subject, Table, by_metric, place_of
 
 KINDS: Mapping[bool, tuple[str, str]] = {
@@ -78,7 +78,7 @@ def resolution_tables(resolution: pd.DataFrame) -> list[Table]:
                 _resolution(metric, found[control], best[control]) if control in found else Entry(np.nan)
                 for control in controls
             ]
-            rows.append([Entry(metric), Entry(method, f"({int(each['cases'].max())} cases)"), *entries])
+            rows.append([Entry(metric), Entry(str(method), f"({counted(each['cases'].max())})"), *entries])
     header = ["metric", "method", *(control or "as it is" for control in controls)]
     title = "maps averaged to one resolution, and what that changes"
     return [Table("resolution", title, header, rows, place_of(resolution))] if rows else []
@@ -103,10 +103,10 @@ def coverage_tables(coverage: pd.DataFrame) -> list[Table]:
     rows = []
     alike = ["metric", "asked", "scored", "not_applicable", "failed", "reasons"]
     for key, each in missing.assign(own=missing["control"] == "").groupby([*alike, "own"], sort=False):
-        metric, *counts, reasons, own = key
-        peers = coverage[(coverage["metric"] == metric) & ((coverage["control"] == "") == own)]
+        metric, *counts, reasons, own = map(str, key)
+        peers = coverage[(coverage["metric"] == metric) & ((coverage["control"] == "") == (own == "True"))]
         names = [": ".join(filter(None, pair)) for pair in each[["method", "control"]].to_numpy()]
-        what = "methods" if own else "derived controls"
+        what = "methods" if own == "True" else "derived controls"
         who = ", ".join(names[:MOST_NAMED])
         who += f" and {len(names) - MOST_NAMED} other {what}" if len(names) > MOST_NAMED else ""
         who = f"all {len(names)} {what}" if len(names) == len(peers) > 1 else who

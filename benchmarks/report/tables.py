@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.analysis.scores import Column
-from benchmarks.report.numbers import counted, difference_form, form_of, interval, number
+from benchmarks.report.numbers import counted, form_of, interval, number
 
 TERMINAL_WIDTH = 118
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -46,6 +46,7 @@ class Metric:
 
     @property
     def note(self) -> str:
+        """The number of cases, in words."""
         return "" if self.cases is None else f"({counted(self.cases)})"
 
 
@@ -123,18 +124,24 @@ class Entry:
 
     @property
     def text(self) -> str:
+        """The value, in words."""
         if isinstance(self.value, (str, Metric)):
             return str(self.value)
         form = "d" if isinstance(self.value, (int, np.integer)) else self.form
         return self.missing if self.missing and self.number is None else number(self.value, form)
 
     @property
-    def small(self) -> str:
-        """What is behind the value: a change, an interval, the note."""
+    def spread(self) -> str:
+        """The change, if there is one, and the interval."""
         form = self.change_form or self.form
         change = "" if np.isnan(self.change) else number(self.change, form)
+        return f"{change} {interval(self.low, self.high, form)}".strip()
+
+    @property
+    def small(self) -> str:
+        """All that is behind the value."""
         note = self.value.note if isinstance(self.value, Metric) else ""
-        return " ".join(filter(None, (change, interval(self.low, self.high, form), note, self.note)))
+        return " ".join(filter(None, (self.spread, note, self.note)))
 
 
 @dataclass(frozen=True)
@@ -185,13 +192,20 @@ def place_of(frame: pd.DataFrame) -> tuple[str, str]:
     return frame["dataset"].iloc[0], frame["network"].iloc[0]
 
 
+def by_setting(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """Go through the settings of a table, with their rows."""
+    for (dataset, network), group in frame.groupby(["dataset", "network"], sort=False):
+        yield (str(dataset), str(network)), group
+
+
 def by_metric(group: pd.DataFrame, among: pd.DataFrame | None = None) -> Iterator[tuple[Metric, pd.DataFrame]]:
     """Go through one setting's metrics and subsets, with their rows.
 
     A title says the subset if ``among``, by default the rows themselves, have several of the metric.
     """
     subsets = (group if among is None else among).groupby("metric")["subset"].nunique()
-    for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
+    for key, column in group.groupby(["metric", "subset"], sort=False):
+        metric, subset = map(str, key)
         title = metric if subsets[metric] == 1 else f"{metric}, {subset}"
         yield Metric(metric, column["direction"].iloc[0], subset, title), column
 
@@ -200,7 +214,12 @@ def named(columns: Sequence[Column]) -> list[tuple[Metric, Column]]:
     """Name the columns of one setting: the metric, and the subset where the metric has several."""
     names = [column.metric for column in columns]
     return [
-        (Metric(c.metric, c.direction, c.subset, c.metric if names.count(c.metric) == 1 else f"{c.metric}, {c.subset}"), c)
+        (
+            Metric(
+                c.metric, c.direction, c.subset, c.metric if names.count(c.metric) == 1 else f"{c.metric}, {c.subset}"
+            ),
+            c,
+        )
         for c in columns
     ]
 
@@ -213,17 +232,12 @@ def score_tables(summary: pd.DataFrame) -> list[Table]:
     """
     group = summary[summary["headline"]]
     together = group.groupby("metric")["subset"].nunique().eq(1).any()
-    parts = [("all", group)] if together else group.groupby("subset", sort=False)
-    return [
-        Table(
-            "" if subset == "all" else subset,
-            "" if subset == "all" else f"the {subset} cases alone",
-            *_wide(part, _score_entries, among=group),
-            place_of(part),
-        )
-        for subset, part in parts
-        if len(part)
-    ]
+    made = []
+    for subset in ["all"] if together else group["subset"].unique():
+        part = group if together else group[group["subset"] == subset]
+        name, title = ("", "") if subset == "all" else (subset, f"the {subset} cases alone")
+        made.append(Table(name, title, *_wide(part, _score_entries, among=group), place_of(part)))
+    return made
 
 
 def _score_entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
@@ -233,9 +247,7 @@ def _score_entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
         note = f"({counted(row['n'])})" if row["n"] < most else ""
         why = "does not apply" if row["not_applicable"] else "failed"
         subject = Subject(row["method"], metric.name, metric.subset)
-        entries.append(
-            Entry(row["mean"], note, best, form, row["low"], row["high"], missing=why, subject=subject)
-        )
+        entries.append(Entry(row["mean"], note, best, form, row["low"], row["high"], missing=why, subject=subject))
     return entries
 
 
@@ -265,7 +277,7 @@ def difference_tables(pairs: pd.DataFrame) -> list[Table]:
         return [
             Entry(
                 0 - row["difference"], "", bool(row["better"]), form, 0 - row["high"], 0 - row["low"],
-                subject=Subject(row["second"], metric.name, metric.subset, Comparison("difference", row["first"])),
+                subject=Subject(row["method"], metric.name, metric.subset, Comparison("difference", row["first"])),
             )
             for row in column.to_dict("records")
         ]  # fmt: skip
@@ -358,7 +370,7 @@ def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
     Tables that are wider than `TERMINAL_WIDTH` go on below.
     """
     text = []
-    for place, group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
+    for place, group in by_setting(summary[summary["headline"]]):
         header, rows = _wide(group, _score_entries)
         columns = {
             (str(name), Entry(name).small.strip("()")): [_short(row[i]) for row in rows]

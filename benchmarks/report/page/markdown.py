@@ -33,7 +33,7 @@ def write_markdown(title: str, sections: Mapping[str, Sequence[Block]], director
     ----------
     title : str
     sections : Mapping
-        Blocks by heading. What the heading "" holds comes first, and has no heading.
+        Blocks by heading; the heading "" is left out.
     directory : pathlib.Path
         It holds the pictures' files.
 
@@ -48,8 +48,7 @@ def write_markdown(title: str, sections: Mapping[str, Sequence[Block]], director
         text = f"## Conclusions\n{text}" if text else ""
     heading, _, rest = text.partition("\n")
     concluded = {heading.lstrip("# "): [rest.strip()]} if heading else {}
-    first = {"": sections[""]} if "" in sections else {}
-    everything = {heading: list(blocks) for heading, blocks in {**first, **concluded, **sections}.items()}
+    everything = {heading: list(blocks) for heading, blocks in {**concluded, **sections}.items()}
     parts = [f"# {title}"]
     for heading, blocks in everything.items():
         parts += [f"## {heading}"] if heading else []
@@ -73,7 +72,9 @@ def title_under(table: Table, heading: str) -> str:
 
 
 PROSE = MarkdownIt("commonmark", {"html": False}).enable("table")
-PROSE.add_render_rule("table_open", lambda *_: '<div class="scroll" role="region" tabindex="0" aria-label="Table"><table>')
+PROSE.add_render_rule(
+    "table_open", lambda *_: '<div class="scroll" role="region" tabindex="0" aria-label="Table"><table>'
+)
 PROSE.add_render_rule("table_close", lambda *_: "</table></div>")
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.report.page.prose import elements, inline
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -26,7 +27,6 @@ from benchmarks.analysis.scores import read_columns
 from benchmarks.report import tables
 from benchmarks.report.page import write_page
 from benchmarks.report.page.build import embedded_json, page_table
-from benchmarks.report.page.prose import elements, inline
 from benchmarks.report.page.viewer import CURVE_POINTS, control_scores, gather, map_disagreement, score_disagreement
 from benchmarks.report.tables import Comparison, Entry, Table
 from benchmarks.results.records import Records

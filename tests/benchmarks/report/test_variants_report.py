@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.report.variants import challenge, challenge_table, make_variant_report
 from scored import column, records
 
 from benchmarks.analysis.comparisons import compare_pairs
@@ -10,7 +11,6 @@ from benchmarks.analysis.scores import read_columns
 from benchmarks.analysis.statistics import holm
 from benchmarks.plans import PLANS
 from benchmarks.report import tables
-from benchmarks.report.variants import challenge, challenge_table, make_variant_report
 from benchmarks.results.records import REMOVAL, Records, with_removal
 from mint import MINT
 
