@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from benchmarks.run.methods import from_file
 from examples import SmallCNN
 from torch import Tensor
 
-from benchmarks.run.methods import from_file
 from mint import check_attributor
 
 ROOT = Path(__file__).resolve().parent.parent

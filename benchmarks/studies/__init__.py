@@ -1,1 +1,23 @@
-"""Studies that are no plan: forwards, protocols, speed, the paper's figures."""
+"""The studies: questions that no plan answers, each with its own command ``python -m benchmarks study NAME``.
+
+A study is a module with ``main(arguments: Sequence[str]) -> int``, which reads the options after the name and returns
+the exit status: 0, or 2 for bad input. Importing this package imports no study, and not torch.
+"""
+
+from collections.abc import Mapping
+
+STUDIES: Mapping[str, str] = {
+    "figures": "benchmarks.studies.paper_figures.folder",
+    "forwards": "benchmarks.studies.forwards",
+    "protocols": "benchmarks.studies.protocols",
+    "speed": "benchmarks.studies.speed",
+}
+"""The module of each study, by name."""
+
+SUMMARIES: Mapping[str, str] = {
+    "figures": "draw the figures of MINT's paper, from real explanations",
+    "forwards": "measure how many forward passes an explanation needs",
+    "protocols": "score the same maps as six other tools and papers do",
+    "speed": "time MINT and the metrics beside bare forward passes and Captum",
+}
+"""What each study does, in a line."""

@@ -1,91 +1,92 @@
-"""How many forward passes an explanation needs: ``python -m benchmarks.studies.forwards``.
+"""How many forward passes an explanation needs: ``python -m benchmarks study forwards``.
 
-Two studies, whose tables and plots go to ``results/forwards``:
+There are two studies:
 
-* **Settling.** For each sampling, one run of many samples; a surrogate fitted to the first K of them is compared with
-  the one fitted to all, by the rank correlation of the fine importances u_f. Where ``samples="auto"`` would have
-  stopped is read off the same run. (The first K are among all, which helps them a little: a tenth at K = 500 of 5000.)
-  A second run with as many samples and another seed tells how far two complete runs agree.
-* **Sharing.** The classes of one picture, each explained anew as the paper does, and all from one set of samples: how
-  far the maps agree, and what each scores.
+* **Settling.** MINT runs once with many samples. A surrogate fitted to the first K of them is compared with the one
+  fitted to all, by the rank correlation of the fine importances u_f. The same run tells where ``samples="auto"`` would
+  have stopped. (The first K are part of all, which helps them a little: with K = 500 of 5000 they are a tenth.) A
+  second run with another seed tells how well two complete runs agree.
+* **Sharing.** The classes of one picture are explained one by one, as in the paper, and together from one set of
+  samples. The study compares the maps, and their scores.
 
-Where the directory holds ``conclusions.md``, written by hand, the page begins with it.
-
-Resumable: every picture's rows are kept, and a second run computes what is missing.
+The rows of every picture are kept in a store: a second run computes only what is missing.
 """
 
 import argparse
-import shlex
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
-import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from benchmarks.datasets import DATASETS, REQUIREMENTS, Case, DataOptions
+from benchmarks.datasets import DATASETS, Case, DataOptions, check_options
 from benchmarks.metrics import Context, Deletion, Insertion
-from benchmarks.networks.network import NETWORKS, Network, load_network
+from benchmarks.networks.network import Network, load_network
+from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.registry import look_up
-from benchmarks.report.conclusions import read_conclusions
-from benchmarks.results.provenance import code_digest, git_state, now, versions
-from benchmarks.run.methods import bind, identity
+from benchmarks.report.plots import DOTS_PER_INCH
+from benchmarks.results.provenance import versions
+from benchmarks.run.binding import bind
+from benchmarks.run.identity import code_digest, method_identity
 from benchmarks.run.store import Store
-from benchmarks.run.timing import device_name
-from mint import MINT, Explanation, InputError, Segmentation
+from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser, write_page
+from benchmarks.studies.settings import by_picture, part_for
+from mint import MINT, Explanation
 from mint.fidelity import rank_correlation, split_half_agreement
 
 COUNTS = (100, 200, 300, 400, 500, 700, 1000, 1500, 2000, 3000, 4000, 5000)
+TICKS = (100, 200, 500, 1000, 2000, 5000)
 ASKED = 500
 WANTED = 0.95
 LEVELS = (0.8, 0.85, 0.9, 0.95)
 
 
-@dataclass(frozen=True)
-class Prefix:
-    """The surrogate of the first samples beside that of all: one row of the settling study."""
+def samplings(base: MINT) -> dict[str, MINT]:
+    """Name the ways of sampling that the settling study compares."""
+    ways = {
+        "coins": base,
+        "antithetic": replace(base, sampling="antithetic"),
+        "hierarchical": replace(base, sampling="hierarchical"),
+    }
+    with_intercept = {f"{name} + intercept": replace(way, intercept=True) for name, way in ways.items()}
+    return ways | {name: with_intercept[name] for name in ("hierarchical + intercept", "antithetic + intercept")}
 
-    samples: int
-    correlation: float
-    split_half: float
 
-
-def settle(explanation: Explanation, counts: Iterable[int] = COUNTS) -> list[Prefix]:
+def settle(explanation: Explanation, counts: Iterable[int] = COUNTS) -> pd.DataFrame:
     """Fit the surrogate to the first samples of an explanation and compare it with that of all.
 
     Parameters
     ----------
     explanation : Explanation
-        Of many samples.
+        An explanation of many samples.
     counts : iterable of int
-        How many to take; those beyond the explanation's are left out.
+        How many samples to take; a number above the explanation's is left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each count: samples, correlation, split_half.
     """
-    parent, a_c, a_f = explanation.superpixels.parent, explanation.a_c, explanation.a_f
-    found = []
-    for count in counts:
-        if count > len(explanation.states):
-            continue
-        first = explanation.states[:count], explanation.answers[:count], explanation.proximity[:count]
-        solution = explanation.fit(first[0], first[1], first[2] / first[2].sum(), parent, a_c, a_f)
-        found.append(
-            Prefix(
-                samples=count,
-                correlation=rank_correlation(solution.w_f * a_f, explanation.u_f),
-                split_half=split_half_agreement(explanation.fit, *first, parent, a_c, a_f),
-            )
+    superpixels = explanation.superpixels.parent, explanation.a_c, explanation.a_f
+    rows = []
+    for count in (count for count in counts if count <= len(explanation.states)):
+        states, answers, proximity = (
+            each[:count] for each in (explanation.states, explanation.answers, explanation.proximity)
         )
-    return found
+        solution = explanation.fit(states, answers, proximity / proximity.sum(), *superpixels)
+        correlation = rank_correlation(solution.w_f * explanation.a_f, explanation.u_f)
+        settled = split_half_agreement(explanation.fit, states, answers, proximity, *superpixels)
+        rows.append({"samples": count, "correlation": correlation, "split_half": settled})
+    return pd.DataFrame(rows)
 
 
-def settling_rows(network: Network, case: Case, methods: dict[str, MINT]) -> pd.DataFrame:
+def settling_rows(network: Network, case: Case, methods: Mapping[str, MINT]) -> pd.DataFrame:
     """Run the settling study on one case: columns setting, samples, correlation, split_half, again.
 
     ``again`` is the rank correlation of u_f between two complete runs of different seeds.
@@ -95,34 +96,35 @@ def settling_rows(network: Network, case: Case, methods: dict[str, MINT]) -> pd.
     for name, method in methods.items():
         explanation = method.explain(network.module, image, case.target)
         repeated = replace(method, seed=method.seed + 1).explain(network.module, image, case.target)
-        again = rank_correlation(repeated.u_f, explanation.u_f)
-        rows += [{"setting": name, **asdict(prefix), "again": again} for prefix in settle(explanation)]
-    return pd.DataFrame(rows)
+        found = settle(explanation).assign(again=rank_correlation(repeated.u_f, explanation.u_f))
+        found.insert(0, "setting", name)
+        rows.append(found)
+    return pd.concat(rows, ignore_index=True)
 
 
 def sharing_rows(network: Network, cases: Sequence[Case], method: MINT) -> pd.DataFrame:
-    """Run the sharing study on the cases of one picture: one row a class and way."""
+    """Run the sharing study on the cases of one picture: one row for each class and way."""
     image = network.tensor(cases[0].image)
     targets = [case.target for case in cases]
-    found = {
-        way: method.explain_classes(network.module, image, targets, shared=way == "shared")
-        for way in ("anew", "shared")
-    }
+    anew = method.explain_classes(network.module, image, targets, shared=False)
+    shared = method.explain_classes(network.module, image, targets, shared=True)
+    forwards = {"anew": anew[0].cost.forwards * len(cases), "shared": shared[0].cost.forwards}
     rows = []
-    for i, case in enumerate(cases):
+    for case, one, other in zip(cases, anew, shared, strict=True):
         context = Context(network, case, image)
-        maps = {way: explanations[i].saliency_map(method.scale) for way, explanations in found.items()}
+        maps = {"anew": one.saliency_map(method.scale), "shared": other.saliency_map(method.scale)}
         agreement = rank_correlation(maps["anew"].flatten(), maps["shared"].flatten())
         for way, saliency in maps.items():
-            together = found[way][i].cost.forwards
+            inserted, deleted = (
+                metric(context, saliency).score for metric in (Insertion(steps=28), Deletion(steps=28))
+            )
             rows.append(
                 {
                     "way": way,
                     "class": case.target_name,
-                    "difference": Insertion(steps=28)(context, saliency).score
-                    - Deletion(steps=28)(context, saliency).score,
+                    "difference": inserted - deleted,
                     "agreement": agreement,
-                    "forwards of the picture": together if way == "shared" else together * len(cases),
+                    "forwards of the picture": forwards[way],
                 }
             )
     return pd.DataFrame(rows)
@@ -133,40 +135,32 @@ def settling_table(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for (network, setting), group in rows.groupby(["network", "setting"], sort=False):
         curves = group.pivot_table(index="case", columns="samples", values="correlation")
+        mean = curves.mean().to_frame().T
         line = {
             "network": network,
             "sampling": setting,
             "cases": len(curves),
-            f"correlation at {ASKED}": f"{curves[ASKED].mean():.3f}" if ASKED in curves else "\N{EN DASH}",
-            f"mean reaches {WANTED}": _first(curves.mean(), WANTED),
+            f"correlation at {ASKED}": f"{mean[ASKED].item():.3f}" if ASKED in curves else "\N{EN DASH}",
+            f"mean reaches {WANTED}": _median_first(mean),
             f"median case reaches {WANTED}": _median_first(curves),
             "two complete runs": f"{group.groupby('case')['again'].first().mean():.3f}",
         }
         for level in LEVELS:
-            stops = [_stop(case, level) for _, case in group.groupby("case")]
+            # Where auto stops, to the resolution of the counts tried; a case that never settles takes all samples.
+            settled = group[group["split_half"] >= level].groupby("case")[["samples", "correlation"]].first()
+            stops = settled.combine_first(group.groupby("case")[["samples", "correlation"]].last())
             line[f"auto at {level}: K, correlation"] = (
-                f"{np.median([stop for stop, _ in stops]):.0f}, {np.mean([value for _, value in stops]):.3f}"
+                f"{stops['samples'].median():.0f}, {stops['correlation'].mean():.3f}"
             )
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def _first(curve: pd.Series, level: float) -> str:
-    reached = curve.index[curve >= level]
-    return str(reached[0]) if len(reached) else f"> {curve.index[-1]}"
-
-
 def _median_first(curves: pd.DataFrame) -> str:
-    reached = curves.to_numpy() >= WANTED
-    counts = curves.columns.to_numpy(dtype=float)
-    return f"{np.median(np.where(reached.any(axis=1), counts[reached.argmax(axis=1)], np.inf)):.0f}"
-
-
-def _stop(case: pd.DataFrame, level: float) -> tuple[int, float]:
-    """Return where auto stops on one case, to the resolution of the counts tried, and the true correlation there."""
-    settled = case[case["split_half"] >= level]
-    row = (settled if len(settled) else case.tail(1)).iloc[0]
-    return int(row["samples"]), float(row["correlation"])
+    """Say after how many samples, the columns, the median row reaches the correlation wanted."""
+    reached = curves >= WANTED
+    first = float(np.median(np.where(reached.any(axis=1), reached.idxmax(axis=1).astype(float), np.inf)))
+    return f"{first:.0f}" if np.isfinite(first) else f"> {curves.columns[-1]}"
 
 
 def sharing_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -194,101 +188,64 @@ def sharing_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_settling(rows: pd.DataFrame) -> Figure:
-    """Draw the rank correlation with all samples over their number, one panel a network."""
-    networks = list(dict.fromkeys(rows["network"]))
-    figure = Figure(figsize=(5.2 * len(networks), 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
+    """Draw the rank correlation with all samples over their number, one panel for each network."""
+    networks = rows["network"].unique()
+    figure = Figure(figsize=(5.2 * len(networks), 3.8), dpi=DOTS_PER_INCH, layout="constrained")
     panels = figure.subplots(1, len(networks), sharey=True, squeeze=False)[0]
     for axes, network in zip(panels, networks, strict=True):
         part = rows[rows["network"] == network]
         sns.lineplot(part, x="samples", y="correlation", hue="setting", style="setting", markers=True, ax=axes, seed=0)
         axes.axhline(WANTED, color="0.4", linewidth=0.8, linestyle=":")
         axes.set_xscale("log")
-        axes.set_xticks([100, 200, 500, 1000, 2000, 5000], labels=["100", "200", "500", "1000", "2000", "5000"])
+        axes.set_xticks(TICKS, labels=map(str, TICKS))
         axes.minorticks_off()
-        cases = part["case"].nunique()
-        axes.set(
-            title=f"{network}, {cases} cases",
-            xlabel="samples K",
-            ylabel=f"rank correlation of u_f with all {rows['samples'].max()}",
-        )
+        axes.set_title(f"{network}, {part['case'].nunique()} cases")
+        axes.set(xlabel="samples K", ylabel=f"rank correlation of u_f with all {rows['samples'].max()}")
         axes.legend(title=None, frameon=False, loc="lower right")
     return figure
 
 
-def _methods(network: Network, kernel_size: float, most: int, chosen: Sequence[str]) -> dict[str, MINT]:
-    base = MINT(samples=most, segmentation=Segmentation(kernel_size=kernel_size))
-    settings = {
-        "coins": base,
-        "antithetic": replace(base, sampling="antithetic"),
-        "hierarchical": replace(base, sampling="hierarchical"),
-        "hierarchical + intercept": replace(base, sampling="hierarchical", intercept=True),
-        "antithetic + intercept": replace(base, sampling="antithetic", intercept=True),
-    }
-    bound = {}
-    for name in chosen or settings:
-        attributor = bind(look_up("sampling", name, settings), network.entry)
-        assert isinstance(attributor, MINT)
-        bound[name] = attributor
-    return bound
-
-
 def study(
-    network: Network,
-    cases: Sequence[Case],
-    kernel_size: float,
-    most: int,
-    samples: int,
-    store: Store,
-    chosen: Sequence[str] = (),
+    network: Network, cases: Sequence[Case], methods: Mapping[str, MINT], sharing: MINT, store: Store
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run both studies, reading from the store what it has.
 
     Parameters
     ----------
     network : Network
-        What is explained.
+        The network that is explained.
     cases : sequence of Case
-        Of which the sharing study takes the pictures with several classes.
-    kernel_size : float
-        Quickshift's, for pictures of this size.
-    most : int
-        Samples of the settling study's long runs.
-    samples : int
-        Samples of the sharing study.
+        The cases; the sharing study takes the pictures that have several.
+    methods : Mapping
+        MINT with the samplings of the settling study, by name.
+    sharing : MINT
+        MINT for the sharing study.
     store : Store
         Where every picture's rows are kept.
-    chosen : sequence of str
-        The samplings of the settling study; none: all.
 
     Returns
     -------
     settling, sharing : pandas.DataFrame
         All rows, with columns network and case, or picture.
     """
-    methods = _methods(network, kernel_size, most, chosen)
-    sharing = replace(next(iter(methods.values())), sampling="coins", intercept=False, samples=samples)
+    name = network.name
     known = {"versions": versions(), "weights": network.weights_sha256, "device": network.device.type}
     settling_of = {
-        "kind": "settling",
-        "methods": {name: identity(method) for name, method in methods.items()},
-        "code": code_digest(settling_rows),
         **known,
+        "kind": "settling",
+        "methods": {name: method_identity(method) for name, method in methods.items()},
+        "code": code_digest(settling_rows),
     }
-    settled = []
-    for case in tqdm(cases, desc=f"{network.entry.name}: settling", unit="case"):
+    sharing_of = {**known, "kind": "sharing", "method": method_identity(sharing), "code": code_digest(sharing_rows)}
+    settled, shared = [], []
+    for case in tqdm(cases, desc=f"{name}: settling", unit="case"):
         rows = _kept(store, {**settling_of, "case": case.digest}, partial(settling_rows, network, case, methods))
-        settled.append(rows.assign(network=network.entry.name, case=case.key))
-    pictures: dict[str, list[Case]] = {}
-    for case in cases:
-        pictures.setdefault(case.picture, []).append(case)
-    several = {picture: group for picture, group in pictures.items() if len(group) > 1}
-    sharing_of = {"kind": "sharing", "method": identity(sharing), "code": code_digest(sharing_rows), **known}
-    shared = []
-    for picture, group in tqdm(several.items(), desc=f"{network.entry.name}: sharing", unit="picture"):
-        digests = [case.digest for case in group]
-        rows = _kept(store, {**sharing_of, "cases": digests}, partial(sharing_rows, network, group, sharing))
-        shared.append(rows.assign(network=network.entry.name, picture=picture))
+        settled.append(rows.assign(network=name, case=case.key))
+    several = {picture: group for picture, group in by_picture(cases).items() if len(group) > 1}
+    for picture, group in tqdm(several.items(), desc=f"{name}: sharing", unit="picture"):
+        key = {**sharing_of, "cases": [case.digest for case in group]}
+        rows = _kept(store, key, partial(sharing_rows, network, group, sharing))
+        shared.append(rows.assign(network=name, picture=picture))
     return pd.concat(settled), pd.concat(shared) if shared else pd.DataFrame()
 
 
@@ -301,85 +258,57 @@ def _kept(store: Store, key: dict[str, Any], compute: Callable[[], pd.DataFrame]
     return pd.DataFrame(dict(cell["rows"]))
 
 
-def write(settling: pd.DataFrame, sharing: pd.DataFrame, directory: Path, device: str, command: str) -> str:
-    """Write the rows as CSV, the plot and ``README.md`` with both tables; return its text.
-
-    The page names the device and the command.
-    """
+def write(settling: pd.DataFrame, sharing: pd.DataFrame, directory: Path, made: str) -> str:
+    """Write the rows as CSV, the plot and ``README.md`` with both tables; return its text."""
     directory.mkdir(parents=True, exist_ok=True)
     settling.to_csv(directory / "settling.csv", index=False, float_format="%.5f")
-    draw_settling(settling).savefig(directory / "settling.png", dpi=110)
-    written = "".join(f"{line}\n" for line in read_conclusions(directory))
-    text = (
-        f"# How many forward passes an explanation needs\n\n{written}"
-        f"{device}; torch {versions()['torch']}; {now()}; commit {git_state()['commit']}. Made by "
-        f"`{command}`; nothing here is the paper's.\n\n"
-        "## When the importances have settled\n\n"
-        f"The rank correlation of u_f from the first K samples with that from all {settling['samples'].max()}; where "
-        '`samples="auto"` stops for several values of `settled_at`, with the correlation there. '
-        "Two complete runs: how far two runs with all samples and different seeds agree.\n\n"
-        f"![Rank correlation over samples](settling.png)\n\n{settling_table(settling).to_markdown(index=False)}\n"
-    )
+    draw_settling(settling).savefig(directory / "settling.png")
+    parts = [
+        f"{made} Nothing here is the paper's.",
+        "## When the importances have settled",
+        f"The rank correlation of u_f from the first K samples with u_f from all {settling['samples'].max()} samples; "
+        'and where `samples="auto"` stops for several values of `settled_at`, with the correlation there. '
+        "Two complete runs: how well two runs with all samples and different seeds agree.",
+        "![Rank correlation over samples](settling.png)",
+        settling_table(settling).to_markdown(index=False, disable_numparse=True),
+    ]
     if len(sharing):
         sharing.to_csv(directory / "sharing.csv", index=False, float_format="%.5f")
-        text += (
-            "\n## Several classes of one picture\n\n"
-            "Each class anew, as the paper does, or all from one partition and one set of samples "
-            "(`explain_classes(..., shared=True)`).\n\n"
-            f"{sharing_table(sharing).to_markdown(index=False)}\n"
-        )
-    (directory / "README.md").write_text(text, encoding="utf-8")
-    return text
+        parts += [
+            "## Several classes of one picture",
+            "Each class is explained anew, as in the paper, or all classes from one partition and one set of samples "
+            "(`explain_classes(..., shared=True)`).",
+            sharing_table(sharing).to_markdown(index=False, disable_numparse=True),
+        ]
+    return write_page(directory / "README.md", "How many forward passes an explanation needs", parts)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the studies from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.studies.forwards", description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", nargs="+", default=["scenes-vgg", "scenes-resnet"], choices=sorted(NETWORKS))
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="weights of an ImageNet network")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="a folder in ImageNet's layout, for ImageNet networks")
-    parser.add_argument("--limit", type=int, default=40, help="cases of each network")
-    parser.add_argument("--most", type=int, default=COUNTS[-1], help="samples of the long runs")
-    parser.add_argument("--samples", type=int, default=500, help="samples of the sharing study")
-    parser.add_argument("--samplings", nargs="+", default=(), help="of the settling study; default: all")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, default=Path("results") / "forwards")
-    arguments = sys.argv[1:] if arguments is None else arguments
+def main(arguments: Sequence[str]) -> int:
+    """Run both studies from the command line; return the exit status."""
+    parser = study_parser("forwards", several=True)
+    add_cases(parser, limit=40)
+    parser.add_argument("--most", type=positive, default=COUNTS[-1], metavar="K", help="samples of the long runs")
+    parser.add_argument("--samples", type=positive, default=500, metavar="K", help="samples of the sharing study")
+    parser.add_argument("--samplings", nargs="+", metavar="NAME", help="of the settling study (default: all)")
     options = parser.parse_args(arguments)
+    return finish(partial(_study, options, arguments))
+
+
+def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     store = Store(options.out / "cells")
-    parts = []
-    try:
-        for name in options.networks:
-            small = name.startswith("scenes")
-            dataset, data = "scenes" if small else "imagenet", DataOptions(directory=options.data)
-            if dataset in REQUIREMENTS:
-                REQUIREMENTS[dataset](data)
-            network = load_network(name, weights=None if small else options.weights, device=options.device)
-            cases = _whole_pictures(DATASETS[dataset](network, data), options.limit)
-            kernel_size = 2.0 if small else 4.0
-            found = study(network, cases, kernel_size, options.most, options.samples, store, options.samplings)
-            parts.append(found)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    settling, sharing = (pd.concat(each) for each in zip(*parts, strict=True))
-    command = shlex.join(["python", "-m", "benchmarks.studies.forwards", *arguments])
-    print(write(settling, sharing, options.out, device_name(torch.device(options.device)), command))
-    return 0
-
-
-def _whole_pictures(cases: Sequence[Case], limit: int) -> list[Case]:
-    """Take pictures, each with all of its cases, until there are ``limit`` cases."""
-    by_picture: dict[str, list[Case]] = {}
-    for case in cases:
-        by_picture.setdefault(case.picture, []).append(case)
-    taken: list[Case] = []
-    for group in by_picture.values():
-        if len(taken) >= limit:
-            break
-        taken += group
-    return taken
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    found = []
+    for name in options.network or SMALL_NETWORKS:
+        part, data = part_for(name), DataOptions(options.data)
+        check_options(DATASETS[part.dataset], data)
+        ways = samplings(replace(cast(MINT, part.methods["mint"]), samples=options.most))
+        chosen = {way: look_up("sampling", way, ways) for way in options.samplings or ways}
+        network = load_network(name, weights=options.weights, device=options.device)
+        methods = {way: cast(MINT, bind(method, network)) for way, method in chosen.items()}
+        sharing = cast(MINT, bind(replace(ways["coins"], samples=options.samples), network))
+        cases: list[Case] = []
+        for group in by_picture(DATASETS[part.dataset](network, data)).values():
+            # Whole pictures: all cases of each.
+            cases += group if len(cases) < options.limit else []
+        found.append(study(network, cases, methods, sharing, store))
+    settling, sharing_of_all = (pd.concat(each) for each in zip(*found, strict=True))
+    return write(settling, sharing_of_all, options.out, made_by("forwards", arguments, options.device))

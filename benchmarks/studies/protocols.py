@@ -1,18 +1,14 @@
-"""One map under every profile: ``python -m benchmarks.studies.protocols``.
+"""How other tools score the same maps: ``python -m benchmarks study protocols``.
 
-Explains a few cases by a few methods and scores each map by this suite's metrics and by every profile of
-``metrics.removal.peers``: the same maps, the same network, one protocol after another. The table, with the
-conventions that make the difference, and a plot of the curves go to ``results/profiles``. Where the directory holds
-``conclusions.md``, written by hand, the page begins with it.
+A few cases are explained by a few methods, and each map is scored by this suite's metrics and by every profile of
+``metrics.removal.peers``: the same maps of the same network, one protocol after another. The page has a table with the
+conventions that make the difference, and a plot of the curves.
 """
 
 import argparse
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from itertools import islice
 
 import pandas as pd
 import torch
@@ -33,18 +29,13 @@ from benchmarks.metrics import (
     PointingProfile,
     RemovalProfile,
 )
-from benchmarks.metrics.metric import Direction
-from benchmarks.networks.network import NETWORKS, Network, load_network
+from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import PLANS
 from benchmarks.registry import look_up
-from benchmarks.report import tables
-from benchmarks.report.conclusions import read_conclusions
 from benchmarks.report.plots import DOTS_PER_INCH, panels_of, styles
-from benchmarks.report.tables import ARROWS, Entry, Table
-from benchmarks.results.provenance import git_state, now, versions
-from benchmarks.run.methods import bind
-from benchmarks.run.timing import device_name
-from mint.contract import Attributor, InputError, attribute
+from benchmarks.run.binding import bind
+from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser, write_page
+from mint.contract import Attributor, attribute
 
 METHODS = ("mint", "gradcam", "lime", "occlusion", "random")
 OWN: Mapping[str, Metric] = {
@@ -57,242 +48,141 @@ OWN: Mapping[str, Metric] = {
 """This suite's metrics that a profile has a counterpart of; they come first."""
 
 FEW = 30
-"""Curves of fewer points show them."""
+"""A curve of fewer points is drawn with its points."""
 
-BEST: Mapping[Direction, Callable[[Iterable[float]], float]] = {"higher": max, "lower": min}
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One case's maps under every metric: ``found[metric][method]``.
-
-    ``together`` counts the pictures that went through the network for all metrics of one map; ``apart``, for each
-    metric on its own.
-    """
-
-    case: Case
-    found: Mapping[str, Mapping[str, Measurement]]
-    together: int
-    apart: int
+BEST: Mapping[str, tuple[str, Callable[[Iterable[float]], float]]] = {"higher": ("↑", max), "lower": ("↓", min)}
 
 
-@contextmanager
-def _counted(network: Network) -> Iterator[list[int]]:
-    seen: list[int] = []
-    handle = network.module.register_forward_pre_hook(lambda _module, inputs: seen.append(len(inputs[0])))
-    try:
-        yield seen
-    finally:
-        handle.remove()
+Found = Mapping[str, Mapping[str, Measurement]]
+"""One case's measurements: ``found[metric][method]``."""
 
 
-def score_case(
-    network: Network, case: Case, methods: Mapping[str, Attributor], metrics: Mapping[str, Metric]
-) -> Scored:
+def score_case(network: Network, case: Case, methods: Mapping[str, Attributor], metrics: Mapping[str, Metric]) -> Found:
     """Explain a case by every method and score each map by every metric."""
     image = network.tensor(case.image)
     target = torch.tensor([case.target], device=image.device)
     maps = {name: attribute(method, network.module, image[None], target)[0] for name, method in methods.items()}
     context = Context(network, case, image)
-    found: dict[str, dict[str, Measurement]] = {name: {} for name in metrics}
-    with _counted(network) as together:
-        for method, saliency in maps.items():
-            for name, metric in metrics.items():
-                found[name][method] = metric(context, saliency)
-    with _counted(network) as apart:
-        for metric in metrics.values():
-            metric(Context(network, case, image), next(iter(maps.values())))
-    return Scored(case, found, sum(together) // len(maps), sum(apart))
+    return {
+        name: {method: metric(context, saliency) for method, saliency in maps.items()}
+        for name, metric in metrics.items()
+    }
 
 
-def conventions(metric: Metric) -> list[str]:
-    """Say in a few words how a metric goes about it: points, removed pixels, answer and class, area, ties."""
-    if isinstance(metric, RemovalProfile):
-        answer = f"{metric.score}, {metric.follows} class"
-        return [metric.points, _removed(metric.removed), answer, metric.area, metric.ties]
+def conventions(metric: Metric) -> dict[str, str]:
+    """Say in a few words how a metric proceeds: points, removed pixels, answer and class, area, ties."""
+    told: tuple[str, str, str, str, str]
     if isinstance(metric, PointingProfile):
         near = "on the region" if metric.tolerance <= 1 else f"under {metric.tolerance:g} px away"
-        return ["the maximum", "", near, f"mean over {metric.average}", f"{metric.ties} maximum"]
-    if hasattr(metric, "tolerance"):
-        return ["the maximum", "", f"under {metric.tolerance:g} px away, at 224", "mean over classes", "first maximum"]
-    answer = f"{getattr(metric, 'score', '')}, target class"
-    return [
-        "a picture row a step",
-        _removed(getattr(metric, "baseline", "")),
-        answer,
-        "trapezoid",
-        "by index, mirrored",
-    ]
+        told = "the maximum", "", near, f"mean over {metric.average}", f"{metric.ties} maximum"
+    elif isinstance(metric, Pointing):
+        near = f"under {metric.tolerance:g} px away, at 224"
+        told = "the maximum", "", near, "mean over classes", "first maximum"
+    elif isinstance(metric, RemovalProfile):
+        removed = str(metric.removed) if isinstance(metric.removed, str) else "imputed, with noise"
+        told = metric.points, removed, f"{metric.score}, {metric.follows} class", metric.area, metric.ties
+    else:
+        removed, answer = getattr(metric, "baseline", ""), f"{getattr(metric, 'score', '')}, target class"
+        told = "a picture row a step", removed, answer, "trapezoid", "by index, mirrored"
+    return dict(zip(("points", "removed", "answer", "area", "ties"), told, strict=True))
 
 
-def _removed(removed: object) -> str:
-    return removed if isinstance(removed, str) else "imputed, with noise"
+def mean_scores(scores: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """Average each method's scores, a column, under each metric, a row, over the cases that the metric applies to.
 
-
-def score_table(scored: Sequence[Scored], metrics: Mapping[str, Metric]) -> Table:
-    """Put every metric in a row: each method's score of the first case, its mean over all, and the conventions."""
-    methods = list(next(iter(scored[0].found.values())))
-    header = ["metric", *methods, "points", "removed", "answer", "area", "ties"]
-    rows = []
+    A metric that asks for it is averaged within each class first. ``scores`` has the columns metric, method, case,
+    class and score.
+    """
+    rows = {}
     for name, metric in metrics.items():
-        means = mean_scores(scored, name, metric)
-        entries = [Entry(f"{name} {ARROWS[metric.direction]}")]
-        for method in methods:
-            first = scored[0].found[name][method].score
-            best = means[method] == BEST[metric.direction](means.values())
-            entries.append(Entry(_digits(means[method]), f"{_digits(first)}", best))
-        rows.append([*entries, *(Entry(text) for text in conventions(metric))])
-    title = f"Mean over {len(scored)} cases; in small, the first case, {scored[0].case.key}"
-    return Table("profiles", title, header, rows)
+        wide = scores[scores["metric"] == name].pivot(index=["case", "class"], columns="method", values="score")
+        rows[name] = wide.groupby("class" if metric.average == "classes" else "case").mean().mean()
+    return pd.DataFrame(rows).T[scores["method"].unique()]
 
 
-def mean_scores(scored: Sequence[Scored], name: str, metric: Metric) -> dict[str, float]:
-    """Average each method's scores under one metric as the metric asks, over the cases that it applies to."""
-    rows = pd.DataFrame(
-        {method: each.found[name][method].score for method in each.found[name]} | {"class": each.case.target}
-        for each in scored
-    )
-    classes = rows.pop("class")
-    means = rows.groupby(classes if metric.average == "classes" else rows.index).mean().mean()
-    return {str(method): float(mean) for method, mean in means.items()}
+def score_table(scores: pd.DataFrame, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+    """Put every metric in a row: each method's mean, the best in bold, its first case's score, and the conventions."""
+    first = scores[scores["case"] == scores["case"].iloc[0]].pivot(index="metric", columns="method", values="score")
+    rows = []
+    for name, means in mean_scores(scores, metrics).iterrows():
+        metric = metrics[str(name)]
+        arrow, best = BEST[metric.direction]
+        row = {"metric": f"{name} {arrow}"}
+        for method, mean in means.items():
+            stars = "**" if mean == best(means) else ""
+            row[str(method)] = f"{stars}{_digits(mean)}{stars} {_digits(first.loc[name, method])}"
+        rows.append(row | conventions(metric))
+    return pd.DataFrame(rows)
 
 
 def _digits(score: float) -> str:
     return f"{score:.1f}" if abs(score) >= 10 else f"{score:.3f}"
 
 
-def draw_curves(scored: Scored, metrics: Mapping[str, Metric]) -> Figure:
+def draw_curves(found: Found, metrics: Mapping[str, Metric]) -> Figure:
     """Draw every method's curve under every metric that has one, for one case."""
-    shown = {name: each for name, each in scored.found.items() if all(one.curve for one in each.values())}
+    shown = [name for name, each in found.items() if all(one.curve for one in each.values())]
     figure, panels = panels_of(len(shown), 3.6, 2.9, across=4)
-    for axes, (name, found) in zip(panels, shown.items(), strict=True):
-        looks = styles(found)
-        for method, measurement in found.items():
+    for axes, name in zip(panels, shown, strict=True):
+        looks = styles(found[name])
+        for method, measurement in found[name].items():
             assert measurement.curve is not None
             look = looks[method]
             (line,) = axes.plot(*measurement.curve, color=look.colour, lw=1.6, label=method)
             line.set(dashes=look.dashes or (None, None), marker="." if len(measurement.curve[0]) < FEW else "")
-        axes.set_title(f"{name} {ARROWS[metrics[name].direction]}")
-        axes.set_ylabel(getattr(metrics[name], "score", ""))
+        axes.set(title=f"{name} {BEST[metrics[name].direction][0]}", ylabel=getattr(metrics[name], "score", ""))
         axes.set_xlim(0, 1)
         axes.axhline(0, color="#BBBBBB", lw=0.7, zorder=0)
     figure.supxlabel("share of the pixels removed, or inserted")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     return figure
 
 
-def findings(scored: Sequence[Scored], metrics: Mapping[str, Metric]) -> list[str]:
-    """Say in sentences what the table shows of protocols: how far numbers of one name spread, and who wins."""
-    lines = []
-    for kind, names in {
-        "deletion": [name for name in metrics if name.endswith(("deletion", "morf"))],
-        "insertion": [name for name in metrics if name.endswith("insertion")],
-    }.items():
-        if len(names) < 2:
-            continue
-        method = next(iter(scored[0].found[names[0]]))
-        means = {name: mean_scores(scored, name, metrics[name])[method] for name in names}
-        low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-        lines.append(
-            f"- The same maps of {method} score {_digits(means[low])} by {low} and {_digits(means[high])} by {high}: "
-            f"all of it called {kind}, and all of it protocol."
-        )
-    winners: dict[str, list[str]] = {}
-    for name, metric in metrics.items():
-        means = mean_scores(scored, name, metric)
-        best = BEST[metric.direction](means.values())
-        winners.setdefault(" and ".join(method for method in means if means[method] == best), []).append(name)
-    told = "; ".join(f"{method} by {', '.join(names)}" for method, names in winners.items())
-    lines.append(f"- Best mean: {told}.")
-    lines.append(
-        f"- One map was scored by all {len(metrics)} rows for {scored[0].together} pictures through the network; each "
-        f"row on its own would have asked for {scored[0].apart} in all."
-    )
-    return lines
-
-
-def write(scored: Sequence[Scored], metrics: Mapping[str, Metric], network: Network, directory: Path) -> str:
-    """Write the page, its table as Markdown and CSV, and the plot; return the page."""
-    directory.mkdir(parents=True, exist_ok=True)
-    table = score_table(scored, metrics)
-    (directory / "profiles.md").write_text(tables.markdown(table), encoding="utf-8")
-    rows = ["metric,method,case,score"]
-    for each in scored:
-        for name, found in each.found.items():
-            rows += [f"{name},{method},{each.case.key},{found[method].score:.6g}" for method in found]
-    (directory / "profiles.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    figure = draw_curves(scored[0], metrics)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
-    figure.savefig(directory / "curves.png", dpi=DOTS_PER_INCH)
-    tools = "\n".join(
-        f"| {name} | {profile.tool} {profile.version} | `{profile.call}` |" for name, profile in PROFILES.items()
-    )
-    page = "\n".join(
-        [
-            "# The same maps under every protocol",
-            "",
-            *read_conclusions(directory),
-            f"{network.entry.name}, {len(scored)} cases, {device_name(network.device)}; torch {versions()['torch']}; "
-            f"{now()}; commit {git_state()['commit']}. Made by `python -m benchmarks.studies.protocols`.",
-            "",
-            "Every row scores the same maps of the same network. The first rows are this suite's own metrics; each of "
-            "the others is a profile: what one tool does, in one version, when it is called as shown below. Those of "
-            "torch-cam, Quantus, pytorch-grad-cam, PnPXAI, Xplique and TorchRay agree with the tools themselves to "
-            "1e-4 (`tests/peers`, which also says where they differ, and why); RISE, which was never released, is "
-            "followed from its source.",
-            "",
-            *findings(scored, metrics),
-            "",
-            f"## {table.title}",
-            "",
-            tables.markdown(table),
-            f"## The curves of {scored[0].case.key}",
-            "",
-            "![Every method's curve under every profile](curves.png)",
-            "",
-            "## What each profile stands for",
-            "",
-            "| profile | tool | call |",
-            "|:--|:--|:--|",
-            tools,
-            "",
-        ]
-    )
-    (directory / "README.md").write_text(page, encoding="utf-8")
-    return page
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Score maps under every profile, from the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.studies.protocols", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument("--plan", default="quick", choices=sorted(PLANS), help="its first part gives methods and data")
-    parser.add_argument("--network", default="scenes-resnet", choices=sorted(NETWORKS))
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="weights of the network, in place of its own")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of a data set that is not shipped")
-    parser.add_argument("--limit", type=int, default=8, help="cases; the curves are the first one's")
-    parser.add_argument("--methods", nargs="+", default=METHODS)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, default=Path("results") / "profiles")
+def main(arguments: Sequence[str]) -> int:
+    """Score maps under every profile, from the command line; return the exit status."""
+    parser = study_parser("protocols", network="scenes-resnet")
+    add_cases(parser, limit=8)
+    parser.add_argument("--plan", default="quick", metavar="NAME", help="its first part gives methods and data (quick)")
+    parser.add_argument("--methods", nargs="+", default=METHODS, metavar="NAME", help=f"({' '.join(METHODS)})")
     options = parser.parse_args(arguments)
+    return finish(partial(_study, options, arguments))
+
+
+def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     metrics: Mapping[str, Metric] = {**OWN, **PROFILES}
-    try:
-        if options.limit < 1:
-            raise InputError(f"--limit is a number of cases, 1 or more, not {options.limit}.")
-        network = load_network(options.network, weights=options.weights, device=options.device)
-        part = PLANS[options.plan].parts[0]
-        methods = {name: bind(look_up("method", name, part.methods), network.entry) for name in options.methods}
-        dataset = DATASETS[part.dataset](network, DataOptions(options.data))
-        cases = [dataset[index] for index in range(min(options.limit, len(dataset)))]
-        score = partial(score_case, network, methods=methods, metrics=metrics)
-        scored = [score(case) for case in tqdm(cases, unit="case")]
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(write(scored, metrics, network, options.out))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    part = look_up("plan", options.plan, PLANS).parts[0]
+    chosen = {name: look_up("method", name, part.methods) for name in options.methods}
+    network = load_network(options.network, weights=options.weights, device=options.device)
+    methods = {name: bind(method, network) for name, method in chosen.items()}
+    cases = list(islice(DATASETS[part.dataset](network, DataOptions(options.data)), options.limit))
+    found = [score_case(network, case, methods, metrics) for case in tqdm(cases, unit="case")]
+    scores = pd.DataFrame(
+        {"metric": name, "method": method, "case": case.key, "class": case.target, "score": measurement.score}
+        for case, measurements in zip(cases, found, strict=True)
+        for name, by_method in measurements.items()
+        for method, measurement in by_method.items()
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    scores.to_csv(options.out / "scores.csv", index=False, float_format="%.6g", na_rep="nan")
+    draw_curves(found[0], metrics).savefig(options.out / "curves.png", dpi=DOTS_PER_INCH)
+    tools = pd.DataFrame(
+        {"profile": name, "tool": f"{each.tool} {each.version}", "call": f"`{each.call}`"}
+        for name, each in PROFILES.items()
+    )
+    parts = [
+        f"{options.network}, {len(cases)} cases; {made_by('protocols', arguments, network.device)}",
+        "Every row scores the same maps of the same network. The first rows are this suite's own metrics. Each of the "
+        "other rows is a profile: what one tool does, in one version, when it is called as shown below. The profiles "
+        "of torch-cam, Quantus, pytorch-grad-cam, PnPXAI, Xplique and TorchRay agree with the tools themselves to "
+        "1e-4 (`tests/peers` checks this, and says where the tools differ, and why). RISE was never released, so its "
+        "profile follows its source.",
+        f"## Scores of {len(cases)} cases",
+        f"The mean over all cases, the best in bold; after it the score of the first case, {cases[0].key}.",
+        score_table(scores, metrics).to_markdown(index=False, disable_numparse=True),
+        f"## The curves of {cases[0].key}",
+        "![Every method's curve under every profile](curves.png)",
+        "## What each profile stands for",
+        tools.to_markdown(index=False, disable_numparse=True),
+    ]
+    return write_page(options.out / "README.md", "The same maps under every protocol", parts)

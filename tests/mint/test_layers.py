@@ -94,7 +94,7 @@ def test_what_is_found_can_be_read(name: str) -> None:
 
 
 def test_scenes_networks_and_efficientnet_follow_the_same_conventions() -> None:
-    from benchmarks.networks.network import NETWORKS
+    from benchmarks.networks import NETWORKS
 
     for name in ("scenes-vgg", "scenes-resnet", "efficientnet-lite0"):
         entry = NETWORKS[name]

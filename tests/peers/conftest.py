@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import mint.app.torchvision_ops  # noqa: F401  (before torchvision, which the tools import)
 from benchmarks.datasets import Case
 from benchmarks.metrics import PROFILES, Context, Metric
-from benchmarks.networks.network import NETWORKS, Network
+from benchmarks.networks.network import Network
 
 TARGET = 2
 HEIGHT, WIDTH = 48, 40
@@ -66,7 +66,7 @@ class Subject:
 
     def context(self, region: np.ndarray | None = None) -> Context:
         case = Case("case-0", "case", TARGET, "two", np.zeros((HEIGHT, WIDTH, 3), np.uint8), region, False)
-        network = Network(NETWORKS["resnet18"], self.network, "0" * 64, torch.device("cpu"))
+        network = Network("resnet18", self.network)
         return Context(network, case, self.picture)
 
 

@@ -53,15 +53,13 @@ def impute(image: Tensor, removed: Tensor, *, noise: float, seed: int) -> Tensor
     Raises
     ------
     InputError
-        If a shape or dtype is wrong, the noise is negative, or a mask removes the whole picture.
+        If a shape or dtype is wrong, or a mask removes the whole picture.
     """
     if removed.ndim != 3 or removed.dtype != torch.bool or removed.shape[1:] != image.shape[1:]:
         raise InputError(
             f"removed must be a bool tensor of shape (k, {image.shape[1]}, {image.shape[2]}), "
             f"not {removed.dtype} {tuple(removed.shape)}."
         )
-    if not noise >= 0:
-        raise InputError(f"The noise of an imputation is a standard deviation of at least 0, not {noise}.")
     if removed.flatten(1).all(1).any():
         raise InputError("A mask removes the whole picture, which leaves nothing to impute it from; keep a pixel.")
     generator = torch.Generator().manual_seed(seed)

@@ -1,5 +1,5 @@
-"""The figures of MINT's paper, made again from real explanations: ``python -m benchmarks figures``.
+"""The figures of MINT's paper, made again from real explanations: ``python -m benchmarks study figures``.
 
-What is explained stands in `sources`, how it is explained in `subjects`; each figure is a function in `pipeline`,
-`segmentation`, `samples` or `panels`, drawn on a `drawing.Sheet`; `folder` writes them with their index.
+`sources` chooses the pictures and classes, `subjects` explains them. `pipeline` and `figures` draw on a `sheet.Sheet`,
+and `folder` writes the page.
 """

@@ -1,29 +1,40 @@
-"""Writes a folder of figures: a picture file for each, and a README that shows them with their captions."""
+"""Writes a folder of figures: a picture file for each, and a page that shows them with their captions."""
 
-import textwrap
-from collections.abc import Sequence
+import argparse
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from tqdm import tqdm
 
+from benchmarks.registry import look_up
 from benchmarks.report.plots import save_picture
-from benchmarks.studies.paper_figures.panels import absent_class, panels, two_classes
+from benchmarks.studies.commandline import finish, made_by, positive, study_parser, write_page
+from benchmarks.studies.paper_figures.figures import Plate, absent_class, panels, samples, segmentation, two_classes
 from benchmarks.studies.paper_figures.pipeline import pipeline
-from benchmarks.studies.paper_figures.plate import Plate
-from benchmarks.studies.paper_figures.samples import samples as draw_samples
-from benchmarks.studies.paper_figures.segmentation import segmentation
-from benchmarks.studies.paper_figures.sources import Source
+from benchmarks.studies.paper_figures.sources import SOURCES, Source, own_pictures
 from benchmarks.studies.paper_figures.subjects import Group, Subject, explain
-
-FOLDER = Path(__file__).parent
-"""Holds a file ``findings-<source>.md`` for each committed set: what a person saw in its figures."""
+from mint.contract import InputError
 
 
-def make_figures(
-    sources: Sequence[Source], directory: Path, command: str, *, samples: int | None, seed: int, findings: bool
-) -> list[Path]:
-    """Explain what the sources hold, draw every figure, and write them with their index.
+def draw(source: Source, count: int, seed: int) -> Iterator[Plate]:
+    """Explain what one source holds and draw its figures; ``count`` samples and the seed are MINT's and LIME's."""
+
+    def explained(group: Group) -> list[Subject]:
+        cases = tqdm(group.cases, desc=f"{source.name}, {group.network.name}", unit="explanation")
+        return [explain(group, case, count, seed) for case in cases]
+
+    shown = [explained(group) for group in source.panels]
+    yield pipeline(shown[0][0])
+    yield segmentation(shown[0][:3])
+    yield samples(shown[0][0])
+    yield from (panels(subjects, group.rule) for subjects, group in zip(shown, source.panels, strict=True))
+    yield two_classes(explained(source.pairs), source.pairs.rule)
+    yield absent_class(explained(source.absent), source.absent.rule)
+
+
+def make_figures(sources: Sequence[Source], directory: Path, made: str, *, count: int | None, seed: int) -> list[Path]:
+    """Explain what the sources hold, draw every figure, and write the files and the page.
 
     Parameters
     ----------
@@ -31,80 +42,58 @@ def make_figures(
         Each gives a set of figures.
     directory : pathlib.Path
         Made if it does not exist.
-    command : str
-        Named in the index.
-    samples : int or None
+    made : str
+        What the page says of how it was made.
+    count : int or None
         How often MINT and LIME ask the network; None: each source's own number.
     seed : int
-        Of MINT and LIME.
-    findings : bool
-        Whether the index says what was seen in the committed figures, which is true of these alone.
+        The seed of MINT and LIME.
 
     Returns
     -------
     list of pathlib.Path
         The picture files.
     """
-    total = sum(len(group.cases) for source in sources for group in source.groups)
-    sections, files = [], []
     directory.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=total, unit="explanation", disable=None) as bar:
-        for source in sources:
-            plates = draw(source, source.samples if samples is None else samples, seed, bar)
-            sections.append(f"## {source.name}\n")
-            for plate in plates:
-                files.append(directory / f"{source.name}-{plate.name}.jpg")
-                save_picture(plate.figure, files[-1])
-                picture = f"![{plate.title}]({files[-1].name})"
-                parts = (f"### {plate.title}", picture, _wrapped(plate.caption), plate.table)
-                sections.append("\n\n".join(filter(None, parts)) + "\n")
-            seen = FOLDER / f"findings-{source.name}.md"
-            if findings and seen.exists():
-                sections.append(seen.read_text(encoding="utf-8"))
-    head = (
-        "# The paper's figures, made again\n\n"
-        + _wrapped(
-            "The figures of Cui, Wang and Wang (IEEE TMM 2019), with this suite's networks and pictures. Made by "
-            f"`{command}`; the same command draws the same figures. `g` is the class's probability, `first` marks the "
-            "network's most probable class, and where a data set has masks, the object is outlined in the input. "
-            "In the tables, the coarse region is given as a share of the picture, R² is the surrogates' on samples "
-            "held out, and the other shares are explained by their names."
-        )
-        + "\n\n"
-    )
-    (directory / "README.md").write_text(head + "\n".join(sections), encoding="utf-8")
+    files = []
+    parts = [
+        "The figures of Cui, Wang and Wang (IEEE TMM 2019), drawn with this suite's networks and pictures. `g` is the "
+        "class's probability, and `first` marks the network's most probable class. Where a data set has masks, a line "
+        "in the input runs around the object. In the tables, the coarse region is a share of the picture, and R² is "
+        "the surrogates' on samples held out.",
+        f"{made} The same command draws the same figures.",
+    ]
+    for source in sources:
+        parts.append(f"## {source.name}")
+        for plate in draw(source, count or source.samples, seed):
+            files.append(directory / f"{source.name}-{plate.name}.jpg")
+            save_picture(plate.figure, files[-1])
+            parts += [f"### {plate.title}", f"![{plate.title}]({files[-1].name})", plate.caption]
+            parts += filter(None, [plate.table])
+    write_page(directory / "README.md", "The paper's figures, made again", parts)
     return files
 
 
-def draw(source: Source, samples: int, seed: int, bar: "tqdm[NoReturn]") -> list[Plate]:
-    """Explain what one source holds and draw its figures.
-
-    Parameters
-    ----------
-    source : Source
-    samples, seed : int
-        For MINT and LIME.
-    bar : tqdm.tqdm
-        Moved on by one for each explanation.
-    """
-
-    def explained(group: Group) -> list[Subject]:
-        subjects = []
-        for case in group.cases:
-            subjects.append(explain(group, case, samples, seed))
-            bar.update()
-        return subjects
-
-    shown = [explained(group) for group in source.panels]
-    return [
-        pipeline(shown[0][0]),
-        segmentation(shown[0][:3]),
-        draw_samples(shown[0][0]),
-        *(panels(subjects, source.rules["panels"]) for subjects in shown),
-        two_classes(explained(source.pairs), source.rules["pairs"]),
-        absent_class(explained(source.absent), source.rules["absent"]),
-    ]
+def main(arguments: Sequence[str]) -> int:
+    """Draw the figures from the command line; return the exit status."""
+    parser = study_parser("figures")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--from", dest="sources", nargs="+", metavar="NAME", help=f"({' '.join(SOURCES)})")
+    chosen.add_argument("--pictures", type=Path, nargs="+", metavar="FILE", help="pictures of yours, with --network")
+    parser.add_argument("--samples", type=positive, metavar="K", help="how often MINT and LIME ask (by source)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of MINT and LIME (%(default)s)")
+    return finish(partial(_study, parser.parse_args(arguments), arguments))
 
 
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 118, break_long_words=False, break_on_hyphens=False)
+def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
+    if options.pictures and not options.network:
+        raise InputError("--pictures needs to know which network to ask: add --network NAME.")
+    if not options.pictures and (options.network or options.weights):
+        raise InputError("--network and --weights are for --pictures; scenes and photos have networks of their own.")
+    if options.pictures:
+        sources = [own_pictures(options.pictures, options.network, options.weights, options.device)]
+    else:
+        sources = [look_up("source", name, SOURCES)(options.device) for name in options.sources or SOURCES]
+    made = made_by("figures", arguments, options.device)
+    files = make_figures(sources, options.out, made, count=options.samples, seed=options.seed)
+    return f"{len(files)} figures: {options.out / 'README.md'}"

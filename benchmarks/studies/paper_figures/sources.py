@@ -1,8 +1,8 @@
 """Where the figures' pictures come from, and by which rule they and their classes are chosen."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,12 @@ from benchmarks.datasets.imagenet import Geometry
 from benchmarks.datasets.pictures import read_picture
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
-from benchmarks.registry import look_up
 from benchmarks.studies.paper_figures.subjects import Group, probabilities
+from benchmarks.studies.settings import by_picture
 from mint.contract import InputError
 
 MINIMAL_IMPORTANCE = 0.05
-"""Below it, no coarse super-pixel is chosen in the figure of absent classes."""
+"""If no importance reaches this, no coarse super-pixel is chosen in the figure of absent classes."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,6 @@ class Source:
         Each picture twice, with two classes.
     absent : Group
         Each picture twice, with the class that it shows and with one that it does not.
-    rules : Mapping
-        How the cases of "panels", "pairs" and "absent" were chosen, a sentence each.
     """
 
     name: str
@@ -46,56 +44,66 @@ class Source:
     panels: tuple[Group, ...]
     pairs: Group
     absent: Group
-    rules: Mapping[str, str]
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """All groups."""
-        return (*self.panels, self.pairs, self.absent)
 
 
 def scenes(device: str = "cpu") -> Source:
-    """Choose among the committed scenes: both small networks."""
+    """Choose among the committed scenes, for both small networks."""
     networks = [load_network(name, device=device) for name in SMALL_NETWORKS]
-    pictures = _by_picture(DATASETS["scenes"](networks[0], DataOptions()))
-    shown = tuple(Group(network, tuple(islice(_named_rightly(network, pictures), 5))) for network in networks)
+    cases = DATASETS["scenes"](networks[0], DataOptions())
+    pictures = by_picture(sorted(cases, key=lambda case: case.picture))
+    rule = "The data set's first pictures whose most probable class is in them, with that class."
+    panels = tuple(Group(network, _named_rightly(network, pictures.values(), 5), rule) for network in networks)
     first = networks[0]
-    absent = []
-    for case in shown[0].cases[:2]:
+    absent: list[Case] = []
+    for case in panels[0].cases[:2]:
         present = {each.target for each in pictures[case.picture]}
         order = np.argsort(-probabilities(first, case.image), kind="stable")
         absent += [case, _of_class(case, first, next(int(i) for i in order if i not in present))]
     return Source(
         name="scenes",
         samples=1000,
-        panels=shown,
-        pairs=Group(first, _two_classes(first, pictures, 2)),
-        absent=Group(first, tuple(absent), MINIMAL_IMPORTANCE),
-        rules={
-            "panels": "The data set's first pictures whose most probable class is in them, with that class.",
-            "pairs": "The pictures whose second true class is the most probable.",
-            "absent": "The first pictures of the panels; the absent class is the most probable one of those that are "
-            "not in the picture.",
-        },
+        panels=panels,
+        pairs=Group(
+            first,
+            _two_classes(first, pictures.values(), 2),
+            "The pictures whose second true class is the most probable.",
+        ),
+        absent=Group(
+            first,
+            tuple(absent),
+            "The first pictures of the panels; the absent class is the most probable one of those that are not in the "
+            "picture.",
+            MINIMAL_IMPORTANCE,
+        ),
     )
 
 
 def photos(device: str = "cpu") -> Source:
-    """Choose among the foolbox photographs, whole and side by side: EfficientNet-Lite0."""
+    """Choose among the foolbox photographs, whole and side by side, for EfficientNet-Lite0."""
     network = load_network("efficientnet-lite0", device=device)
-    whole = _one_a_class(DATASETS["photos-single"](network, DataOptions()))
+    by_class: dict[int, Case] = {}
+    for case in DATASETS["photos-single"](network, DataOptions()):
+        by_class.setdefault(case.target, case)
+    whole = tuple(by_class.values())
     return Source(
         name="photos",
         samples=500,
-        panels=(Group(network, tuple(whole[:4])),),
-        pairs=Group(network, _two_classes(network, _side_by_side(whole), 1)),
-        absent=_next_ones_class(network, whole[:2]),
-        rules={
-            "panels": "The first photographs of different classes among those that the network names rightly.",
-            "pairs": "Two photographs side by side, the middle half of each: of those that follow one another, the "
-            "two whose less probable class is the most probable.",
-            "absent": "The first photographs of the panels; the absent class is that of the next one.",
-        },
+        panels=(
+            Group(
+                network,
+                whole[:4],
+                "The first photographs of different classes among those that the network names rightly.",
+            ),
+        ),
+        pairs=Group(
+            network,
+            _two_classes(network, map(_side_by_side, pairwise(whole)), 1),
+            "Two photographs side by side, the middle half of each. Of the photographs that follow one another, these "
+            "are the two whose less probable class is the most probable.",
+        ),
+        absent=_next_ones_class(
+            network, whole[:2], "The first photographs of the panels; the absent class is that of the next one."
+        ),
     )
 
 
@@ -113,99 +121,78 @@ def own_pictures(files: Sequence[Path], network: str, weights: Path | None, devi
     """
     pictures = [read_picture(file) for file in files]
     loaded = load_network(network, weights=weights, device=device)
-    classes, size = loaded.entry.classes(), loaded.entry.input_size
-    top, pairs = [], {}
+    classes, size = loaded.classes, loaded.input_size
+    best = []
     for file, picture in zip(files, pictures, strict=True):
         image = Geometry.of(picture.width, picture.height, size).apply(picture)
-        best = np.argsort(-probabilities(loaded, image), kind="stable")[:2].tolist()
-        cases = [Case(f"{file.stem}.{slug(classes[i])}", file.stem, i, classes[i], image, None, False) for i in best]
-        top.append(cases[0])
-        # By file, as two of them may have one name in different folders.
-        pairs[str(file)] = cases
+        two = np.argsort(-probabilities(loaded, image), kind="stable")[:2].tolist()
+        best.append(
+            [Case(f"{file.stem}.{slug(classes[i])}", file.stem, i, classes[i], image, None, False) for i in two]
+        )
+    top = tuple(first for first, _ in best)
     return Source(
         name="pictures",
         samples=1000,
-        panels=(Group(loaded, tuple(top)),),
-        pairs=Group(loaded, _two_classes(loaded, pairs, 1)),
-        absent=_next_ones_class(loaded, top[:2]),
-        rules={
-            "panels": "The pictures given, each with the network's first class.",
-            "pairs": "The picture whose second class is the most probable.",
-            "absent": "The first pictures given; the wrong class is the next one's first, or, where that is the same, "
-            "the least probable.",
-        },
+        panels=(Group(loaded, top, "The pictures given, each with the network's first class."),),
+        pairs=Group(loaded, _two_classes(loaded, best, 1), "The picture whose second class is the most probable."),
+        absent=_next_ones_class(
+            loaded,
+            top[:2],
+            "The first pictures given. The wrong class is the first class of the next picture; where that is the same "
+            "class, it is the least probable one.",
+        ),
     )
 
 
-def find(name: str, device: str) -> Source:
-    """Make a source of the table; an `InputError` lists the nearest names."""
-    return look_up("source", name, SOURCES)(device)
-
-
-def _by_picture(cases: Sequence[Case]) -> dict[str, list[Case]]:
-    pictures: dict[str, list[Case]] = {}
-    for case in cases:
-        pictures.setdefault(case.picture, []).append(case)
-    return dict(sorted(pictures.items()))
-
-
-def _named_rightly(network: Network, pictures: Mapping[str, Sequence[Case]]) -> Iterator[Case]:
-    for cases in pictures.values():
+def _named_rightly(network: Network, pictures: Iterable[Sequence[Case]], count: int) -> tuple[Case, ...]:
+    """Take the first pictures whose most probable class is one of their own, with that class."""
+    found: list[Case] = []
+    for cases in pictures:
+        if len(found) >= count:
+            break
         first = int(probabilities(network, cases[0].image).argmax())
-        yield from (case for case in cases if case.target == first)
+        found += [case for case in cases if case.target == first]
+    return tuple(found[:count])
 
 
-def _one_a_class(cases: Sequence[Case]) -> list[Case]:
-    first: dict[int, Case] = {}
-    for case in cases:
-        first.setdefault(case.target, case)
-    return list(first.values())
+def _side_by_side(pair: tuple[Case, Case]) -> tuple[Case, Case]:
+    """Join the middle halves of two pictures. In the suite's 2 x 2 mosaics the second class is hardly probable."""
+    size = pair[0].image.shape[1]
+    half, quarter = size // 2, size // 4
+    image = np.concatenate([case.image[:, quarter : quarter + half] for case in pair], axis=1)
+    left = np.zeros(image.shape[:2], dtype=bool)
+    left[:, :half] = True
+    name = f"{pair[0].picture} and {pair[1].picture}"
+    return (
+        replace(pair[0], picture=name, image=image, region=left),
+        replace(pair[1], picture=name, image=image, region=~left),
+    )
 
 
-def _side_by_side(cases: Sequence[Case]) -> dict[str, tuple[Case, Case]]:
-    """Join each picture with the next: the middle half of both. In the suite's 2 x 2 mosaics, classes are too faint."""
-    joined = {}
-    for pair in pairwise(cases):
-        size = pair[0].image.shape[1]
-        half, quarter = size // 2, size // 4
-        image = np.concatenate([case.image[:, quarter : quarter + half] for case in pair], axis=1)
-        left = np.zeros(image.shape[:2], dtype=bool)
-        left[:, :half] = True
-        name = f"{pair[0].picture} and {pair[1].picture}"
-        joined[name] = (
-            replace(pair[0], picture=name, image=image, region=left),
-            replace(pair[1], picture=name, image=image, region=~left),
-        )
-    return joined
-
-
-def _two_classes(network: Network, pictures: Mapping[str, Sequence[Case]], count: int) -> tuple[Case, ...]:
+def _two_classes(network: Network, pictures: Iterable[Sequence[Case]], count: int) -> tuple[Case, ...]:
     """Choose the pictures whose second true class is the most probable, with their two most probable ones."""
-    ranked = []
-    for cases in pictures.values():
-        if len(cases) < 2:
-            continue
+    ranked: list[tuple[float, list[Case]]] = []
+    for cases in (cases for cases in pictures if len(cases) > 1):
         answer = probabilities(network, cases[0].image)
-        first, second = np.argsort([-answer[case.target] for case in cases], kind="stable")[:2].tolist()
-        best = cases[first], cases[second]
-        ranked.append((float(answer[best[1].target]), best))
+        best = sorted(cases, key=lambda case: -answer[case.target])[:2]
+        ranked.append((-float(answer[best[1].target]), best))
     if not ranked:
         raise InputError("no picture shows two classes, so there is no figure of two classes in one picture.")
-    ranked.sort(key=lambda pair: -pair[0])
+    ranked.sort(key=lambda each: each[0])
     return tuple(case for _, best in ranked[:count] for case in best)
 
 
-def _next_ones_class(network: Network, cases: Sequence[Case]) -> Group:
-    absent = []
+def _next_ones_class(network: Network, cases: Sequence[Case], rule: str) -> Group:
+    absent: list[Case] = []
     for case, following in zip(cases, [*cases[1:], cases[0]], strict=True):
         wrong = following.target
         if wrong == case.target:
             wrong = int(probabilities(network, case.image).argmin())
         absent += [case, _of_class(case, network, wrong)]
-    return Group(network, tuple(absent), MINIMAL_IMPORTANCE)
+    return Group(network, tuple(absent), rule, MINIMAL_IMPORTANCE)
 
 
 def _of_class(case: Case, network: Network, target: int) -> Case:
     """Ask about a class that the picture does not show."""
-    name = network.entry.classes()[target]
+    name = network.classes[target]
     return replace(case, key=f"{case.picture}.{slug(name)}", target=target, target_name=name, region=None)

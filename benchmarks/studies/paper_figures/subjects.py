@@ -1,16 +1,18 @@
-"""One picture and class, explained by MINT and by the two methods that its paper compares it with."""
+"""One picture and class, explained by MINT and by the two methods that its paper compares it with, and measured."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
+import pandas as pd
 import torch
 
 import baselines
 from benchmarks.datasets import Case
 from benchmarks.networks.network import Network
-from benchmarks.plans import PLANS
-from benchmarks.run.methods import bind
+from benchmarks.run.binding import bind
+from benchmarks.studies.settings import part_for
 from mint import MINT, Explanation
 from mint.contract import Attributor, attribute
 
@@ -25,29 +27,23 @@ class Group:
         The network that is explained.
     cases : tuple of Case
         A picture and a class each.
+    rule : str
+        How the cases were chosen, in a sentence.
     minimal_importance : float
         MINT's parameter of this name.
     """
 
     network: Network
     cases: tuple[Case, ...]
+    rule: str
     minimal_importance: float = 0.0
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A case with what three methods say about it.
+    """A case of a network with what three methods say about it.
 
-    Attributes
-    ----------
-    network : Network
-    case : Case
-    top : bool
-        Whether the case's class is the network's first.
-    explanation : Explanation
-        MINT's.
-    gradcam, lime : numpy.ndarray
-        float32 (h, w), the maps of Grad-CAM and LIME.
+    ``top`` tells whether the case's class is the network's first; ``gradcam`` and ``lime`` are maps, float32 (h, w).
     """
 
     network: Network
@@ -59,31 +55,28 @@ class Subject:
 
 
 def explain(group: Group, case: Case, samples: int, seed: int) -> Subject:
-    """Explain a case by MINT, Grad-CAM and LIME, set as the benchmark's plans have them.
+    """Explain a case of a group by MINT, Grad-CAM and LIME, set as the benchmark's plans have them.
 
-    Parameters
-    ----------
-    group : Group
-        Names the network.
-    case : Case
-        One of the group's.
-    samples, seed : int
-        For MINT and LIME.
+    ``samples`` and ``seed`` are MINT's and LIME's.
     """
-    network = group.network
-    set_mint, set_lime = _methods(network.entry.name)
-    mint = replace(set_mint, samples=samples, minimal_importance=group.minimal_importance)
-    mint = cast(MINT, bind(mint, network.entry, seed=seed))
-    lime = bind(replace(set_lime, samples=samples), network.entry, seed=seed)
-    gradcam = bind(baselines.GradCAM(), network.entry)
-    image = network.tensor(case.image)
+    network, image = group.network, group.network.tensor(case.image)
+    methods = part_for(network.name).methods
+    mint = cast(MINT, bind(methods["mint"], network, seed=seed))
+    mint = replace(mint, samples=samples, minimal_importance=group.minimal_importance)
+    lime = replace(cast(baselines.LIME, methods["lime"]), samples=samples)
+
+    def map_by(method: Attributor) -> np.ndarray:
+        bound, target = bind(method, network, seed=seed), torch.tensor([case.target], device=image.device)
+        evidence: np.ndarray = attribute(bound, network.module, image[None], target)[0].cpu().numpy()
+        return evidence
+
     return Subject(
         network=network,
         case=case,
         top=bool(probabilities(network, case.image).argmax() == case.target),
         explanation=mint.explain(network.module, image, case.target),
-        gradcam=_map(gradcam, network, image, case.target),
-        lime=_map(lime, network, image, case.target),
+        gradcam=map_by(baselines.GradCAM()),
+        lime=map_by(lime),
     )
 
 
@@ -94,14 +87,38 @@ def probabilities(network: Network, image: np.ndarray) -> np.ndarray:
     return answer
 
 
-def _map(method: Attributor, network: Network, image: torch.Tensor, target: int) -> np.ndarray:
-    targets = torch.tensor([target], device=image.device)
-    evidence: np.ndarray = attribute(method, network.module, image[None], targets)[0].cpu().numpy()
-    return evidence
+def measured(subjects: Sequence[Subject]) -> str:
+    """Make a Markdown table with a row for each subject; a dash where a number does not apply.
+
+    Of the coarse region chosen: its share of the picture, how much of the object it covers, and how much of it is
+    object. Of the positive fine importances: the share on the object. Of both surrogates: R^2 on samples held out.
+    """
+    table: str = pd.DataFrame([_row(subject) for subject in subjects]).to_markdown(index=False, disable_numparse=True)
+    return table
 
 
-def _methods(network: str) -> tuple[MINT, baselines.LIME]:
-    """Find MINT and LIME as set in the first plan that has the network."""
-    parts = (part for plan in PLANS.values() for part in plan.parts if network in part.networks)
-    part = next(part for part in parts if {"mint", "lime"} <= part.methods.keys())
-    return cast(MINT, part.methods["mint"]), cast(baselines.LIME, part.methods["lime"])
+def _row(subject: Subject) -> dict[str, str]:
+    explanation, region = subject.explanation, subject.case.region
+    chosen, fidelity = explanation.chosen_coarse, explanation.fidelity
+    coarse = (explanation.superpixels.coarse == (-1 if chosen is None else chosen)).numpy()
+    return {
+        "picture": subject.case.picture,
+        "class": subject.case.target_name,
+        "g": f"{explanation.answer:.2g}",
+        "largest u_c": f"{float(explanation.u_c.max()):.2g}",
+        "foreground by": explanation.superpixels.route,
+        "coarse region": "none" if chosen is None else f"{coarse.mean():.0%}",
+        "object covered": "-" if chosen is None or region is None else f"{coarse[region].mean():.0%}",
+        "object in region": "-" if chosen is None or region is None else f"{region[coarse].mean():.0%}",
+        "fine importance on object": "-" if region is None else f"{share_inside(explanation, region):.0%}",
+        "coarse R²": f"{fidelity.coarse_held_out:.2f}",
+        "fine R²": f"{fidelity.fine_held_out:.2f}",
+    }
+
+
+def share_inside(explanation: Explanation, region: np.ndarray) -> float:
+    """Return the share of the positive fine importance, spread evenly over each super-pixel, that is in a region."""
+    positive = explanation.u_f.clamp(min=0).numpy()
+    fine = explanation.superpixels.fine.numpy()
+    inside = np.bincount(fine[region], minlength=len(positive)) / np.bincount(fine.ravel())
+    return float(positive @ inside / (positive.sum() or 1))

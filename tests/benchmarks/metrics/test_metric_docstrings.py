@@ -7,12 +7,12 @@ from dataclasses import is_dataclass
 import pytest
 
 import benchmarks.metrics
-from benchmarks.metrics import METRICS, Context, Measurement
+from benchmarks.metrics import METRICS, MethodMetric, Metric
 
 KINDS = [
     kind
     for kind in map(benchmarks.metrics.__dict__.get, benchmarks.metrics.__all__)
-    if isinstance(kind, type) and is_dataclass(kind) and kind not in (Context, Measurement)
+    if isinstance(kind, type) and is_dataclass(kind) and issubclass(kind, (Metric, MethodMetric))
 ]
 # A statement is "Range: ...", or "Direction, range and parameters: ...", which points to another metric.
 STATEMENTS = {

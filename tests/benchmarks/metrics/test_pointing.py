@@ -147,7 +147,7 @@ def test_maps_without_a_maximum_are_refused(metric: Metric) -> None:
 
 
 def test_a_tolerance_must_be_positive() -> None:
-    with pytest.raises(InputError, match="above 0 pixels, not 0"):
+    with pytest.raises(InputError, match="tolerance is a number above 0, not 0"):
         Pointing(tolerance=0)
 
 

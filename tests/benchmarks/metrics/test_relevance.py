@@ -199,7 +199,7 @@ def test_maps_that_are_no_maps_are_refused(metric: Metric) -> None:
 
 
 def test_bad_parameters_of_localisation_are_refused() -> None:
-    with pytest.raises(InputError, match="from 0 to below 1, not 1"):
+    with pytest.raises(InputError, match="below 1, not 1"):
         Localisation(threshold=1)
-    with pytest.raises(InputError, match="above 0 and up to 1, not 0"):
+    with pytest.raises(InputError, match="overlap is a number above 0, at most 1, not 0"):
         Localisation(overlap=0)

@@ -16,7 +16,7 @@ from baselines import METHODS, GradCAM
 from benchmarks.datasets import DATASETS, DataOptions
 from benchmarks.metrics import Context, Infidelity, MaxSensitivity, MethodMetric
 from benchmarks.networks.network import load_network
-from benchmarks.run.methods import bind
+from benchmarks.run.binding import bind
 from mint import MINT, Segmentation
 from mint.contract import InputError
 from mint.superpixels import segment
@@ -142,15 +142,15 @@ def test_kinds_of_metrics() -> None:
 
 
 def test_bad_parameters_are_refused(context: Context) -> None:
-    with pytest.raises(InputError, match="radius above 0, not 0"):
+    with pytest.raises(InputError, match="radius is a number above 0, not 0"):
         MaxSensitivity(radius=0)
-    with pytest.raises(InputError, match="not 0 and 1"):
+    with pytest.raises(InputError, match="samples is a whole number, 1 or more, not 0"):
         MaxSensitivity(samples=0)
-    with pytest.raises(InputError, match="between 0 and 1, not 1"):
-        Infidelity(side=1)
-    with pytest.raises(InputError, match="2 squares or more, not 1"):
+    with pytest.raises(InputError, match="side is a number above 0, at most 1, not 2"):
+        Infidelity(side=2)
+    with pytest.raises(InputError, match="samples is a whole number, 2 or more, not 1"):
         Infidelity(samples=1)
-    with pytest.raises(InputError, match="Unknown score"):
+    with pytest.raises(InputError, match="score is one of"):
         Infidelity(score="loss")  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"shape \(7, 8\)"):
         Infidelity()(context, torch.zeros(7, 8))
@@ -160,7 +160,7 @@ def test_it_is_moving_super_pixels_that_make_mint_sensitive(monkeypatch: pytest.
     network = load_network("scenes-resnet")
     case = DATASETS["scenes"](network, DataOptions())[0]
     context = Context(network, case, network.tensor(case.image))
-    mint = bind(MINT(samples=60, segmentation=Segmentation(kernel_size=2.0)), network.entry)
+    mint = bind(MINT(samples=60, segmentation=Segmentation(kernel_size=2.0)), network)
     anew = MaxSensitivity().examine(context, mint).score
     kept: list[Any] = []
 

@@ -17,7 +17,7 @@ from benchmarks.metrics import Context, Deletion, GridPointing, GridShare, Inser
 from benchmarks.metrics.metric import Average, Direction
 from benchmarks.metrics.ties import TieBound, TiedPixels, TieRange
 from benchmarks.networks.network import load_network
-from benchmarks.results.provenance import code_digest
+from benchmarks.run.identity import code_digest
 from mint.contract import InputError
 
 NETWORK: Any = SimpleNamespace()
@@ -155,9 +155,9 @@ def test_a_metric_that_looks_at_more_than_the_order_or_the_maximum_is_refused() 
     region = np.zeros((4, 4), dtype=bool)
     region[0] = True
     saliency = torch.arange(16.0).view(4, 4) - 1
-    with pytest.raises(InputError, match="looks at more of a map than its orders"):
+    with pytest.raises(InputError, match="depends on more of a map than its orders"):
         TieRange(GridShare())(context_of((4, 4), region), saliency)
-    with pytest.raises(InputError, match="looks at more of a map than its maxima"):
+    with pytest.raises(InputError, match="depends on more of a map than its maxima"):
         TieRange(PlaceOf(5), over="maxima")(context_of((4, 4)), saliency)
 
 

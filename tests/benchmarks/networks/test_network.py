@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from benchmarks.networks import NETWORKS
 from benchmarks.networks import network as models
-from benchmarks.networks.network import NETWORKS, NetworkEntry, imagenet_classes, load_network, require_imagenet
+from benchmarks.networks.network import NetworkEntry, imagenet_classes, load_network, require_imagenet
 from mint.app.weights import read_state
 from mint.contract import InputError
 

@@ -28,7 +28,8 @@ from benchmarks.datasets.scenes.train import (
     target_distribution,
     train,
 )
-from benchmarks.networks.network import NETWORKS, Network, load_network
+from benchmarks.networks import NETWORKS
+from benchmarks.networks.network import Network, load_network
 from benchmarks.networks.scenes import MEAN, STD, scenes_resnet, scenes_vgg
 
 NAMES = tuple(RECIPES)
@@ -192,13 +193,13 @@ def test_recall_on_paper() -> None:
 
 
 def test_weights_are_small_and_float32(network: Network) -> None:
-    assert (WEIGHTS / f"{network.entry.name}.safetensors").stat().st_size < 4 * 2**20
+    assert (WEIGHTS / f"{network.name}.safetensors").stat().st_size < 4 * 2**20
     assert all(values.dtype == torch.float32 for values in network.module.parameters())
 
 
 def test_model_card_is_of_these_weights(network: Network) -> None:
     card = (WEIGHTS / "README.md").read_text(encoding="utf-8")
-    assert network.entry.name in card
+    assert network.name in card
     assert network.weights_sha256 in card
 
 
@@ -217,7 +218,7 @@ def test_nothing_left_is_answered_about_uniformly(network: Network) -> None:
 
 def test_scenes_separate_methods(network: Network) -> None:
     """Grad-CAM is neither perfect nor lost on the difficult cases, and the centre is a bad guess."""
-    gradcam = pointing_accuracy(network, GradCAM(deep_layer=network.entry.deep_layer))
+    gradcam = pointing_accuracy(network, GradCAM(deep_layer=network.deep_layer))
     centre = pointing_accuracy(network, Centre())
     assert 0.5 < gradcam["difficult"] < 0.9
     assert centre["difficult"] < 0.35

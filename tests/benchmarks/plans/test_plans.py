@@ -1,9 +1,10 @@
 import pytest
 
 from benchmarks.datasets import DATASETS
-from benchmarks.networks.network import NETWORKS
+from benchmarks.networks import NETWORKS
 from benchmarks.plans import PLANS, select
-from benchmarks.run.methods import bind, identity
+from benchmarks.run.binding import bind
+from benchmarks.run.identity import method_identity
 from benchmarks.run.plan import Part, Plan
 from mint import MINT, InputError
 
@@ -16,7 +17,7 @@ def test_a_plan_names_what_exists(plan: Plan) -> None:
         assert set(part.networks) <= NETWORKS.keys()
         for network in part.networks:
             for method in part.methods.values():
-                assert identity(bind(method, NETWORKS[network]))["parameters"] is not None
+                assert method_identity(bind(method, NETWORKS[network]))["parameters"] is not None
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)

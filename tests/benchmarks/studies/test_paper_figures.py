@@ -8,18 +8,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from benchmarks.studies.paper_figures.drawing import borders, evidence, only
+from benchmarks.studies.paper_figures.measured import measured, share_inside
+from benchmarks.studies.paper_figures.panels import absent_class, panels, strongest
+from benchmarks.studies.paper_figures.plate import mean_colour, spread_samples
+from benchmarks.studies.paper_figures.samples import samples
+from benchmarks.studies.paper_figures.segmentation import seeds
 from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks.__main__ import main
 from benchmarks.studies.paper_figures import folder
-from benchmarks.studies.paper_figures.drawing import borders, evidence, only
-from benchmarks.studies.paper_figures.measured import measured, share_inside
-from benchmarks.studies.paper_figures.panels import absent_class, panels, strongest
 from benchmarks.studies.paper_figures.pipeline import pipeline
-from benchmarks.studies.paper_figures.plate import mean_colour, spread_samples
-from benchmarks.studies.paper_figures.samples import samples
-from benchmarks.studies.paper_figures.segmentation import seeds
 from benchmarks.studies.paper_figures.sources import SOURCES, Source, scenes
 from benchmarks.studies.paper_figures.subjects import Group, Subject, explain, probabilities
 
@@ -77,7 +77,7 @@ def test_every_figure_is_a_small_file_that_the_index_shows(drawn: Path) -> None:
 def test_the_index_says_how_the_figures_were_made(drawn: Path, source: Source) -> None:
     index = " ".join((drawn / "README.md").read_text().split())
     for group in source.groups:
-        assert f"Network `{group.network.entry.name}`; {group.cases[0].target_name} ({group.cases[0].picture})" in index
+        assert f"Network `{group.network.name}`; {group.cases[0].target_name} ({group.cases[0].picture})" in index
     assert "30 samples, seed 0" in index
     assert "python -m benchmarks figures --from scenes --samples 30" in index
     # What was seen in the committed figures is not true of these.

@@ -14,7 +14,7 @@ from benchmarks.datasets import Case
 from benchmarks.metrics import METRICS, PROFILES, Context, Deletion, Insertion, Metric, PointingProfile, RemovalProfile
 from benchmarks.metrics.removal.curve import Imputation
 from benchmarks.metrics.removal.peers import AREAS, POINTS
-from benchmarks.networks.network import NETWORKS, Network
+from benchmarks.networks.network import Network
 from mint.contract import InputError
 
 REMOVAL = {name: profile for name, profile in PROFILES.items() if isinstance(profile, RemovalProfile)}
@@ -81,7 +81,7 @@ def context_of(
 ) -> Context:
     pixels = np.zeros((*image.shape[1:], 3), dtype=np.uint8)
     case = Case("case-0", "case", target, "one", pixels, region, False)
-    network = Network(NETWORKS["resnet18"], module.eval(), "0" * 64, torch.device("cpu"))
+    network = Network("resnet18", module.eval())
     return Context(network, case, image, batch_size)
 
 
@@ -288,8 +288,8 @@ def test_maps_that_cannot_be_ranked_are_refused(name: str) -> None:
         ({"area": "square"}, "unknown area 'square'"),
         ({"curve": "MoRF"}, "unknown curve 'MoRF'; the nearest are LeRF"),
         ({"ties": "random"}, "unknown order of ties 'random'"),
-        ({"removed": "black"}, "Unknown baseline value 'black'"),
-        ({"score": "softmax"}, "Unknown score 'softmax'"),
+        ({"removed": "black"}, "not 'black'"),
+        ({"score": "softmax"}, "not 'softmax'"),
     ],
 )
 def test_profiles_of_what_does_not_exist_are_refused(change: dict[str, str], sentence: str) -> None:
@@ -300,7 +300,7 @@ def test_profiles_of_what_does_not_exist_are_refused(change: dict[str, str], sen
 def test_the_pointing_profiles_refuse_what_makes_no_sense() -> None:
     with pytest.raises(InputError, match="unknown choice of maxima 'last'"):
         replace(POINTING["torchray-pointing"], ties="last")
-    with pytest.raises(InputError, match="above 0 pixels, not 0"):
+    with pytest.raises(InputError, match="above 0, not 0"):
         replace(POINTING["torchray-pointing"], tolerance=0)
 
 

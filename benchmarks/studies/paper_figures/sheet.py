@@ -1,4 +1,4 @@
-"""What the figures are drawn with: a sheet that takes panels, arrows and words, and pictures of maps and labels."""
+"""What the figures are drawn with: a sheet for panels, arrows and words, and pictures of maps and labels."""
 
 from collections.abc import Sequence
 
@@ -11,6 +11,7 @@ from matplotlib.patches import FancyArrowPatch
 from scipy.ndimage import distance_transform_edt
 
 from benchmarks.report.gallery import overlay
+from mint.panel import borders
 
 DOTS_PER_INCH = 130
 SIDE = 1.5  # inches, of a panel
@@ -27,7 +28,7 @@ class Sheet:
     Parameters
     ----------
     width, height : float
-        Inches.
+        The sheet's size in inches.
     """
 
     def __init__(self, width: float, height: float) -> None:
@@ -48,79 +49,75 @@ class Sheet:
         self.write(left + side / 2, top + side + 0.04, note, ha="center", va="top", fontsize=7.5, color="0.25")
         return axes
 
-    def row(self, places: Sequence[tuple[float, float]], panels: Sequence[Panel], *, titled: bool) -> list[Axes]:
-        """Place panels, with their titles or without."""
-        return [
-            self.panel(image, *place, title=title if titled else "", note=note)
-            for place, (title, image, note) in zip(places, panels, strict=True)
-        ]
-
     def write(self, left: float, top: float, text: str, **style: object) -> None:
         """Write text; ``style`` as matplotlib's ``Figure.text`` takes it."""
         if text:
             self.figure.text(left / self.width, 1 - top / self.height, text, **style)  # type: ignore[arg-type]
 
-    def arrow(
-        self, start: tuple[float, float], end: tuple[float, float], text: str = "", *, style: str = "-|>"
-    ) -> None:
+    def arrow(self, start: tuple[float, float], end: tuple[float, float], text: str = "") -> None:
         """Draw an arrow between two points, (left, top) in inches, with words at its middle."""
         ends = [(x / self.width, 1 - y / self.height) for x, y in (start, end)]
-        self.figure.add_artist(
-            FancyArrowPatch(
-                *ends, transform=self.figure.transFigure, arrowstyle=style, mutation_scale=13, lw=1.3, color="0.25"
-            )
+        shape = FancyArrowPatch(
+            *ends, transform=self.figure.transFigure, arrowstyle="-|>", mutation_scale=13, lw=1.3, color="0.25"
         )
-        upright = abs(start[0] - end[0]) < abs(start[1] - end[1])
+        self.figure.add_artist(shape)
         x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-        if upright:
+        if abs(start[0] - end[0]) < abs(start[1] - end[1]):
             self.write(x + 0.08, y, text, ha="left", va="center", fontsize=7.5)
         else:
             self.write(x, y - 0.06, text, ha="center", va="bottom", fontsize=7.5)
 
 
-def rows(count: int, columns: int, *, head: float, between: float) -> tuple[Sheet, list[list[tuple[float, float]]]]:
-    """Make a sheet for rows of panels; return it with the (left, top) of each panel, by row.
+def draw_rows(rows: Sequence[Sequence[Panel]], *, head: float, between: float) -> tuple[Figure, list[list[Axes]]]:
+    """Draw rows of equally many panels, with titles above the first row.
 
     Parameters
     ----------
-    count, columns : int
-        How many rows, and panels in a row.
+    rows : sequence of sequence of Panel
+        The panels.
     head, between : float
         Inches above the first row, and below each.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : list of list of Axes
+        Those of each panel, by row.
     """
-    sheet = Sheet(columns * (SIDE + GAP) + GAP, head + count * (SIDE + between))
-    places = [[(GAP + j * (SIDE + GAP), head + i * (SIDE + between)) for j in range(columns)] for i in range(count)]
-    return sheet, places
+    sheet = Sheet(len(rows[0]) * (SIDE + GAP) + GAP, head + len(rows) * (SIDE + between))
+    axes = [
+        [
+            sheet.panel(image, GAP + j * (SIDE + GAP), head + i * (SIDE + between), title="" if i else title, note=note)
+            for j, (title, image, note) in enumerate(row)
+        ]
+        for i, row in enumerate(rows)
+    ]
+    return sheet.figure, axes
 
 
 def outline(axes: Axes, labels: np.ndarray, *, width: float = 1.0, colour: str = "white", halo: bool = True) -> None:
     """Draw the borders between labels, (h, w), along the pixels' edges."""
-    lines = borders(labels)
+    lines = list(borders(labels))
     if halo:
         # A dark line under a light one is seen on any picture.
         axes.add_collection(LineCollection(lines, colors="black", linewidths=width * 2, capstyle="round"))
     axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, capstyle="round"))
 
 
-def borders(labels: np.ndarray) -> list[list[tuple[float, float]]]:
-    """List the edges between pixels of different labels, each as two (x, y) points."""
-    upright = zip(*np.nonzero(labels[:, 1:] != labels[:, :-1]), strict=True)
-    level = zip(*np.nonzero(labels[1:] != labels[:-1]), strict=True)
-    return [[(x + 0.5, y - 0.5), (x + 0.5, y + 0.5)] for y, x in upright] + [
-        [(x - 0.5, y + 0.5), (x + 0.5, y + 0.5)] for y, x in level
-    ]
+def outline_both(axes: Axes, coarse: np.ndarray, fine: np.ndarray) -> None:
+    """Draw the borders of the fine super-pixels in yellow, and above them those of the coarse ones in white."""
+    outline(axes, fine, width=0.6, halo=False, colour="yellow")
+    outline(axes, coarse, width=1.2)
 
 
 def number(axes: Axes, labels: np.ndarray, words: Sequence[str]) -> None:
     """Write one word into each label's region, (h, w), where it is widest."""
+    box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "alpha": 0.75, "linewidth": 0}
     for label, word in enumerate(words):
         # A border of zeros keeps words off the picture's edge.
         depth = distance_transform_edt(np.pad(labels == label, 1))[1:-1, 1:-1]
         y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-        axes.text(
-            float(x), float(y), word, ha="center", va="center", fontsize=7, color="black",
-            bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "alpha": 0.75, "linewidth": 0},
-        )  # fmt: skip
+        axes.text(float(x), float(y), word, ha="center", va="center", fontsize=7, color="black", bbox=box)
 
 
 def evidence(image: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -146,10 +143,3 @@ def signed(values: np.ndarray) -> np.ndarray:
     """Colour a map, (h, w): red where it is positive, blue where negative, white at zero."""
     largest = float(np.abs(values).max())
     return coloured(values, "RdBu_r", -largest, largest)
-
-
-def marked(image: np.ndarray, kinds: np.ndarray, colours: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """Tint a gray picture by each pixel's kind, (h, w) from 0."""
-    gray = image.mean(axis=2, keepdims=True)
-    tinted: np.ndarray = np.rint(0.45 * gray + 0.55 * np.array(colours)[kinds]).astype(np.uint8)
-    return tinted

@@ -1,0 +1,85 @@
+"""What the studies share on the command line and on paper: options, how a study ends, and how its page begins."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.report.conclusions import read_conclusions
+from benchmarks.results.provenance import device_name, git_state, now, versions
+from benchmarks.studies import SUMMARIES
+from mint.contract import InputError
+
+
+def study_parser(name: str, *, network: str | None = None, several: bool = False) -> argparse.ArgumentParser:
+    """Make a study's parser with the options of every study: ``--network --weights --device --out``.
+
+    Parameters
+    ----------
+    name : str
+        A key of `benchmarks.studies.STUDIES`.
+    network : str, optional
+        The network if none is named.
+    several : bool
+        Whether ``--network`` may repeat; what is parsed is then a list, or None.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks study {name}", description=f"{SUMMARIES[name]}.")
+    parser.add_argument(
+        "--network",
+        action="append" if several else "store",
+        default=network,
+        metavar="NAME",
+        help="the network that is asked" + ("; may repeat" if several else "") + ((network and f" ({network})") or ""),
+    )
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="the network's weights, in place of its own")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
+    parser.add_argument(
+        "--out", type=Path, default=Path("results") / name, metavar="DIR", help="where it writes (%(default)s)"
+    )
+    return parser
+
+
+def add_cases(parser: argparse.ArgumentParser, limit: int) -> None:
+    """Add the options of a study that explains a data set's cases: ``--data --limit``."""
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of a data set that is not shipped")
+    parser.add_argument("--limit", type=positive, default=limit, metavar="N", help="at most N cases (%(default)s)")
+
+
+def positive(text: str) -> int:
+    """Read a whole number from 1 on, as the ``type`` of an option."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return int(text)
+
+
+def finish(study: Callable[[], str]) -> int:
+    """Run a study and print what it returns; bad input is one sentence on stderr. Return the exit status."""
+    try:
+        print(study())
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def made_by(name: str, arguments: Sequence[str], device: torch.device | str) -> str:
+    """Say on what, with what, when and by which command a page was made."""
+    command = shlex.join(["python", "-m", "benchmarks", "study", name, *arguments])
+    return (
+        f"{device_name(device)}; torch {versions()['torch']}; {now()}; commit {git_state()['commit']}. "
+        f"Made by `{command}`."
+    )
+
+
+def write_page(file: Path, title: str, parts: Sequence[str]) -> str:
+    """Write a Markdown page of a title and paragraphs, and return it.
+
+    A file ``conclusions.md`` in the same folder, written by hand, comes right after the title.
+    """
+    text = "\n\n".join([f"# {title}", *filter(None, read_conclusions(file.parent)), *parts]) + "\n"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return text
