@@ -26,35 +26,35 @@ Block = Table | Picture | str
 """A part of a page: a table, a picture (PNG or JPEG), or Markdown."""
 
 
-def write_markdown(title: str, sections: Mapping[str, Sequence[Block]], directory: Path) -> dict[str, list[Block]]:
-    """Write ``README.md``: the title, what a person concluded (``conclusions.md``, if it is there), the sections.
+def write_markdown(title: str, sections: Mapping[str, Sequence[Block]], file: Path) -> str:
+    """Write a page as Markdown, and return it: the title, what a person concluded, the sections.
 
     Parameters
     ----------
     title : str
     sections : Mapping
         Blocks by heading; the heading "" is left out.
-    directory : pathlib.Path
-        It holds the pictures' files.
-
-    Returns
-    -------
-    dict
-        All sections as written, for other pages.
+    file : pathlib.Path
+        Its folder holds the pictures' files, and may hold ``conclusions.md``. It is made if need be.
     """
+    parts = [f"# {title}"]
+    for heading, blocks in with_conclusions(sections, file.parent).items():
+        parts += [f"## {heading}"] if heading else []
+        parts += [_spell(block, heading, file.parent) for block in blocks]
+    text = "\n\n".join(parts) + "\n"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return text
+
+
+def with_conclusions(sections: Mapping[str, Sequence[Block]], directory: Path) -> dict[str, Sequence[Block]]:
+    """Put a folder's ``conclusions.md``, if there is one, before the sections; its first line is its heading."""
     file = directory / CONCLUSIONS
     text = file.read_text(encoding="utf-8").strip() if file.is_file() else ""
-    if not text.startswith("#"):
-        text = f"## Conclusions\n{text}" if text else ""
+    if text and not text.startswith("#"):
+        text = f"# Conclusions\n{text}"
     heading, _, rest = text.partition("\n")
-    concluded = {heading.lstrip("# "): [rest.strip()]} if heading else {}
-    everything = {heading: list(blocks) for heading, blocks in {**concluded, **sections}.items()}
-    parts = [f"# {title}"]
-    for heading, blocks in everything.items():
-        parts += [f"## {heading}"] if heading else []
-        parts += [_spell(block, heading, directory) for block in blocks]
-    (directory / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return everything
+    return {**({heading.lstrip("# "): [rest.strip()]} if text else {}), **sections}
 
 
 def _spell(block: Block, heading: str, directory: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.report import tables
 from benchmarks.report.page.build import write_html
-from benchmarks.report.page.markdown import Block, write_markdown
+from benchmarks.report.page.markdown import Block, with_conclusions, write_markdown
 from benchmarks.report.tables import Table
 from benchmarks.results.records import Records
 
@@ -36,5 +36,5 @@ def write_pages(records: Records, sections: Mapping[str, Sequence[Block]], direc
     for table in (block for blocks in sections.values() for block in blocks if isinstance(block, Table)):
         for suffix, spell in (("md", tables.markdown), ("tex", tables.latex)):
             (directory / "tables" / f"{table.file}.{suffix}").write_text(spell(table), encoding="utf-8")
-    everything = write_markdown(records.provenance["inputs"]["plan"], sections, directory)
-    write_html(records, everything, directory / "index.html")
+    write_markdown(records.provenance["inputs"]["plan"], sections, directory / "README.md")
+    write_html(records, with_conclusions(sections, directory), directory / "index.html")
