@@ -4,7 +4,7 @@ import krippendorff
 import numpy as np
 import pytest
 from scipy.stats import kendalltau, spearmanr
-from scored import column
+from paper import column
 
 from benchmarks.analysis.reliability import (
     agreement_of_halves,
