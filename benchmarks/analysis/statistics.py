@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2, norm, pearsonr, permutation_test, rankdata, t
-from statsmodels.stats.multitest import multipletests
 
 RESAMPLES = 5000
 FLIPS = 9999
@@ -187,12 +186,14 @@ def smallest_p(pictures: int, tests: int) -> float:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Correct a family of p-values by Holm's method; those that are NaN stay so, and are no part of the family."""
+    """Correct a family of p-values by Holm's method; those that are NaN stay so, and are no part of the family.
+
+    statsmodels has the method, too, but collects all garbage before each call, which takes most of a report's time.
+    """
     p = np.asarray(p, dtype=float)
     corrected = np.full(len(p), np.nan)
-    tested = ~np.isnan(p)
-    if tested.any():
-        corrected[tested] = multipletests(p[tested], method="holm")[1]
+    order = np.argsort(p)[: int((~np.isnan(p)).sum())]
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
     return corrected
 
 
