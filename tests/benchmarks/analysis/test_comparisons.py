@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import rankdata, wilcoxon
 from paper import column, of_columns
+from scipy.stats import rankdata, wilcoxon
 from statsmodels.stats.power import TTestPower
 
 from benchmarks.analysis import statistics

@@ -1,8 +1,11 @@
 from collections.abc import Iterator
 
+import pages
+import paper
 import pytest
 
 from benchmarks.analysis import statistics
+from benchmarks.results.records import Records
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +15,11 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     statistics.draw.cache_clear()
     yield
     statistics.draw.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def some() -> Records:
+    """Records with maps of two networks; random is a null of the first alone."""
+    records = paper.made_up(pages.METHODS, 14, networks=("vgg", "resnet"))
+    records.provenance["inputs"]["settings"][0]["nulls"] = ["random"]
+    return records

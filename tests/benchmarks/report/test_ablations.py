@@ -5,18 +5,18 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import paper
 import pandas as pd
+import paper
 import pytest
 import scipy.stats
 import torch
 from torch import Tensor, nn
 
 from benchmarks.__main__ import main
+from benchmarks.analysis.scores import summarise
 from benchmarks.metrics import Context, Deletion, Fidelity, Insertion, MethodMetric, Pointing, Stability
 from benchmarks.networks.network import load_network
 from benchmarks.plans import PLANS, ablations
-from benchmarks.analysis.scores import summarise
 from benchmarks.report.ablations import FEWEST_CASES, ablation_costs, clear_table, make_ablation_report, variant_table
 from benchmarks.report.tables import by_setting
 from benchmarks.results.records import REMOVAL, Records, with_removal
@@ -211,7 +211,12 @@ def _plan(*, remember: bool = True) -> Plan:
         "fine fidelity held out": Fidelity("fine", held_out=True),
         "stability": Stability(seeds=2),
     }
-    return Plan("ablations", "For tests.", (Part("noise", ("tiny",), methods, metrics, 2, remembering=remember),), report="ablation")
+    return Plan(
+        "ablations",
+        "For tests.",
+        (Part("noise", ("tiny",), methods, metrics, 2, remembering=remember),),
+        report="ablation",
+    )
 
 
 def test_remembering_spares_forwards_and_changes_no_score(world: ModuleType, tmp_path: Path) -> None:

@@ -9,16 +9,16 @@ from types import ModuleType
 
 import numpy as np
 import pandas as pd
-import pytest
 import paper
+import pytest
 from PIL import Image
 
 from benchmarks.analysis.comparisons import critical_difference, rank_methods
 from benchmarks.analysis.scores import summarise
 from benchmarks.report import report, tables
 from benchmarks.report.gallery import overlay
-from benchmarks.report.plots import OTHERS, STYLES, styles
 from benchmarks.report.numbers import MOST_DECIMALS, counted, decimals
+from benchmarks.report.plots import OTHERS, STYLES, styles
 from benchmarks.results import records
 from benchmarks.results.records import Records, RecordsError, Shown
 from benchmarks.run.loop import as_records, run
@@ -131,7 +131,12 @@ def test_latex_is_escaped_and_balanced(known: Records) -> None:
 def test_the_terminal_gets_scores_and_costs(known: Records) -> None:
     lines = tables.terminal(summarise(known), known.timings).splitlines()
     assert lines[0] == "net on scenes"
-    assert re.split(r"  +", lines[1].strip()) == ["deletion ↓", "pointing, all ↑", "pointing, difficult ↑", "ms forwards"]
+    assert re.split(r"  +", lines[1].strip()) == [
+        "deletion ↓",
+        "pointing, all ↑",
+        "pointing, difficult ↑",
+        "ms forwards",
+    ]
     assert re.match(r"mint +0\.250 ±0\.\d{3}\* .* 12\.3 +501$", lines[3])
 
 
@@ -143,7 +148,9 @@ def test_one_timed_call_has_no_range(known: Records) -> None:
 
 def test_wide_tables_go_on_below_in_the_terminal() -> None:
     columns = [paper.column({"mint": [0.5, 0.6]}, metric=f"metric-{i:02}", metric_id=f"M{i}()") for i in range(30)]
-    lines = tables.terminal(summarise(paper.of_columns(columns)), pd.DataFrame(columns=["dataset", "network", "method"]))
+    lines = tables.terminal(
+        summarise(paper.of_columns(columns)), pd.DataFrame(columns=["dataset", "network", "method"])
+    )
     assert all(len(line) <= tables.TERMINAL_WIDTH for line in lines.splitlines())
     assert re.findall(r"metric-\d\d", lines) == [f"metric-{i:02}" for i in range(30)]
 
@@ -185,7 +192,7 @@ def test_records_that_do_not_declare_their_metrics_are_to_be_made_anew(
 def test_a_report_that_does_not_exist_is_refused(known: Records, tmp_path: Path) -> None:
     known.provenance["inputs"]["report"] = "novel"
     records.save(known, tmp_path)
-    with pytest.raises(RecordsError, match="'novel'.*comparison"):
+    with pytest.raises(RecordsError, match=r"'novel'.*comparison"):
         report.make_report(tmp_path)
 
 
