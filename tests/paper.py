@@ -28,15 +28,15 @@ def metric(
     return about | {"curve": CURVE if measure in ("Deletion", "Insertion") else None} | more
 
 
-def setting(methods: Sequence[str], metrics: Mapping[str, Any], asked: int, **more: Any) -> dict[str, Any]:
+def setting(names: Sequence[str], measured: Mapping[str, Any], asked: int, **more: Any) -> dict[str, Any]:
     about = {
         "dataset": "scenes",
         "network": {"name": "net", "input_size": 20, "weights_sha256": "0123456789abcdef"},
         "device": "cpu",
         "cases": {"all": asked, "difficult": 0},
-        "methods": {method: {"class": method, "parameters": {}} for method in methods},
-        "nulls": [method for method in methods if method in NULLS],
-        "metrics": dict(metrics),
+        "methods": {method: {"class": method, "parameters": {}} for method in names},
+        "nulls": [method for method in names if method in NULLS],
+        "metrics": dict(measured),
     }
     return about | more
 
