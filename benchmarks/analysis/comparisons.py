@@ -1,4 +1,4 @@
-"""Every two methods compared, and the order of all: what the pictures at hand can tell. Knows no torch.
+"""Every two methods compared, and the order of all: what the pictures at hand can tell.
 
 A difference of two means, averaged as the tables average, is a sum over pictures: each adds its cases' paired
 differences, with the weight that they have in the mean. So pictures are the units of every test, and a test is about
@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scikit_posthocs  # type: ignore[import-untyped]
-from scipy.stats import friedmanchisquare, rankdata
+from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.scores import Column, by_picture, estimate
+from benchmarks.analysis.scores import Column, Name, by_picture, estimate
 from benchmarks.analysis.statistics import DIGITS, SIGNIFICANT, Estimate
 
 PLACE = ("dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline")
@@ -53,38 +53,73 @@ def compare_pairs(columns: Sequence[Column]) -> pd.DataFrame:
     return pd.DataFrame([row for column in columns for row in _pairs(column)], columns=list(PAIR))
 
 
+@dataclass(frozen=True)
+class Paired:
+    """Two methods, or a method and a control, on the cases that both have a score for.
+
+    Attributes
+    ----------
+    one, other : Estimate
+    cases, pictures : int
+        How many these are.
+    shares : numpy.ndarray
+        (all pictures,), what each adds to the difference of the means (`contributions`).
+    differences : numpy.ndarray
+        (all cases,), NaN where either has no score.
+    """
+
+    one: Estimate
+    other: Estimate
+    cases: int
+    pictures: int
+    shares: np.ndarray
+    differences: np.ndarray
+
+
+def pair(column: Column, one: Name, other: Name) -> Paired:
+    """Compare two of a column's scores on the cases that both have."""
+    differences = (column.scores[one] - column.scores[other]).to_numpy()
+    shared = ~np.isnan(differences)
+    index = column.scores.index
+    return Paired(
+        estimate(column, one, shared),
+        estimate(column, other, shared),
+        int(shared.sum()),
+        index[shared].get_level_values("picture").nunique(),
+        contributions(differences, index, column.average),
+        differences,
+    )
+
+
+def family_p(pairs: Sequence[Paired]) -> np.ndarray:
+    """Test a family of pairs by flipping the pictures' signs: (pairs,), NaN for those that share a single picture."""
+    if not pairs:
+        return np.zeros(0)
+    p = statistics.sign_flip(np.array([each.shares for each in pairs]).T)
+    return np.where([each.pictures > 1 for each in pairs], p, np.nan)
+
+
 def _pairs(column: Column) -> list[dict[str, Any]]:
-    scores = column.scores.to_numpy()
-    cases = column.scores.index
-    codes, pictures = pd.factorize(cases.get_level_values("picture"))
-    pairs = list(itertools.combinations(range(len(column.methods)), 2))
-    others = np.array([sum(column.methods[i] not in column.contenders for i in pair) for pair in pairs])
-    sums = np.zeros((len(pictures), len(pairs)))
-    found: dict[tuple[str, bytes], Estimate] = {}
+    codes, pictures = pd.factorize(column.scores.index.get_level_values("picture"))
+    names = list(itertools.combinations(column.methods, 2))
+    others = np.array([sum(method not in column.contenders for method in each) for each in names])
+    found = [pair(column, *each) for each in names]
     rows = []
-    for number, pair in enumerate(pairs):
-        first, second = (column.methods[i] for i in pair)
-        shared = ~np.isnan(scores[:, pair]).any(axis=1)
-        differences = scores[:, pair[0]] - scores[:, pair[1]]
-        sums[:, number] = contributions(differences, cases, column.average)
-        for method in (first, second):
-            if (method, shared.tobytes()) not in found:
-                found[method, shared.tobytes()] = estimate(column, method, shared)
-        one, other = (found[method, shared.tobytes()] for method in (first, second))
-        low, high = statistics.interval(one.replicates - other.replicates)
+    for (first, second), each, nulls in zip(names, found, others, strict=True):
+        shared = ~np.isnan(each.differences)
+        low, high = statistics.interval(each.one.replicates - each.other.replicates)
         taking_part = np.bincount(codes, shared, len(pictures)) > 0
-        each = sums[taking_part, number] * taking_part.sum()
+        advantages = np.bincount(codes, column.sign * np.where(shared, each.differences, 0), len(pictures))
+        effect = _effect(each.shares[taking_part] * each.pictures)
+        needed = statistics.pictures_needed(effect, int((others == nulls).sum()))
         row: dict[str, Any] = {"first": first, "second": second}
         row |= {"null": first in column.nulls or second in column.nulls}
-        row |= {"cases": int(shared.sum()), "dropped": column.asked - int(shared.sum()), "pictures": len(each)}
-        row |= {"difference": one.mean - other.mean, "low": low, "high": high}
-        row |= _wins(np.bincount(codes, column.sign * np.where(shared, differences, 0), len(pictures))[taking_part])
-        effect = _effect(each)
-        needed = statistics.pictures_needed(effect, int((others == others[number]).sum()))
-        row |= {"effect": effect, "needed": needed if others[number] < 2 else np.nan}
-        rows.append(column.place | row)
-    p = np.where([row["pictures"] > 1 for row in rows], statistics.sign_flip(sums), np.nan)
-    p_holm = np.full(len(pairs), np.nan)
+        row |= {"cases": each.cases, "dropped": column.asked - each.cases, "pictures": each.pictures}
+        row |= {"difference": each.one.mean - each.other.mean, "low": low, "high": high}
+        row |= _wins(advantages[taking_part])
+        rows.append(column.place | row | {"effect": effect, "needed": needed if nulls < 2 else np.nan})
+    p = family_p(found)
+    p_holm = np.full(len(names), np.nan)
     for family in (others == 0, others == 1):
         p_holm[family] = statistics.holm(p[family])
     for row, raw, corrected in zip(rows, p, p_holm, strict=True):
@@ -225,3 +260,15 @@ def rank_table(columns: Sequence[Column]) -> pd.DataFrame:
             about = {"pictures": ranking.pictures, "friedman_p": ranking.friedman}
             rows += [column.place | {"method": m, "rank": rank} | about for m, rank in ranking.ranks.items()]
     return pd.DataFrame(rows, columns=list(RANK))
+
+
+def critical_difference(methods: int, pictures: int) -> float:
+    """Return the difference of mean ranks beyond which Nemenyi's test tells two of so many methods apart."""
+    quantile = studentized_range.ppf(1 - SIGNIFICANT, methods, np.inf) / np.sqrt(2)
+    return float(quantile * np.sqrt(methods * (methods + 1) / (6 * pictures)))
+
+
+def contested(column: Column, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Select a column's pairs of contenders, nulls left out."""
+    here, names = column.among(pairs), list(column.contenders)
+    return here[here["first"].isin(names) & here["second"].isin(names)]

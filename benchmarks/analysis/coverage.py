@@ -1,4 +1,4 @@
-"""Coverage: which cases the scores leave out, and why. Knows no torch.
+"""Coverage: which cases the scores leave out, and why.
 
 A metric may not apply to a case (its score is NaN: a region is missing, say), and a run may fail on one (there is no
 score; provenance.json has the reason). Neither enters a mean, and both are counted here, for every method under every
@@ -11,14 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.report.tables import Entry, Table
 from benchmarks.results.records import Records
 
 COVERAGE = (
     "dataset", "network", "metric", "method", "control", "asked", "scored", "not_applicable", "failed", "reasons",
 )  # fmt: skip
-MOST_NAMED = 4
-"""More methods than these that miss the same are counted, not named."""
 
 
 def measure_coverage(records: Records) -> pd.DataFrame:
@@ -92,32 +89,3 @@ def _others(failures: Sequence[Mapping[str, str]], accounted: set[str]) -> list[
         row = {"dataset": dataset, "network": network, "metric": step, "method": method, "control": "", "asked": count}
         rows.append(row | {"scored": 0, "not_applicable": 0, "failed": count, "reasons": reason})
     return rows
-
-
-def coverage_tables(coverage: pd.DataFrame) -> list[Table]:
-    """Make one table for each dataset and network that misses a score; what misses the same shares a row."""
-    made = []
-    for (dataset, network), group in coverage.groupby(["dataset", "network"], sort=False):
-        missing = group[group["scored"] < group["asked"]]
-        if missing.empty:
-            continue
-        rows = []
-        alike = ["metric", "asked", "scored", "not_applicable", "failed", "reasons"]
-        for key, each in missing.assign(own=missing["control"] == "").groupby([*alike, "own"], sort=False):
-            metric, asked, scored, not_applicable, failed, reasons, own = key
-            peers = group[(group["metric"] == metric) & ((group["control"] == "") == own)]
-            names = [
-                f"{method}: {control}".removesuffix(": ") for method, control in each[["method", "control"]].values
-            ]
-            what = "methods" if own else "derived controls"
-            if len(names) == len(peers) > 1:
-                who = f"all {len(names)} {what}"
-            else:
-                who = ", ".join(names[:MOST_NAMED])
-                who += f" and {len(names) - MOST_NAMED} other {what}" if len(names) > MOST_NAMED else ""
-            counts = [Entry(str(count)) for count in (asked, scored, not_applicable, failed)]
-            rows.append([Entry(who), Entry(str(metric)), *counts, Entry(str(reasons))])
-        header = ["what", "metric or step", "cases", "with a score", "does not apply", "failed", "why it failed"]
-        title = f"{network} on {dataset}: cases without a score"
-        made.append(Table(f"{network}-on-{dataset}-coverage", title, header, rows))
-    return made

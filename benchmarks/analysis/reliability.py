@@ -1,7 +1,7 @@
-"""How far a metric can be relied on to rank methods: by pictures, by halves, by metrics, by settings. Knows no torch.
+"""How far a metric can be relied on to rank methods: by pictures, by halves, by metrics, by settings.
 
-After R. Tomsett et al., "Sanity Checks for Saliency Metrics", AAAI 2020. Nulls are left out unless said otherwise: that
-every picture and metric sees noise for what it is makes neither reliable among methods.
+After R. Tomsett et al., "Sanity Checks for Saliency Metrics", AAAI 2020. Nulls are left out unless said otherwise:
+every picture and every metric tells noise from a method, so that with nulls any metric would look reliable.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from scipy.stats import kendalltau, rankdata
 
 from benchmarks.analysis import statistics
 from benchmarks.analysis.comparisons import PLACE
-from benchmarks.analysis.scores import Column, by_picture, estimate, measure
+from benchmarks.analysis.scores import Column, by_picture, estimate
 from benchmarks.analysis.statistics import DIGITS
 
 SPLITS = 1000
@@ -139,7 +139,7 @@ def _means(column: Column) -> dict[str, float]:
 def sensitivity(columns: Sequence[Column]) -> pd.DataFrame:
     """Compare the order of the methods under every two settings of a measure: steps, baseline value, score, ...
 
-    `benchmarks.analysis.scores.measure` says what one measure is. Measures that only describe a map are left out.
+    Each metric declares its measure. Measures that only describe a map are left out.
 
     Returns
     -------
@@ -151,12 +151,12 @@ def sensitivity(columns: Sequence[Column]) -> pd.DataFrame:
     for (dataset, network), group in _settings([column for column in columns if column.judges]).items():
         means = {(column.metric, column.subset): _means(column) for column in group}
         for first, second in itertools.combinations(group, 2):
-            if (measure(first.metric_id), first.subset) != (measure(second.metric_id), second.subset):
+            if (first.measure, first.subset) != (second.measure, second.subset):
                 continue
             one, other = (means[column.metric, column.subset] for column in (first, second))
             common = [method for method in one if method in other]
             tau = kendalltau([one[m] for m in common], [other[m] for m in common]) if len(common) > 1 else None
-            row: dict[str, Any] = {"dataset": dataset, "network": network, "measure": measure(first.metric_id)}
+            row: dict[str, Any] = {"dataset": dataset, "network": network, "measure": first.measure}
             row |= {"subset": first.subset, "first": first.metric, "second": second.metric}
             row |= {"first_id": first.metric_id, "second_id": second.metric_id}
             row |= {"tau": float(tau.statistic) if tau else np.nan}

@@ -1,8 +1,7 @@
-"""The columns of a report: all methods' scores under one metric, on one network and dataset. Knows no torch."""
+"""The columns of a report: all methods' scores under one metric, on one network and dataset."""
 
-import ast
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +13,9 @@ from benchmarks.results.records import Records, own_maps
 
 OLD_NULLS = ("random", "centre", "sobel")
 """Which methods know nothing of the network, in results that do not say it themselves."""
-SAME_MEASURE: Mapping[str, str] = {
-    "MoRF": "Deletion",
-    "PointingProfile": "Pointing",
-    "deletion": "Deletion",
-    "insertion": "Insertion",
-    "LeRF - MoRF": "SRG",
-    "(LeRF - MoRF) / 2": "SRG",
-}
-"""Classes of metrics, and curves of other tools' protocols, by the measure that they are another setting of."""
-DESCRIPTIONS = ("TiedPixels", "TieRange", "Gini", "Entropy")
-"""Measures that describe a map, and do not say which of two is the better explanation."""
+CASE = ["picture", "target", "case"]
+Name = str | tuple[str, str]
+"""A method, or a method and the control made from its map, where a column has both (`with_controls`)."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +24,14 @@ class Column:
 
     Attributes
     ----------
-    dataset, network, metric, metric_id, subset, direction, average : str
-        As in the records and the metric's own text.
+    dataset, network, metric, metric_id, measure, subset, direction, average : str
+        As in the records and in what the metric declares.
+    judges : bool
+        Whether a better score is a better explanation. It is not for the share of tied pixels and the like.
     headline : bool
         Whether the metric is the plan's first of its measure; the others are the same measure with other settings.
+    settings : Mapping
+        The metric's fields.
     methods : tuple of str
         In the plan's order.
     nulls : tuple of str
@@ -54,15 +49,19 @@ class Column:
     network: str
     metric: str
     metric_id: str
+    measure: str
     subset: str
     direction: str
     average: str
+    judges: bool
     headline: bool
+    settings: Mapping[str, Any]
     methods: tuple[str, ...]
     nulls: tuple[str, ...]
     asked: int
     answered: Mapping[str, int]
     scores: pd.DataFrame
+    estimates: dict[tuple[Name, bytes], Estimate] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def place(self) -> dict[str, Any]:
@@ -76,14 +75,14 @@ class Column:
         return 1 if self.direction == "higher" else -1
 
     @property
-    def judges(self) -> bool:
-        """Whether a better score is a better explanation: not for the share of tied pixels and the like."""
-        return judges(self.metric_id)
-
-    @property
     def contenders(self) -> tuple[str, ...]:
         """The methods that are to be told apart: all but the nulls, or all where there are only nulls."""
         return tuple(method for method in self.methods if method not in self.nulls) or self.methods
+
+    def among(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Select the column's own rows of a table of many columns."""
+        here = [frame[name] == getattr(self, name) for name in ("dataset", "network", "metric", "subset")]
+        return frame[np.logical_and.reduce(here)]
 
 
 def read_columns(records: Records) -> list[Column]:
@@ -95,94 +94,71 @@ def read_columns(records: Records) -> list[Column]:
         here = scores[(scores["dataset"] == place["dataset"]) & (scores["network"] == place["network"])]
         methods = tuple(setting["methods"])
         nulls = tuple(method for method in setting.get("nulls", OLD_NULLS) if method in methods)
-        headlines = first_settings({metric: about["id"] for metric, about in setting["metrics"].items()})
+        first = headlines(setting)
         for metric, about in setting["metrics"].items():
             for subset in about["subsets"]:
                 chosen = here[(here["metric"] == metric) & (here["difficult"] | (subset == "all"))]
-                cases = pd.MultiIndex.from_frame(chosen[["picture", "target", "case"]].drop_duplicates())
-                wide = chosen.pivot(index=cases.names, columns="method", values="score")
+                cases = pd.MultiIndex.from_frame(chosen[CASE].drop_duplicates())
+                wide = chosen.pivot(index=CASE, columns="method", values="score")
+                declared = ("measure", "direction", "average", "judges", "settings")
                 columns.append(
                     Column(
                         **place,
                         metric=metric,
                         metric_id=about["id"],
                         subset=subset,
-                        direction=about["direction"],
-                        average=about["average"],
-                        headline=metric in headlines,
+                        headline=metric in first,
                         methods=methods,
                         nulls=nulls,
                         asked=setting["cases"][subset],
                         answered=chosen["method"].value_counts().to_dict(),
                         scores=wide.reindex(index=cases, columns=list(methods)).astype(float),
+                        **{name: about[name] for name in declared},
                     )
                 )
     return columns
 
 
-def measure(metric_id: str) -> str:
-    """Return what a metric measures, whatever its settings and whichever tool's protocol: its class, or its curve."""
-    about = settings(metric_id)
-    kind = about.get("curve", "").strip("'") or metric_id.partition("(")[0]
-    kind = SAME_MEASURE.get(kind, kind)
-    if kind == "TieBound":
-        return measure(settings(about["ties"])["metric"])
-    if kind in DESCRIPTIONS and "metric" in about:
-        return f"{kind} of {measure(about['metric'])}"
-    if any(value.startswith("Imputation(") for value in about.values()):
-        return "ROAD" if kind == "SRG" else f"{kind} by imputation"
-    return kind
-
-
-def first_settings(ids: Mapping[str, str]) -> tuple[str, ...]:
+def headlines(setting: Mapping[str, Any]) -> tuple[str, ...]:
     """Name the first metric of each measure; the others are the same measure with other settings."""
     first: dict[str, str] = {}
-    for metric, metric_id in ids.items():
-        first.setdefault(measure(metric_id), metric)
+    for metric, about in setting["metrics"].items():
+        first.setdefault(about["measure"], metric)
     return tuple(first.values())
 
 
-def judges(metric_id: str) -> bool:
-    """Tell a metric that says which of two maps is the better explanation from one that describes them."""
-    return metric_id.partition("(")[0] not in DESCRIPTIONS
+def with_controls(column: Column, records: Records) -> Column:
+    """Return the column with the scores of derived controls as well: cases by (method, control), "" for the map."""
+    scores = records.scores
+    here = scores[(scores["dataset"] == column.dataset) & (scores["network"] == column.network)]
+    chosen = here[(here["metric"] == column.metric) & (here["difficult"] | (column.subset == "all"))]
+    return replace(column, scores=chosen.pivot(index=CASE, columns=["method", "control"], values="score").astype(float))
 
 
-def settings(metric_id: str) -> dict[str, str]:
-    """Return a metric's settings, as its identity spells them; none where it is no call."""
-    try:
-        call = ast.parse(metric_id, mode="eval").body
-    except SyntaxError:
-        return {}
-    keywords = call.keywords if isinstance(call, ast.Call) else []
-    return {each.arg: ast.unparse(each.value) for each in keywords if each.arg}
-
-
-def titles(columns: Sequence[Column]) -> list[str]:
-    """Name the columns of one setting: the metric, and the subset where the metric has several."""
-    metrics = [column.metric for column in columns]
-    return [c.metric if metrics.count(c.metric) == 1 else f"{c.metric}, {c.subset}" for c in columns]
-
-
-def estimate(
-    column: Column, method: str, shared: np.ndarray | None = None, draws: np.ndarray | None = None
-) -> Estimate:
+def estimate(column: Column, name: Name, shared: np.ndarray | None = None, draws: np.ndarray | None = None) -> Estimate:
     """Average a method's scores, on the same resamples of pictures as every other method's.
 
     Parameters
     ----------
     column : Column
-    method : str
+    name : str or tuple of str
+        One of the columns of ``column.scores``.
     shared : numpy.ndarray, optional
         (cases,) bool: the cases to keep.
     draws : numpy.ndarray, optional
         (resamples, pictures), how often each picture occurs, in the index's order; by default `statistics.draw`'s.
     """
-    cases = column.scores.index.to_frame(index=False).assign(score=column.scores[method].to_numpy())
+    kept = np.ones(len(column.scores), dtype=bool) if shared is None else shared
+    key = (name, kept.tobytes())
+    if draws is None and key in column.estimates:
+        return column.estimates[key]
+    cases = column.scores.index.to_frame(index=False).assign(score=column.scores[name].to_numpy())[kept]
     pictures = column.scores.index.unique("picture")
-    kept = cases if shared is None else cases[shared]
-    return statistics.estimate(
-        kept, column.average, pictures, statistics.draw(len(pictures)) if draws is None else draws
-    )
+    if draws is not None:
+        return statistics.estimate(cases, column.average, pictures, draws)
+    found = statistics.estimate(cases, column.average, pictures, statistics.draw(len(pictures)))
+    column.estimates[key] = found
+    return found
 
 
 def by_picture(column: Column, methods: tuple[str, ...]) -> pd.DataFrame:
@@ -192,3 +168,29 @@ def by_picture(column: Column, methods: tuple[str, ...]) -> pd.DataFrame:
     """
     complete = column.scores[list(methods)].dropna(axis=1, how="all").dropna(axis=0)
     return complete.groupby(level="picture", sort=False).mean()
+
+
+def summarise(records: Records) -> pd.DataFrame:
+    """Average the scores of every method under every metric.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each dataset, network, metric, subset and method: ``mean`` with its interval ``low``, ``high``;
+        ``n`` cases averaged; ``missing`` cases without a score, of which the metric does not apply to
+        ``not_applicable`` and the run failed on ``failed``; and ``difference``, the mean minus the first method's,
+        with its interval ``difference_low``, ``difference_high`` on the same resamples of pictures. ``headline`` is
+        false for a metric that measures what an earlier one does, with other settings; ``judges`` is false for one
+        that only describes maps.
+    """
+    rows = []
+    for column in read_columns(records):
+        first = estimate(column, column.methods[0])
+        for method in column.methods:
+            each, answered = estimate(column, method), column.answered.get(method, 0)
+            low, high = statistics.interval(each.replicates - first.replicates)
+            row = {"method": method, "mean": each.mean, "low": each.low, "high": each.high, "n": each.n}
+            row |= {"judges": column.judges, "missing": column.asked - each.n, "not_applicable": answered - each.n}
+            row |= {"failed": column.asked - answered, "difference": each.mean - first.mean}
+            rows.append(column.place | row | {"difference_low": low, "difference_high": high})
+    return pd.DataFrame(rows)

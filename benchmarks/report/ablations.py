@@ -1,13 +1,13 @@
-"""The report of an ablation: what each variant changes against the first method, the default. Knows no torch.
+"""The report of an ablation: what each variant changes against the first method, the default.
 
-A variant is called "choice: setting"; rows are grouped by choice. Where a directory holds ``conclusions.md``, written
-by hand, the page begins with it.
+A variant is called "choice: setting"; rows are grouped by choice.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,10 +17,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from benchmarks.analysis.scores import summarise
 from benchmarks.report import tables
-from benchmarks.report.page import Block, write_pages
+from benchmarks.report.numbers import ROUNDING, counted
+from benchmarks.report.page import Block, Picture, fresh, origin, write_pages
 from benchmarks.report.plots import DOTS_PER_INCH, save_picture
-from benchmarks.report.tables import Entry, Table, counted
+from benchmarks.report.tables import Comparison, Entry, Metric, Subject, Table, by_setting, place_of, where
 from benchmarks.results.records import REMOVAL, Records, with_removal
 
 
@@ -59,62 +61,49 @@ LOWEST = -0.3
 FEW_PICTURES = 12
 FEWEST_CASES = 6
 """Of fewer, no test of signs can reach 5 %, however much they agree, so no change is called clear."""
-ROUNDING = 1e-9
 
 
 def make_ablation_report(records: Records, directory: Path) -> str:
-    """Derive tables, plot and both pages from an ablation's records.
-
-    Returns
-    -------
-    str
-        The summary for the terminal.
-    """
+    """Derive tables, plot and both pages from an ablation's records; return the summary for the terminal."""
     records = with_removal(records)
-    summary = tables.summarise(records)
-    for folder in ("tables", "plots"):
-        (directory / folder).mkdir(exist_ok=True)
-        for stale in (directory / folder).iterdir():
-            stale.unlink()
+    fresh(directory, "tables", "plots")
+    summary = summarise(records)
     summary.to_csv(directory / "tables" / "scores.csv", index=False, float_format="%.6g")
-    made = [clear_table(summary), *variant_tables(summary)]
-    if len(records.timings):
-        made.append(tables.cost_table(records.timings))
-    for table in made:
-        (directory / "tables" / f"{table.name}.md").write_text(tables.markdown(table), encoding="utf-8")
+    clear = clear_table(summary)
     plots = [
-        _plot(group, str(dataset), directory / "plots")
+        Picture(_plot(group, str(dataset), directory / "plots"), f"variants on {dataset}")
         for dataset, group in pd.concat([summary, ablation_costs(records.timings)]).groupby("dataset", sort=False)
         if group["method"].nunique() > 1 and set(group["metric"]) & {column.metric for column in PLOT_COLUMNS}
     ]
     sections: dict[str, list[Block]] = {
-        "How to read the numbers": [*_introduction(records, len(made[0].rows)), *plots],
-        **{table.title: [table] for table in made},
+        "How to read the numbers": [origin(records), *_introduction(records, len(clear.rows)), *plots],
+        clear.title: [clear],
     }
+    for place, group in by_setting(summary):
+        sections[where(place)] = [variant_table(group)]
+    if len(records.timings):
+        sections["Cost"] = [tables.cost_table(records.timings)]
     write_pages(records, sections, directory)
-    return f"{made[0].title}\n\n{tables.markdown(made[0])}"
+    return f"{clear.title}\n\n{tables.markdown(clear)}"
 
 
-def variant_tables(summary: pd.DataFrame) -> list[Table]:
-    """Make one table for each dataset and network: a variant a row; bold is what differs from the default."""
-    made = []
-    for (dataset, network), group in summary.groupby(["dataset", "network"], sort=False):
-        columns = [column for column in TABLE_COLUMNS if len(_rows(group, column))]
-        header = ["variant", *(f"{column.title} ({counted(_rows(group, column)['n'].max())})" for column in columns)]
-        first = group["method"].iloc[0]
-        rows = []
-        for method in group["method"].unique():
-            row = [Entry(str(method))]
-            for column in columns:
-                found = _rows(group, column).set_index("method").loc[method]
-                row.append(_entry(found, column, is_first=method == first))
-            rows.append(row)
-        made.append(Table(f"{network}-on-{dataset}", f"{network} on {dataset}", header, rows))
-    return made
+def variant_table(summary: pd.DataFrame) -> Table:
+    """Make a setting's table: a variant a row; bold is what differs from the default."""
+    columns = [column for column in TABLE_COLUMNS if len(_rows(summary, column))]
+    header: list[str | Metric] = ["variant"]
+    entries = []
+    first = summary["method"].iloc[0]
+    for column in columns:
+        rows = _rows(summary, column)
+        direction = rows["direction"].iloc[0]
+        header.append(Metric(column.metric, direction, column.subset, column.title, int(rows["n"].max())))
+        entries.append([_entry(row, column, first) for row in rows.to_dict("records")])
+    names = [Entry(method) for method in summary["method"].unique()]
+    return Table("", "", header, [list(row) for row in zip(names, *entries, strict=True)], place_of(summary))
 
 
 def ablation_costs(timings: pd.DataFrame) -> pd.DataFrame:
-    """Spell costs as rows of a summary: pictures asked for, as shares of the first method's. Times scatter too much."""
+    """Make rows of a summary of costs: pictures asked for, as shares of the first method's. Times scatter too much."""
     rows = timings[["dataset", "network", "method"]].assign(metric="cost", subset="all", n=timings["repeats"])
     share = timings["forwards"] / timings.groupby(["dataset", "network"])["forwards"].transform("first")
     return rows.assign(low=share, mean=share, high=share)
@@ -126,17 +115,18 @@ def _rows(group: pd.DataFrame, column: Column) -> pd.DataFrame:
     return rows if rows["n"].any() else rows.iloc[:0]
 
 
-def _entry(row: pd.Series, column: Column, *, is_first: bool) -> Entry:
-    clear = not is_first and _sign(row) != 0
-    if np.isnan(row["mean"]):
-        return Entry("\N{EN DASH}")
-    if column.difference and not is_first:
-        note = f"[{row['difference_low']:+.3f}, {row['difference_high']:+.3f}]"
-        return Entry(f"{row['difference']:+.3f}", note, clear)
-    return Entry(f"{row['mean']:.3f}", "(itself)" if column.difference else "", clear)
+def _entry(row: Mapping[Any, Any], column: Column, first: str) -> Entry:
+    changed = row["method"] != first
+    clear = changed and _sign(row) != 0
+    if column.difference and changed:
+        subject = Subject(row["method"], column.metric, column.subset, Comparison("difference", first))
+        low, high = row["difference_low"], row["difference_high"]
+        return Entry(row["difference"], "", clear, "+.3f", low, high, subject=subject)
+    note = "(itself)" if column.difference else ""
+    return Entry(row["mean"], note, clear, subject=Subject(row["method"], column.metric, column.subset))
 
 
-def _sign(row: pd.Series) -> int:
+def _sign(row: Mapping[Any, Any] | pd.Series) -> int:
     """Say on which side of 0 the whole interval of a difference lies; 0 where it holds 0, or cases are too few."""
     if row["n"] < FEWEST_CASES:
         return 0
@@ -147,21 +137,18 @@ def clear_table(summary: pd.DataFrame) -> Table:
     """Make the table of what every network agrees on: the sign of a change whose intervals all leave 0 out."""
     words = {1: "rises", -1: "falls", 0: ""}
     columns = [column for column in TABLE_COLUMNS if len(_rows(summary, column))]
-    first = summary["method"].iloc[0]
     rows = []
-    for method in summary["method"].unique():
-        if method == first:
-            continue
+    for method in summary["method"].unique()[1:]:
         signs = []
         for column in columns:
             here = _rows(summary, column)
-            found = {_sign(row) for _, row in here[here["method"] == method].iterrows()}
+            found = {_sign(row) for row in here[here["method"] == method].to_dict("records")}
             signs.append(found.pop() if len(found) == 1 else 0)
-        rows.append([Entry(str(method)), *(Entry(words[sign]) for sign in signs)])
+        rows.append([Entry(method), *(Entry(words[sign]) for sign in signs)])
     header = ["variant", *(column.title.removesuffix(", change") for column in columns)]
     count = summary.groupby(["dataset", "network"]).ngroups
-    where = "the network" if count == 1 else f"each of the {count} networks by itself"
-    return Table("clear", f"What changes clearly against the default, on {where}", header, rows)
+    networks = "the network" if count == 1 else f"each of the {count} networks by itself"
+    return Table("clear", f"What changes clearly against the default, on {networks}", header, rows)
 
 
 def _plot(summary: pd.DataFrame, dataset: str, directory: Path) -> Path:
@@ -239,26 +226,23 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
 
 
 def _introduction(records: Records, variants: int) -> list[str]:
-    inputs, run = records.provenance["inputs"], records.provenance["run"]
+    run = records.provenance["run"]
     memory = ""
     if "pictures" in run:
         asked, forwarded = run["pictures"]["asked"], run["pictures"]["forwarded"]
         memory = f" Of {asked:,} pictures shown to the networks, {1 - forwarded / asked:.0%} were answered from memory."
     paragraphs = [
-        f"{inputs['summary']} Made by `{run['command']}`; all that determines these numbers is in "
-        "[provenance.json](provenance.json), every score in `records.parquet`, every mean with its interval and its "
-        f"difference from the default in [tables/scores.csv](tables/scores.csv).{memory}",
-        "Each row changes one choice of the default, or those that it names. Differences are paired by case; intervals "
-        "are 95 % bootstrap intervals over pictures, and what is bold differs from the default by an interval without "
-        f"0, of {FEWEST_CASES} cases or more. With {variants} variants, one or two such intervals a column "
+        "Each row changes one choice of the default, or those that it names. Differences are paired by case, and "
+        "intervals are 95 % bootstrap intervals over pictures. Bold: the interval of the difference from the default "
+        f"leaves 0 out, on {FEWEST_CASES} cases or more. With {variants} variants, one or two such intervals a column "
         "are to be expected by chance; the first table keeps what every network shows by itself. R² is weighted by "
-        "proximity, and refers to each variant's own samples and score: only variants that share those are explained "
-        "against the same answers. "
-        "No number here is the paper's: its networks, pictures and layers are not known.",
+        "proximity, and is about each variant's own samples and score: compare it only between variants that share "
+        "these. Every mean with its interval and its difference from the default is in "
+        "[tables/scores.csv](tables/scores.csv). No number here is the paper's: its networks, pictures and layers are "
+        f"not known.{memory}"
     ]
     pictures = records.scores["picture"].nunique()
     if pictures < FEW_PICTURES:
-        paragraphs.append(
-            f"**Of {pictures} pictures, bootstrap intervals are far too narrow: conclude nothing from these.**"
-        )
+        few = f"**With {pictures} pictures, bootstrap intervals are far too narrow: conclude nothing from these.**"
+        paragraphs.append(few)
     return paragraphs

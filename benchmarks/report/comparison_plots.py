@@ -1,22 +1,23 @@
-"""The plots of what the data support: ranks, wins, agreement of metrics and of settings. Knows no torch."""
+"""The plots of what the data support: ranks, wins, agreement of metrics and of settings."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import scikit_posthocs  # type: ignore[import-untyped]
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.analysis.comparisons import Ranking, rank_methods
-from benchmarks.analysis.scores import Column, settings, titles
+from benchmarks.analysis.scores import Column
 from benchmarks.analysis.statistics import SIGNIFICANT
-from benchmarks.report.plots import DOTS_PER_INCH, panels_of, save_picture, styles
-from benchmarks.report.tables import ARROWS
+from benchmarks.report.numbers import number, p_value
+from benchmarks.report.plots import DOTS_PER_INCH, look, panels_of, save_picture, styles
+from benchmarks.report.tables import named, stem, where
 
 FEWEST_METHODS = 3
 """With fewer methods, a matrix or a diagram shows no more than the tables do."""
@@ -38,8 +39,9 @@ def draw_comparisons(
     pairs: pd.DataFrame,
     agreement: pd.DataFrame,
     sensitivity: pd.DataFrame,
+    settings: Mapping[str, Mapping[str, Any]],
     directory: Path,
-) -> list[Path]:
+) -> dict[str, Path]:
     """Draw a setting's plots, as PNG files named by network, dataset and kind; none for fewer than three methods.
 
     Parameters
@@ -48,45 +50,50 @@ def draw_comparisons(
         The headline columns of a dataset and network.
     pairs, agreement, sensitivity : pandas.DataFrame
         What `comparisons.compare_pairs`, `reliability.agreement_of_metrics` and `reliability.sensitivity` found there.
+    settings : Mapping
+        The settings of each metric, by its name.
     directory : pathlib.Path
         It exists.
+
+    Returns
+    -------
+    dict
+        Files by kind.
     """
-    name = f"{columns[0].network}-on-{columns[0].dataset}"
-    files = []
-    # What is set within the context ends with it: no other picture looks different for having been drawn after these.
+    if len(columns[0].contenders) < FEWEST_METHODS:
+        return {}
+    place = (columns[0].dataset, columns[0].network)
+    files = {}
     with mpl.rc_context():
-        look = {"axes.edgecolor": ".6", "font.size": 11, "axes.titlesize": 12, "axes.titlelocation": "left"}
-        sns.set_theme(style="white", rc=look)
+        look("white")
         figures = {
             "ranks": _ranks(columns),
             "wins": _wins(columns, pairs),
             "metrics": _metrics(agreement),
-            "settings": _settings(sensitivity),
+            "settings": _settings(sensitivity, settings),
         }
-        for kind, figure in figures.items() if len(columns[0].contenders) >= FEWEST_METHODS else ():
+        for kind, figure in figures.items():
             if figure is not None:
-                about = "" if kind not in ABOUT else f": {ABOUT[kind]}"
-                title = f"{columns[0].network} on {columns[0].dataset}{about}"
-                wrapped = textwrap.fill(title, int(LETTERS_AN_INCH * figure.get_figwidth()))
-                figure.suptitle(wrapped, x=0.01, ha="left", fontsize=11, color=".35")
-                files.append(directory / f"{name}.{kind}.png")
-                save_picture(figure, files[-1])
+                title = textwrap.fill(f"{where(place)}: {ABOUT[kind]}", int(LETTERS_AN_INCH * figure.get_figwidth()))
+                figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=".35")
+                files[kind] = directory / f"{stem(place)}.{kind}.png"
+                save_picture(figure, files[kind])
     return files
 
 
 def _ranks(columns: Sequence[Column]) -> Figure | None:
     """Draw critical-difference diagrams: bars join the methods that Nemenyi's test cannot tell apart."""
-    found = [(title, c, rank_methods(c)) for title, c in zip(titles(columns), columns, strict=True)]
-    drawn = [(title, column, ranking) for title, column, ranking in found if ranking and len(ranking.ranks) > 1]
+    found = [(metric, column, rank_methods(column)) for metric, column in named(columns)]
+    drawn = [(metric, column, ranking) for metric, column, ranking in found if ranking]
     if not drawn:
         return None
     height = 1.5 + 0.17 * len(columns[0].methods)
     figure, panels = panels_of(len(drawn), height, 6.2, across=2)
     figure.get_layout_engine().set(wspace=0.06, hspace=0.08)  # type: ignore[union-attr,call-arg]
-    for axes, (title, column, ranking) in zip(panels, drawn, strict=True):
+    for axes, (metric, column, ranking) in zip(panels, drawn, strict=True):
         _diagram(axes, ranking, column)
-        friedman = "" if np.isnan(ranking.friedman) else f", Friedman p {_equals(ranking.friedman)}"
-        axes.set_title(f"{title} {ARROWS[column.direction]} ({ranking.pictures} pictures{friedman})", pad=14)
+        friedman = "" if np.isnan(ranking.friedman) else f", Friedman p {p_value(ranking.friedman)}"
+        axes.set_title(f"{metric} ({ranking.pictures} pictures{friedman})", pad=14)
     return figure
 
 
@@ -112,10 +119,6 @@ def _diagram(axes: Axes, ranking: Ranking, column: Column) -> None:
     axes.grid(False)
 
 
-def _equals(p: float) -> str:
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".", 1)
-
-
 def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
     """Draw the share of pictures on which the row is better than the column; bold where the means differ for sure."""
     methods, rows = list(columns[0].methods), list(columns[0].contenders)
@@ -123,16 +126,16 @@ def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
     figure, panels = panels_of(len(columns), 0.8 + 0.42 * len(rows), 1.0 + 0.42 * len(methods), across)
     # The last row's labels and the title, once for the figure.
     figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 1.1)
-    for i, (axes, column, title) in enumerate(zip(panels, columns, titles(columns), strict=True)):
+    for i, (axes, (metric, column)) in enumerate(zip(panels, named(columns), strict=True)):
         rates = pd.DataFrame(np.nan, methods, methods)
         supported = set()
-        for row in pairs[(pairs["metric"] == column.metric) & (pairs["subset"] == column.subset)].to_dict("records"):
+        for row in column.among(pairs).to_dict("records"):
             rates.loc[row["first"], row["second"]] = row["win_rate"]
             rates.loc[row["second"], row["first"]] = 1 - row["win_rate"]
             if row["better"]:
                 supported |= {(row["first"], row["second"]), (row["second"], row["first"])}
-        _heat(axes, rates.loc[rows], "{:.0%}", supported, (0, 1), "RdBu")
-        axes.set_title(f"{title} {ARROWS[column.direction]}")
+        _heat(axes, rates.loc[rows], ".0%", supported, (0, 1), "RdBu")
+        axes.set_title(str(metric))
         if i % across:
             axes.set_yticklabels([])
         if i + across < len(columns):
@@ -159,7 +162,7 @@ def _heat(
             # White on the dark ends of the colours.
             colour = "white" if abs(value - (low + high) / 2) > 0.36 * (high - low) else "black"
             weight = "bold" if (row, column) in bold else "normal"
-            text = form.format(value).removesuffix("%")
+            text = number(value, form).removesuffix("%")
             axes.text(j, i, text, ha="center", va="center", color=colour, weight=weight, fontsize=9)
     axes.set_xticks(range(len(values.columns)), values.columns, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(values.index)), values.index)
@@ -175,12 +178,12 @@ def _metrics(agreement: pd.DataFrame) -> Figure | None:
     figure, panels = panels_of(2, side, side + 0.8)
     kinds = {"over_means": "of the means", "by_picture": "on one picture, averaged"}
     for axes, (kind, title) in zip(panels, kinds.items(), strict=True):
-        _heat(axes, _square(agreement, kind, names), "{:.2f}", set(), (-1, 1), "RdBu")
+        _heat(axes, _square(agreement, kind, names), ".2f", set(), (-1, 1), "RdBu")
         axes.set_title(title)
     return figure
 
 
-def _settings(sensitivity: pd.DataFrame) -> Figure | None:
+def _settings(sensitivity: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]]) -> Figure | None:
     """Draw Kendall's tau between the orders of the methods under every two of three or more settings."""
     known = sensitivity[sensitivity["tau"].notna()]
     if known.empty:
@@ -195,32 +198,26 @@ def _settings(sensitivity: pd.DataFrame) -> Figure | None:
     figure.set_layout_engine("constrained")
     panels = np.ravel(figure.subplots(1, len(groups), width_ratios=sizes))
     for axes, group in zip(panels, groups, strict=True):
-        labels = _labels(group)
+        labels = _labels(list(dict.fromkeys([*group["first"], *group["second"]])), settings)
         named = group.replace({"first": labels, "second": labels})
-        _heat(axes, _square(named, "tau", list(labels.values())), "{:.2f}", set(), (-1, 1), "RdBu")
+        _heat(axes, _square(named, "tau", list(labels.values())), ".2f", set(), (-1, 1), "RdBu")
         axes.set_anchor("N")
         measure, subset = group[["measure", "subset"]].iloc[0]
         axes.set_title(f"{measure}{'' if subset == 'all' else f', {subset}'}")
     return figure
 
 
-def _labels(group: pd.DataFrame) -> dict[str, str]:
+def _labels(metrics: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Name each metric by the settings in which they differ, or by itself where that is no clear name."""
-    ids = dict(zip(group["first"], group["first_id"], strict=True))
-    ids |= dict(zip(group["second"], group["second_id"], strict=True))
-    parts = {metric: settings(metric_id) for metric, metric_id in ids.items()}
-    differing = [
-        name
-        for name in dict.fromkeys(name for each in parts.values() for name in each)
-        if len({each.get(name) for each in parts.values()}) > 1
-    ]
-    labels = {m: ", ".join(_setting(name, each.get(name, "")) for name in differing) for m, each in parts.items()}
+    names = dict.fromkeys(name for metric in metrics for name in settings[metric])
+    differing = [name for name in names if len({str(settings[metric].get(name, "")) for metric in metrics}) > 1]
+    labels = {m: ", ".join(_setting(name, settings[m].get(name, "")) for name in differing) for m in metrics}
     clear = len(set(labels.values())) == len(labels) and all(0 < len(label) <= LONGEST for label in labels.values())
-    return labels if clear else {metric: metric for metric in ids}
+    return labels if clear else {metric: metric for metric in metrics}
 
 
-def _setting(name: str, value: str) -> str:
-    return UNSET.get(name, "default") if value == "None" else value.strip("'")
+def _setting(name: str, value: Any) -> str:
+    return UNSET.get(name, "default") if value is None else str(value)
 
 
 def _square(frame: pd.DataFrame, value: str, names: list[str]) -> pd.DataFrame:

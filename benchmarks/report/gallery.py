@@ -1,7 +1,6 @@
 """The picture gallery: for each network, every case's picture, each method's map, and a method's own panels."""
 
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,13 +15,9 @@ from benchmarks.results.records import Shown
 PANEL, GAP, HEAD, LABEL = 1.35, 0.04, 0.24, 0.2
 
 
-def draw_gallery(gallery: Sequence[Shown], directory: Path) -> list[Path]:
-    """Draw one JPEG for each dataset and network: cases down; picture, maps and panels across."""
-    files = []
-    for (dataset, network), group in groupby(gallery, key=lambda shown: (shown.dataset, shown.network)):
-        files.append(directory / f"{network}-on-{dataset}.jpg")
-        save_picture(_figure(list(group)), files[-1])
-    return files
+def draw_gallery(gallery: Sequence[Shown], file: Path) -> None:
+    """Draw the cases of a setting as a JPEG: cases down; picture, maps and panels across."""
+    save_picture(_figure(gallery), file)
 
 
 def _figure(cases: Sequence[Shown]) -> Figure:

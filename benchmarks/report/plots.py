@@ -1,9 +1,10 @@
-"""The plots of a report: curves, scores case by case, quality against cost. Knows no torch."""
+"""The plots of a report: curves, scores case by case, quality against cost."""
 
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,8 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.scores import measure
-from benchmarks.report.tables import ARROWS, title_of
+from benchmarks.report.tables import ARROWS, by_metric, place_of, stem, where
 from benchmarks.results.records import Records, own_maps
 
 DOTS_PER_INCH = 110
@@ -24,13 +24,6 @@ ACROSS = 4
 """Panels in a row of a figure, at most."""
 LEGEND_WIDTH = 1.5
 """Inches of a figure's width for each column of its legend, at least."""
-REMOVAL_CURVE = ("area", "share of the pixels", "the target's answer")
-CURVES: Mapping[str, tuple[str, str, str]] = {
-    "SRG": ("area", "share of the pixels", "the target's answer, LeRF \N{MINUS SIGN} MoRF"),
-    "ROAD": ("mean", "share of the pixels", "(LeRF \N{MINUS SIGN} MoRF) / 2"),
-    "Randomisation": ("mean", "share of the layers randomised", "similarity to the first map"),
-}
-"""What a measure's score is of its curve, and what the curve is of; `REMOVAL_CURVE` for the others."""
 
 
 @dataclass(frozen=True)
@@ -68,37 +61,51 @@ def styles(methods: Iterable[str]) -> dict[str, Style]:
     return {**STYLES, **{method: OTHERS[i % len(OTHERS)] for i, method in enumerate(unknown)}}
 
 
-def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> list[Path]:
-    """Draw every plot that there are records for, as PNG files named by network, dataset and kind."""
-    files = []
-    frames = {"scores": own_maps(records.scores), "curves": own_maps(records.curves), "timings": records.timings}
-    # What is set within the context ends with it: no other picture looks different for having been drawn after these.
+def look(style: str, **more: Any) -> None:
+    """Set how figures look. Inside ``mpl.rc_context()`` it ends with the context, and no other picture is changed."""
+    own = {"axes.edgecolor": ".6", "font.size": 11, "axes.titlesize": 12, "axes.titlelocation": "left"}
+    sns.set_theme(style=style, rc=own | more)
+
+
+def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> dict[str, Path]:
+    """Draw what there are records for of one setting, as PNG files named by network, dataset and kind.
+
+    Parameters
+    ----------
+    records : Records
+    summary : pandas.DataFrame
+        The setting's rows of what `scores.summarise` found.
+    directory : pathlib.Path
+        It exists.
+
+    Returns
+    -------
+    dict
+        Files by kind.
+    """
+    group, place = summary[summary["headline"]], place_of(summary)
+
+    def here(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[(frame["dataset"] == place[0]) & (frame["network"] == place[1])]
+
+    (about,) = (
+        setting["metrics"]
+        for setting in records.provenance["inputs"]["settings"]
+        if (setting["dataset"], setting["network"]["name"]) == place
+    )
+    files = {}
     with mpl.rc_context():
-        look = {
-            "axes.edgecolor": ".6",
-            "font.size": 11,
-            "axes.titlesize": 12,
-            "axes.titlelocation": "left",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
+        look("whitegrid", **{"axes.spines.top": False, "axes.spines.right": False})
+        figures = {
+            "curves": _curves(here(own_maps(records.curves)), group, about),
+            "scores": _scores(here(own_maps(records.scores)), group),
+            "cost": _cost(here(records.timings), group),
         }
-        sns.set_theme(style="whitegrid", rc=look)
-        for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
-            name = f"{network}-on-{dataset}"
-            chosen = {
-                kind: frame[(frame["dataset"] == dataset) & (frame["network"] == network)]
-                for kind, frame in frames.items()
-            }
-            figures = {
-                "curves": _curves(chosen["curves"], group),
-                "scores": _scores(chosen["scores"], group),
-                "cost": _cost(chosen["timings"], group),
-            }
-            for kind, figure in figures.items():
-                if figure is not None:
-                    figure.suptitle(f"{network} on {dataset}", x=0.01, ha="left", fontsize=11, color=".35")
-                    files.append(directory / f"{name}.{kind}.png")
-                    save_picture(figure, files[-1])
+        for kind, figure in figures.items():
+            if figure is not None:
+                figure.suptitle(where(place), x=0.01, ha="left", fontsize=11, color=".35")
+                files[kind] = directory / f"{stem(place)}.{kind}.png"
+                save_picture(figure, files[kind])
     return files
 
 
@@ -127,7 +134,7 @@ def panels_of(count: int, height: float, width: float, across: int = ACROSS) -> 
     return figure, panels[:count]
 
 
-def _curves(curves: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
+def _curves(curves: pd.DataFrame, group: pd.DataFrame, declared: Mapping[str, Any]) -> Figure | None:
     metrics = [metric for metric in curves["metric"].unique() if (group["metric"] == metric).any()]
     if not metrics:
         return None
@@ -141,12 +148,13 @@ def _curves(curves: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
             fractions = cases["fractions"].iloc[0]
             codes = pictures.get_indexer(pd.Index(cases["picture"]))
             mean, low, high = statistics.curve_band(np.stack(cases["values"].tolist()), codes, draws)
-            look = looks[str(method)]
-            axes.fill_between(fractions, low, high, color=look.colour, alpha=0.12, linewidth=0)
-            axes.plot(fractions, mean, color=look.colour, dashes=look.dashes or (None, None), lw=1.8, label=method)
-        about = group[group["metric"] == metric].iloc[0]
-        score, across, up = CURVES.get(measure(about["metric_id"]), REMOVAL_CURVE)
-        axes.set(title=f"{metric} ({score} {ARROWS[about['direction']]})", xlim=(0, 1), xlabel=across, ylabel=up)
+            own = looks[str(method)]
+            axes.fill_between(fractions, low, high, color=own.colour, alpha=0.12, linewidth=0)
+            axes.plot(fractions, mean, color=own.colour, dashes=own.dashes or (None, None), lw=1.8, label=method)
+        about = declared[metric]
+        curve = about["curve"]
+        axes.set(title=f"{metric} ({curve['score']} {ARROWS[about['direction']]})", xlim=(0, 1))
+        axes.set(xlabel=curve["x"], ylabel=curve["y"])
     _legend(figure, panels[0])
     return figure
 
@@ -204,20 +212,20 @@ def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
         return None
     looks = styles(group["method"].unique())
     milliseconds = timings.set_index("method")["median_ms"]
-    columns = list(group.groupby(["metric", "subset"], sort=False))
+    columns = list(by_metric(group))
     figure, panels = panels_of(len(columns), 3.5, 3.1)
-    for axes, ((metric, subset), column) in zip(panels, columns, strict=True):
+    for axes, (metric, column) in zip(panels, columns, strict=True):
         for row in column.to_dict("records"):
             method = row["method"]
             if method not in milliseconds.index:
                 continue
             bounds = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
-            look = looks[method]
+            own = looks[method]
             axes.errorbar(
-                milliseconds[method], row["mean"], yerr=None if np.isnan(row["low"]) else bounds, color=look.colour,
-                marker=look.marker, ms=8, lw=0, elinewidth=1.4, label=method,
+                milliseconds[method], row["mean"], yerr=None if np.isnan(row["low"]) else bounds, color=own.colour,
+                marker=own.marker, ms=8, lw=0, elinewidth=1.4, label=method,
             )  # fmt: skip
-        axes.set(title=f"{title_of(group, metric, subset)} {ARROWS[column['direction'].iloc[0]]}")
+        axes.set(title=str(metric))
         axes.set_xscale("log")
         axes.margins(x=0.12)
         axes.set_xlabel("ms a picture")

@@ -1,28 +1,53 @@
-"""The tables of a report: scores, differences, costs. Knows no torch.
+"""Tables whose entries are values, and how Markdown, LaTeX and the terminal spell them."""
 
-A `Table` holds entries; Markdown, LaTeX and the terminal only spell them differently.
-"""
-
-import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis import statistics
-from benchmarks.analysis.scores import Column, estimate, judges, read_columns
-from benchmarks.results.records import Records
+from benchmarks.analysis.scores import Column
+from benchmarks.report.numbers import counted, form_of, interval, number
 
 TERMINAL_WIDTH = 118
-MOST_DECIMALS = 6
 ARROWS = {"higher": "↑", "lower": "↓"}
-LATEX = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "±": r"$\pm$", ">": "$>$"} | {
-    character: rf"\{character}" for character in "_%&#${}"
-}
-LATEX |= {"<": "$<$", "|": "$|$", "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+LATEX = str.maketrans(
+    {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "\N{MINUS SIGN}": "$-$", "±": r"$\pm$"}
+    | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+    | {character: f"${character}$" for character in "<>|"}
+    | {character: rf"\{character}" for character in "_%&#${}"}
+)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric, as the head of a column or of a row names it.
+
+    Attributes
+    ----------
+    name, direction, subset : str
+        As in the records.
+    title : str
+        What it is called; by default its name.
+    cases : int or None
+        How many were averaged.
+    """
+
+    name: str
+    direction: str
+    subset: str = "all"
+    title: str = ""
+    cases: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.title or self.name} {ARROWS[self.direction]}"
+
+    @property
+    def note(self) -> str:
+        """The number of cases, in words."""
+        return "" if self.cases is None else f"({counted(self.cases)})"
 
 
 @dataclass(frozen=True)
@@ -45,95 +70,200 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One field of a table: its text, a note in small print behind it, whether it stands out, and what it compares."""
+class Subject:
+    """Whose scores an entry is about, under which metric, and what they are compared with."""
 
-    text: str
-    note: str = ""
-    bold: bool = False
+    method: str
+    metric: str
+    subset: str = "all"
     compared: Comparison | None = None
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One field of a table.
+
+    Attributes
+    ----------
+    value : str, float, int or Metric
+        Words or a number; NaN where there is none.
+    note : str
+        Words in small print behind it.
+    bold : bool
+        Whether it stands out: the best, or supported.
+    form : str
+        The format of the number.
+    low, high : float
+        Its interval; NaN where there is none.
+    change : float
+        What the interval is of, if not of the number.
+    change_form : str
+        The format of the change and of the interval, if not the number's.
+    missing : str
+        Why there is no number.
+    subject : Subject or None
+        The pictures behind the number.
+    """
+
+    value: str | float | Metric
+    note: str = ""
+    bold: bool = False
+    form: str = ".3f"
+    low: float = np.nan
+    high: float = np.nan
+    change: float = np.nan
+    change_form: str = ""
+    missing: str = ""
+    subject: Subject | None = None
+
+    @property
+    def number(self) -> float | None:
+        """The number, None where there is none."""
+        known = isinstance(self.value, (int, float)) and not np.isnan(self.value)
+        return float(self.value) if known else None  # type: ignore[arg-type]
+
+    @property
+    def text(self) -> str:
+        """The value, in words."""
+        if isinstance(self.value, (str, Metric)):
+            return str(self.value)
+        form = "d" if isinstance(self.value, (int, np.integer)) else self.form
+        return self.missing if self.missing and self.number is None else number(self.value, form)
+
+    @property
+    def spread(self) -> str:
+        """The change, if there is one, and the interval."""
+        form = self.change_form or self.form
+        change = "" if np.isnan(self.change) else number(self.change, form)
+        return f"{change} {interval(self.low, self.high, form)}".strip()
+
+    @property
+    def small(self) -> str:
+        """All that is behind the value."""
+        note = self.value.note if isinstance(self.value, Metric) else ""
+        return " ".join(filter(None, (self.spread, note, self.note)))
+
+
+@dataclass(frozen=True)
 class Table:
-    """A titled table; every row has as many entries as the header."""
+    """A titled table; every row has as many entries as the header.
+
+    Attributes
+    ----------
+    name : str
+        What distinguishes it from the setting's other tables; it may be empty.
+    title : str
+        Without the setting; it may be empty.
+    header : sequence of str or Metric
+    rows : sequence of sequence of Entry
+    place : tuple of str or None
+        The data set and the network that it is about.
+    """
 
     name: str
     title: str
-    header: Sequence[str]
+    header: Sequence[str | Metric]
     rows: Sequence[Sequence[Entry]]
+    place: tuple[str, str] | None = None
+
+    @property
+    def file(self) -> str:
+        """What its files are called, without the ending."""
+        return "-".join(filter(None, (stem(self.place), self.name))) if self.place else self.name
+
+    @property
+    def caption(self) -> str:
+        """The title with the setting."""
+        return ": ".join(filter(None, (where(self.place), self.title))) if self.place else self.title
 
 
-def summarise(records: Records) -> pd.DataFrame:
-    """Average the scores of every method under every metric.
+def where(place: tuple[str, str]) -> str:
+    """Name a setting, given as (dataset, network)."""
+    return f"{place[1]} on {place[0]}"
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row for each dataset, network, metric, subset and method: ``mean`` with its interval ``low``, ``high``;
-        ``n`` cases averaged; ``missing`` cases without a score, of which the metric does not apply to
-        ``not_applicable`` and the run failed on ``failed``; and ``difference``, the mean minus the first method's,
-        with its interval ``difference_low``, ``difference_high`` on the same resamples of pictures. ``headline`` is
-        false for a metric that measures what an earlier one does, with other settings.
+
+def stem(place: tuple[str, str]) -> str:
+    """Name the files of a setting."""
+    return where(place).replace(" on ", "-on-")
+
+
+def place_of(frame: pd.DataFrame) -> tuple[str, str]:
+    """Return the setting of rows that are all of one."""
+    return frame["dataset"].iloc[0], frame["network"].iloc[0]
+
+
+def by_setting(frame: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """Go through the settings of a table, with their rows."""
+    for (dataset, network), group in frame.groupby(["dataset", "network"], sort=False):
+        yield (str(dataset), str(network)), group
+
+
+def by_metric(group: pd.DataFrame, among: pd.DataFrame | None = None) -> Iterator[tuple[Metric, pd.DataFrame]]:
+    """Go through one setting's metrics and subsets, with their rows.
+
+    A title says the subset if ``among``, by default the rows themselves, have several of the metric.
     """
-    return pd.DataFrame([row for column in read_columns(records) for row in _method_rows(column)])
+    subsets = (group if among is None else among).groupby("metric")["subset"].nunique()
+    for key, column in group.groupby(["metric", "subset"], sort=False):
+        metric, subset = map(str, key)
+        title = metric if subsets[metric] == 1 else f"{metric}, {subset}"
+        yield Metric(metric, column["direction"].iloc[0], subset, title), column
 
 
-def _method_rows(column: Column) -> list[dict[str, Any]]:
-    found = {method: estimate(column, method) for method in column.methods}
-    first = found[column.methods[0]]
-    rows = []
-    for method, each in found.items():
-        low, high = statistics.interval(each.replicates - first.replicates)
-        row = {"method": method, "mean": each.mean, "low": each.low, "high": each.high, "n": each.n}
-        row |= {"missing": column.asked - each.n, "not_applicable": column.answered.get(method, 0) - each.n}
-        row |= {"failed": column.asked - column.answered.get(method, 0)}
-        row |= {"difference": each.mean - first.mean, "difference_low": low, "difference_high": high}
-        rows.append(column.place | row)
-    return rows
+def named(columns: Sequence[Column]) -> list[tuple[Metric, Column]]:
+    """Name the columns of one setting: the metric, and the subset where the metric has several."""
+    names = [column.metric for column in columns]
+    return [
+        (
+            Metric(
+                c.metric, c.direction, c.subset, c.metric if names.count(c.metric) == 1 else f"{c.metric}, {c.subset}"
+            ),
+            c,
+        )
+        for c in columns
+    ]
 
 
 def score_tables(summary: pd.DataFrame) -> list[Table]:
-    """Make one table for each dataset and network: a method a row, a metric a column, the best mean in bold.
+    """Make a setting's tables of means: a method a row, a metric a column, the best mean in bold.
 
     Of metrics that measure the same with other settings, the first. Where every metric is averaged over the difficult
     cases as well, these have a table of their own.
     """
-
-    def entry(row: pd.Series, column: pd.DataFrame) -> Entry:
-        form = _form(column["mean"])
-        note = bounds(row["low"], row["high"], form)
-        if row["n"] < column["n"].max():
-            note += f" ({counted(row['n'])})"
-        return Entry(number(row["mean"], form), note.strip(), _is_best(row, column))
-
+    group = summary[summary["headline"]]
+    together = group.groupby("metric")["subset"].nunique().eq(1).any()
     made = []
-    for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
-        together = group.groupby("metric")["subset"].nunique().eq(1).any()
-        for subset, part in [("all", group)] if together else group.groupby("subset", sort=False):
-            ending, words = ("", "") if subset == "all" else (f"-{subset}", f": the {subset} cases alone")
-            name, title = f"{network}-on-{dataset}{ending}", f"{network} on {dataset}{words}"
-            made.append(Table(name, title, *_wide(part, entry, named_among=group)))
+    for subset in ["all"] if together else group["subset"].unique():
+        part = group if together else group[group["subset"] == subset]
+        name, title = ("", "") if subset == "all" else (subset, f"the {subset} cases alone")
+        made.append(Table(name, title, *_wide(part, _score_entries, among=group), place_of(part)))
     return made
+
+
+def _score_entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
+    form, most = form_of(column["mean"]), column["n"].max()
+    entries = []
+    for row, best in zip(column.to_dict("records"), best_of(column), strict=True):
+        note = f"({counted(row['n'])})" if row["n"] < most else ""
+        why = "does not apply" if row["not_applicable"] else "failed"
+        subject = Subject(row["method"], metric.name, metric.subset)
+        entries.append(Entry(row["mean"], note, best, form, row["low"], row["high"], missing=why, subject=subject))
+    return entries
 
 
 def setting_tables(summary: pd.DataFrame) -> list[Table]:
-    """Make one table for each dataset and network: the metrics left out of the first, a row each; means alone."""
-    made = []
-    for (dataset, network), group in summary[~summary["headline"]].groupby(["dataset", "network"], sort=False):
-        rows = []
-        for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
-            name = title_of(group, metric, subset)
-            form = _form(column["mean"])
-            entries = [Entry(number(row["mean"], form), "", _is_best(row, column)) for _, row in column.iterrows()]
-            rows.append([Entry(f"{name} {ARROWS[column['direction'].iloc[0]]}"), *entries])
-        title = f"{network} on {dataset}: the same measures with other settings"
-        made.append(Table(f"{network}-on-{dataset}-settings", title, ["metric", *group["method"].unique()], rows))
-    return made
+    """Make a setting's table of the metrics left out of the first, a row each; means alone."""
+    group = summary[~summary["headline"]]
+    rows = []
+    for metric, column in by_metric(group):
+        entries = [replace(entry, note="", low=np.nan) for entry in _score_entries(metric, column)]
+        rows.append([Entry(metric), *entries])
+    header = ["metric", *group["method"].unique()]
+    return [Table("settings", "the same measures with other settings", header, rows, place_of(group))] if rows else []
 
 
 def difference_tables(pairs: pd.DataFrame) -> list[Table]:
-    """Make the tables of differences from the first method; those that are supported after Holm's correction are bold.
+    """Make a setting's table of differences from the first method; bold: supported after Holm's correction.
 
     Parameters
     ----------
@@ -141,48 +271,37 @@ def difference_tables(pairs: pd.DataFrame) -> list[Table]:
         What `comparisons.compare_pairs` found.
     """
 
-    def entry(row: pd.Series, column: pd.DataFrame) -> Entry:
-        # Pairs are first minus second; the table is the other way round.
-        form = _form(10 * column["difference"], sign="+")
-        note = bounds(0 - row["high"], 0 - row["low"], form)
-        compared = Comparison("difference", row["first"])
-        return Entry(number(0 - row["difference"], form), note, bool(row["better"]), compared)
+    def entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
+        # Pairs are first minus second; the table is the other way round. A digit less than scores have.
+        form = form_of(10 * column["difference"], sign="+")
+        return [
+            Entry(
+                0 - row["difference"], "", bool(row["better"]), form, 0 - row["high"], 0 - row["low"],
+                subject=Subject(row["method"], metric.name, metric.subset, Comparison("difference", row["first"])),
+            )
+            for row in column.to_dict("records")
+        ]  # fmt: skip
 
-    made = []
-    for (dataset, network), group in pairs[pairs["headline"]].groupby(["dataset", "network"], sort=False):
-        first = group["first"].iloc[0]
-        others = group[group["first"] == first].rename(columns={"second": "method", "cases": "n"})
-        title = f"{network} on {dataset}: each method minus {first} (bold: supported)"
-        made.append(Table(f"{network}-on-{dataset}-minus-{first}", title, *_wide(others, entry)))
-    return made
+    group = pairs[pairs["headline"]]
+    if group.empty:
+        return []
+    first = group["first"].iloc[0]
+    others = group[group["first"] == first].rename(columns={"second": "method", "cases": "n"})
+    title = f"each method minus {first} (bold: supported)"
+    return [Table(f"minus-{first}", title, *_wide(others, entries), place_of(group))]
 
 
 def _wide(
-    group: pd.DataFrame,
-    entry: Callable[[pd.Series, pd.DataFrame], Entry],
-    named_among: pd.DataFrame | None = None,
-) -> tuple[list[str], list[list[Entry]]]:
-    """Lay the rows of a summary out: methods down, metrics and their subsets across.
-
-    A name says the subset if ``named_among``, by default the rows laid out, have several of the metric.
-    """
-    named_among = group if named_among is None else named_among
-    header = ["method"]
+    group: pd.DataFrame, entries: Any, among: pd.DataFrame | None = None
+) -> tuple[list[str | Metric], list[list[Entry]]]:
+    """Lay the rows of a summary out: methods down, metrics and their subsets across."""
+    header: list[str | Metric] = ["method"]
     columns = []
-    for (metric, subset), column in group.groupby(["metric", "subset"], sort=False):
-        header.append(
-            f"{title_of(named_among, metric, subset)} {ARROWS[column['direction'].iloc[0]]} "
-            f"({counted(column['n'].max())})"
-        )
-        columns.append([entry(row, column) for _, row in column.iterrows()])
+    for metric, column in by_metric(group, among):
+        header.append(replace(metric, cases=int(column["n"].max())))
+        columns.append(entries(metric, column))
     methods = [Entry(method) for method in group["method"].unique()]
     return header, [list(row) for row in zip(methods, *columns, strict=True)]
-
-
-def title_of(group: pd.DataFrame, metric: Any, subset: Any) -> str:
-    """Name a column of a network and dataset: the metric, and the subset where the metric has several."""
-    alone = group[group["metric"] == metric]["subset"].nunique() == 1
-    return str(metric) if alone else f"{metric}, {subset}"
 
 
 def cost_table(timings: pd.DataFrame) -> Table:
@@ -192,41 +311,24 @@ def cost_table(timings: pd.DataFrame) -> Table:
         [
             Entry(row["network"]),
             Entry(row["method"]),
-            Entry(f"{row['median_ms']:.1f}", f"IQR {row['iqr_ms']:.1f}" if row["repeats"] > 1 else "one call"),
-            Entry(f"{row['forwards']:g}"),
-            Entry(f"{row['backwards']:g}"),
-            Entry(number(row["peak_memory_mb"], "{:.0f}")),
+            Entry(row["median_ms"], f"IQR {row['iqr_ms']:.1f}" if row["repeats"] > 1 else "one call", form=".1f"),
+            Entry(row["forwards"], form="g"),
+            Entry(row["backwards"], form="g"),
+            Entry(row["peak_memory_mb"], form=".0f"),
             Entry(row["device"]),
         ]
-        for _, row in timings.iterrows()
+        for row in timings.to_dict("records")
     ]
     return Table("cost", "Cost", header, rows)
 
 
-def decimals(values: pd.Series) -> int:
-    """Return how many decimals a column needs: three, and more where half of its numbers are below .02."""
-    middle = float(values.abs().median())
-    return 3 if not 0 < middle < 0.02 else min(3 + math.ceil(math.log10(0.02 / middle)), MOST_DECIMALS)
-
-
-def _form(values: pd.Series, sign: str = "") -> str:
-    """Return the format of a column's numbers."""
-    return f"{{:{sign}.{decimals(values)}f}}"
-
-
-def counted(cases: int) -> str:
-    """Spell a number of cases."""
-    return f"{cases} case{'' if cases == 1 else 's'}"
-
-
-def number(value: float, form: str) -> str:
-    """Spell a number, NaN as a dash."""
-    return "\N{EN DASH}" if np.isnan(value) else form.format(value)
-
-
-def bounds(low: float, high: float, form: str) -> str:
-    """Spell an interval, one without ends as nothing."""
-    return "" if np.isnan(low) else f"[{form.format(low)}, {form.format(high)}]"
+def frame_table(name: str, frame: pd.DataFrame, columns: Mapping[str, str], place: tuple[str, str]) -> Table:
+    """Make a table of a frame's columns as they are, each called by its title."""
+    rows = [
+        [Entry(value if isinstance(value, str) else float(value), form=".3g") for value in row]
+        for row in frame[list(columns)].itertuples(index=False)
+    ]
+    return Table(name, name, list(columns.values()), rows, place)
 
 
 def markdown(table: Table) -> str:
@@ -235,37 +337,31 @@ def markdown(table: Table) -> str:
     def spell(entry: Entry) -> str:
         text = f"**{entry.text}**" if entry.bold else entry.text
         # The reason of a failure can hold anything: neither columns nor tags are to come of it.
-        return re.sub(r"[|]|<(?=[a-zA-Z/!])", r"\\\g<0>", f"{text} {entry.note}".strip())
+        return re.sub(r"[|]|<(?=[a-zA-Z/!])", r"\\\g<0>", f"{text} {entry.small}".strip())
 
-    lines = [table.header, ["---"] + ["---:"] * (len(table.header) - 1)]
-    lines += [[spell(entry) for entry in row] for row in table.rows]
+    header = [spell(Entry(name)) for name in table.header]
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *([spell(entry) for entry in row] for row in table.rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def latex(table: Table) -> str:
     """Spell a table in LaTeX; it needs the package booktabs."""
 
-    def escape(text: str) -> str:
-        return "".join(LATEX.get(character, character) for character in text)
-
     def spell(entry: Entry) -> str:
-        text = rf"\textbf{{{escape(entry.text)}}}" if entry.bold else escape(entry.text)
-        return rf"{text} {{\scriptsize {escape(entry.note)}}}" if entry.note else text
+        text = entry.text.translate(LATEX)
+        text = rf"\textbf{{{text}}}" if entry.bold else text
+        return rf"{text} {{\scriptsize {entry.small.translate(LATEX)}}}" if entry.small else text
 
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escape(table.title)}}}",
-        rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
-        r"\toprule",
-        " & ".join(escape(name) for name in table.header) + r" \\",
-        r"\midrule",
-        *(" & ".join(spell(entry) for entry in row) + r" \\" for row in table.rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
+    texts = pd.DataFrame(
+        [[spell(entry) for entry in row] for row in table.rows], columns=[spell(Entry(name)) for name in table.header]
+    )
+    spelled: str = texts.style.hide(axis="index").to_latex(
+        hrules=True,
+        column_format="l" + "r" * (len(table.header) - 1),
+        caption=table.caption.translate(LATEX),
+        position_float="centering",
+    )
+    return spelled
 
 
 def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
@@ -274,49 +370,28 @@ def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
     Tables that are wider than `TERMINAL_WIDTH` go on below.
     """
     text = []
-    for (dataset, network), group in summary[summary["headline"]].groupby(["dataset", "network"], sort=False):
-        costs = timings[(timings["dataset"] == dataset) & (timings["network"] == network)].set_index("method")
-        header, rows = _wide(group, _short_entry)
-        # The number of cases goes to a line of its own.
-        names, _, counts = zip(*(name.partition(" (") for name in header), strict=True)
-        lines = [[*names, *(["ms", "forwards"] if len(costs) else [])]]
-        lines.append(["", *(count.rstrip(")") for count in counts[1:]), *[""] * (len(lines[0]) - len(names))])
-        for row in rows:
-            line = [entry.text + entry.note + ("*" if entry.bold else " ") for entry in row]
-            if row[0].text in costs.index:
-                cost = costs.loc[row[0].text]
-                line += [f"{cost['median_ms']:.1f}", f"{cost['forwards']:g}"]
-            lines.append(line + [""] * (len(lines[0]) - len(line)))
-        text.append(f"{network} on {dataset}")
-        for block in _folded(lines):
-            text += [*block, ""]
+    for place, group in by_setting(summary[summary["headline"]]):
+        header, rows = _wide(group, _score_entries)
+        columns = {
+            (str(name), Entry(name).small.strip("()")): [_short(row[i]) for row in rows]
+            for i, name in enumerate(header[1:], 1)
+        }
+        methods = [row[0].text for row in rows]
+        costs = timings[(timings["dataset"] == place[0]) & (timings["network"] == place[1])].set_index("method")
+        if len(costs):
+            for name, form in (("median_ms", ".1f"), ("forwards", "g")):
+                found = costs[name].reindex(methods)
+                columns[name.replace("median_", ""), ""] = [number(value, form) for value in found]
+        text.append(f"{where(place)}\n{pd.DataFrame(columns, index=methods).to_string(line_width=TERMINAL_WIDTH)}\n")
     return "\n".join(text)
 
 
-def _folded(lines: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Align columns, and fold them into blocks of `TERMINAL_WIDTH`, each of which has the first column."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    blocks: list[list[int]] = [[]]
-    for i, width in enumerate(widths[1:], 1):
-        if blocks[-1] and sum(widths[j] + 2 for j in (0, *blocks[-1])) + width > TERMINAL_WIDTH:
-            blocks.append([])
-        blocks[-1].append(i)
-    return [
-        ["  ".join([line[0].ljust(widths[0]), *(line[i].rjust(widths[i]) for i in block)]).rstrip() for line in lines]
-        for block in blocks
-    ]
+def _short(entry: Entry) -> str:
+    spread = "" if np.isnan(entry.low) else f" ±{(entry.high - entry.low) / 2:{entry.form}}"
+    return f"{entry.text}{spread}{'*' if entry.bold else ' '}"
 
 
-def _short_entry(row: pd.Series, column: pd.DataFrame) -> Entry:
-    half = (row["high"] - row["low"]) / 2
-    form = _form(column["mean"])
-    note = "" if np.isnan(half) else f" ±{form.format(half)}"
-    return Entry(number(row["mean"], form), note, _is_best(row, column))
-
-
-def _is_best(row: pd.Series, column: pd.DataFrame) -> bool:
-    """Say whether a row has the best mean of its column; none has where the metric only describes maps."""
-    if not judges(row["metric_id"]):
-        return False
-    best = column["mean"].max() if row["direction"] == "higher" else column["mean"].min()
-    return bool(row["mean"] == best)
+def best_of(column: pd.DataFrame) -> list[bool]:
+    """Say which rows have the best mean of their column; none has where the metric only describes maps."""
+    best = column["mean"].max() if column["direction"].iloc[0] == "higher" else column["mean"].min()
+    return [bool(judges and mean == best) for judges, mean in zip(column["judges"], column["mean"], strict=True)]

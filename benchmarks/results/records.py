@@ -1,4 +1,4 @@
-"""What a run leaves behind for the report, and how it is read again. Knows no torch.
+"""What a run leaves behind for the report, and how it is read again.
 
 * ``records.parquet``: the score of each case under each metric
 * ``curves.parquet``: the points of its curve, where the metric has one
@@ -29,6 +29,8 @@ TIMING_COLUMNS = (
     "dataset", "network", "method", "device", "median_ms", "iqr_ms",
     "repeats", "forwards", "backwards", "peak_memory_mb",
 )  # fmt: skip
+DECLARED = {"id", "measure", "judges", "direction", "average", "subsets", "controls", "settings", "curve"}
+"""What the provenance says of every metric."""
 
 REMOVAL = "insertion - deletion"
 """The name of what `with_removal` adds."""
@@ -127,7 +129,8 @@ def with_removal(records: Records) -> Records:
     for setting in records.provenance["inputs"]["settings"]:
         metrics = setting["metrics"]
         if {"insertion", "deletion"} <= metrics.keys():
-            about = {**metrics["insertion"], "id": REMOVAL}
+            own = {"id": REMOVAL, "measure": REMOVAL, "judges": True, "settings": {}, "curve": None}
+            about = {**metrics["insertion"], **own}
             metrics = {REMOVAL: about, **metrics}
         settings.append({**setting, "metrics": metrics})
     inputs = {**records.provenance["inputs"], "settings": settings}
@@ -172,11 +175,16 @@ def load(directory: Path) -> Records:
     if not (directory / "records.parquet").is_file():
         raise RecordsError(f"there are no records in {directory}; make them with `python -m benchmarks run`.")
     try:
+        provenance = json.loads((directory / "provenance.json").read_text(encoding="utf-8"))
+        inputs = provenance["inputs"]
+        declared = [about for setting in inputs["settings"] for about in setting["metrics"].values()]
+        if "report" not in inputs or any(DECLARED - about.keys() for about in declared):
+            raise ValueError("they are of an older form, which does not say what the metrics measure")
         return Records(
             _with_control(pd.read_parquet(directory / "records.parquet")),
             _with_control(pd.read_parquet(directory / "curves.parquet")),
             pd.read_csv(directory / "timing.csv"),
-            json.loads((directory / "provenance.json").read_text(encoding="utf-8")),
+            provenance,
             _load_gallery(directory / "gallery" / "data.npz"),
             _load_maps(directory / "maps.npz"),
         )

@@ -1,6 +1,6 @@
-"""The page of a report: one HTML file that opens from disk and asks nothing of the network."""
+"""The pages of a report: README.md, and one HTML file that opens from disk and asks nothing of the network."""
 
-from benchmarks.report.page.build import Block, write_page
-from benchmarks.report.page.plain import write_pages
+from benchmarks.report.page.markdown import Block, Picture, write_markdown
+from benchmarks.report.page.write import fresh, origin, write_pages
 
-__all__ = ["Block", "write_page", "write_pages"]
+__all__ = ["Block", "Picture", "fresh", "origin", "write_markdown", "write_pages"]

@@ -57,37 +57,46 @@
     select.closest("label").hidden = pairs.length < 2;
   }
 
-  // --- embedded data, unpacked when needed
+  // --- embedded files, read when needed
 
-  const bytes = text => Uint8Array.from(atob(text), character => character.charCodeAt(0));
-  const pictureURL = place => "data:image/jpeg;base64," + byId(`picture-${place}`).textContent;
+  const fileURL = place => byId(`file-${place}`).textContent;
+
+  async function opened(place) {
+    const image = new Image();
+    image.src = fileURL(place);
+    await image.decode();
+    return image;
+  }
+
+  // The gray values of a file, row by row.
+  async function values(place) {
+    const image = await opened(place);
+    const canvas = make("canvas", { width: image.naturalWidth, height: image.naturalHeight });
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(image, 0, 0);
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    return { width: canvas.width, data: data.filter((_, i) => i % 4 === 0) };
+  }
 
   async function unpack(item) {
     const about = { maps: new Map(), region: null, curves: new Map(), shape: item.shape };
-    if (item.blob === undefined) return about;
-    const packed = new Blob([bytes(byId(`blob-${item.blob}`).textContent)]);
-    const stream = packed.stream().pipeThrough(new DecompressionStream("deflate"));
-    const data = new Uint8Array(await new Response(stream).arrayBuffer());
-    let at = 0;
-    const take = count => data.subarray(at, at += count);
     if (item.maps) {
-      const [height, width] = item.shape;
-      for (const method of item.maps) {
-        const map = take(height * width);
-        // Each row holds differences from the pixel to the left; sums wrap around, as they were made.
-        for (let row = 0; row < height; row++) {
-          for (let i = row * width + 1; i < (row + 1) * width; i++) map[i] += map[i - 1];
-        }
-        about.maps.set(method, map);
-      }
-      if (item.region) about.region = take(height * width);
+      const { data } = await values(item.drawn), size = item.shape[0] * item.shape[1];
+      item.maps.forEach((method, i) => about.maps.set(method, data.subarray(i * size, (i + 1) * size)));
+      if (item.region) about.region = data.subarray(item.maps.length * size);
     }
-    for (const [metric, low, high, methods] of item.curves ?? []) {
-      const points = setting.grids[metric].length, lines = new Map();
-      for (const method of methods) {
-        lines.set(method, Array.from(take(points), value => low + (high - low) * value / 255));
+    if (item.curves?.length) {
+      const { data, width } = await values(item.lines);
+      let row = 0;
+      for (const [metric, low, high, methods] of item.curves) {
+        const points = setting.grids[metric].length, lines = new Map();
+        for (const method of methods) {
+          const line = data.subarray(row * width, row * width + points);
+          lines.set(method, Array.from(line, value => low + (high - low) * value / 255));
+          row++;
+        }
+        about.curves.set(metric, { low, high, lines });
       }
-      about.curves.set(metric, { low, high, lines });
     }
     return about;
   }
@@ -195,7 +204,7 @@
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
       thumbnails.unobserve(target);
-      target.src = pictureURL(target.dataset.picture);
+      target.src = fileURL(target.dataset.picture);
     }
   }, { root: list, rootMargin: "300px" });
 
@@ -482,10 +491,8 @@
       make("button", { type: "button", "data-key": each.key }, each.target)));
     fillScores(item);
     fillControls(item);
-    const image = item.image === undefined ? null : new Image();
-    if (image) image.src = pictureURL(item.image);
     try {
-      const [data] = await Promise.all([unpack(item), image?.decode()]);
+      const [data, image] = await Promise.all([unpack(item), item.image === undefined ? null : opened(item.image)]);
       if (number !== drawing) return;
       current = { image, gray: image && grayPicture(image), data };
       paint();
@@ -494,7 +501,7 @@
       viewer.dataset.problem = "";
     } catch (error) {
       if (number !== drawing) return;
-      byId("case-facts").textContent += ` · This browser cannot unpack the maps (${error.message}).`;
+      byId("case-facts").textContent += ` · This browser cannot show the maps (${error.message}).`;
       viewer.dataset.problem = error.message;
     }
     viewer.dataset.drawn = item.key;

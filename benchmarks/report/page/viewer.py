@@ -1,21 +1,20 @@
-"""What the page's viewer knows of every case: scores, maps, curves, and how much the methods disagree. Knows no torch.
+"""What the page's viewer knows of every case: scores, maps, curves, and how much the methods disagree.
 
-The index (names, scores) is JSON. Maps and curves are packed case by case, so that the browser unpacks only those it
-shows: `pack` says how, ``viewer.js`` undoes it.
+The index (names, scores) is JSON. Maps and curves are PNGs, one file each for a case, so that the browser reads
+only those that it shows: `pack` says what is in them.
 """
 
-import base64
-import zlib
+import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
+from PIL import Image
 
-from benchmarks.analysis.scores import first_settings, judges
+from benchmarks.analysis.disagreement import map_disagreement, score_disagreement
+from benchmarks.analysis.scores import headlines
 from benchmarks.report.plots import styles
 from benchmarks.results.records import CURVE_COLUMNS, CaseMaps, Records, own_maps
 
@@ -28,39 +27,29 @@ DIGITS = 4
 Row = dict[str, Any]
 
 
-@dataclass
-class Viewer:
-    """All that the page embeds.
+File = tuple[bytes, str]
+"""A picture's bytes and its media type."""
 
-    Attributes
-    ----------
+
+def gather(records: Records) -> tuple[Row, list[File]]:
+    """Collect what the viewer shows of every case of every dataset and network.
+
+    Returns
+    -------
     index : dict
         Plain data for JSON: "settings", each with its methods, metrics and cases, and "inferno", the colours.
-    pictures : list of bytes
-        JPEG; a case names its picture by the place in this list.
-    blobs : list of bytes
-        What `pack` made of a case; a case names its blob by the place in this list.
+    files : list
+        The pictures, maps and curves; a case names each of its own by the place in this list.
     """
-
-    index: Row = field(default_factory=dict)
-    pictures: list[bytes] = field(default_factory=list)
-    blobs: list[bytes] = field(default_factory=list)
-
-
-def gather(records: Records) -> Viewer:
-    """Collect what the viewer shows of every case of every dataset and network."""
-    viewer = Viewer()
-    places: dict[bytes, int] = {}
-    viewer.index = {
-        "settings": [
-            _setting(setting, records, viewer, places) for setting in records.provenance["inputs"]["settings"]
-        ],
+    files: list[File] = []
+    index = {
+        "settings": [_setting(setting, records, files) for setting in records.provenance["inputs"]["settings"]],
         "inferno": (mpl.colormaps["inferno"](np.arange(256), bytes=True)[:, :3]).tobytes().hex(),
     }
-    return viewer
+    return index, files
 
 
-def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes, int]) -> Row:
+def _setting(setting: Row, records: Records, files: list[File]) -> Row:
     dataset, network = setting["dataset"], setting["network"]["name"]
     methods, metrics = list(setting["methods"]), list(setting["metrics"])
     frames = (records.scores, records.curves.reindex(columns=list(CURVE_COLUMNS)))
@@ -94,12 +83,12 @@ def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes,
         }
         if key in spoilt:
             case["controls"] = spoilt[key]
-        case |= pack(viewer, shown, of_case.get(key), methods, grids)
+        case |= pack(files, shown, of_case.get(key), methods, grids)
         if shown and shown.picture_jpeg:
-            if shown.picture_jpeg not in places:
-                places[shown.picture_jpeg] = len(viewer.pictures)
-                viewer.pictures.append(shown.picture_jpeg)
-            case["image"] = places[shown.picture_jpeg]
+            picture = (shown.picture_jpeg, "image/jpeg")
+            if picture not in files:  # cases and networks share pictures
+                files.append(picture)
+            case["image"] = files.index(picture)
         cases.append(case)
     looks = styles(methods)
     return {
@@ -116,7 +105,7 @@ def _setting(setting: Row, records: Records, viewer: Viewer, places: dict[bytes,
                 "name": name,
                 "id": about["id"],
                 "higher": about["direction"] == "higher",
-                "judges": judges(about["id"]),
+                "judges": about["judges"],
                 "subsets": about["subsets"],
             }
             for name, about in setting["metrics"].items()
@@ -193,44 +182,8 @@ def _contested(shown: CaseMaps | None, setting: Row) -> list[np.ndarray]:
 
 def _contest(scores: pd.DataFrame, setting: Row) -> pd.DataFrame:
     """Keep the scores of these methods alone, under the metrics that judge a map, each with its first setting."""
-    ids = {name: about["id"] for name, about in setting["metrics"].items() if judges(about["id"])}
-    return scores[scores["metric"].isin(first_settings(ids)) & ~scores["method"].isin(setting.get("nulls", []))]
-
-
-def map_disagreement(maps: Sequence[np.ndarray]) -> float:
-    """Measure how differently maps rank the pixels: 1 minus the mean of Spearman's correlation over all pairs.
-
-    0 where all agree, about 1 where they have nothing in common; NaN for fewer than two maps that are not constant.
-
-    Parameters
-    ----------
-    maps : sequence of numpy.ndarray
-        (h, w) each, of one shape.
-    """
-    ranked = [rankdata(each) for each in maps if np.ptp(each)]
-    if len(ranked) < 2:
-        return float("nan")
-    pairs = np.corrcoef(ranked)[np.triu_indices(len(ranked), 1)]
-    return float(1 - pairs.mean())
-
-
-def score_disagreement(scores: pd.DataFrame) -> dict[str, float]:
-    """Measure, by case, how far the methods' scores lie apart: the mean over metrics of the range of their ranks.
-
-    Ranks are among all scores of a metric, from 0 to 1, so that metrics of any scale count alike. A case without two
-    scores under any metric is left out.
-
-    Parameters
-    ----------
-    scores : pandas.DataFrame
-        Columns case, method, metric and score, of one dataset and network.
-    """
-    kept = scores[scores["score"].notna()]
-    ranks = kept["score"].groupby(kept["metric"]).rank(pct=True)
-    ranges = ranks.groupby([kept["case"], kept["metric"]]).agg(["max", "min", "size"])
-    ranges = ranges[ranges["size"] > 1]
-    spread = (ranges["max"] - ranges["min"]).groupby("case").mean()
-    return {str(case): float(value) for case, value in spread.items()}
+    metrics = [name for name in headlines(setting) if setting["metrics"][name]["judges"]]
+    return scores[scores["metric"].isin(metrics) & ~scores["method"].isin(setting.get("nulls", []))]
 
 
 def _grid(fractions: np.ndarray) -> np.ndarray:
@@ -241,51 +194,50 @@ def _grid(fractions: np.ndarray) -> np.ndarray:
 
 
 def pack(
-    viewer: Viewer,
+    files: list[File],
     shown: CaseMaps | None,
     curves: pd.DataFrame | None,
     methods: Sequence[str],
     grids: Mapping[Any, np.ndarray],
 ) -> Row:
-    """Pack a case's maps, region and curves into a blob, and say what is in it.
+    """Draw a case's maps and curves as two gray PNGs, and say what is in them.
 
-    A blob is a zlib stream of bytes: the maps, (h, w) each, every row as differences from the pixel to the left modulo
-    256; the region, (h, w) of 0 and 1; for each metric with curves and each method, the values at the metric's grid,
-    spread over 0 to 255 between the case's lowest and highest under this metric.
+    The first has the maps below one another, then the region, of 0 and 1. The second has a row for each metric with
+    curves and each method: the values at the metric's grid, spread over 0 to 255 between the case's lowest and highest.
 
     Returns
     -------
     dict
-        "maps", the methods' numbers in order; "shape", (h, w) of a map; "region", whether there is one; "curves",
-        (metric, low, high, the methods' numbers) for each metric; "blob", its place. Empty for an empty case.
+        "maps", the methods' numbers in order; "shape", (h, w) of a map; "region", whether there is one; "drawn", the
+        file's place; "curves", (metric, low, high, the methods' numbers) for each metric; "lines", the file's place.
     """
-    parts: list[np.ndarray] = []
     about: Row = {}
     if shown and shown.maps:
-        drawn = [name for name in methods if name in shown.maps]
-        stack = np.stack([shown.maps[name] for name in drawn])
-        about |= {"maps": [methods.index(name) for name in drawn], "shape": list(stack.shape[1:])}
-        # Differences wrap around, as uint8 does: the sums do, too.
-        parts.append(np.diff(stack, axis=2, prepend=np.uint8(0)))
-        if shown.region is not None and shown.region.shape == stack.shape[1:]:
+        names = [name for name in methods if name in shown.maps]
+        parts = [shown.maps[name] for name in names]
+        about |= {"maps": [methods.index(name) for name in names], "shape": list(parts[0].shape)}
+        if shown.region is not None and shown.region.shape == parts[0].shape:
             about["region"] = True
             parts.append(shown.region.astype(np.uint8))
+        about["drawn"] = _keep(files, np.concatenate(parts))
     if curves is not None and len(curves):
+        rows = []
         about["curves"] = []
         for metric, own in curves.groupby("metric", sort=False):
             own = own[own["method"].isin(methods)].drop_duplicates("method")
             pairs = zip(own["fractions"], own["values"], strict=True)
             lines = np.stack([np.interp(grids[metric], fractions, values) for fractions, values in pairs])
             low, high = float(lines.min()), float(lines.max())
-            parts.append(np.round(255 * (lines - low) / ((high - low) or 1)).astype(np.uint8))
+            lines = np.round(255 * (lines - low) / ((high - low) or 1))
+            rows.append(np.pad(lines, ((0, 0), (0, max(map(len, grids.values())) - lines.shape[1]))))
             numbers = [methods.index(name) for name in own["method"]]
             about["curves"].append([metric, _rounded(low), _rounded(high), numbers])
-    if parts:
-        about["blob"] = len(viewer.blobs)
-        viewer.blobs.append(zlib.compress(b"".join(part.tobytes() for part in parts)))
+        about["lines"] = _keep(files, np.concatenate(rows).astype(np.uint8))
     return about
 
 
-def base64_text(data: bytes) -> str:
-    """Spell bytes so that they can stand in HTML."""
-    return base64.b64encode(data).decode("ascii")
+def _keep(files: list[File], pixels: np.ndarray) -> int:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
+    files.append((stream.getvalue(), "image/png"))
+    return len(files) - 1

@@ -6,16 +6,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paper import column, of_columns
 from scipy.stats import rankdata, wilcoxon
-from scored import column, records
 from statsmodels.stats.power import TTestPower
 
 from benchmarks.analysis import statistics
 from benchmarks.analysis.comparisons import compare_pairs, order_methods, rank_methods, rank_table
-from benchmarks.analysis.scores import estimate, measure, read_columns
-from benchmarks.analysis.scores import settings as settings_of
+from benchmarks.analysis.scores import estimate, read_columns
 from benchmarks.analysis.statistics import FLIPS, holm, pictures_needed, sign_flip
-from benchmarks.metrics import METRICS, Pointing, TieBound, TieRange
 
 GENERATOR = np.random.default_rng(11)
 
@@ -265,7 +263,7 @@ def test_what_cannot_be_ranked_is_left_out() -> None:
 def test_columns_are_read_from_records_without_controls() -> None:
     deletion = column({"a": [1, 2], "random": [3, np.nan]}, metric="deletion", metric_id="Deletion(steps=1)")
     other = replace(deletion, metric="deletion-2", metric_id="Deletion(steps=2)")
-    run = records([deletion, other])
+    run = of_columns([deletion, other])
     shuffled = run.scores.assign(control="shuffled", score=0.0)
     found = read_columns(replace(run, scores=pd.concat([run.scores, shuffled])))
     pd.testing.assert_frame_equal(found[0].scores, deletion.scores, check_names=False)
@@ -274,39 +272,9 @@ def test_columns_are_read_from_records_without_controls() -> None:
 
 
 def test_old_records_name_their_nulls_by_custom() -> None:
-    run = records([column({"a": [1, 2], "random": [3, 4], "sobel": [3, 4]})])
+    run = of_columns([column({"a": [1, 2], "random": [3, 4], "sobel": [3, 4]})])
     del run.provenance["inputs"]["settings"][0]["nulls"]
     assert read_columns(run)[0].nulls == ("random", "sobel")
-
-
-def test_a_metrics_identity_names_its_measure_and_settings() -> None:
-    identity = "Deletion(steps=None, baseline='zero', score='probability')"
-    assert measure(identity) == "Deletion"
-    assert settings_of(identity) == {"steps": "None", "baseline": "'zero'", "score": "'probability'"}
-    assert (measure("insertion - deletion"), settings_of("no call")) == ("insertion - deletion", {})
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("deletion", "Deletion"),
-        ("morf", "Deletion"),
-        ("rise-deletion", "Deletion"),
-        ("torchcam-insertion", "Insertion"),
-        ("pnpxai-lerf", "LeRF"),
-        ("pnpxai-abpc", "SRG"),
-        ("road", "ROAD"),
-        ("quantus-pointing", "Pointing"),
-        ("tied-pixels", "TiedPixels"),
-        ("tie-range", "TieRange of Insertion"),
-    ],
-)
-def test_other_tools_protocols_are_settings_of_the_same_measures(name: str, expected: str) -> None:
-    assert measure(repr(METRICS[name]())) == expected
-
-
-def test_a_metric_at_the_end_of_its_tie_range_is_a_setting_of_that_metric() -> None:
-    assert measure(repr(TieBound(TieRange(Pointing(), over="maxima"), "low"))) == "Pointing"
 
 
 def test_rank_correlations_are_spearmans_and_nan_for_constant_rows() -> None:

@@ -3,8 +3,8 @@ from dataclasses import replace
 import krippendorff
 import numpy as np
 import pytest
+from paper import column
 from scipy.stats import kendalltau, spearmanr
-from scored import column
 
 from benchmarks.analysis.reliability import (
     agreement_of_halves,

@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from scored import column
+from paper import column
 
 from benchmarks.analysis.comparisons import rank_methods
 from benchmarks.analysis.scores import Column

@@ -9,17 +9,18 @@ from types import ModuleType
 
 import numpy as np
 import pandas as pd
+import paper
 import pytest
-import scored
 from PIL import Image
 
-from benchmarks.analysis.comparisons import rank_methods
-from benchmarks.report import comparison_tables, report, tables
+from benchmarks.analysis.comparisons import critical_difference, rank_methods
+from benchmarks.analysis.scores import summarise
+from benchmarks.report import report, tables
 from benchmarks.report.gallery import overlay
+from benchmarks.report.numbers import MOST_DECIMALS, counted, decimals
 from benchmarks.report.plots import OTHERS, STYLES, styles
-from benchmarks.report.tables import MOST_DECIMALS, counted, decimals
 from benchmarks.results import records
-from benchmarks.results.records import CURVE_COLUMNS, RECORD_COLUMNS, TIMING_COLUMNS, Records, RecordsError, Shown
+from benchmarks.results.records import Records, RecordsError, Shown
 from benchmarks.run.loop import as_records, run
 from benchmarks.run.plan import Options
 from benchmarks.run.store import Store
@@ -27,79 +28,53 @@ from benchmarks.run.store import Store
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def about(metric_id: str, direction: str, average: str = "cases", subsets: tuple[str, ...] = ("all",)) -> dict:
-    return {"id": metric_id, "direction": direction, "average": average, "subsets": list(subsets)}
+HEADS = ["deletion ↓ (4 cases)", "pointing, all ↑ (3 cases)", "pointing, difficult ↑ (2 cases)"]
+
+
+def heads(table: tables.Table) -> list[str]:
+    return tables.markdown(table).splitlines()[0].strip("| ").split(" | ")
 
 
 @pytest.fixture
 def known() -> Records:
     """Scores whose averages are known on paper: two methods, two metrics, four pictures."""
-    rows = []
     given = {
         ("mint", "deletion"): [0.1, 0.2, 0.3, 0.4],
         ("my_method", "deletion"): [0.2, 0.3, 0.4, 0.5],
         ("mint", "pointing"): [1.0, 1.0, 0.0, np.nan],
         ("my_method", "pointing"): [1.0, 0.0, 0.0, np.nan],
     }
-    for (method, metric), scores in given.items():
-        for case, score in enumerate(scores):
-            place = [
-                "known",
-                "scenes",
-                "net",
-                method,
-                "",
-                metric,
-                metric.title() + "()",
-                f"case-{case}",
-                f"picture-{case}",
-            ]
-            rows.append([*place, case % 2, "ab"[case % 2], case < 2, score])
+    rows = [
+        paper.row(method, metric, f"case-{i}", score, target=i % 2, target_name="ab"[i % 2], difficult=i < 2)
+        for (method, metric), scores in given.items()
+        for i, score in enumerate(scores)
+    ]
+    points = [(np.array([0, 0.5, 1]), np.array([1, i / 4, 0])) for i in range(4)]
     curves = [
-        [
-            "scenes",
-            "net",
-            method,
-            "",
-            "deletion",
-            f"case-{i}",
-            f"picture-{i}",
-            np.array([0, 0.5, 1]),
-            np.array([1, i / 4, 0]),
-        ]
+        ["scenes", "net", method, "", "deletion", f"case-{i}", f"picture-{i}", *point]
         for method in ("mint", "my_method")
-        for i in range(4)
+        for i, point in enumerate(points)
     ]
     timings = [["scenes", "net", m, "A CPU", 12.345, 0.5, 5, 501.0, 1.0, 30.0] for m in ("mint", "my_method")]
-    setting = {
-        "dataset": "scenes",
-        "network": {"name": "net", "input_size": 20, "weights_sha256": "0123456789abcdef"},
-        "device": "cpu",
-        "cases": {"all": 4, "difficult": 2},
-        "methods": {
-            "mint": {"class": "MINT", "parameters": {"samples": "500", "prior": "'elementwise'"}},
-            "my_method": {"class": "Mine", "parameters": {}},
-        },
-        "metrics": {
-            "deletion": about("Deletion()", "lower"),
-            "pointing": about("Pointing()", "higher", "classes", ("all", "difficult")),
-        },
+    metrics = {
+        "deletion": paper.metric("Deletion()", "lower"),
+        "pointing": paper.metric("Pointing()", "higher", "classes", ("all", "difficult")),
     }
+    methods = {
+        "mint": {"class": "MINT", "parameters": {"samples": "500", "prior": "'elementwise'"}},
+        "my_method": {"class": "Mine", "parameters": {}},
+    }
+    setting = paper.setting(list(methods), metrics, 4, methods=methods, cases={"all": 4, "difficult": 2})
     image = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
     region = np.zeros((20, 20), dtype=bool)
     region[4:9, 4:9] = True
     maps = {"mint": np.full((20, 20), 100, dtype=np.uint8), "my_method": np.zeros((20, 20), dtype=np.uint8)}
-    return Records(
-        pd.DataFrame(rows, columns=list(RECORD_COLUMNS)),
-        pd.DataFrame(curves, columns=list(CURVE_COLUMNS)),
-        pd.DataFrame(timings, columns=list(TIMING_COLUMNS)),
-        {"inputs": {"plan": "known", "summary": "Known.", "settings": [setting]}, "run": {"command": "python"}},
-        [Shown("scenes", "net", "case-0", "a", image, region, maps, {"mint: coarse": image})],
-    )
+    shown = Shown("scenes", "net", "case-0", "a", image, region, maps, {"mint: coarse": image})
+    return paper.records(rows, [setting], curves=curves, timings=timings, gallery=[shown])
 
 
 def test_means_counts_and_differences_are_those_on_paper(known: Records) -> None:
-    found = tables.summarise(known).set_index(["metric", "subset", "method"])
+    found = summarise(known).set_index(["metric", "subset", "method"])
     assert found.loc[("deletion", "all", "mint"), "mean"] == pytest.approx(0.25)
     assert found.loc[("deletion", "all", "my_method"), "difference"] == pytest.approx(0.1)
     # Class 0 (cases 0 and 2): one hit, one miss; class 1 (case 1, case 3 does not apply): a hit.
@@ -110,7 +85,7 @@ def test_means_counts_and_differences_are_those_on_paper(known: Records) -> None
 
 
 def test_a_constant_difference_has_no_width_as_the_pictures_are_paired(known: Records) -> None:
-    found = tables.summarise(known).set_index(["metric", "subset", "method"])
+    found = summarise(known).set_index(["metric", "subset", "method"])
     row = found.loc[("deletion", "all", "my_method")]
     assert (row["difference_low"], row["difference_high"]) == pytest.approx((0.1, 0.1))
     assert row["high"] - row["low"] > 0.05
@@ -119,27 +94,22 @@ def test_a_constant_difference_has_no_width_as_the_pictures_are_paired(known: Re
 def test_failed_cases_are_missing_not_forgotten(known: Records) -> None:
     scores = known.scores[~((known.scores["method"] == "mint") & (known.scores["case"] == "case-3"))]
     rest = Records(scores, known.curves, known.timings, known.provenance, known.gallery)
-    found = tables.summarise(rest).set_index(["metric", "subset", "method"])
+    found = summarise(rest).set_index(["metric", "subset", "method"])
     assert tuple(found.loc[("deletion", "all", "mint"), ["n", "missing"]]) == (3, 1)
-    (table,) = tables.score_tables(tables.summarise(rest))
-    assert "(3 cases)" in table.rows[0][1].note
-    assert "cases" not in table.rows[1][1].note
+    (table,) = tables.score_tables(summarise(rest))
+    assert "(3 cases)" in table.rows[0][1].small
+    assert "cases" not in table.rows[1][1].small
 
 
 def test_the_best_stands_out_in_the_metrics_own_direction(known: Records) -> None:
-    (table,) = tables.score_tables(tables.summarise(known))
-    assert list(table.header) == [
-        "method",
-        "deletion ↓ (4 cases)",
-        "pointing, all ↑ (3 cases)",
-        "pointing, difficult ↑ (2 cases)",
-    ]
+    (table,) = tables.score_tables(summarise(known))
+    assert heads(table) == ["method", *HEADS]
     assert [[entry.bold for entry in row[1:]] for row in table.rows] == [[True, True, True], [False, False, False]]
     assert table.rows[0][1].text == "0.250"
 
 
 def test_markdown_has_as_many_fields_in_every_line(known: Records) -> None:
-    (table,) = tables.score_tables(tables.summarise(known))
+    (table,) = tables.score_tables(summarise(known))
     lines = tables.markdown(table).splitlines()
     assert len(lines) == 4
     assert {line.count("|") for line in lines} == {5}
@@ -147,11 +117,11 @@ def test_markdown_has_as_many_fields_in_every_line(known: Records) -> None:
 
 
 def test_latex_is_escaped_and_balanced(known: Records) -> None:
-    (table,) = tables.score_tables(tables.summarise(known))
+    (table,) = tables.score_tables(summarise(known))
     text = tables.latex(table)
     assert r"my\_method" in text
     assert r"\toprule" in text
-    assert r"deletion $\downarrow$ (4 cases)" in text
+    assert r"deletion $\downarrow$ {\scriptsize (4 cases)}" in text
     assert text.count("{") == text.count("}")
     assert text.isascii()
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
@@ -159,36 +129,25 @@ def test_latex_is_escaped_and_balanced(known: Records) -> None:
 
 
 def test_the_terminal_gets_scores_and_costs(known: Records) -> None:
-    lines = tables.terminal(tables.summarise(known), known.timings).splitlines()
+    lines = tables.terminal(summarise(known), known.timings).splitlines()
     assert lines[0] == "net on scenes"
-    assert lines[1].split() == [
-        "method",
-        "deletion",
-        "↓",
-        "pointing,",
-        "all",
-        "↑",
-        "pointing,",
-        "difficult",
-        "↑",
-        "ms",
-        "forwards",
-    ]
+    assert " ".join(lines[1].split()) == "deletion ↓ pointing, all ↑ pointing, difficult ↑ ms forwards"
     assert re.match(r"mint +0\.250 ±0\.\d{3}\* .* 12\.3 +501$", lines[3])
 
 
 def test_one_timed_call_has_no_range(known: Records) -> None:
-    notes = [tables.cost_table(known.timings.assign(repeats=count)).rows[0][2].note for count in (5, 1)]
+    notes = [tables.cost_table(known.timings.assign(repeats=count)).rows[0][2].small for count in (5, 1)]
     assert notes[0].startswith("IQR ")
     assert notes[1] == "one call"
 
 
 def test_wide_tables_go_on_below_in_the_terminal() -> None:
-    lines = [["method", *(f"metric-{i:02}" for i in range(30))], ["mint", *(f"{i}" for i in range(30))]]
-    blocks = tables._folded(lines)
-    assert all(len(line) <= tables.TERMINAL_WIDTH for block in blocks for line in block)
-    assert all(block[0].startswith("method ") and block[1].startswith("mint ") for block in blocks)
-    assert [word for block in blocks for word in block[1].split()[1:]] == lines[1][1:]
+    columns = [paper.column({"mint": [0.5, 0.6]}, metric=f"metric-{i:02}", metric_id=f"M{i}()") for i in range(30)]
+    lines = tables.terminal(
+        summarise(paper.of_columns(columns)), pd.DataFrame(columns=["dataset", "network", "method"])
+    )
+    assert all(len(line) <= tables.TERMINAL_WIDTH for line in lines.splitlines())
+    assert re.findall(r"metric-\d\d", lines) == [f"metric-{i:02}" for i in range(30)]
 
 
 def test_records_survive_the_disk(known: Records, tmp_path: Path) -> None:
@@ -212,6 +171,24 @@ def test_records_that_are_not_there_or_damaged_are_one_sentence(known: Records, 
     (tmp_path / "records.parquet").write_bytes(b"PAR1 not really")
     with pytest.raises(RecordsError, match="cannot be read"):
         records.load(tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["report", "measure"])
+def test_records_that_do_not_declare_their_metrics_are_to_be_made_anew(
+    known: Records, tmp_path: Path, missing: str
+) -> None:
+    inputs = known.provenance["inputs"]
+    (inputs if missing == "report" else inputs["settings"][0]["metrics"]["deletion"]).pop(missing)
+    records.save(known, tmp_path)
+    with pytest.raises(RecordsError, match="run the plan again"):
+        records.load(tmp_path)
+
+
+def test_a_report_that_does_not_exist_is_refused(known: Records, tmp_path: Path) -> None:
+    known.provenance["inputs"]["report"] = "novel"
+    records.save(known, tmp_path)
+    with pytest.raises(RecordsError, match=r"'novel'.*comparison"):
+        report.make_report(tmp_path)
 
 
 def test_a_report_is_made_without_torch(known: Records, tmp_path: Path) -> None:
@@ -303,7 +280,7 @@ def test_a_written_conclusion_comes_first_on_both_pages(known: Records, tmp_path
     markdown, html = ((tmp_path / name).read_text(encoding="utf-8") for name in ("README.md", "index.html"))
     assert re.findall(r"^## .*", markdown, flags=re.MULTILINE)[0] == "## What was found"
     assert "\n\n* **One** thing.\n* Another.\n\n## " in markdown
-    assert "<ul><li><strong>One</strong> thing.</li><li>Another.</li></ul>" in html
+    assert "<ul>\n<li><strong>One</strong> thing.</li>\n<li>Another.</li>\n</ul>" in html
     assert re.findall(r"<h2[^>]*>([^<]*)", html)[0] == "What was found"
 
 
@@ -317,8 +294,8 @@ def contested() -> Records:
         "insertion, 14": "Insertion(steps=14)", "pointing": "Pointing()",
     }  # fmt: skip
     given = {name: {method: lead + generator.normal(0, 0.5, 12) for method, lead in ahead.items()} for name in metrics}
-    return scored.records(
-        [scored.column(given[name], metric=name, metric_id=metric_id) for name, metric_id in metrics.items()]
+    return paper.of_columns(
+        [paper.column(given[name], metric=name, metric_id=metric_id) for name, metric_id in metrics.items()]
     )
 
 
@@ -332,27 +309,21 @@ def test_what_a_picture_shows_is_a_table_under_it(contested: Records, tmp_path: 
         alt = re.search(r'alt="([^"]+)"', part)[1]
         assert alt.startswith(f"{kind}: net on scenes. ")
         folded = re.search(r"<details>\s*<summary>the numbers.*?</details>", part, flags=re.DOTALL)
-        rows = re.findall(r"<tr>(.*?)</tr>", folded[0]) if folded else []
-        found[kind] = [re.findall(r"<t[hd][^>]*>(.*?)</t", row) for row in rows]
+        rows = re.findall(r"<tr>(.*?)</tr>", folded[0], flags=re.DOTALL) if folded else []
+        found[kind] = [[cell.strip() for cell in re.findall(r"<t[hd][^>]*>(.*?)</t", row)] for row in rows]
         assert ("in the table under it" in alt) == bool(folded)
     assert [kind for kind, rows in found.items() if rows] == ["ranks", "wins", "metrics", "settings"]
-    assert "tables at the section" in html  # the scores' own plot
-
     ranks = pd.read_csv(tmp_path / "tables" / "ranks.csv").query("metric == 'insertion'").set_index("method")["rank"]
-    assert found["ranks"][0][1:5] == ["mint", "lime", "gradcam", "random"]
-    assert found["ranks"][1][1:6] == [*(f"{ranks[name]:.2f}" for name in found["ranks"][0][1:5]), "12"]
+    shown = {row[2]: row[3:5] for row in found["ranks"] if row[0] == "insertion"}
+    assert shown == {name: [f"{rank:.3g}", "12"] for name, rank in ranks.items()}
     pairs = pd.read_csv(tmp_path / "tables" / "comparisons.csv").query("metric == 'pointing'")
     (pair,) = pairs.query("first == 'lime' and second == 'random'").to_dict("records")
-    (row,) = [row for row in found["wins"] if row[0].startswith("pointing") and row[1] == "lime"]
-    assert row[5] == f"{pair['win_rate']:.0%}" + ("*" if isinstance(pair["better"], str) else "")
-    (pair,) = pairs.query("first == 'mint' and second == 'lime'").to_dict("records")
-    assert row[2:4] == [f"{1 - pair['win_rate']:.0%}", "\N{EN DASH}"]
-    assert len(found["wins"]) == 1 + 2 * 3  # a row for every headline metric and method that is no null
-    assert any("*" in cell for row in found["wins"] for cell in row[2:])
+    assert ["pointing", "all", "lime", "random", f"{100 * pair['win_rate']:.3g}", pair["better"]] in found["wins"]
+    assert len(found["wins"]) == 1 + 2 * 6  # a row for every headline metric and pair
     agreement = pd.read_csv(tmp_path / "tables" / "metrics.csv")
     expected = agreement.loc[0, ["over_means", "by_picture"]]
     assert found["metrics"][1:] == [
-        ["insertion", "pointing", *(f"{each:z.2f}".replace("-", "\N{MINUS SIGN}") for each in expected)]
+        ["insertion", "pointing", *(f"{each:.3g}".replace("-", "\N{MINUS SIGN}") for each in expected)]
     ]
     sensitivity = pd.read_csv(tmp_path / "tables" / "settings.csv")
     assert [row[:2] for row in found["settings"][1:]] == sensitivity[["first", "second"]].values.tolist()
@@ -360,19 +331,19 @@ def test_what_a_picture_shows_is_a_table_under_it(contested: Records, tmp_path: 
 
 def test_the_critical_difference_is_where_nemenyis_test_tells_methods_apart() -> None:
     scores = np.random.default_rng(0).normal(0.25 * np.arange(9), 1, (40, 9)).T
-    ranking = rank_methods(scored.column({f"method {i}": each for i, each in enumerate(scores)}))
+    ranking = rank_methods(paper.column({f"method {i}": each for i, each in enumerate(scores)}))
     ranks = ranking.ranks.to_numpy()
-    apart = np.abs(ranks[:, None] - ranks) > comparison_tables.critical_difference(9, 40)
+    apart = np.abs(ranks[:, None] - ranks) > critical_difference(9, 40)
     assert 10 < apart.sum() < 62
     assert np.array_equal(apart, ranking.nemenyi.to_numpy() < 0.05)
 
 
-@pytest.mark.parametrize("plan", ["variants", "ablations", "ablations-imagenet"])
+@pytest.mark.parametrize("kind", ["challenge", "ablation", "comparison"])
 @pytest.mark.parametrize("written", ["", "## Found\n\nNothing.\n", "Nothing.\n"])
-def test_a_report_of_its_own_has_both_pages_with_the_same_tables(
-    contested: Records, tmp_path: Path, plan: str, written: str
+def test_every_report_has_both_pages_with_the_same_tables(
+    contested: Records, tmp_path: Path, kind: str, written: str
 ) -> None:
-    contested.provenance["inputs"]["plan"] = plan
+    contested.provenance["inputs"]["report"] = kind
     records.save(contested, tmp_path)
     assert records.load(tmp_path).maps == []
     if written:
@@ -451,17 +422,13 @@ def test_one_case_is_no_plural() -> None:
 
 
 def test_difficult_cases_have_a_table_of_their_own_where_every_metric_has_them(known: Records) -> None:
-    (together,) = tables.score_tables(tables.summarise(known))
-    assert together.header[1:] == [
-        "deletion ↓ (4 cases)",
-        "pointing, all ↑ (3 cases)",
-        "pointing, difficult ↑ (2 cases)",
-    ]
+    (together,) = tables.score_tables(summarise(known))
+    assert heads(together)[1:] == HEADS
     known.provenance["inputs"]["settings"][0]["metrics"]["deletion"]["subsets"] = ["all", "difficult"]
-    whole, difficult = tables.score_tables(tables.summarise(known))
+    whole, difficult = tables.score_tables(summarise(known))
     assert (whole.name, whole.title) == (together.name, together.title)
-    assert difficult.name == f"{whole.name}-difficult"
-    assert difficult.header[1:] == ["deletion, difficult ↓ (2 cases)", "pointing, difficult ↑ (2 cases)"]
+    assert difficult.file == f"{whole.file}-difficult"
+    assert heads(difficult)[1:] == ["deletion, difficult ↓ (2 cases)", "pointing, difficult ↑ (2 cases)"]
     assert [entry.text for row in difficult.rows for entry in row] == [
         "mint",
         "0.150",

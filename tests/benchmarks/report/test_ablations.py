@@ -7,18 +7,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import paper
 import pytest
 import scipy.stats
 import torch
 from torch import Tensor, nn
 
 from benchmarks.__main__ import main
+from benchmarks.analysis.scores import summarise
 from benchmarks.metrics import Context, Deletion, Fidelity, Insertion, MethodMetric, Pointing, Stability
 from benchmarks.networks.network import load_network
 from benchmarks.plans import PLANS, ablations
-from benchmarks.report import tables
-from benchmarks.report.ablations import FEWEST_CASES, ablation_costs, clear_table, make_ablation_report, variant_tables
-from benchmarks.results.records import RECORD_COLUMNS, REMOVAL, TIMING_COLUMNS, Records, with_removal
+from benchmarks.report.ablations import FEWEST_CASES, ablation_costs, clear_table, make_ablation_report, variant_table
+from benchmarks.report.tables import by_setting
+from benchmarks.results.records import REMOVAL, Records, with_removal
 from benchmarks.run.binding import bind
 from benchmarks.run.loop import run
 from benchmarks.run.memory import Memory, remembering
@@ -195,7 +197,7 @@ def test_they_do_not_apply_to_a_method_without_a_surrogate(context: Context, wor
 
 @pytest.mark.parametrize(("seeds", "every"), [(1, 1), (5, 0)])
 def test_stability_needs_two_seeds(seeds: int, every: int) -> None:
-    with pytest.raises(InputError, match="2 seeds or more"):
+    with pytest.raises(InputError, match="or more, not"):
         Stability(seeds, every)
 
 
@@ -214,7 +216,12 @@ def _plan(*, remember: bool = True) -> Plan:
         "fine fidelity held out": Fidelity("fine", held_out=True),
         "stability": Stability(seeds=2),
     }
-    return Plan("ablations", "For tests.", (Part("noise", ("tiny",), methods, metrics, 2, remembering=remember),))
+    return Plan(
+        "ablations",
+        "For tests.",
+        (Part("noise", ("tiny",), methods, metrics, 2, remembering=remember),),
+        report="ablation",
+    )
 
 
 def test_remembering_spares_forwards_and_changes_no_score(world: ModuleType, tmp_path: Path) -> None:
@@ -271,33 +278,17 @@ def test_one_method_and_one_metric_make_a_report_too(
 
 def _records(effects: dict[str, dict[str, float]], pictures: int = 10) -> Records:
     """So many pictures; insertion is the default's plus each network's effect, give or take .01; deletion is 0."""
-    rows = []
+    rows, settings = [], []
+    metrics = {"insertion": paper.metric("Insertion()"), "deletion": paper.metric("Deletion()", "lower")}
     for network, by_method in effects.items():
         for method, effect in {ablations.DEFAULT: 0.0, **by_method}.items():
             for i in range(pictures):
                 wobble = 0.01 * (-1) ** i if method != ablations.DEFAULT else 0.0
                 for metric, score in (("insertion", 0.5 + i / 100 + effect + wobble), ("deletion", 0.0)):
-                    case = {"case": f"c{i}", "picture": f"p{i}", "target": 0, "target_name": "x", "difficult": False}
-                    place = {"plan": "ablations", "dataset": "d", "network": network, "method": method, "control": ""}
-                    rows.append({**place, **case, "metric": metric, "metric_id": metric, "score": score})
-    about = {
-        name: {"id": name, "direction": direction, "average": "cases", "subsets": ["all"]}
-        for name, direction in (("insertion", "higher"), ("deletion", "lower"))
-    }
-    settings = [
-        {
-            "dataset": "d",
-            "network": {"name": network},
-            "metrics": about,
-            "methods": dict.fromkeys([ablations.DEFAULT, *by_method]),
-            "cases": {"all": pictures},
-        }
-        for network, by_method in effects.items()
-    ]
-    inputs = {"plan": "ablations", "summary": "", "settings": settings}
-    scores = pd.DataFrame(rows)[list(RECORD_COLUMNS)]
-    timings = pd.DataFrame(columns=list(TIMING_COLUMNS))
-    return Records(scores, pd.DataFrame(), timings, {"inputs": inputs, "run": {"command": "c"}}, [])
+                    rows.append(paper.row(method, metric, f"case-{i}", score, network=network))
+        methods = [ablations.DEFAULT, *by_method]
+        settings.append(paper.setting(methods, metrics, pictures, network={"name": network}, nulls=[]))
+    return paper.records(rows, settings)
 
 
 def test_clear_is_what_each_network_shows_by_itself(tmp_path: Path) -> None:
@@ -306,26 +297,26 @@ def test_clear_is_what_each_network_shows_by_itself(tmp_path: Path) -> None:
         "two": {"a: 1": 0.1, "a: 2": 0.0, "a: 3": -0.1, "a: 4": -0.1},
     }
     records = _records(effects)
-    summary = tables.summarise(with_removal(records))
+    summary = summarise(with_removal(records))
     found = {row[0].text: row[1].text for row in clear_table(summary).rows}
     assert found == {"a: 1": "rises", "a: 2": "", "a: 3": "", "a: 4": "falls"}
-    one, two = variant_tables(summary)
+    one, two = (variant_table(group) for _, group in by_setting(summary))
     bold = [[row[0].text for row in table.rows if row[1].bold] for table in (one, two)]
     assert bold == [["a: 1", "a: 2", "a: 3", "a: 4"], ["a: 1", "a: 3", "a: 4"]]
     assert one.rows[1][1].text == "+0.100"
     assert "| a: 4 | falls |" in make_ablation_report(records, tmp_path)
     page = (tmp_path / "README.md").read_text()
     assert "+0.100" in page
-    assert "Of 10 pictures, bootstrap intervals are far too narrow" in page
+    assert "With 10 pictures, bootstrap intervals are far too narrow" in page
 
 
 @pytest.mark.parametrize(("pictures", "word"), [(FEWEST_CASES - 1, ""), (FEWEST_CASES, "rises")])
 def test_nothing_is_clear_of_fewer_cases_than_a_test_of_signs_needs(pictures: int, word: str) -> None:
     assert 2 / 2**FEWEST_CASES < 0.05 < 2 / 2 ** (FEWEST_CASES - 1)
-    summary = tables.summarise(with_removal(_records({"one": {"a: 1": 0.1}}, pictures)))
+    summary = summarise(with_removal(_records({"one": {"a: 1": 0.1}}, pictures)))
     (row,) = clear_table(summary).rows
     assert row[1].text == word
-    assert variant_tables(summary)[0].rows[1][1].bold == bool(word)
+    assert variant_table(summary).rows[1][1].bold == bool(word)
 
 
 def test_costs_are_shares_of_the_defaults() -> None:

@@ -3,14 +3,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scored import column, records
+from paper import column, of_columns
 
 from benchmarks.analysis.comparisons import compare_pairs
-from benchmarks.analysis.scores import read_columns
+from benchmarks.analysis.scores import read_columns, summarise
 from benchmarks.analysis.statistics import holm
 from benchmarks.plans import PLANS
-from benchmarks.report import tables
-from benchmarks.report.variants import challenge, challenge_table, make_variant_report
+from benchmarks.report.challenge import challenge, challenge_table, make_challenge_report
 from benchmarks.results.records import REMOVAL, Records, with_removal
 from mint import MINT
 
@@ -34,7 +33,7 @@ def contest(**changes: object) -> Records:
         column({name: 0.5 * row for name, row in scores.items()}, metric="deletion", metric_id="Deletion()"),
         column(hits, metric="pointing", metric_id="Pointing()", **about),
     ]
-    made = records(each)
+    made = of_columns(each)
     made.scores["difficult"] = made.scores["case"].str.endswith(("1", "2", "3", "4", "5"))
     return with_removal(made)
 
@@ -51,7 +50,7 @@ def test_the_challenger_meets_every_rival_by_every_criterion_and_all_are_correct
 
 def test_the_difference_tested_is_the_one_printed() -> None:
     made = contest(subset="all")
-    summary = tables.summarise(made).set_index(["metric", "method"])["mean"]
+    summary = summarise(made).set_index(["metric", "method"])["mean"]
     columns = {each.metric: compare_pairs([each]) for each in read_columns(made)}
     (row,) = challenge(made).query("rival == 'lime' and criterion.str.startswith('insertion')").to_dict("records")
     assert row["difference"] == pytest.approx(summary[REMOVAL, "overlay"] - summary[REMOVAL, "lime"])
@@ -59,9 +58,9 @@ def test_the_difference_tested_is_the_one_printed() -> None:
 
 
 def test_a_plan_cut_down_to_nothing_that_is_tested_still_has_a_report(tmp_path: Path) -> None:
-    alone = records([column({"overlay": [0.1, 0.2]}, metric="gini", metric_id="Gini()")])
+    alone = of_columns([column({"overlay": [0.1, 0.2]}, metric="gini", metric_id="Gini()")])
     assert challenge(alone).empty
-    assert make_variant_report(alone, tmp_path)
+    assert make_challenge_report(alone, tmp_path)
 
 
 def test_bold_is_what_is_significant_after_correction() -> None:

@@ -1,0 +1,95 @@
+"""What the page's viewer is given."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from benchmarks.analysis.disagreement import map_disagreement, score_disagreement
+from benchmarks.report.page.viewer import CURVE_POINTS, control_scores, gather
+from benchmarks.results.records import Records
+
+
+def pixels(file: tuple[bytes, str]) -> np.ndarray:
+    assert file[1] == "image/png"
+    return np.asarray(Image.open(io.BytesIO(file[0])))
+
+
+def test_maps_regions_and_curves_come_back(some: Records) -> None:
+    index, files = gather(some)
+    setting = index["settings"][1]
+    item = setting["cases"][3]
+    (given_maps,) = [each for each in some.maps if each.network == "resnet" and each.case == item["key"]]
+    *maps, region = pixels(files[item["drawn"]]).reshape(-1, *item["shape"])
+    for method, found in zip(item["maps"], maps, strict=True):
+        assert np.array_equal(found, given_maps.maps[setting["methods"][method]["name"]])
+    assert given_maps.region is not None
+    assert np.array_equal(region, given_maps.region)
+    (_, (metric, low, high, methods)), rows = item["curves"], pixels(files[item["lines"]])
+    assert (metric, methods, len(rows)) == ("insertion", [0, 1, 2, 3], 8)
+    line = some.curves.query("network == 'resnet' and case == @item['key'] and metric == 'insertion'").iloc[1]
+    expected = np.interp(setting["grids"]["insertion"], line["fractions"], line["values"])
+    assert len(expected) == CURVE_POINTS
+    assert np.abs(low + (high - low) * rows[5] / 255 - expected).max() < 1 / 255
+
+
+def test_a_picture_is_embedded_once_however_often_it_is_shown(some: Records) -> None:
+    index, files = gather(some)
+    assert [media for _, media in files].count("image/jpeg") == 7  # of 2 networks x 14 cases, two to a picture
+    first, second = (setting["cases"][4]["image"] for setting in index["settings"])
+    assert first == second
+    assert files[first][0] == some.maps[4].picture_jpeg
+
+
+def test_scores_are_numbers_or_words_for_their_absence(some: Records) -> None:
+    dropped = some.scores[~((some.scores["method"] == "lime") & (some.scores["case"] == "case-0002"))]
+    failures = [{"dataset": "scenes", "network": "vgg", "method": "lime", "case": "case-0002"}]
+    failures[0] |= {"step": "map", "reason": "RuntimeError: no"}
+    run = {**some.provenance["run"], "failures": failures}
+    records = replace(some, scores=dropped, provenance={**some.provenance, "run": run})
+    vgg, resnet = gather(records)[0]["settings"]
+    assert vgg["cases"][2]["scores"][2] == ["failed"] * 3
+    assert vgg["cases"][2]["failures"] == [["lime", "", "map", "RuntimeError: no"]]
+    # No failure was recorded there: nobody asked.
+    assert resnet["cases"][2]["scores"][2] == [None] * 3
+    assert vgg["cases"][6]["scores"][0][2] == "inapplicable"
+    assert isinstance(vgg["cases"][0]["scores"][0][0], float)
+
+
+def test_derived_controls_are_not_taken_for_the_method(some: Records) -> None:
+    shuffled = some.scores.assign(control="shuffled", score=123.0)
+    both = replace(some, scores=pd.concat([shuffled, some.scores], ignore_index=True))
+    for with_control, without in zip(gather(both)[0]["settings"], gather(some)[0]["settings"], strict=True):
+        assert [control["name"] for control in with_control["controls"]] == ["shuffled"]
+        for key in ("scores", "disagreement", "maps", "curves"):
+            assert [case[key] for case in with_control["cases"]] == [case[key] for case in without["cases"]]
+            assert with_control["cases"][0]["controls"][0] == [[123.0] * 3]
+            assert "controls" not in without["cases"][0]
+
+
+def test_scores_of_controls_are_found_by_method_control_and_metric() -> None:
+    rows = [
+        ("one", "x", "", "a", 9.0), ("one", "x", "shuffled", "a", 1.0), ("one", "y", "7x7", "c", 2.0),
+        ("one", "y", "shuffled", "c", np.nan), ("two", "x", "7x7", "a", 3.00001),
+    ]  # fmt: skip
+    scores = pd.DataFrame(rows, columns=["case", "method", "control", "metric", "score"])
+    controls, controlled, found = control_scores(scores, ["x", "y"], ["a", "b", "c"])
+    assert controls == ["shuffled", "7x7"]
+    assert controlled == [0, 2]
+    # By method, control, metric.
+    assert found["one"] == [[[1, None], [None, None]], [[None, "inapplicable"], [None, 2]]]
+    assert found["two"] == [[[None, None], [3, None]], None]
+
+
+def test_nulls_do_not_count_as_disagreeing(some: Records) -> None:
+    with_nulls, without = (setting["cases"][0] for setting in gather(some)[0]["settings"])
+    (own,) = [each for each in some.maps if each.network == "vgg" and each.case == "case-0000"]
+    expected = map_disagreement([own.maps[name] for name in ("mint", "gradcam", "lime")])
+    assert with_nulls["disagreement"][0] == pytest.approx(expected, rel=1e-3)
+    assert with_nulls["disagreement"][0] != without["disagreement"][0]
+    nulls = some.provenance["inputs"]["settings"][0]["nulls"]
+    scores = some.scores[(some.scores["network"] == "vgg") & ~some.scores["method"].isin(nulls)]
+    assert with_nulls["disagreement"][1] == pytest.approx(score_disagreement(scores)["case-0000"], rel=1e-3)
