@@ -14,7 +14,7 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, conv1x1
 from torchvision.models.vgg import make_layers
 
-from benchmarks.datasets.scenes.classes import CLASSES, MEAN, SIZE, STD
+from benchmarks.networks.scene_classes import CLASSES, MEAN, SIZE, STD
 from mint.app.classifiers import Classifier, Preprocessing
 from mint.app.weights import fit_state, read_state
 

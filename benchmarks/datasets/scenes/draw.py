@@ -24,8 +24,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.datasets.scenes.classes import CLASSES, SIZE
 from benchmarks.datasets.scenes.read import ASSETS
+from benchmarks.networks.scene_classes import CLASSES, SIZE
 from mint.contract import InputError
 
 Floats = NDArray[np.float64]

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.datasets.case import Case, DataOptions
-from benchmarks.datasets.scenes.classes import CLASSES, SIZE
 from benchmarks.networks.network import Network
+from benchmarks.networks.scene_classes import CLASSES, SIZE
 from mint.contract import InputError
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "scenes"

@@ -15,7 +15,6 @@ import argparse
 import multiprocessing
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,16 +27,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from baselines import Centre, GradCAM
-from benchmarks.datasets import DataOptions
-from benchmarks.datasets.scenes.classes import CLASSES, MEAN, SIZE, STD
 from benchmarks.datasets.scenes.draw import EVALUATION_PICTURES, SEED, scene
-from benchmarks.datasets.scenes.read import evaluation_scenes
-from benchmarks.metrics import Context, Pointing
-from benchmarks.networks.network import Network, load_network
+from benchmarks.networks.network import load_network
+from benchmarks.networks.scene_classes import CLASSES, MEAN, SIZE, STD
 from benchmarks.networks.scenes import WEIGHTS, untrained_resnet, untrained_vgg
-from benchmarks.run.binding import bind
-from mint.contract import Attributor
 
 HELD_OUT = range(10_000, 11_000)  # evaluation scenes that are not among the committed pictures
 
@@ -257,19 +250,6 @@ def recall(model: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.uint8
     return found / present
 
 
-def pointing_accuracy(network: Network, method: Attributor) -> dict[str, float]:
-    """Play the pointing game on the committed scenes: the mean over classes of each class's hit rate."""
-    measure = Pointing()
-    hits: dict[str, dict[int, list[float]]] = {subset: defaultdict(list) for subset in Pointing.subsets}
-    for case in evaluation_scenes(network, DataOptions()):
-        image = network.tensor(case.image)
-        saliency = method(network.module, image[None], torch.tensor([case.target]))[0]
-        score = measure(Context(network, case, image), saliency).score
-        for subset in ("all", "difficult") if case.difficult else ("all",):
-            hits[subset][case.target].append(score)
-    return {subset: float(np.mean([np.mean(scores) for scores in of.values()])) for subset, of in hits.items()}
-
-
 def report(name: str, weights: Path, cache: Path) -> None:
     """Print what the model card says of a network."""
     network = load_network(name, weights=weights)
@@ -279,9 +259,6 @@ def report(name: str, weights: Path, cache: Path) -> None:
     print(f"parameters {sum(values.numel() for values in network.module.parameters())}")
     print(f"recall: held-out scenes {recall(network.module, *draw_scenes('evaluation', HELD_OUT, cache)):.3f}", end="")
     print(f", committed scenes {recall(network.module, *on_committed):.3f}")
-    for method in (bind(GradCAM(), network), Centre()):
-        accuracy = pointing_accuracy(network, method)
-        print(f"pointing game, {type(method).__name__}:", ", ".join(f"{k} {v:.3f}" for k, v in accuracy.items()))
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The two small networks, their training, and the weights that are shipped."""
 
 import re
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ import mint.app.torchvision_ops  # noqa: F401
 from torchvision.models import resnet18, vgg11_bn
 
 from baselines import Centre, GradCAM
-from benchmarks.datasets.scenes.classes import CLASSES, SIZE
+from benchmarks.datasets import DataOptions
 from benchmarks.datasets.scenes.draw import scene
+from benchmarks.datasets.scenes.read import evaluation_scenes
 from benchmarks.datasets.scenes.train import (
     HELD_OUT,
     RECIPES,
@@ -24,14 +26,30 @@ from benchmarks.datasets.scenes.train import (
     Stage,
     batches,
     normalise,
-    pointing_accuracy,
     recall,
     target_distribution,
     train,
 )
+from benchmarks.metrics import Context, Pointing
 from benchmarks.networks.network import Network, load_network
+from benchmarks.networks.scene_classes import CLASSES, SIZE
 from benchmarks.networks.scenes import untrained_resnet, untrained_vgg
 from benchmarks.run.binding import bind
+from mint.contract import Attributor
+
+
+def pointing_accuracy(network: Network, method: Attributor) -> dict[str, float]:
+    """Play the pointing game on the committed scenes: the mean over classes of each class's hit rate."""
+    measure = Pointing()
+    hits: dict[str, dict[int, list[float]]] = {subset: defaultdict(list) for subset in Pointing.subsets}
+    for case in evaluation_scenes(network, DataOptions()):
+        image = network.tensor(case.image)
+        saliency = method(network.module, image[None], torch.tensor([case.target]))[0]
+        score = measure(Context(network, case, image), saliency).score
+        for subset in ("all", "difficult") if case.difficult else ("all",):
+            hits[subset][case.target].append(score)
+    return {subset: float(np.mean([np.mean(scores) for scores in of.values()])) for subset, of in hits.items()}
+
 
 NAMES = tuple(RECIPES)
 CELLS = {"scenes-vgg": 4, "scenes-resnet": 4}  # along the side of the deep layer
