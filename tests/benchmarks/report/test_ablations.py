@@ -197,7 +197,7 @@ def test_they_do_not_apply_to_a_method_without_a_surrogate(context: Context, wor
 
 @pytest.mark.parametrize(("seeds", "every"), [(1, 1), (5, 0)])
 def test_stability_needs_two_seeds(seeds: int, every: int) -> None:
-    with pytest.raises(InputError, match="or more, not"):
+    with pytest.raises(InputError, match="is a whole number"):
         Stability(seeds, every)
 
 
