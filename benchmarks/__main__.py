@@ -1,23 +1,27 @@
-"""The command line: ``python -m benchmarks list | run | report | join | figures``."""
+"""The command line: ``python -m benchmarks list | run | report | join | study``."""
 
 import argparse
+import importlib
 import os
 import shlex
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.results.provenance import foreign_package, git_state, hardware, now
+from benchmarks.studies import STUDIES
 
 if TYPE_CHECKING:
-    from benchmarks.run.loop import Failure, Options
-    from benchmarks.run.plan import Plan
+    from benchmarks.run.cells import Failure
+    from benchmarks.run.plan import Options, Plan
 
 # The exit status of a program that SIGPIPE ends, as shells give it.
 UNREAD = 141
+DEFAULT = ("quick",)  # the plan of `run` and `report`
 
 # Whatever imports torch is imported by the command that needs it: `report` works without.
 
@@ -71,30 +75,40 @@ def _span(text: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
+# What `run` chooses among besides plans: the word of its options, and what it is.
+CHOICES = {
+    "network": "a network: a registered one, any torchvision classifier, or a function of yours that returns one",
+    "dataset": "a data set: a registered one, or a function of yours that gives cases",
+    "method": "a method: a registered one, or a class, an instance or a function of yours",
+    "metric": "a metric: a registered one, or a class or an instance of yours",
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Measure attribution methods for convolutional networks."
+        prog="python -m benchmarks",
+        description="Measure attribution methods for convolutional networks.",
+        epilog="A NAME is a registered name (see `list`), FILE.py:NAME or module:NAME.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="list | run | report | join | figures")
-    commands.add_parser("list", help="what there is: plans, networks, datasets, methods, metrics")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="list | run | report | join | study")
+    commands.add_parser("list", help="what there is: plans, networks, data sets, methods, metrics")
 
-    run = commands.add_parser("run", help="run plans; what was computed before is reused")
-    run.add_argument("--plan", type=_names, default=("quick",), metavar="A,B", help="plans to run (default: quick)")
-    run.add_argument("--networks", type=_names, metavar="A,B", help="only these networks, or others than the plan's")
-    run.add_argument("--methods", type=_names, metavar="A,B", help="only these methods, or others than the plan's")
-    run.add_argument(
-        "--method",
-        action="append",
-        default=[],
-        metavar="FILE.py:NAME",
-        help="add a method of yours, a class or an instance in a file; may repeat",
+    run = commands.add_parser(
+        "run", help="run plans; what was computed before is reused", epilog=parser.epilog, allow_abbrev=False
     )
-    run.add_argument("--metrics", type=_names, metavar="A,B", help="only these metrics, or others than the plan's")
-    run.add_argument("--limit", type=_positive, metavar="N", help="at most N cases of each dataset")
+    _add_plans(run, "plans to run (default: quick); may repeat")
+    for word, what in CHOICES.items():
+        run.add_argument(
+            f"--{word}", type=_names, action="extend", default=[], metavar="NAME", help=f"add {what}; may repeat"
+        )
+        run.add_argument(
+            f"--{word}s", type=_names, metavar="A,B", help=f"only these {word}s, or others than the plan's"
+        )
+    run.add_argument("--limit", type=_positive, metavar="N", help="at most N cases of each data set")
     run.add_argument(
-        "--cases", type=_span, metavar="A-B", help="only the A-th to B-th case of each dataset, for runs side by side"
+        "--cases", type=_span, metavar="A-B", help="only the A-th to B-th case of each data set, for runs side by side"
     )
-    run.add_argument("--data", type=Path, metavar="DIR", help="folder of a dataset that is not shipped (imagenet)")
+    run.add_argument("--data", type=Path, metavar="DIR", help="folder of a data set that is not shipped (imagenet)")
     run.add_argument(
         "--weights",
         action="append",
@@ -105,97 +119,69 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
     run.add_argument("--batch-size", type=_positive, metavar="N", help="pictures through a network at a time")
-    run.add_argument("--seed", type=int, metavar="N", help="seed of all methods and datasets (default: their own)")
+    run.add_argument("--seed", type=int, metavar="N", help="seed of all methods and data sets (default: their own)")
     run.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: results/PLAN)")
 
     report = commands.add_parser("report", help="make tables and plots again from stored records")
-    report.add_argument("--plan", type=_names, default=("quick",), metavar="A,B", help="(default: quick)")
+    _add_plans(report, "(default: quick)")
     report.add_argument("--out", type=Path, metavar="DIR", help="where the results are (default: results/PLAN)")
 
     join = commands.add_parser("join", help="join runs of one plan: of other networks, or of other --cases")
     join.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="their results")
     join.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the joined results go")
 
-    figures = commands.add_parser("figures", help="draw the figures of MINT's paper")
-    chosen = figures.add_mutually_exclusive_group()
-    chosen.add_argument("--from", dest="sources", type=_names, metavar="A,B", help="(default: scenes,photos)")
-    chosen.add_argument("--pictures", type=Path, nargs="+", metavar="FILE", help="pictures of yours, with --network")
-    figures.add_argument("--network", metavar="NAME", help="the network that is asked about --pictures")
-    figures.add_argument("--weights", type=Path, metavar="FILE", help="that network's weights from a file")
-    figures.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
-    figures.add_argument(
-        "--samples", type=_positive, metavar="N", help="how often MINT and LIME ask (default: by source)"
-    )
-    figures.add_argument("--seed", type=int, default=0, metavar="N", help="seed of MINT and LIME (default: 0)")
-    figures.add_argument(
-        "--out", type=Path, default=Path("results/figures"), metavar="DIR", help="(default: %(default)s)"
-    )
+    study = commands.add_parser("study", help="answer a question about MINT that no plan answers", add_help=False)
+    study.add_argument("name", nargs="?", metavar="NAME", help=", ".join(STUDIES))
+    study.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="the study's own options: NAME --help")
     return parser
 
 
-def _directory(out: Path | None, plan: str, plans: Sequence[str]) -> Path:
+def _add_plans(command: argparse.ArgumentParser, text: str) -> None:
+    command.add_argument("--plan", type=_names, action="extend", metavar="NAME", help=text)
+
+
+def _directory(out: Path | None, plan: str, plans: Sequence[object]) -> Path:
     if out is None:
         return Path("results") / plan
     return out if len(plans) == 1 else out / plan
 
 
 def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
-    from benchmarks.datasets import DATASETS
-    from benchmarks.metrics import METRICS
-    from benchmarks.networks.network import NETWORKS
-    from benchmarks.plans import PLANS
-    from benchmarks.run.methods import registered
+    from benchmarks.registry import KINDS, registered
 
-    tables: dict[str, dict[str, str]] = {
-        "plans": {name: plan.summary for name, plan in PLANS.items()},
-        "networks": {
-            name: f"{entry.input_size} x {entry.input_size}, layers {entry.shallow_layer} and {entry.deep_layer}"
-            for name, entry in NETWORKS.items()
-        },
-        "datasets": {name: _first_line(dataset) for name, dataset in DATASETS.items()},
-        "methods": {name: _first_line(method) for name, method in registered().items()},
-        "metrics": {name: _about(metric()) for name, metric in METRICS.items()},
-    }
-    for title, lines in tables.items():
-        print(title)
+    for kind in KINDS.values():
+        print(f"{kind.word}s")
+        lines = {name: _about(found, kind.made) for name, found in registered(kind).items()}
         width = max(map(len, lines))
         for name, line in lines.items():
             print(f"  {name:{width}}  {line}")
+    print("Every other classifier of torchvision is a network by its name, and FILE.py:NAME is of any kind.")
     return 0
 
 
-def _about(metric: object) -> str:
-    return str(getattr(metric, "summary", _first_line(metric)))
-
-
-def _first_line(documented: object) -> str:
-    return (documented.__doc__ or "").strip().partition("\n")[0]
+def _about(found: Any, made: bool) -> str:
+    """Say what a thing is in a line: its summary, or the first line of its docstring."""
+    if isinstance(found, EntryPoint):
+        return f"of an installed package: {found.value}"
+    documented = found() if made else found
+    return getattr(documented, "summary", None) or (documented.__doc__ or "").strip().partition("\n")[0]
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    from benchmarks.plans import PLANS, select
-    from benchmarks.registry import look_up
-    from benchmarks.run.loop import Options
-    from benchmarks.run.methods import from_file
+    from benchmarks.registry import KINDS, PLAN, find, look_up, name_of
+    from benchmarks.run.plan import Options, select
     from mint.contract import InputError
 
     try:
         first, last = options.cases or (1, None)
         limit = min(filter(None, (options.limit, last)), default=None)
-        extra = [from_file(spec) for spec in options.method]
+        chosen = {KINDS[word]: getattr(options, f"{word}s") for word in CHOICES}
+        only = {kind: names for kind, names in chosen.items() if names}
+        more = {KINDS[word]: getattr(options, word) for word in CHOICES}
         # Every name is looked up before anything is computed.
-        plans = [
-            select(
-                look_up("plan", name, PLANS),
-                networks=options.networks,
-                methods=options.methods,
-                metrics=options.metrics,
-                extra=extra,
-                limit=limit,
-            )
-            for name in options.plan
-        ]
-        networks = {name: None for plan in plans for part in plan.parts for name in part.networks}
+        names = dict.fromkeys(options.plan or DEFAULT)
+        plans = [select(find(PLAN, name), only=only, more=more, limit=limit) for name in names]
+        networks = {name_of(name): None for plan in plans for part in plan.parts for name in part.networks}
         for name, _ in options.weights:
             look_up("network in --weights,", name, networks)
         how = Options(
@@ -207,7 +193,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             skipped=first - 1,
         )
         command = shlex.join(["python", "-m", "benchmarks", *arguments])
-        complete = [_run_plan(plan, how, _directory(options.out, plan.name, options.plan), command) for plan in plans]
+        complete = [_run_plan(plan, how, _directory(options.out, plan.name, plans), command) for plan in plans]
     except InputError as error:
         return _refuse(error)
     except KeyboardInterrupt:
@@ -260,8 +246,9 @@ def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     from benchmarks.report.report import make_report
     from benchmarks.results.records import RecordsError
 
-    for plan in options.plan:
-        directory = _directory(options.out, plan, options.plan)
+    plans = options.plan or DEFAULT
+    for plan in plans:
+        directory = _directory(options.out, plan, plans)
         try:
             print(make_report(directory))
         except RecordsError as error:
@@ -284,37 +271,14 @@ def _join(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     return 0
 
 
-def _figures(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    from benchmarks.studies.paper_figures.folder import make_figures
-    from benchmarks.studies.paper_figures.sources import SOURCES, find, own_pictures
-    from mint.contract import InputError
-
-    try:
-        if options.pictures and not options.network:
-            raise InputError("--pictures needs to know which network to ask: add --network NAME.")
-        if not options.pictures and (options.network or options.weights):
-            raise InputError(
-                "--network and --weights are for --pictures; scenes and photos have networks of their own."
-            )
-        if options.pictures:
-            sources = [own_pictures(options.pictures, options.network, options.weights, options.device)]
-        else:
-            sources = [find(name, options.device) for name in options.sources or SOURCES]
-        files = make_figures(
-            sources,
-            options.out,
-            shlex.join(["python", "-m", "benchmarks", *arguments]),
-            samples=options.samples,
-            seed=options.seed,
-            findings=not (options.samples or options.seed),
-        )
-    except InputError as error:
-        return _refuse(error)
-    print(f"{len(files)} figures: {options.out / 'README.md'}")
-    return 0
+def _study(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
+    if options.name not in STUDIES:
+        print(f"usage: python -m benchmarks study NAME [options], with one of the names {', '.join(STUDIES)}")
+        return 0 if options.name in (None, "-h", "--help") else 2
+    return int(importlib.import_module(STUDIES[options.name]).main(options.rest))
 
 
-COMMANDS = {"list": _list, "run": _run, "report": _report, "join": _join, "figures": _figures}
+COMMANDS = {"list": _list, "run": _run, "report": _report, "join": _join, "study": _study}
 
 if __name__ == "__main__":
     sys.exit(main())

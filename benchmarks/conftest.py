@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.plans import PLANS
-from benchmarks.registry import look_up
+from benchmarks.registry import PLAN, find
 from benchmarks.results.provenance import foreign_package
-from benchmarks.run.loop import Options
-from benchmarks.run.plan import Plan
+from benchmarks.run.plan import Options, Plan
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("benchmarks")
     group.addoption("--plan", default="smoke", help="the plan to run (default: smoke)")
     group.addoption("--out", type=Path, help="where cells are kept and found (default: a temporary directory)")
-    group.addoption("--data", type=Path, help="folder of a dataset that is not shipped")
+    group.addoption("--data", type=Path, help="folder of a data set that is not shipped")
     group.addoption("--device", default="cpu", help="cpu (default), cuda, ...")
 
 
@@ -32,7 +30,7 @@ def pytest_configure() -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give one test to each method of the plan, or to each network, as the test asks for."""
     kinds = {"one_method": _one_method, "one_network": _one_network}
-    plan = look_up("plan", metafunc.config.getoption("--plan"), PLANS)
+    plan = find(PLAN, metafunc.config.getoption("--plan"))
     for fixture, narrow in kinds.items():
         if fixture in metafunc.fixturenames:
             plans = {name: each for name, each in narrow(plan)}

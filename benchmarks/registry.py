@@ -1,19 +1,38 @@
-"""Names on the command line, looked up in tables."""
+"""One door for everything that a user names: methods, metrics, networks, data sets and plans.
 
-from collections.abc import Mapping
-from typing import TypeVar
+Each is a registered name (of the suite's own table, or of an entry point that an installed package offers),
+``FILE.py:NAME``, or ``module:NAME``.
+"""
 
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from mint.app.classifiers import said
 from mint.parameters import InputError, nearest
 
 Value = TypeVar("Value")
 
+USERS_FILE = "_users_file_"
+"""What the names of the modules made from a ``FILE.py`` begin with."""
 
-def look_up(kind: str, name: str, table: Mapping[str, Value]) -> Value:
+
+def look_up(word: str, name: str, table: Mapping[str, Value]) -> Value:
     """Return ``table[name]``.
 
     Parameters
     ----------
-    kind : str
+    word : str
         What the table holds, for the error's sentence: "plan", "method", ...
     name : str
         What the user typed.
@@ -23,8 +42,214 @@ def look_up(kind: str, name: str, table: Mapping[str, Value]) -> Value:
     Raises
     ------
     InputError
-        If there is none of that name; the sentence lists the nearest.
+        If there is none of that name; the sentence has the nearest names.
     """
-    if name in table:
-        return table[name]
-    raise InputError(f"unknown {kind} {name!r}; the nearest are {nearest(name, table)}.")
+    if name not in table:
+        raise InputError(f"unknown {word} {name!r}; the nearest are {nearest(name, table)}.")
+    return table[name]
+
+
+# --- what an object of each kind must be ------------------------------------------------------------------------
+
+
+def _function(found: Any, where: str, call: str) -> Any:
+    if not callable(found):
+        raise InputError(f"{where} is a {type(found).__name__}; it must be a function or class called as {call}.")
+    return found
+
+
+def _instance(found: Any, where: str, call: str) -> Any:
+    """Take an instance or a function as it is; make an instance of a class."""
+    function = call.rpartition("(")[0]
+    if not callable(found) and not hasattr(found, "examine"):
+        raise InputError(
+            f"{where} is a {type(found).__name__}; it must be a class or an instance that is called as {call}."
+        )
+    if not inspect.isclass(found):
+        return found
+    if not {"__call__", "examine"} & {name for each in found.__mro__[:-1] for name in vars(each)}:
+        raise InputError(f"the class {where} has no __call__(self, {call.removeprefix(function + '(')}.")
+    try:
+        return found()
+    except TypeError as error:
+        raise InputError(
+            f"the class {where} cannot be made without arguments ({error}); give every parameter a default, or "
+            "name an instance."
+        ) from error
+
+
+def _plan(found: Any, where: str, call: str) -> Any:
+    # Imported by its name: the code of whatever uses this module does not hang on the plans' code.
+    if not isinstance(found, _at("benchmarks.run.plan:Plan")):
+        raise InputError(f"{where} is a {type(found).__name__}; it must be a {call}.")
+    return found
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of thing that has a name on the command line.
+
+    Attributes
+    ----------
+    word : str
+        "method", ...: the option is ``--method``.
+    group : str
+        The entry-point group in which an installed package offers its own.
+    table : str
+        The suite's own table, as ``module:NAME``; it is imported when it is asked for.
+    call : str
+        What an object of this kind is, or how it is called: for sentences.
+    usable : callable
+        From an object of a user's, where it was found, and ``call``, to what the suite uses, or an `InputError`.
+    made : bool
+        The suite's own table has functions that make the objects, not the objects.
+    beyond : str or None
+        A function, as ``module:NAME``, that returns a table of more names than ``list`` shows.
+    """
+
+    word: str
+    group: str
+    table: str
+    call: str
+    usable: Callable[[Any, str, str], Any]
+    made: bool = False
+    beyond: str | None = None
+
+
+METHOD = Kind(
+    "method", "mint.attributors", "benchmarks.plans.methods:METHODS", "method(model, images, targets)", _instance, True
+)
+METRIC = Kind("metric", "mint.metrics", "benchmarks.metrics:METRICS", "metric(context, saliency)", _instance, True)
+NETWORK = Kind(
+    "network",
+    "mint.networks",
+    "benchmarks.networks:NETWORKS",
+    "network()",
+    _function,
+    beyond="benchmarks.networks.torchvision:every_network",
+)
+DATASET = Kind("dataset", "mint.datasets", "benchmarks.datasets:DATASETS", "dataset(network, options)", _function)
+PLAN = Kind("plan", "mint.plans", "benchmarks.plans:PLANS", "benchmarks.run.plan.Plan", _plan)
+KINDS = {kind.word: kind for kind in (PLAN, NETWORK, DATASET, METHOD, METRIC)}
+
+
+# --- finding it -------------------------------------------------------------------------------------------------
+
+
+def registered(kind: Kind) -> dict[str, Any]:
+    """Return everything of a kind that has a name: the suite's own, as its table has it, and entry points.
+
+    Raises
+    ------
+    InputError
+        If an installed package offers a name that is taken.
+    """
+    table = dict(_at(kind.table))
+    for point in importlib.metadata.entry_points(group=kind.group):
+        if point.name in table:
+            raise InputError(
+                f"the entry point {point.name!r} ({point.value}) takes the name of another {kind.word}; "
+                "rename it in its package."
+            )
+        table[point.name] = point
+    return table
+
+
+def find(kind: Kind, name: str) -> Any:
+    """Return what a name stands for: an instance of a method or metric, a function of a network or data set, a plan.
+
+    Parameters
+    ----------
+    kind : Kind
+        What is looked for.
+    name : str
+        A registered name, ``FILE.py:NAME`` or ``module:NAME``.
+
+    Raises
+    ------
+    InputError
+        If there is no such thing, it cannot be imported, or it is of no use as one of its kind.
+    """
+    place, colon, inside = name.rpartition(":")
+    if colon:
+        if not place or not inside.isidentifier():
+            raise InputError(f"--{kind.word} takes a name, FILE.py:NAME or module:NAME, not {name!r}.")
+        module = _from_file(Path(place), kind) if place.endswith(".py") else _from_module(place, kind)
+        public = {key: value for key, value in vars(module).items() if not key.startswith("_")}
+        return kind.usable(look_up(f"name in {place}:", inside, public), name, kind.call)
+    table = registered(kind)
+    if name not in table and kind.beyond:
+        table = {**table, **_at(kind.beyond)()}
+    found = look_up(kind.word, name, table)
+    if isinstance(found, importlib.metadata.EntryPoint):
+        try:
+            loaded = found.load()
+        except Exception as error:  # an import can fail in any way
+            raise InputError(f"the entry point {name!r} ({found.value}) cannot be imported: {error}") from error
+        return kind.usable(loaded, found.value, kind.call)
+    return found() if kind.made else found
+
+
+def name_of(name: str) -> str:
+    """Return what the tables call a thing: its registered name, or NAME of ``FILE.py:NAME`` and ``module:NAME``."""
+    return name.rpartition(":")[2]
+
+
+def _at(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _from_module(name: str, kind: Kind) -> ModuleType:
+    try:
+        with importable(Path.cwd()):
+            return importlib.import_module(name)
+    except Exception as error:  # the user's module can raise anything
+        raise InputError(f"the module {name!r} of --{kind.word} cannot be imported: {said(error)}.") from error
+
+
+def _from_file(path: Path, kind: Kind) -> ModuleType:
+    """Run a user's file, or find what it was when it ran, if it has not changed since."""
+    if not path.is_file():
+        raise InputError(f"the file {path} given by --{kind.word} does not exist.")
+    path = path.resolve()
+    # A name of its own, so that a mine.py can neither hide nor be hidden by an installed module.
+    name = f"{USERS_FILE}{path.stem}_{sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    _forget_namesakes(path.parent)
+    sys.modules[name] = module  # dataclasses look their module up there
+    try:
+        with importable(path.parent):
+            spec.loader.exec_module(module)
+    except Exception as error:  # the user's file can raise anything
+        del sys.modules[name]
+        raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Let the modules of a folder be imported, as those beside a script are."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _forget_namesakes(folder: Path) -> None:
+    """Drop modules that lay beside another user's file and have the name of one in this folder."""
+    others = {
+        os.path.dirname(file)
+        for name, module in sys.modules.items()
+        if name.startswith(USERS_FILE) and (file := getattr(module, "__file__", None))
+    } - {str(folder)}
+    for name, module in list(sys.modules.items()):
+        beside = os.path.dirname(getattr(module, "__file__", None) or "") in others
+        if beside and (folder / f"{name}.py").is_file():
+            del sys.modules[name]

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.metrics import SRG, Deletion, Insertion, LeRF, MoRF
 from benchmarks.results.records import own_maps
-from benchmarks.run.loop import Options, Results, run
-from benchmarks.run.plan import Plan
+from benchmarks.run.loop import Results, run
+from benchmarks.run.plan import Options, Plan
 from benchmarks.run.store import Store
 
 AREAS = (Deletion, Insertion, LeRF, MoRF, SRG)

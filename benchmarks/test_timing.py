@@ -15,8 +15,9 @@ from torch import Tensor
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
-from benchmarks.run.methods import bind, by_name, registered
-from benchmarks.run.timing import device_name
+from benchmarks.registry import METHOD, find, registered
+from benchmarks.results.provenance import device_name
+from benchmarks.run.binding import bind
 from mint.contract import Attributor, attribute
 
 SAMPLES = 50  # of the methods that perturb
@@ -34,11 +35,11 @@ def quick(attributor: Attributor) -> Attributor:
     return replace(attributor, samples=SAMPLES) if sampling else attributor  # type: ignore[type-var]
 
 
-@pytest.mark.parametrize("method", registered())
+@pytest.mark.parametrize("method", registered(METHOD))
 @pytest.mark.parametrize("network", SMALL_NETWORKS)
 def test_cost_of_one_explanation(benchmark: Any, network: str, method: str) -> None:
     loaded, case = network_and_case(network)
-    attributor = bind(quick(by_name(method)), loaded.entry)
+    attributor = bind(quick(find(METHOD, method)), loaded)
     image = loaded.tensor(case.image).unsqueeze(0)
     target = torch.tensor([case.target], device=loaded.device)
 

@@ -12,16 +12,17 @@ from benchmarks.metrics import Context
 
 
 def context_of(
-    image: Tensor | tuple[int, int],
+    image: Tensor | tuple[int, ...],
     region: np.ndarray | None = None,
     model: nn.Module | None = None,
     target: int = 0,
+    batch_size: int | None = None,
 ) -> Context:
-    """A context of an image, (c, h, w), or of a black one of this size."""
+    """A context of an image, (c, h, w), or of a black one of this size; the network's other facts are not needed."""
     pixels = image if isinstance(image, Tensor) else torch.zeros(3, *image)
     case = Case("case-0", "case", target, str(target), np.zeros((*pixels.shape[1:], 3), np.uint8), region, False)
     network: Any = SimpleNamespace(module=model)
-    return Context(network, case, pixels)
+    return Context(network, case, pixels, batch_size)
 
 
 class Linear(nn.Module):

@@ -1,11 +1,16 @@
-"""What a dataset is made of: one case is one (picture, target) pair."""
+"""What a data set is made of: a case is one picture with one class that is explained."""
 
 import hashlib
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from benchmarks.networks.network import Network
+from mint.checks import Check, report_all, require
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +20,7 @@ class Case:
     Attributes
     ----------
     key : str
-        Unique in its dataset and safe as a file name, for instance ``scene-0007.striped-disc``.
+        Unique in its data set and safe as a file name, for instance ``scene-0007.striped-disc``.
     picture : str
         Name of the picture; several cases may share one.
     target : int
@@ -28,7 +33,7 @@ class Case:
         bool (h, w): the pixels that belong to the target (mask, union of boxes, or mosaic quadrant); None if
         the picture is not annotated.
     difficult : bool
-        Whether the case belongs to the "difficult" subset; each dataset says what it means by that.
+        Whether the case belongs to the "difficult" subset; each data set says what it means by that.
     """
 
     key: str
@@ -54,13 +59,131 @@ class DataOptions:
     Attributes
     ----------
     directory : pathlib.Path or None
-        ``--data``: the folder of a dataset that is not shipped.
+        ``--data``: the folder of a data set that is not shipped.
     seed : int
-        Seed of whatever a dataset draws.
+        Seed of whatever a data set draws.
     """
 
     directory: Path | None = None
     seed: int = 0
+
+
+Dataset = Callable[[Network, DataOptions], Sequence[Case]]
+"""A data set is a function or class that is called with a network and options, and gives a sequence of cases."""
+
+
+def requiring(check: Callable[[DataOptions], object]) -> Callable[[Dataset], Dataset]:
+    """Declare what a data set needs of the options.
+
+    Parameters
+    ----------
+    check : callable
+        Raises an `InputError` where the options lack something. It is called before a network is loaded or downloaded.
+    """
+
+    def declare(dataset: Dataset) -> Dataset:
+        dataset.require = check  # type: ignore[attr-defined]
+        return dataset
+
+    return declare
+
+
+def check_options(dataset: Dataset, options: DataOptions) -> None:
+    """Raise the `InputError` of a data set that needs other options, where it declares what it needs."""
+    getattr(dataset, "require", lambda _options: None)(options)
+
+
+def check_dataset(dataset: Dataset, network: Network, options: DataOptions | None = None, *, limit: int = 8) -> None:
+    """Hold a data set to what the suite relies on, clause by clause, and report every clause that is broken.
+
+    Parameters
+    ----------
+    dataset : callable
+        A function or class called as ``dataset(network, options)``.
+    network : Network
+        A network that knows its classes.
+    options : DataOptions, optional
+        Where its pictures are, if it needs to be told.
+    limit : int
+        How many of its cases, the first, are looked at.
+
+    Raises
+    ------
+    AssertionError
+        With a line for each broken clause.
+    """
+    name = getattr(dataset, "__name__", type(dataset).__name__)
+    report_all(f"the data set {name}", dataset_checks(dataset, network, options or DataOptions(), limit=limit))
+
+
+def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, limit: int = 8) -> list[Check]:
+    """Return the clauses of `check_dataset`, each with the function that checks it."""
+    size = network.input_size
+
+    def cases() -> list[Case]:
+        found = dataset(network, options)
+        return [found[i] for i in range(min(limit, len(found)))]
+
+    def each(holds: Callable[[Case], bool], sentence: Callable[[Case], str]) -> Callable[[], None]:
+        def check() -> None:
+            for case in cases():
+                require(holds(case), f"case {case.key}: {sentence(case)}")
+
+        return check
+
+    def has_cases() -> None:
+        found: Any = cases()
+        require(bool(found), "it has no case")
+        require(all(isinstance(case, Case) for case in found), "what it gives are not benchmarks.datasets.Case")
+
+    def has_safe_keys() -> None:
+        keys = [case.key for case in cases()]
+        require(len(set(keys)) == len(keys), f"two cases have one key among {keys}")
+        unsafe = [key for key in keys if not re.fullmatch(r"[\w.-]+", key)]
+        require(not unsafe, f"keys must be safe as file names (letters, digits, '.', '_' and '-'): {unsafe}")
+
+    def keeps_pictures_apart() -> None:
+        pixels: dict[str, np.ndarray] = {}
+        for case in cases():
+            same = np.array_equal(pixels.setdefault(case.picture, case.image), case.image)
+            require(same, f"two cases of the picture {case.picture} show different pixels")
+
+    def gives_the_same_again() -> None:
+        first, second = ([(case.key, case.digest) for case in cases()] for _ in range(2))
+        require(first == second, "called twice with the same seed, it gives different cases")
+
+    def is_picture(case: Case) -> bool:
+        return case.image.dtype == np.uint8 and case.image.shape == (size, size, 3)
+
+    def is_region(case: Case) -> bool:
+        return case.region is None or (case.region.dtype == np.bool_ and case.region.shape == (size, size))
+
+    def is_target(case: Case) -> bool:
+        known = 0 <= case.target < len(network.classes)
+        return known and case.target_name == network.classes[case.target]
+
+    return [
+        ("has cases", has_cases),
+        ("has safe keys", has_safe_keys),
+        ("keeps pictures apart", keeps_pictures_apart),
+        ("gives the same again", gives_the_same_again),
+        (
+            "shows pictures of the network's size",
+            each(is_picture, lambda case: f"the image is {case.image.dtype} {case.image.shape}, not {(size, size, 3)}"),
+        ),
+        (
+            "marks a region of the picture",
+            each(is_region, lambda case: f"the region must be None or bool {(size, size)}"),
+        ),
+        (
+            "names the network's class",
+            each(is_target, lambda case: f"class {case.target} of {network.name} is not {case.target_name!r}"),
+        ),
+        (
+            "says what is difficult",
+            each(lambda case: isinstance(case.difficult, bool), lambda case: f"difficult is {case.difficult!r}"),
+        ),
+    ]
 
 
 def slug(name: str) -> str:

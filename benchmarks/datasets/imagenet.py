@@ -1,4 +1,4 @@
-"""The ``imagenet`` dataset: a folder of the user's in ImageNet's own layout, given by ``--data``.
+"""The ``imagenet`` data set: a folder of the user's in ImageNet's own layout, given by ``--data``.
 
 ::
 
@@ -19,9 +19,10 @@ from typing import overload
 import numpy as np
 from PIL import Image
 
-from benchmarks.datasets.case import Case, DataOptions
+from benchmarks.datasets.case import Case, DataOptions, requiring
 from benchmarks.datasets.pictures import read_picture
-from benchmarks.networks.network import Network, require_imagenet
+from benchmarks.networks.network import Network
+from benchmarks.networks.torchvision import require_imagenet
 from mint.contract import InputError
 
 SYNSET_FILES = ("synset_words.txt", "LOC_synset_mapping.txt")
@@ -142,6 +143,7 @@ def require_folder(options: DataOptions) -> Path:
     return options.directory
 
 
+@requiring(require_folder)
 def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     """Find the cases of a folder in ImageNet's layout: one for each picture and class it is labelled with.
 
@@ -183,7 +185,7 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
         if item.wnid not in targets:
             raise InputError(f"the picture {item.picture} has the class {item.wnid}, which is none of ImageNet's 1000.")
     dealt = _deal(items, np.random.default_rng(options.seed))
-    return ImageNetCases(dealt, annotations, targets, network.entry.classes(), network.entry.input_size)
+    return ImageNetCases(dealt, annotations, targets, network.classes, network.input_size)
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The ``photos`` datasets: real photographs, and mosaics of them, from files that a PyPI package carries.
+"""The ``photos`` data sets: real photographs, and mosaics of them, from files that a PyPI package carries.
 
 The package ``foolbox`` ships 20 ImageNet photographs with their class in the file name
 (``imagenet_<number>_<class>.jpg``). Its files are read, the package is never imported.
@@ -21,7 +21,9 @@ from PIL import Image
 
 from benchmarks.datasets.case import Case, DataOptions, slug
 from benchmarks.datasets.pictures import read_picture
-from benchmarks.networks.network import Network, require_imagenet, require_photos_extra
+from benchmarks.networks.efficientnet import require_photos_extra
+from benchmarks.networks.network import Network
+from benchmarks.networks.torchvision import require_imagenet
 from mint.contract import InputError
 
 MOSAICS = 10
@@ -67,13 +69,13 @@ def mosaics(network: Network, options: DataOptions) -> Sequence[Case]:
     photographs = _named_rightly(network, "photos")
     if len({photograph.target for photograph in photographs}) < 4:
         raise InputError(
-            f"the network {network.entry.name} names photographs of fewer than four classes rightly, too few for a "
+            f"the network {network.name} names photographs of fewer than four classes rightly, too few for a "
             "mosaic; check that its weights are ImageNet's."
         )
     drawn = _draw_mosaics(photographs, np.random.default_rng(options.seed))
-    images = [_lay_out(four, network.entry.input_size) for four in drawn]
+    images = [_lay_out(four, network.input_size) for four in drawn]
     probabilities = _probabilities(network, images)
-    classes = network.entry.classes()
+    classes = network.classes
     cases = []
     for turn in range(4):
         for number, four in enumerate(drawn):
@@ -104,7 +106,7 @@ def whole_photographs(network: Network, options: DataOptions) -> Sequence[Case]:
     InputError
         If the photographs are not installed, or the network's classes are not ImageNet's.
     """
-    classes, size = network.entry.classes(), network.entry.input_size
+    classes, size = network.classes, network.input_size
     return [
         Case(
             key=f"{photograph.name}.{slug(classes[photograph.target])}",
@@ -121,7 +123,7 @@ def whole_photographs(network: Network, options: DataOptions) -> Sequence[Case]:
 
 def _named_rightly(network: Network, dataset: str) -> list[_Photograph]:
     require_imagenet(network, dataset)
-    size = network.entry.input_size
+    size = network.input_size
     photographs = _photographs()
     answers = _probabilities(network, [photograph.at(size, size) for photograph in photographs]).argmax(1).tolist()
     return [photograph for photograph, answer in zip(photographs, answers, strict=True) if answer == photograph.target]

@@ -1,22 +1,22 @@
-"""The measurements: each takes one map of one case and answers with one number, NaN for "does not apply"."""
-
-from __future__ import annotations
+"""The metrics: each takes one map of one case and answers with one number; NaN means that it does not apply."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from benchmarks.metrics.complexity import Entropy, Gini
+from benchmarks.metrics.fidelity import Fidelity
 from benchmarks.metrics.grid import GridPointing, GridShare
+from benchmarks.metrics.infidelity import Infidelity
 from benchmarks.metrics.localisation import Localisation
-from benchmarks.metrics.metric import Context, Measurement, Metric
+from benchmarks.metrics.max_sensitivity import MaxSensitivity
+from benchmarks.metrics.metric import Context, CurveLabels, Measurement, MethodMetric, Metric, RegionMetric
 from benchmarks.metrics.pointing import Pointing
 from benchmarks.metrics.randomisation import Randomisation
 from benchmarks.metrics.relevance import EnergyPointing, RelevanceMass, RelevanceRank
-from benchmarks.metrics.removal.curve import SRG, Deletion, Insertion, LeRF, MoRF
+from benchmarks.metrics.removal.areas import SRG, Deletion, Insertion, LeRF, MoRF
 from benchmarks.metrics.removal.peers import PROFILES, PointingProfile, RemovalProfile
 from benchmarks.metrics.removal.road import ROAD
-from benchmarks.metrics.sensitivity import Infidelity, MaxSensitivity
-from benchmarks.metrics.surrogate import Fidelity, MethodMetric, Stability
+from benchmarks.metrics.stability import Stability
 from benchmarks.metrics.ties import TieBound, TiedPixels, TieRange
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "ROAD",
     "SRG",
     "Context",
+    "CurveLabels",
     "Deletion",
     "EnergyPointing",
     "Entropy",
@@ -44,6 +45,7 @@ __all__ = [
     "Pointing",
     "PointingProfile",
     "Randomisation",
+    "RegionMetric",
     "RelevanceMass",
     "RelevanceRank",
     "RemovalProfile",

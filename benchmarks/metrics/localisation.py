@@ -5,46 +5,35 @@ Localization" (CAM), CVPR 2016, by the ILSVRC's criterion (O. Russakovsky et al.
 Visual Recognition Challenge", IJCV 115, 2015).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy.ndimage import label
+from torch import Tensor
 
-from benchmarks.metrics.metric import (
-    Average,
-    Context,
-    Direction,
-    Measurement,
-    annotated_region,
-    check_saliency,
-)
+from benchmarks.metrics.metric import Context, RegionMetric
 from benchmarks.metrics.relevance import Box, box_of
 from mint.contract import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from mint.parameters import require_number
 
 CONNECTED = np.ones((3, 3), dtype=bool)
 """A pixel is connected to its eight neighbours, as in OpenCV's contours, by which others measure this."""
 
 
 @dataclass(frozen=True)
-class Localisation:
+class Localisation(RegionMetric):
     """1 if the box around the largest component of what is above a threshold overlaps the target's box, else 0.
 
     Direction: higher is better. Range: 0 or 1; NaN where the case has no annotated region, or an empty one, and where
-    the map has no positive value. The target's box is the smallest around its region, one around all of its parts. Of
-    components of equal size the first counts, by rows. A constant positive map boxes the whole picture.
+    the map has no positive value. The target's box is the smallest that holds all parts of its region. Of components
+    of equal size the first counts, by rows. A constant positive map boxes the whole picture.
 
-    What it cannot tell: more about the threshold than about the map. 20 % of the maximum was found for CAMs; a map with
-    an offset, or one of thin lines, fails it however well it ranks, and every method has a threshold of its own at
-    which it would do best (J. Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR
-    2020). It asks for the whole object, not for what is decisive. A picture's centre, or all of it, does well on large
-    objects.
+    What it cannot tell: how good a map is apart from this threshold. 20 % of the maximum was found for CAMs. A map to
+    which a constant was added fails it however well it ranks the pixels, and so does a map of thin lines; each method
+    has a threshold of its own at which it would do best (J. Choe et al., "Evaluating Weakly Supervised Object
+    Localization Methods Right", CVPR 2020). The metric asks for the whole object, not for its decisive part. On large
+    objects, a box in the middle of the picture or around all of it does well.
 
     Parameters
     ----------
@@ -54,33 +43,27 @@ class Localisation:
         Least area of the two boxes' intersection as a share of their union.
     """
 
-    direction: ClassVar[Direction] = "higher"
-    average: ClassVar[Average] = "cases"
-    subsets: ClassVar[tuple[str, ...]] = ("all",)
-
     threshold: float = 0.2
     overlap: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold < 1:
-            raise InputError(f"The threshold is a share of the maximum, from 0 to below 1, not {self.threshold}.")
-        if not 0 < self.overlap <= 1:
-            raise InputError(f"The overlap is a share of the union, above 0 and up to 1, not {self.overlap}.")
+        require_number("threshold", self.threshold, 0)
+        require_number("overlap", self.overlap, 0, 1, beyond=True)
+        if self.threshold >= 1:
+            raise InputError(f"threshold is a share of the maximum, below 1, not {self.threshold}.")
 
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
-        check_saliency(context, saliency)
-        region = annotated_region(context)
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+        """Tell whether the two boxes overlap enough."""
         values = saliency.cpu().numpy()
         highest = values.max()
-        if region is None or highest <= 0:
-            return Measurement(float("nan"))
+        if highest <= 0:
+            return float("nan")
         found = box_of(largest_component(values > self.threshold * highest))
-        return Measurement(float(intersection_over_union(found, box_of(region)) >= self.overlap))
+        return float(intersection_over_union(found, box_of(region)) >= self.overlap)
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
-    """Return the largest connected component of a mask, (h, w) bool with a pixel at least; of equals the first."""
+    """Return the largest connected component of a mask, (h, w) bool with at least one pixel; of equals the first."""
     labels, _ = label(mask, CONNECTED)
     sizes = np.bincount(labels.ravel())
     largest: np.ndarray = labels == 1 + int(sizes[1:].argmax())

@@ -1,10 +1,11 @@
-"""What every metric sees, answers and promises."""
+"""What every metric sees, answers and declares."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import dataclasses
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from benchmarks.datasets import Case
     from benchmarks.networks.network import Network
+    from mint.contract import Attributor
 
 Answer = TypeVar("Answer")
 Direction = Literal["higher", "lower"]
@@ -26,8 +28,8 @@ Average = Literal["cases", "classes"]
 class Context:
     """One case in front of one network: all that a metric may use besides the map.
 
-    The runner makes one per (network, case) and hands it to every metric of every method, so that what
-    does not depend on the map is computed once.
+    A run makes one for each case and network and hands it to every metric of every method, so that what does not
+    depend on the map is computed once.
 
     Attributes
     ----------
@@ -57,45 +59,117 @@ class Context:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One metric's verdict on one map.
+    """What one metric answers about one map.
 
     Attributes
     ----------
     score
         NaN where the metric does not apply to the case.
     curve
-        (fractions, values), two float64 arrays of one length, where the score is the area under a curve.
+        (fractions, values), two float64 arrays of one length, where the score is computed from a curve.
     """
 
     score: float
     curve: tuple[np.ndarray, np.ndarray] | None = None
 
 
-class Metric(Protocol):
-    """A frozen dataclass whose fields, all of them, are the metric's identity: its ``repr``.
+NOT_APPLICABLE = Measurement(float("nan"))
 
-    Direction, average and subsets may belong to the class, or be fields where they differ between its instances.
+
+@dataclass(frozen=True)
+class CurveLabels:
+    """How a metric's curve is drawn.
+
+    Attributes
+    ----------
+    score
+        What the score is of the curve: the area under it, or the mean of its points.
+    x, y
+        What the fractions and the values are.
+    """
+
+    score: Literal["area", "mean"]
+    x: str
+    y: str
+
+
+class Declared:
+    """What a metric declares about itself; each metric states only what differs from these defaults.
 
     Attributes
     ----------
     direction
         Which scores are better.
     average
-        "cases": the table shows the mean over cases. "classes": the mean over classes of each class's mean.
+        "cases": a table shows the mean over cases. "classes": the mean over classes of each class's mean.
     subsets
-        The rows of cases it is averaged over: "all", or "all" and "difficult".
+        The subsets of cases that it is averaged over: "all", or "all" and "difficult".
+    judges
+        Whether a better score means a better explanation. False where the score only describes a map.
+    controlled
+        Whether maps made from a method's map (derived controls) are scored, too.
+    curve_labels
+        How its curve is drawn; None where it has no curve.
     """
 
+    direction: Direction = "higher"
+    average: Average = "cases"
+    subsets: tuple[str, ...] = ("all",)
+    judges: bool = True
+    controlled: bool = True
+    curve_labels: CurveLabels | None = None
+
     @property
-    def direction(self) -> Direction: ...  # noqa: D102
-    @property
-    def average(self) -> Average: ...  # noqa: D102
-    @property
-    def subsets(self) -> tuple[str, ...]: ...  # noqa: D102
+    def measure(self) -> str:
+        """The quantity measured, by default the class's name. Metrics of one measure differ only in their settings."""
+        return type(self).__name__
+
+
+class Metric(Declared):
+    """Base of the metrics of a map: a frozen dataclass, whose ``repr`` identifies it among all others.
+
+    A metric defines `score_map`; users call the metric itself, which checks the map first.
+    """
 
     def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a saliency map, (h, w) float32, of ``context.case``."""
-        ...
+        """Measure a map, (h, w) float32, of ``context.case``; InputError as `check_saliency`."""
+        check_saliency(context, saliency)
+        found = self.score_map(context, saliency)
+        return found if isinstance(found, Measurement) else Measurement(float(found))
+
+    def score_map(self, context: Context, saliency: Tensor) -> Measurement | float:
+        """Measure a map that has been checked."""
+        raise NotImplementedError
+
+
+class RegionMetric(Metric):
+    """Base of the metrics that compare a map with the target's annotated region; NaN where there is no such region."""
+
+    def score_map(self, context: Context, saliency: Tensor) -> Measurement | float:
+        """Measure a map where the target has a region that is not empty."""
+        region = context.case.region
+        if region is None or not region.any():
+            return NOT_APPLICABLE
+        return self.score_region(context, saliency, region)
+
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+        """Measure a map by a region, (h, w) bool with at least one pixel."""
+        raise NotImplementedError
+
+
+class MethodMetric(Declared):
+    """Base of the metrics of a method's explanation of a case, rather than of its map; otherwise as `Metric`."""
+
+    controlled = False
+
+    def examine(self, context: Context, method: Attributor) -> Measurement:
+        """Measure how a method, its layers named, explains ``context.case``."""
+        raise NotImplementedError
+
+
+def passed_over(context: Context, every: int) -> bool:
+    """Tell whether a metric that takes one case in ``every`` leaves this one out; the case's digest decides."""
+    return int(context.case.digest, 16) % every != 0
 
 
 def check_saliency(context: Context, saliency: Tensor) -> None:
@@ -119,7 +193,47 @@ def check_saliency(context: Context, saliency: Tensor) -> None:
         )
 
 
-def annotated_region(context: Context) -> np.ndarray | None:
-    """Return the target's region, (h, w) bool, or None where there is none to point at: absent or empty."""
-    region = context.case.region
-    return region if region is not None and region.any() else None
+def declaration(metric: Metric | MethodMetric) -> dict[str, Any]:
+    """Return what a metric declares, in the form that results keep: plain JSON values.
+
+    ``id`` is the repr, for display alone. ``settings`` are the fields in the repr; a dataclass among them is
+    ``{"class": NAME, field: ...}``. ``curve`` is None, or the labels ``score``, ``x`` and ``y``.
+    """
+    labels = metric.curve_labels
+    return {
+        "id": repr(metric),
+        "measure": metric.measure,
+        "judges": metric.judges,
+        "direction": metric.direction,
+        "average": metric.average,
+        "subsets": list(metric.subsets),
+        "settings": _settings(metric),
+        "curve": None if labels is None else dataclasses.asdict(labels),
+    }
+
+
+def _settings(instance: Any) -> dict[str, Any]:
+    return {each.name: _plain(getattr(instance, each.name)) for each in dataclasses.fields(instance) if each.repr}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {"class": type(value).__name__, **_settings(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(each) for each in value]
+    return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+
+def controlling(metrics: Mapping[str, Metric | MethodMetric]) -> tuple[str, ...]:
+    """Name the metrics that derived controls are scored under: of each measure that judges a map, the first.
+
+    The others are the same measure with other settings, describe a map without judging it, or declare that they take
+    no controls.
+    """
+    first: dict[str, str] = {}
+    for name, metric in metrics.items():
+        if metric.controlled and metric.judges:
+            first.setdefault(metric.measure, name)
+    return tuple(first.values())

@@ -4,27 +4,17 @@ Source: J. Zhang et al., "Top-down Neural Attention by Excitation Backprop", ECC
 TorchRay (R. Fong, M. Patrick, A. Vedaldi, ICCV 2019), the field's reference implementation.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
 
-from benchmarks.metrics.metric import (
-    Average,
-    Context,
-    Direction,
-    Measurement,
-    annotated_region,
-    check_saliency,
-)
-from mint.contract import InputError
+from benchmarks.metrics.metric import Context, RegionMetric
+from mint.parameters import require_number
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-REFERENCE_SIZE = 224  # pixels: the picture size at which the tolerance is stated
+REFERENCE_SIZE = 224
+"""The picture size, in pixels, at which the tolerance is stated."""
 
 
 def highest_pixel(saliency: Tensor) -> tuple[int, int]:
@@ -33,18 +23,23 @@ def highest_pixel(saliency: Tensor) -> tuple[int, int]:
     return row, column
 
 
+def squared_distances(context: Context, region: np.ndarray) -> np.ndarray:
+    """Return each pixel's squared distance from the case's region, (h, w), whole numbers; found once a case."""
+    return context.once("squared distances", lambda: np.rint(distance_transform_edt(~region) ** 2))
+
+
 @dataclass(frozen=True)
-class Pointing:
+class Pointing(RegionMetric):
     """1 if the map's maximum lies on the target's region or strictly nearer to it than the tolerance, else 0.
 
     Direction: higher is better; the mean over classes of each class's hit rate, for all cases and for the
     difficult ones apart. Range: 0 or 1; NaN where the case has no annotated region, or an empty one.
 
-    Ties: one point is taken, the first maximum, as TorchRay's argmax does. A constant map hence points at
-    the top left corner; it does not hit because *some* maximum is inside.
+    Ties: one point is taken, the first maximum, as TorchRay's argmax does. A constant map therefore points at the top
+    left corner; it does not hit because *some* maximum is inside.
 
-    What it cannot tell: anything about the map beside its maximum. Several objects of the class make it
-    easier, as does a large or central one: compare with the centre control.
+    What it cannot tell: anything about the map besides its maximum. The game is easier where there are several objects
+    of the class, or a large or central one: compare with the null that always points at the centre.
 
     Parameters
     ----------
@@ -53,24 +48,15 @@ class Pointing:
         comparison is strict, on squared distances between pixel centres: TorchRay's 15.
     """
 
-    direction: ClassVar[Direction] = "higher"
-    average: ClassVar[Average] = "classes"
-    subsets: ClassVar[tuple[str, ...]] = ("all", "difficult")
+    average = "classes"
+    subsets = ("all", "difficult")
 
     tolerance: float = 15.0
 
     def __post_init__(self) -> None:
-        if not self.tolerance > 0:
-            raise InputError(f"The pointing game's tolerance must be above 0 pixels, not {self.tolerance}.")
+        require_number("tolerance", self.tolerance, 0, beyond=True)
 
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
-        check_saliency(context, saliency)
-        region = annotated_region(context)
-        if region is None:
-            return Measurement(float("nan"))
-        row, column = highest_pixel(saliency)
-        rows, columns = np.nonzero(region)
-        nearest = int(((rows - row) ** 2 + (columns - column) ** 2).min())
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+        """Tell whether the first maximum hits."""
         tolerance = self.tolerance * min(saliency.shape) / REFERENCE_SIZE
-        return Measurement(float(nearest < tolerance**2))
+        return float(squared_distances(context, region)[highest_pixel(saliency)] < tolerance**2)

@@ -1,45 +1,30 @@
 """How much of a map lies where the target is: relevance mass and rank accuracy, energy-based pointing.
 
 Source: L. Arras, A. Osman, W. Samek, "CLEVR-XAI: A benchmark dataset for the ground truth evaluation of neural network
-explanations", Information Fusion 81, 2022: on masks; and, on boxes, the energy-based pointing game of
-H. Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks", CVPR Workshops 2020.
-
-What none of them can tell: whether the network used the object at all. A map of what is in the picture beats one of
-what the network looks at wherever the two differ, and evidence in the background counts as an error.
+explanations", Information Fusion 81, 2022, on masks; and, on boxes, the energy-based pointing game of H. Wang et al.,
+"Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks", CVPR Workshops 2020.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from scipy.ndimage import find_objects
+from torch import Tensor
 
-from benchmarks.metrics.metric import (
-    Average,
-    Context,
-    Direction,
-    Measurement,
-    annotated_region,
-    check_saliency,
-)
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from benchmarks.metrics.metric import Context, RegionMetric
 
 Box = tuple[slice, slice]
 
 
 def box_of(mask: np.ndarray) -> Box:
-    """Return the rows and columns of the smallest box around a mask, (h, w) bool with a pixel at least."""
+    """Return the rows and columns of the smallest box around a mask, (h, w) bool with at least one pixel."""
     box: Box = find_objects(mask.astype(np.uint8))[0]
     return box
 
 
 @dataclass(frozen=True)
-class RelevanceMass:
+class RelevanceMass(RegionMetric):
     """Share of the map's positive attribution that falls inside the target's region.
 
         sum over the region of max(s, 0)  /  sum over the picture of max(s, 0)
@@ -48,25 +33,18 @@ class RelevanceMass:
     higher is better. Range: [0, 1]; a constant map scores the region's share of the picture. NaN where the case has no
     annotated region, or an empty one, and where the map has no positive value.
 
-    What it cannot tell: an offset matters. A map whose values are all above zero is spread over the whole picture
-    however well it ranks, so methods with and without negative values do not compare on equal terms. Large regions
-    are easier. A map may hold its mass in one pixel of the region. See also this module's text.
+    What it cannot tell: whether the network used the object at all. Evidence in the background counts as an error. A
+    map whose values are all above zero is spread over the whole picture however well it ranks the pixels, so methods
+    with and without negative values do not compare on equal terms. Large regions are easier. A map may hold all of its
+    mass in one pixel of the region.
     """
 
-    direction: ClassVar[Direction] = "higher"
-    average: ClassVar[Average] = "cases"
-    subsets: ClassVar[tuple[str, ...]] = ("all",)
-
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
-        check_saliency(context, saliency)
-        region = annotated_region(context)
-        if region is None:
-            return Measurement(float("nan"))
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+        """Return the share of the positive values that is inside."""
         positive = saliency.double().clamp(min=0)
         inside = positive[torch.tensor(self._where(region), device=positive.device)].sum()
         total = positive.sum()
-        return Measurement(float(inside / total) if total > 0 else float("nan"))
+        return float(inside / total) if total > 0 else float("nan")
 
     def _where(self, region: np.ndarray) -> np.ndarray:
         return region
@@ -76,9 +54,11 @@ class RelevanceMass:
 class EnergyPointing(RelevanceMass):
     """Share of the map's positive attribution that falls inside the box around the target's region.
 
-    Source: Wang et al., the energy-based pointing game, which is measured on boxes: the smallest around the region
-    here, one around all of its parts. Direction, range, NaN and limits: :class:`RelevanceMass`'s. Besides, what lies
-    in the box but not on the object counts as right.
+    Source: Wang et al., the energy-based pointing game, which is measured on boxes: here, the smallest one that holds
+    all parts of the region. Direction, range and NaN: as :class:`RelevanceMass`.
+
+    What it cannot tell: what `RelevanceMass` cannot. Besides, what lies in the box but not on the object counts as
+    right.
     """
 
     def _where(self, region: np.ndarray) -> np.ndarray:
@@ -88,7 +68,7 @@ class EnergyPointing(RelevanceMass):
 
 
 @dataclass(frozen=True)
-class RelevanceRank:
+class RelevanceRank(RegionMetric):
     """Share of the map's K highest pixels that lie inside the target's region of K pixels.
 
     Source: Arras et al., relevance rank accuracy. Direction: higher is better. Range: [0, 1]; NaN where the case has no
@@ -96,24 +76,16 @@ class RelevanceRank:
     their orders is counted, so that a constant map scores the region's share of the picture; without ties this is the
     published measure.
 
-    What it cannot tell: how much higher the values inside are, and anything about the ranks below K. It asks for the
-    whole object, so a map that rightly shows only the decisive part of it scores less. Large regions are easier. See
-    also this module's text.
+    What it cannot tell: whether the network used the object at all; evidence in the background counts as an error. Nor
+    does it see how much higher the values inside are, or the ranks below K. It asks for the whole object, so a map that
+    rightly shows only the decisive part of it scores less. Large regions are easier.
     """
 
-    direction: ClassVar[Direction] = "higher"
-    average: ClassVar[Average] = "cases"
-    subsets: ClassVar[tuple[str, ...]] = ("all",)
-
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
-        check_saliency(context, saliency)
-        mask = annotated_region(context)
-        if mask is None:
-            return Measurement(float("nan"))
-        region = torch.tensor(mask, device=saliency.device)
-        places = int(region.sum())
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+        """Return the share of the highest pixels that is inside."""
+        inside = torch.tensor(region, device=saliency.device)
+        places = int(inside.sum())
         last = saliency.flatten().topk(places).values[-1]
         above, tied = saliency > last, saliency == last
         share = (places - int(above.sum())) / int(tied.sum())
-        return Measurement((int((above & region).sum()) + share * int((tied & region).sum())) / places)
+        return (int((above & inside).sum()) + share * int((tied & inside).sum())) / places

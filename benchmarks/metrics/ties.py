@@ -1,38 +1,33 @@
-"""Ties: how many pixels share their value with another, and how far a score hangs on the order they are put in.
+"""Ties: how many pixels share their value with another, and how much a score depends on their order.
 
-A map of super-pixels, a coarse map, a map clipped at 0: all have plateaus, and a metric that ranks pixels has to put
-those of a plateau into some order that the method did not choose. The metrics of this suite take them as they stand,
-top row first, left to right. What another order would have given is measured here.
-
-These metrics describe a map rather than judge it, and are not asked about derived controls (``controlled`` is false).
+A map of super-pixels, a coarse map and a map clipped at 0 all have plateaus. A metric that ranks pixels has to put the
+pixels of a plateau into some order, which the method did not choose; the metrics of this suite take the top row first,
+each row from left to right. The metrics here measure what another order would have given. They describe a map and do
+not judge it, so derived controls are not scored by them.
 """
 
-from __future__ import annotations
-
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from benchmarks.metrics.metric import Average, Context, Direction, Measurement, Metric, check_saliency
-from benchmarks.metrics.removal.curve import Insertion
+from benchmarks.metrics.metric import Context, Metric, check_saliency
+from benchmarks.metrics.removal.areas import Insertion
 from mint.contract import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from torch import Tensor
+from mint.parameters import require_count, require_word
 
 Over = Literal["orders", "maxima"]
 End = Literal["low", "high"]
 SAME = 1e-6
-"""Scores nearer to each other than this are the same answer, computed twice."""
+"""Two scores that differ by less are the same answer, computed twice."""
 
 
 @dataclass(frozen=True)
-class TiedPixels:
+class TiedPixels(Metric):
     """Share of the pixels whose value another pixel has, too.
 
     Source: this suite's own. Direction: lower is better. Range: [0, 1]: 0 where all values differ, 1 for a constant
@@ -41,34 +36,32 @@ class TiedPixels:
     What it cannot tell: whether the ties matter. Thousands of zeros at the end of a ranking change no pointing game.
     """
 
-    direction: ClassVar[Direction] = "lower"
-    average: ClassVar[Average] = "cases"
-    subsets: ClassVar[tuple[str, ...]] = ("all",)
-    controlled: ClassVar[bool] = False
+    direction = "lower"
+    judges = False
+    controlled = False
 
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
-        check_saliency(context, saliency)
+    def score_map(self, context: Context, saliency: Tensor) -> float:
+        """Count the pixels whose value occurs more than once."""
         _, counts = np.unique(saliency.cpu().numpy(), return_counts=True)
-        return Measurement(float(counts[counts > 1].sum() / saliency.numel()))
+        return float(counts[counts > 1].sum() / saliency.numel())
 
 
 @dataclass(frozen=True)
-class TieRange:
-    """How far a metric's score hangs on the order of tied pixels: its highest score minus its lowest.
+class TieRange(Metric):
+    """How much a metric's score depends on the order of tied pixels: its highest score minus its lowest.
 
     Source: this suite's own. The question is known from search engines: G. Cabanac, G. Hubert, M. Boughanem,
     C. Chrisment, "Tie-breaking Bias: Effect of an Uncontrolled Parameter on Information Retrieval Evaluation", CLEF
     2010. Direction: lower is better; 0 where nothing ties, or where ties do not matter. Range: that of the metric's
     differences; NaN where the metric does not apply.
 
-    What it cannot tell: with ``over="orders"``, the true range. It is that of a few orders out of very many, and so
-    a lower bound; the random ones lie close together, the two others are often the ends.
+    What it cannot tell: with ``over="orders"``, the true range. It tries a few orders out of very many, so it finds a
+    lower bound. The scores of random orders lie close together; those of the two scanning orders are often the ends.
 
     Parameters
     ----------
     metric
-        A metric that looks at the order of a map's values alone.
+        A metric that depends on the order of a map's values alone.
     over
         "orders": tied pixels as they stand (row by row), reversed, and in ``samples`` random orders. "maxima", for a
         metric that looks at one highest pixel alone: each of the tied maxima, so that the bounds are exact.
@@ -78,27 +71,28 @@ class TieRange:
         Of the random orders, the same for all maps.
     """
 
-    direction: ClassVar[Direction] = "lower"
-    average: ClassVar[Average] = "cases"
-    subsets: ClassVar[tuple[str, ...]] = ("all",)
-    controlled: ClassVar[bool] = False
+    direction = "lower"
+    judges = False
+    controlled = False
 
     metric: Metric = field(default_factory=Insertion)
     over: Over = "orders"
     samples: int = 2
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        if self.over not in get_args(Over) or self.samples < 0:
-            choices = " or ".join(map(repr, get_args(Over)))
-            raise InputError(
-                f"Ties are taken over {choices}, with 0 or more samples, not {self.over!r}, {self.samples}."
-            )
+    @property
+    def measure(self) -> str:
+        """The range of ties of another measure."""
+        return f"TieRange of {self.metric.measure}"
 
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError if its shape is wrong, it is not finite, or see `bounds`."""
+    def __post_init__(self) -> None:
+        require_word("over", self.over, get_args(Over))
+        require_count("samples", self.samples, 0)
+
+    def score_map(self, context: Context, saliency: Tensor) -> float:
+        """Return the distance between the two bounds; InputError as `bounds`."""
         low, high = self.bounds(context, saliency)
-        return Measurement(high - low)
+        return high - low
 
     def bounds(self, context: Context, saliency: Tensor) -> tuple[float, float]:
         """Return the metric's lowest and highest score, found once for each map of a case.
@@ -106,8 +100,8 @@ class TieRange:
         Raises
         ------
         InputError
-            If the map cannot be ranked, or the metric looks at more than the order of the values, or, with
-            ``over="maxima"``, at more than one highest pixel.
+            If the map cannot be ranked, or the metric depends on more than the order of the values, or, with
+            ``over="maxima"``, on more than one highest pixel.
         """
         check_saliency(context, saliency)
         content = hashlib.sha256(saliency.cpu().contiguous().numpy().tobytes()).digest()
@@ -123,10 +117,11 @@ class TieRange:
             found.add(self.metric(context, each).score)
             if len(found) == 1 and not abs(own - min(found)) <= SAME:
                 raise InputError(
-                    f"{self.metric!r} looks at more of a map than its {self.over}: asked about them alone, it answers "
-                    f"{min(found)}, not {own}. Take its ties over something else, or not at all."
+                    f"{self.metric!r} depends on more of a map than its {self.over}: of a map that has the same "
+                    f"{self.over} it answers {min(found)}, not {own}. Choose another value of over, or do not measure "
+                    "its ties."
                 )
-            # A hit and a miss: there is nothing beyond.
+            # A hit and a miss are the two ends of what a game can score.
             if self.over == "maxima" and {0.0, 1.0} <= found:
                 break
         return min(found), max(found)
@@ -147,7 +142,7 @@ class TieRange:
 
 
 def _single_maxima(saliency: Tensor) -> Iterator[Tensor]:
-    """Let each of the tied maxima be the only one: the first, the last, then the others."""
+    """Make maps in which one of the tied maxima is the only one: the first, the last, then each of the others."""
     tied = torch.nonzero((saliency == saliency.max()).flatten())[:, 0].tolist()
     for place in dict.fromkeys([tied[0], tied[-1], *tied]):
         alone = torch.zeros_like(saliency)
@@ -156,13 +151,13 @@ def _single_maxima(saliency: Tensor) -> Iterator[Tensor]:
 
 
 @dataclass(frozen=True)
-class TieBound:
+class TieBound(Metric):
     """A metric's lowest or highest score over the orders of tied pixels.
 
     Source: as `TieRange`. Direction, range, average and subsets: the metric's own. It shares what it computes with the
-    other end and the `TieRange` that it is made from.
+    other end and with the `TieRange` that it is made from.
 
-    What it cannot tell: what `TieRange` cannot; and one end alone does not say how far away the other one is.
+    What it cannot tell: what `TieRange` cannot, and how far away the other end is.
 
     Parameters
     ----------
@@ -172,24 +167,23 @@ class TieBound:
         Which of the two.
     """
 
+    controlled = False
+
     ties: TieRange = field(default_factory=TieRange)
     end: End = "low"
-    controlled: ClassVar[bool] = False
 
-    if TYPE_CHECKING:  # to the protocol, what is the wrapped metric's is a class's own
-        direction: ClassVar[Direction]
-        average: ClassVar[Average]
-        subsets: ClassVar[tuple[str, ...]]
-    else:
-        direction = property(lambda self: self.ties.metric.direction)
-        average = property(lambda self: self.ties.metric.average)
-        subsets = property(lambda self: self.ties.metric.subsets)
+    @property
+    def measure(self) -> str:
+        """The metric's own measure: the order of ties is one of its settings."""
+        return self.ties.metric.measure
 
     def __post_init__(self) -> None:
-        if self.end not in get_args(End):
-            raise InputError(f"A bound is 'low' or 'high', not {self.end!r}.")
+        require_word("end", self.end, get_args(End))
+        # They are no fields, as they follow from one; a frozen dataclass is set in this way.
+        for name in ("direction", "average", "subsets"):
+            object.__setattr__(self, name, getattr(self.ties.metric, name))
 
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError as `TieRange.bounds`."""
+    def score_map(self, context: Context, saliency: Tensor) -> float:
+        """Return one of the bounds; InputError as `TieRange.bounds`."""
         low, high = self.ties.bounds(context, saliency)
-        return Measurement(low if self.end == "low" else high)
+        return low if self.end == "low" else high

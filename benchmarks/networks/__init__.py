@@ -1,1 +1,16 @@
-"""The networks that the suite explains."""
+"""The networks that the suite explains: each is a function that returns a classifier."""
+
+from collections.abc import Callable, Mapping
+
+from benchmarks.networks.efficientnet import efficientnet_lite0
+from benchmarks.networks.scenes import scenes_resnet, scenes_vgg
+from benchmarks.networks.torchvision import torchvision_network
+from mint.app.classifiers import Classifier
+
+NETWORKS: Mapping[str, Callable[..., Classifier]] = {
+    "scenes-vgg": scenes_vgg,
+    "scenes-resnet": scenes_resnet,
+    "efficientnet-lite0": efficientnet_lite0,
+    **{name: torchvision_network(name) for name in ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3")},
+}
+"""The networks of the plans by name. Every other classifier of torchvision is found by its name, too."""

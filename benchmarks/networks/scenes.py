@@ -1,12 +1,11 @@
-"""Two small networks for the ``scenes`` dataset, made of torchvision's blocks under torchvision's layer names.
+"""The two small networks of the ``scenes`` data set, made of torchvision's blocks under torchvision's layer names.
 
 Both take normalised float32 pictures ``(n, 3, 112, 112)`` and answer with logits ``(n, 12)``. They are small
-because the quality measures evaluate them hundreds of thousands of times on a CPU.
+because the metrics evaluate them hundreds of thousands of times on a CPU.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
+from pathlib import Path
 
 import mint.app.torchvision_ops  # noqa: F401  (before torchvision)
 
@@ -15,14 +14,30 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, conv1x1
 from torchvision.models.vgg import make_layers
 
-from benchmarks.datasets.scenes.draw import CLASSES, SIZE
+from benchmarks.datasets.scenes.classes import CLASSES, MEAN, SIZE, STD
+from mint.app.classifiers import Classifier, Preprocessing
+from mint.app.weights import fit_state, read_state
 
-INPUT_SIZE = SIZE
-MEAN = (0.5, 0.5, 0.5)
-STD = (0.25, 0.25, 0.25)
+WEIGHTS = Path(__file__).parent.parent / "assets" / "weights"
+"""The folder of the trained weights."""
 
 
-def scenes_vgg() -> nn.Sequential:
+def scenes_vgg(weights_file: Path = WEIGHTS / "scenes-vgg.safetensors") -> Classifier:
+    """The small VGG of the scenes: 112 x 112 pixels, 12 classes."""  # noqa: D401
+    return _trained("scenes-vgg", untrained_vgg(), weights_file)
+
+
+def scenes_resnet(weights_file: Path = WEIGHTS / "scenes-resnet.safetensors") -> Classifier:
+    """The small ResNet of the scenes: 112 x 112 pixels, 12 classes."""  # noqa: D401
+    return _trained("scenes-resnet", untrained_resnet(), weights_file)
+
+
+def _trained(name: str, module: nn.Module, weights_file: Path) -> Classifier:
+    fit_state(module, read_state(weights_file, name), name, weights_file)
+    return Classifier(module, Preprocessing(SIZE, MEAN, STD), CLASSES, weights_file)
+
+
+def untrained_vgg() -> nn.Sequential:
     """Return an untrained VGG with batch normalisation: ``features``, ``avgpool``, ``classifier``.
 
     The last ReLU of ``features`` is at 4 x 4. Unlike torchvision's VGG it is averaged as it is, with no max-pool
@@ -40,7 +55,7 @@ def scenes_vgg() -> nn.Sequential:
     )
 
 
-def scenes_resnet() -> nn.Sequential:
+def untrained_resnet() -> nn.Sequential:
     """Return an untrained ResNet of basic blocks: ``conv1 bn1 relu maxpool layer1..layer4 avgpool fc``.
 
     ``layer4`` is at 4 x 4, a 32nd of the picture as in torchvision's.

@@ -1,6 +1,10 @@
 """Which variant of MINT is the strongest: what the plans ``variants`` compare, the challenger first."""
 
 import baselines
+from benchmarks.metrics import Pointing
+from benchmarks.plans.metrics import PHOTO_REMOVAL
+from benchmarks.plans.scenes import SMALL_NETWORKS
+from benchmarks.run.plan import Part, Plan
 from mint import MINT, Display, OverlayMINT, Segmentation, Surrogate
 from mint.contract import Attributor
 
@@ -34,3 +38,33 @@ def contestants(kernel_size: float) -> dict[str, Attributor]:
         "occlusion": baselines.Occlusion(),
         "gradcam": baselines.GradCAM(),
     }
+
+
+VARIANTS = Plan(
+    "variants",
+    f"The strongest variant of MINT against MINT and the baselines, on scenes. {TUNED_ON}",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            contestants(kernel_size=2.0),
+            {**PHOTO_REMOVAL, "pointing": Pointing()},
+            limit=60,
+        ),
+    ),
+    report="challenge",
+)
+VARIANTS_IMAGENET = Plan(
+    "variants-imagenet",
+    f"The same through ResNet-18 and ResNet-50 on a folder in ImageNet's layout (--data). {TUNED_ON}",
+    (
+        Part(
+            "imagenet",
+            ("resnet18", "resnet50"),
+            contestants(kernel_size=4.0),
+            {**PHOTO_REMOVAL, "pointing": Pointing()},
+            limit=100,
+        ),
+    ),
+    report="challenge",
+)

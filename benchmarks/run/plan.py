@@ -1,31 +1,37 @@
-"""What a plan is: data sets, networks, methods and metrics that are measured together."""
+"""What a plan is: data sets, networks, methods and metrics that are measured together; and how one is run."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
 
 import baselines
 from baselines.controls import Derived
 from benchmarks.metrics import MethodMetric, Metric
+from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind, find, name_of
+from benchmarks.run.identity import code_digest
 from mint.contract import Attributor, InputError
 
 
 @dataclass(frozen=True)
 class Part:
-    """One dataset, explained through some networks by some methods, and measured.
+    """One data set, explained through some networks by some methods, and measured.
 
     Attributes
     ----------
     dataset : str
-        A key of `benchmarks.datasets.DATASETS`.
+        A registered name, ``FILE.py:NAME`` or ``module:NAME``.
     networks : tuple of str
-        Keys of `benchmarks.networks.network.NETWORKS`.
+        Likewise.
     methods : Mapping
         The methods by the name the tables give them. Layers and batch sizes that are None come from the network
         and the command line.
     metrics : Mapping
         The metrics by the name the tables give them.
     limit : int or None
-        How many of the dataset's cases, its first; None: all.
+        How many of the data set's cases, its first; None: all.
     timed : int
         On how many of these cases, the first, the methods are timed.
     shown : int
@@ -70,14 +76,128 @@ class Plan:
     summary : str
         One line for ``python -m benchmarks list``.
     parts : tuple of Part
-        No two of them have both the dataset and a network in common.
+        No two of them have both the data set and a network in common.
+    report : str
+        What its report is about: a "comparison" of methods, an "ablation" of one method's choices against its
+        default, or one "challenge": a plan's first method against each of the others.
     """
 
     name: str
     summary: str
     parts: tuple[Part, ...]
+    report: Literal["comparison", "ablation", "challenge"] = "comparison"
 
     def __post_init__(self) -> None:
-        pairs = [(part.dataset, network) for part in self.parts for network in part.networks]
+        pairs = [(name_of(part.dataset), name_of(each)) for part in self.parts for each in part.networks]
         if len(pairs) != len(set(pairs)):
-            raise InputError(f"plan {self.name!r} has a dataset and a network together in two parts; join them.")
+            raise InputError(f"plan {self.name!r} has a data set and a network together in two parts; join them.")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a plan, as the command line says it.
+
+    Attributes
+    ----------
+    data : pathlib.Path or None
+        Folder of a data set that is not shipped.
+    weights : Mapping
+        Weights files by network name, in place of the networks' own.
+    device : str
+        As torch spells it.
+    batch_size : int or None
+        Pictures through a network at a time; None: found. Results do not depend on it.
+    seed : int or None
+        Replaces the seed of every method and data set; None: each its own.
+    skipped : int
+        How many cases of each data set, its first, are left to another run. Numbers do not depend on it.
+    """
+
+    data: Path | None = None
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    device: str = "cpu"
+    batch_size: int | None = None
+    seed: int | None = None
+    skipped: int = 0
+
+
+Names = Mapping[Kind, Sequence[str]]
+"""Names of things as the command line takes them, by their kind."""
+
+
+def select(
+    plan: Plan, *, only: Names = MappingProxyType({}), more: Names = MappingProxyType({}), limit: int | None = None
+) -> Plan:
+    """Narrow a plan down, or widen it by what it does not have.
+
+    Parameters
+    ----------
+    plan : Plan
+        Left as it is.
+    only : Mapping
+        Of a kind that is here, what to keep, in this order. A name that the plan does not have is added with its
+        defaults: a method, metric or network to every part; a data set as a part like the plan's first. A part
+        without any of the networks, or whose data set is not here, is dropped.
+    more : Mapping
+        What to add to all that is kept; what the plan has anyway changes nothing.
+    limit : int, optional
+        How many cases each part has at most.
+
+    Raises
+    ------
+    InputError
+        If there is nothing of a given name (the sentence has the nearest), or two things have one name.
+    """
+    networks = [name for part in plan.parts for name in part.networks]
+    own = [name for name in only.get(NETWORK, ()) if name not in networks] + [*more.get(NETWORK, ())]
+    for name in own:
+        find(NETWORK, name)
+    parts = []
+    for part in _parts(plan, only.get(DATASET), more.get(DATASET, ())):
+        kept = [name for name in only.get(NETWORK, part.networks) if name in part.networks]
+        chosen = tuple(dict.fromkeys([*kept, *own]))
+        _refuse_namesakes(NETWORK, map(name_of, chosen))
+        if chosen:
+            limits = [each for each in (part.limit, limit) if each is not None]
+            parts.append(
+                replace(
+                    part,
+                    networks=chosen,
+                    methods=_chosen(METHOD, part.methods, only, more),
+                    metrics=_chosen(METRIC, part.metrics, only, more),
+                    limit=min(limits, default=None),
+                )
+            )
+    return replace(plan, parts=tuple(parts))
+
+
+def _parts(plan: Plan, only: Sequence[str] | None, more: Sequence[str]) -> list[Part]:
+    has = {part.dataset: None for part in plan.parts}
+    added = [name for name in dict.fromkeys([*(only or ()), *more]) if name not in has]
+    for name in added:
+        find(DATASET, name)
+    _refuse_namesakes(DATASET, map(name_of, [*has, *added]))
+    kept = [part for part in plan.parts if only is None or part.dataset in only or part.dataset in more]
+    return [*kept, *(replace(plan.parts[0], dataset=name) for name in added)]
+
+
+def _chosen(kind: Kind, has: Mapping[str, Any], only: Names, more: Names) -> dict[str, Any]:
+    names = dict.fromkeys([*only.get(kind, has), *more.get(kind, ())])
+    shown = {name: name if name in has else name_of(name) for name in names}
+    _refuse_namesakes(kind, shown.values())
+    return {shown[name]: has[name] if name in has else _added(kind, name) for name in names}
+
+
+def _added(kind: Kind, name: str) -> Any:
+    found = find(kind, name)
+    try:
+        code_digest(found)  # the results of what has no code in a file could not be told from other results
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    return found
+
+
+def _refuse_namesakes(kind: Kind, names: Iterable[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InputError(f"two {kind.word}s are called {name!r}; rename the one given by --{kind.word}.")

@@ -13,20 +13,20 @@ from __future__ import annotations
 import ctypes
 import gc
 import itertools
-import platform
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 import torch
 from torch.utils.benchmark import Timer
+
+from benchmarks.results.provenance import device_name
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -113,22 +113,6 @@ def time_attributor(
         peak_memory_mb=memory,
         device=device_name(network.device),
     )
-
-
-def device_name(device: torch.device | str) -> str:
-    """Name a device as a table should: the GPU's model, or the CPU's and torch's number of threads."""
-    device = torch.device(device)
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"{_cpu_model()} ({threads} {'thread' if threads == 1 else 'threads'})"
-
-
-def _cpu_model() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.exists() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, "") or platform.processor() or platform.machine()
 
 
 @contextmanager

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.report.conclusions import read_conclusions
-from benchmarks.results.provenance import git_state, now, versions
-from benchmarks.run.timing import device_name
+from benchmarks.results.provenance import device_name, git_state, now, versions
 from benchmarks.studies import SUMMARIES
 from mint.contract import InputError
 

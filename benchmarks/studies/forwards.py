@@ -3,7 +3,7 @@
 There are two studies:
 
 * **Settling.** MINT runs once with many samples. A surrogate fitted to the first K of them is compared with the one
-  fitted to all, by the rank correlation of the fine importances u_f. The same run tells where ``samples=UntilSettled()`` would
+  fitted to all, by the rank correlation of the fine importances u_f. The same run tells where ``UntilSettled`` would
   have stopped. (The first K are part of all, which helps them a little: with K = 500 of 5000 they are a tenth.) A
   second run with another seed tells how well two complete runs agree.
 * **Sharing.** The classes of one picture are explained one by one, as in the paper, and together from one set of
@@ -24,14 +24,15 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from benchmarks.datasets import DATASETS, REQUIREMENTS, Case, DataOptions
+from benchmarks.datasets import DATASETS, Case, DataOptions, check_options
 from benchmarks.metrics import Context, Deletion, Insertion
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.registry import look_up
 from benchmarks.report.plots import DOTS_PER_INCH
-from benchmarks.results.provenance import code_digest, versions
-from benchmarks.run.methods import bind, identity
+from benchmarks.results.provenance import versions
+from benchmarks.run.binding import bind
+from benchmarks.run.identity import code_digest, method_identity
 from benchmarks.run.store import Store
 from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser, write_page
 from benchmarks.studies.settings import by_picture, part_for
@@ -181,15 +182,15 @@ def study(
     network: Network, cases: Sequence[Case], methods: Mapping[str, MINT], sharing: MINT, store: Store
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run both studies through one network and return all rows of each; the store keeps those of every picture."""
-    name = network.entry.name
+    name = network.name
     known = {"versions": versions(), "weights": network.weights_sha256, "device": network.device.type}
     of_settling = {
         **known,
         "kind": "settling",
-        "methods": {name: identity(method) for name, method in methods.items()},
+        "methods": {name: method_identity(method) for name, method in methods.items()},
         "code": code_digest(settling_rows),
     }
-    of_sharing = {**known, "kind": "sharing", "method": identity(sharing), "code": code_digest(sharing_rows)}
+    of_sharing = {**known, "kind": "sharing", "method": method_identity(sharing), "code": code_digest(sharing_rows)}
     settled, shared = [], []
     for case in tqdm(cases, desc=f"{name}: settling", unit="case"):
         rows = _kept(store, {**of_settling, "case": case.digest}, partial(settling_rows, network, case, methods))
@@ -226,13 +227,12 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     found = []
     for name in options.network or SMALL_NETWORKS:
         part, data = part_for(name), DataOptions(options.data)
-        if part.dataset in REQUIREMENTS:
-            REQUIREMENTS[part.dataset](data)
+        check_options(DATASETS[part.dataset], data)
         ways = samplings(replace(cast(MINT, part.methods["mint"]), samples=options.most))
         chosen = {way: look_up("sampling", way, ways) for way in options.samplings or ways}
         network = load_network(name, weights=options.weights, device=options.device)
-        methods = {way: cast(MINT, bind(method, network.entry)) for way, method in chosen.items()}
-        sharing = cast(MINT, bind(replace(ways["coins"], samples=options.samples), network.entry))
+        methods = {way: cast(MINT, bind(method, network)) for way, method in chosen.items()}
+        sharing = cast(MINT, bind(replace(ways["coins"], samples=options.samples), network))
         cases: list[Case] = []
         for group in by_picture(DATASETS[part.dataset](network, data)).values():
             # Whole pictures: all cases of each.

@@ -33,7 +33,7 @@ from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import PLANS
 from benchmarks.registry import look_up
 from benchmarks.report.plots import DOTS_PER_INCH, panels_of, styles
-from benchmarks.run.methods import bind
+from benchmarks.run.binding import bind
 from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser, write_page
 from mint.contract import Attributor, attribute
 
@@ -154,7 +154,7 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     part = look_up("plan", options.plan, PLANS).parts[0]
     chosen = {name: look_up("method", name, part.methods) for name in options.methods}
     network = load_network(options.network, weights=options.weights, device=options.device)
-    methods = {name: bind(method, network.entry) for name, method in chosen.items()}
+    methods = {name: bind(method, network) for name, method in chosen.items()}
     cases = list(islice(DATASETS[part.dataset](network, DataOptions(options.data)), options.limit))
     found = [score_case(network, case, methods, metrics) for case in tqdm(cases, unit="case")]
     scores = pd.DataFrame(

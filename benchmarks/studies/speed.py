@@ -29,13 +29,12 @@ import mint.app.torchvision_ops  # noqa: F401 - before torchvision
 from baselines import LIME
 from benchmarks.datasets import Case
 from benchmarks.metrics import Context, Deletion, Insertion
-from benchmarks.networks.network import NETWORKS, Network, load_network
-from benchmarks.registry import look_up
+from benchmarks.networks.network import Network, load_network, network_of
 from benchmarks.results.provenance import versions
-from benchmarks.run.methods import bind
+from benchmarks.run.binding import bind
 from benchmarks.studies.commandline import finish, made_by, positive, study_parser, write_page
 from mint import MINT
-from mint.app.classifiers import usable_device
+from mint.app.classifiers import torchvision_classifier, usable_device
 from mint.contract import Attributor
 from mint.perturbation import default_batch_size
 
@@ -63,7 +62,7 @@ def study(network: Network, samples: int, rounds: int) -> pd.DataFrame:
 
 
 def _picture(network: Network) -> tuple[Tensor, int]:
-    size = network.entry.input_size
+    size = network.input_size
     photograph = skimage.data.astronaut()  # type: ignore[no-untyped-call]
     picture = skimage.transform.resize(photograph, (size, size), anti_aliasing=True)  # type: ignore[no-untyped-call]
     image = network.tensor(np.rint(255 * picture).astype(np.uint8))
@@ -100,7 +99,7 @@ def _contestants(network: Network, samples: int) -> dict[tuple[str, str], Run]:
     engine = f"channels-last, batch {default_batch_size(image)}"
     return {
         ("bare forwards, tuned", bare_setting): tuned_bare,
-        ("MINT", engine): explain(bind(MINT(samples=samples), network.entry)),
+        ("MINT", engine): explain(bind(MINT(samples=samples), network)),
         ("deletion + insertion", engine): curves,
         ("Captum's LIME, tuned", lime_setting): tuned_lime,
         ("Captum's LIME, default", "batch 1"): explain(LIME(samples=samples, batch_size=1)),
@@ -144,11 +143,9 @@ def _seconds(run: Run, device: torch.device) -> float:
 
 def _untrained(name: str, device: torch.device) -> Network:
     """Make a network with random weights: its speed is that of a trained one, as no answer is zero or denormal."""
-    entry = look_up("network", name, NETWORKS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        module = entry.arrange(entry.build())
-    return Network(entry, module.eval().requires_grad_(False).to(device), "random", device)
+        return network_of(torchvision_classifier(name, untrained=True), name, device)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -176,6 +173,6 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         table.reset_index().to_markdown(index=False, floatfmt=".2f"),
     ]
     file = options.out / f"speed-{device.type}.md"
-    page = write_page(file, f"What the engine costs: {network.entry.name}", parts)
+    page = write_page(file, f"What the engine costs: {network.name}", parts)
     times.to_csv(file.with_suffix(".csv"), index=False, float_format="%.4f")
     return page

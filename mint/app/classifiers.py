@@ -1,10 +1,11 @@
-"""Classifiers for the command line: torchvision's by name, and anybody's by ``module:function``."""
+"""Classifiers: torchvision's by name, and anybody's by ``module:function``."""
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,11 +60,14 @@ class Classifier:
         Turns a `PIL.Image.Image` in RGB into one (3, h, w) float32 picture.
     classes : tuple of str
         The class names in the order of the outputs; empty if they have none.
+    weights : pathlib.Path or None
+        The file that the weights come from; None where they do not come from one file.
     """
 
     module: nn.Module
     preprocess: "Callable[[Image], Tensor]" = Preprocessing()
     classes: tuple[str, ...] = ()
+    weights: Path | None = None
 
 
 def load_classifier(name: str, weights: Path | None = None, device: str = "cpu") -> Classifier:
@@ -93,10 +97,72 @@ def load_classifier(name: str, weights: Path | None = None, device: str = "cpu")
         If the name, the weights or the device cannot be used, or torchvision is needed and not installed.
     """
     where = usable_device(device)
-    found = _from_function(name, weights) if ":" in name else _from_torchvision(name, weights)
-    found.module.eval().requires_grad_(False)
-    found.module.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return found
+    found = make_classifier(_imported(name), name, weights) if ":" in name else torchvision_classifier(name, weights)
+    return ready(found, where)
+
+
+def make_classifier(found: Any, name: str, weights: Path | None = None) -> Classifier:
+    """Make a classifier of what a name stands for, and give it its weights.
+
+    Parameters
+    ----------
+    found : Classifier, nn.Module or callable
+        A classifier, a module whose attributes ``preprocess`` and ``classes``, if it has them, are those of a
+        :class:`Classifier`, or a function without arguments that returns one of the two. The function may have one
+        optional parameter, ``weights_file``: then it loads the given weights itself. Otherwise they are fitted to
+        the network that it returns.
+    name : str
+        The network's, for the error's sentence.
+    weights : pathlib.Path, optional
+        A state dict to use in place of the network's own.
+
+    Raises
+    ------
+    InputError
+        If there is no classifier, or the weights do not fit.
+    """
+    left = weights
+    if not isinstance(found, nn.Module | Classifier):
+        try:
+            given = {}
+            if weights is not None and "weights_file" in inspect.signature(found).parameters:
+                given, left = {"weights_file": weights}, None
+            # Building draws initial weights; they are overwritten, and the caller's random numbers must not notice.
+            with torch.random.fork_rng(devices=[]):
+                found = found(**given)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(f"{name} could not be called without arguments: {said(error)}.") from error
+    if isinstance(found, nn.Module):
+        defaults = Classifier(found)
+        found = Classifier(
+            found,
+            getattr(found, "preprocess", defaults.preprocess),
+            tuple(map(str, getattr(found, "classes", defaults.classes))),
+        )
+    if not isinstance(found, Classifier):
+        raise InputError(
+            f"{name} returned a {type(found).__name__}; it must return an nn.Module or a "
+            "mint.app.classifiers.Classifier."
+        )
+    if not callable(found.preprocess):
+        raise InputError(
+            f"the preprocess of {name} is a {type(found.preprocess).__name__}; it must be a function from a picture "
+            "to a tensor."
+        )
+    if left is not None:
+        fit_state(found.module, read_state(left, name), name, left)
+        return replace(found, weights=left)
+    classifier: Classifier = found
+    return classifier
+
+
+def ready(classifier: Classifier, device: torch.device) -> Classifier:
+    """Put a classifier on a device: in evaluation mode, channels-last, without parameter gradients."""
+    classifier.module.eval().requires_grad_(False)
+    classifier.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return classifier
 
 
 def usable_device(device: str | torch.device) -> torch.device:
@@ -116,42 +182,87 @@ def usable_device(device: str | torch.device) -> torch.device:
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "googlenet": {"transform_input": True, "aux_logits": False, "init_weights": False},
     "inception_v3": {"transform_input": True, "aux_logits": False, "init_weights": False},
+    # A VGG takes seconds to draw weights that are overwritten at once.
+    **{f"vgg{depth}{suffix}": {"init_weights": False} for depth in (11, 13, 16, 19) for suffix in ("", "_bn")},
 }
 _ONLY_TRAINING_NEEDS = ("AuxLogits.", "aux1.", "aux2.")
 
 
-def _from_torchvision(name: str, weights: Path | None) -> Classifier:
+def torchvision_names() -> list[str]:
+    """List torchvision's classifiers.
+
+    Raises
+    ------
+    InputError
+        If torchvision is not installed.
+    """
     import mint.app.torchvision_ops  # noqa: F401  (before torchvision)
 
     try:
         from torchvision import models
     except ImportError as error:
-        raise InputError(f"the classifier {name!r} needs torchvision; {EXTRA}.") from error
-    names = models.list_models(module=models)
+        raise InputError(f"torchvision's classifiers need torchvision; {EXTRA}.") from error
+    names: list[str] = models.list_models(module=models)
+    return names
+
+
+def torchvision_classifier(
+    name: str, weights: Path | None = None, *, first: bool = False, untrained: bool = False
+) -> Classifier:
+    """Build one of torchvision's classifiers.
+
+    Parameters
+    ----------
+    name : str
+        As torchvision spells it, such as "resnet50".
+    weights : pathlib.Path, optional
+        A state dict to use. By default torchvision's own are used, from its cache or downloaded there.
+    first : bool
+        Of torchvision's own weights, take the first that were published (mostly ``IMAGENET1K_V1``), not the best.
+    untrained : bool
+        Leave the random weights as they are: nothing is downloaded.
+
+    Raises
+    ------
+    InputError
+        If there is no such classifier, or its weights cannot be had.
+    """
+    names = torchvision_names()
     if name not in names:
         raise InputError(f"torchvision has no classifier {name!r}; the nearest are {nearest(name, names)}.")
-    published = list(models.get_model_weights(name))
-    if weights is None:
-        chosen: Any = models.get_model_weights(name).DEFAULT
+    from torchvision import models
+
+    published: list[Any] = list(models.get_model_weights(name))
+    chosen: Any = published[0] if first or weights is not None else models.get_model_weights(name).DEFAULT
+    if weights is not None:
+        # A file of torchvision's is recognised by its name; what others have trained is mostly preprocessed alike.
+        chosen = next((each for each in published if each.url.endswith(f"/{weights.name}")), chosen)
+    file = None if untrained else weights or _downloaded(name, chosen)
+    state = {} if file is None else read_state(file, name)
+    with torch.random.fork_rng(devices=[]):
+        module = models.get_model(name, weights=None, **_OPTIONS.get(name, {}))
+    if file is not None:
+        fit_state(module, state, name, file, _ONLY_TRAINING_NEEDS)
+    return Classifier(module, chosen.transforms(), tuple(chosen.meta["categories"]), file)
+
+
+def _downloaded(name: str, published: Any) -> Path:
+    cached: Path = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rsplit("/", 1)[-1]
+    if not cached.is_file():
         try:
-            module = models.get_model(name, weights=chosen)
+            published.get_state_dict(progress=True, check_hash=True)
         except (OSError, RuntimeError) as error:
             raise InputError(
-                f"torchvision's weights for {name} could not be downloaded ({error}); pass a local file with --weights."
+                f"torchvision's weights for {name} could not be downloaded ({error}); pass a local file with "
+                f"--weights, or put {cached.name} into {cached.parent}."
             ) from error
-    else:
-        # A file of torchvision's is recognised by its name; what others have trained is mostly preprocessed alike.
-        chosen = next((each for each in published if each.url.endswith(f"/{weights.name}")), published[0])
-        state = read_state(weights, name)
-        module = models.get_model(name, weights=None, **_OPTIONS.get(name, {}))
-        fit_state(module, state, name, weights, _ONLY_TRAINING_NEEDS)
-    return Classifier(module, chosen.transforms(), tuple(chosen.meta["categories"]))
+    return cached
 
 
 # --- module:function ------------------------------------------------------------------------------------------
 
 
-def _from_function(name: str, weights: Path | None) -> Classifier:
+def _imported(name: str) -> Any:
     module_name, _, function_name = name.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
@@ -164,34 +275,7 @@ def _from_function(name: str, weights: Path | None) -> Classifier:
         raise InputError(
             f"the module {module_name!r} has no {function_name!r}; the nearest are {nearest(function_name, public)}."
         )
-    returned = getattr(module, function_name)
-    if not isinstance(returned, nn.Module | Classifier):
-        try:
-            returned = returned()
-        except InputError:
-            raise
-        except Exception as error:
-            raise InputError(f"{name} could not be called without arguments: {said(error)}.") from error
-    if isinstance(returned, nn.Module):
-        defaults = Classifier(returned)
-        returned = Classifier(
-            returned,
-            getattr(returned, "preprocess", defaults.preprocess),
-            tuple(map(str, getattr(returned, "classes", defaults.classes))),
-        )
-    if not isinstance(returned, Classifier):
-        raise InputError(
-            f"{name} returned a {type(returned).__name__}; it must return an nn.Module or a "
-            "mint.app.classifiers.Classifier."
-        )
-    if not callable(returned.preprocess):
-        raise InputError(
-            f"the preprocess of {name} is a {type(returned.preprocess).__name__}; it must be a function from a picture "
-            "to a tensor."
-        )
-    if weights is not None:
-        fit_state(returned.module, read_state(weights, name), name, weights)
-    return returned
+    return getattr(module, function_name)
 
 
 def said(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""A small world to run plans in: a network of two layers, drawn pictures, methods that write down each call.
+"""A small world to run plans in: a network of three layers, drawn pictures, methods that write down each call.
 
 Tests get it as the fixture ``fakes``; run as a script, ``fake_suite.py DIRECTORY``, it runs its plan into DIRECTORY,
 slowly enough to be killed.
@@ -6,7 +6,7 @@ slowly enough to be killed.
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from baselines.controls import Averaged, Derived, Shuffled
 from benchmarks.datasets import DATASETS, Case
 from benchmarks.metrics import Deletion, Insertion, Pointing
-from benchmarks.networks.network import NETWORKS, NetworkEntry
+from benchmarks.networks import NETWORKS
 from benchmarks.plans import PLANS
 from benchmarks.run.plan import Part, Plan
+from mint.app.classifiers import Classifier, Preprocessing
+from mint.app.weights import fit_state, read_state
 
 SIZE = 16
 CLASSES = ("red", "green", "blue")
@@ -31,7 +33,13 @@ CLASSES = ("red", "green", "blue")
 def build() -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     network = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, len(CLASSES))
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 3, padding=1, stride=2),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, len(CLASSES)),
     )
     with torch.no_grad():
         for parameter in network.parameters():
@@ -39,12 +47,17 @@ def build() -> nn.Module:
     return network
 
 
-def entry(weights: Path) -> NetworkEntry:
+def network(weights: Path) -> Callable[..., Classifier]:
+    """Give a network whose weights are in a file, as the suite's own networks are given."""
     if not weights.exists():
         save_file(build().state_dict(), weights)
-    return NetworkEntry(
-        "tiny", build, lambda: weights, SIZE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "0", "1", lambda: CLASSES
-    )
+
+    def tiny(weights_file: Path = weights) -> Classifier:
+        module = build()
+        fit_state(module, read_state(weights_file, "tiny"), "tiny", weights_file)
+        return Classifier(module, Preprocessing(SIZE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), CLASSES, weights_file)
+
+    return tiny
 
 
 def case(number: int) -> Case:
@@ -110,7 +123,7 @@ class Brightness:
 def entries(directory: Path, count: int = 10, broken: tuple[int, ...] = ()) -> list[tuple[Any, str, Any]]:
     """List (table, name, value) for each of the suite's tables that this world adds to."""
     return [
-        (NETWORKS, "tiny", entry(directory / "tiny.safetensors")),
+        (NETWORKS, "tiny", network(directory / "tiny.safetensors")),
         (DATASETS, "noise", lambda network, options: Pictures(count, broken)),
         (PLANS, "fake", plan(directory / "calls.log")),
     ]

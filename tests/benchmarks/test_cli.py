@@ -64,6 +64,76 @@ def test_a_method_in_a_file_stands_in_the_same_tables(arguments: list[str], tmp_
     assert [line.split()[1] for line in table.splitlines()[2:]] == ["bright", "dark", "Mine"]
 
 
+OWN = """
+import numpy as np
+from torch import nn
+
+from benchmarks.datasets import Case
+from benchmarks.metrics import Deletion
+from benchmarks.run.plan import Part, Plan
+from mint.app.classifiers import Classifier, Preprocessing
+from pixels import SIZE
+
+
+class Gradientless:
+    def __call__(self, model, images, targets):
+        return images[:, 0].contiguous()
+
+
+def net():
+    layers = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return Classifier(nn.Sequential(*layers, nn.Linear(4, 2)), Preprocessing(SIZE), ("cat", "dog"))
+
+
+def data(network, options):
+    image = np.full((SIZE, SIZE, 3), 7, np.uint8)
+    return [Case(f"p{i}.cat", f"p{i}", 0, "cat", image + np.uint8(i), None, False) for i in range(3)]
+
+
+few = Deletion(steps=2)
+every = Plan("every", "All mine.", (Part("OWN.py:data", ("OWN.py:net",), {"mine": Gradientless()}, {"few": few}),))
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "own.py").write_text(OWN.replace("OWN.py", str(tmp_path / "own.py")))
+    (tmp_path / "pixels.py").write_text("SIZE = 16\n")
+    return tmp_path / "own.py"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "--methods {0}:Gradientless --metrics {0}:few --networks {0}:net --datasets {0}:data",
+        "--method {0}:Gradientless --metrics {0}:few --networks {0}:net --dataset {0}:data --datasets {0}:data",
+        "--plan {0}:every",
+    ],
+    ids=["selected", "added", "a plan"],
+)
+def test_everything_may_be_the_user_s(world: ModuleType, own: Path, tmp_path: Path, form: str) -> None:
+    arguments = ["--plan", "fake", *form.format(own).split()] if "--plan" not in form else form.format(own).split()
+    assert main(["run", *arguments, "--limit", "2", "--out", str(tmp_path / "out")]) == 0
+    out = tmp_path / "out"
+    provenance = json.loads((out / "provenance.json").read_text())
+    (setting,) = provenance["inputs"]["settings"]
+    assert (setting["dataset"], setting["network"]["name"]) == ("data", "net")
+    assert setting["cases"]["all"] == 2
+    assert "few" in setting["metrics"]
+    assert len(setting["network"]["code"]) == 64
+
+
+def test_the_studies_have_their_own_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study"]) == 0
+    usage = capsys.readouterr().out
+    assert all(name in usage for name in ("figures", "forwards", "protocols", "speed"))
+    assert main(["study", "sped"]) == 2
+    with pytest.raises(SystemExit) as caught:
+        main(["study", "speed", "--help"])
+    assert caught.value.code == 0
+    assert "--rounds" in capsys.readouterr().out
+
+
 def test_options_narrow_the_run_down(arguments: list[str], tmp_path: Path) -> None:
     assert (
         main([*arguments, "--methods", "dark", "--metrics", "insertion,deletion", "--limit", "2", "--seed", "3"]) == 0
@@ -124,6 +194,7 @@ def test_a_damaged_cell_is_mentioned(arguments: list[str], tmp_path: Path, capsy
         (["--networks", "resnet5"], "unknown network 'resnet5'; the nearest are resnet50"),
         (["--methods", "gradcma"], "unknown method 'gradcma'; the nearest are gradcam"),
         (["--metrics", "pionting"], "unknown metric 'pionting'; the nearest are pointing"),
+        (["--datasets", "scens"], "unknown dataset 'scens'; the nearest are scenes"),
         (["--method", "nowhere.py:Mine"], "the file nowhere.py given by --method does not exist"),
         (["--device", "toaster"], "the device 'toaster' cannot be used"),
         (["--cases", "11-20"], "of noise, the plan has 10 cases, none from the one numbered 11 on"),

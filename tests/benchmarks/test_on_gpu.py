@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from baselines import METHODS, GradCAM
 from benchmarks.datasets import Case
 from benchmarks.metrics import METRICS, Context, MethodMetric
-from benchmarks.networks.network import NETWORKS, Network
+from benchmarks.networks.network import Network
 from benchmarks.run.timing import time_attributor
 from mint.contract import attribute
 
@@ -58,7 +58,7 @@ def test_scores_agree(name: str) -> None:
     metric = METRICS[name]()
     measurements = []
     for device in ("cpu", "cuda"):
-        lent = Network(NETWORKS["resnet18"], network().to(device), "0" * 64, torch.device(device))
+        lent = Network("resnet18", network().to(device), device=torch.device(device))
         context = Context(lent, case, images()[0].to(device))
         if isinstance(metric, MethodMetric):
             measurements.append(metric.examine(context, GradCAM(deep_layer="0")))
@@ -70,7 +70,7 @@ def test_scores_agree(name: str) -> None:
 
 
 def test_timing_runs() -> None:
-    lent = Network(NETWORKS["resnet18"], network().cuda(), "0" * 64, torch.device("cuda"))
+    lent = Network("resnet18", network().cuda(), device=torch.device("cuda"))
     timing = time_attributor(METHODS["occlusion-engine"](), lent, images().cuda(), TARGETS.cuda(), repeats=3)
     assert timing.median_ms > 0
     assert timing.repeats == 3

@@ -15,13 +15,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from contexts import context_of
 from examples import SmallCNN, smooth_images
 from torch import Tensor, nn
 
 import mint.app.torchvision_ops  # noqa: F401  (before torchvision, which the tools import)
-from benchmarks.datasets import Case
 from benchmarks.metrics import PROFILES, Context, Metric
-from benchmarks.networks.network import NETWORKS, Network
 
 TARGET = 2
 HEIGHT, WIDTH = 48, 40
@@ -65,9 +64,7 @@ class Subject:
         return found[1]
 
     def context(self, region: np.ndarray | None = None) -> Context:
-        case = Case("case-0", "case", TARGET, "two", np.zeros((HEIGHT, WIDTH, 3), np.uint8), region, False)
-        network = Network(NETWORKS["resnet18"], self.network, "0" * 64, torch.device("cpu"))
-        return Context(network, case, self.picture)
+        return context_of(self.picture, region, self.network, TARGET)
 
 
 @pytest.fixture

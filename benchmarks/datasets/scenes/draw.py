@@ -1,4 +1,4 @@
-"""Draws the pictures of the ``scenes`` dataset: textured silhouettes on photographs, with pixel-exact masks.
+"""Draws the pictures of the ``scenes`` data set: textured silhouettes on photographs, with pixel-exact masks.
 
 A class is a silhouette together with a texture ("striped-disc"). Each silhouette comes in each texture, so
 neither the outline (coarse evidence) nor the texture (fine evidence) is enough to name an object. A scene
@@ -24,16 +24,16 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.datasets.scenes.classes import CLASSES, SIZE
+from benchmarks.datasets.scenes.read import ASSETS
 from mint.contract import InputError
 
 Floats = NDArray[np.float64]
 Outline = Callable[[Floats], Floats]  # angles to distances from the centre
 Wave = Callable[[Floats, Floats], Floats]  # coordinates to values in [-1, 1], to be clipped there
 
-SIZE = 112
 SEED = 20261124
 EVALUATION_PICTURES = 96
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "scenes"
 
 MIN_VISIBLE = 0.02  # of the picture, for each object
 MAX_VISIBLE = 0.25
@@ -97,8 +97,6 @@ TEXTURES: Mapping[str, Wave] = {
     "checked": _checked,
     "dotted": _dotted,
 }
-
-CLASSES: tuple[str, ...] = tuple(f"{texture}-{silhouette}" for silhouette in SILHOUETTES for texture in TEXTURES)
 
 
 # Photographs. Each is (package, file name); CREDITS.md beside the pictures names author and licence.

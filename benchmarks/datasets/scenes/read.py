@@ -1,4 +1,4 @@
-"""The ``scenes`` dataset: drawn objects on photographs, shipped with the suite, with pixel-exact masks.
+"""The ``scenes`` data set: drawn objects on photographs, shipped with the suite, with pixel-exact masks.
 
 What a scene is, and how the pictures were made, stands in `benchmarks.datasets.scenes.draw`. Here the
 committed pictures are read; nothing is downloaded or drawn.
@@ -16,9 +16,12 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.datasets.case import Case, DataOptions
-from benchmarks.datasets.scenes.draw import ASSETS, CLASSES, SIZE
+from benchmarks.datasets.scenes.classes import CLASSES, SIZE
 from benchmarks.networks.network import Network
 from mint.contract import InputError
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets" / "scenes"
+"""The folder of the committed scenes."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
     network : Network
         A network of the twelve scene classes.
     options : DataOptions
-        ``directory`` may name a folder that `scene_generator.write_evaluation` wrote, to be read in place of
-        the committed one. The seed is not used: the pictures are fixed.
+        ``directory`` may name a folder that `benchmarks.datasets.scenes.draw.write_evaluation` wrote, to be read in
+        place of the committed one. The seed is not used: the pictures are fixed.
 
     Returns
     -------
@@ -70,10 +73,10 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
     InputError
         If the network has other classes or another input size, or a file is missing or damaged.
     """
-    if network.entry.classes() != CLASSES or network.entry.input_size != SIZE:
+    if network.classes != CLASSES or network.input_size != SIZE:
         raise InputError(
-            f"the dataset scenes has {len(CLASSES)} classes of its own, which the network {network.entry.name} "
-            "does not know; choose from scenes-vgg, scenes-resnet with --networks"
+            f"the dataset scenes has {len(CLASSES)} classes of its own, which the network {network.name} "
+            "does not know; choose from scenes-vgg, scenes-resnet with --networks."
         )
     folder = options.directory or ASSETS
     pictures = [_read_scene(folder, entry) for entry in _read_index(folder)]
@@ -118,5 +121,5 @@ def _read_png(folder: Path, name: str, sha256: str) -> np.ndarray:
 def _damaged(folder: Path, name: str) -> InputError:
     return InputError(
         f"the scenes in {folder} are incomplete: {name} is missing or damaged; restore the folder with "
-        "'git checkout benchmarks/assets/scenes', or pass a folder of scenes with --data"
+        "'git checkout benchmarks/assets/scenes', or pass a folder of scenes with --data."
     )

@@ -1,4 +1,4 @@
-"""Trains the two small networks of the ``scenes`` dataset: ``python -m benchmarks.datasets.scenes.train scenes-vgg``.
+"""Trains the two small networks of the ``scenes`` data set: ``python -m benchmarks.datasets.scenes.train scenes-vgg``.
 
 A scene shows several classes, and attribution explains the softmax probability of one of them. The target
 distribution is therefore uniform over the classes present, under cross-entropy.
@@ -30,14 +30,15 @@ from torch.nn.functional import cross_entropy
 
 from baselines import Centre, GradCAM
 from benchmarks.datasets import DataOptions
-from benchmarks.datasets.scenes.draw import CLASSES, EVALUATION_PICTURES, SEED, SIZE, scene
+from benchmarks.datasets.scenes.classes import CLASSES, MEAN, SIZE, STD
+from benchmarks.datasets.scenes.draw import EVALUATION_PICTURES, SEED, scene
 from benchmarks.datasets.scenes.read import evaluation_scenes
 from benchmarks.metrics import Context, Pointing
 from benchmarks.networks.network import Network, load_network
-from benchmarks.networks.scenes import MEAN, STD, scenes_resnet, scenes_vgg
+from benchmarks.networks.scenes import WEIGHTS, untrained_resnet, untrained_vgg
+from benchmarks.run.binding import bind
 from mint.contract import Attributor
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "assets" / "weights"
 HELD_OUT = range(10_000, 11_000)  # evaluation scenes that are not among the committed pictures
 
 
@@ -96,7 +97,7 @@ class Recipe:
     threads: int = 1
 
 
-RECIPES: Mapping[str, Recipe] = {"scenes-vgg": Recipe(scenes_vgg), "scenes-resnet": Recipe(scenes_resnet)}
+RECIPES: Mapping[str, Recipe] = {"scenes-vgg": Recipe(untrained_vgg), "scenes-resnet": Recipe(untrained_resnet)}
 
 
 def draw_scenes(split: str, indices: range, folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -278,7 +279,7 @@ def report(name: str, weights: Path, cache: Path) -> None:
     print(f"parameters {sum(values.numel() for values in network.module.parameters())}")
     print(f"recall: held-out scenes {recall(network.module, *draw_scenes('evaluation', HELD_OUT, cache)):.3f}", end="")
     print(f", committed scenes {recall(network.module, *on_committed):.3f}")
-    for method in (GradCAM(deep_layer=network.entry.deep_layer), Centre()):
+    for method in (bind(GradCAM(), network), Centre()):
         accuracy = pointing_accuracy(network, method)
         print(f"pointing game, {type(method).__name__}:", ", ".join(f"{k} {v:.3f}" for k, v in accuracy.items()))
 

@@ -1,50 +1,34 @@
-"""Deletion and insertion: how the network's answer follows the pixels that a map ranks first.
+"""Removal curves: how the network's answer follows the pixels that are removed or inserted in the order of a map.
 
-Source: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box
-Models", BMVC 2018, section 4.2, and the authors' ``evaluation.py``, followed here with these conventions:
+Pixels are ranked once. Where values tie, the order of the pixels' indices decides (top row first, each row from left to
+right), in one of the ways that `RANKINGS` names. A map with plateaus is therefore scored in that order inside each
+plateau.
 
-* one picture row's worth of pixels a step (224 at 224 x 224, so 225 points on the curve);
-* removed pixels become 0 in the normalised space (deletion), missing pixels are those of the blurred picture
-  (insertion);
-* the answer is the target's softmax probability. RISE follows the class predicted on the whole picture;
-  here it is the case's target, as in every other measurement of this suite;
-* the area is the exact trapezoid over the true fractions of pixels. It equals RISE's own formula,
-  (sum - ends / 2) / (n - 1), wherever the steps divide the picture evenly, as RISE's do.
+All removal curves of this suite, those of other tools' protocols among them, read one cache of points: the context of a
+case remembers what the network answered when certain pixels were shown. Only what nobody has asked before goes through
+the network. For example, with one baseline value, the insertion of k pixels shows the same picture as LeRF's removal of
+all but k.
 
-Each of them is a parameter, and so part of the metric's identity: published numbers differ by such choices
-more than by method.
-
-Pixels are ranked once, by a stable descending sort: **ties go by pixel index, top row first, left to
-right**. A map with plateaus (super-pixels, a constant) is therefore scored in that order inside each plateau.
-
-All curves of this module, and those of :mod:`benchmarks.metrics.removal.peers`, are read off one cache of points: a
-case's context remembers how the network answered when certain pixels were shown. Only what nobody has asked for
-before goes through the network: with one baseline value, insertion of k pixels is LeRF's removal of all but k.
-
-What these areas cannot tell: a partly removed picture is unlike anything the network was trained on (ROAR,
-Hooker et al. 2019), the ranking of methods moves with the removal value and the number of steps (Tomsett et
-al. 2020), and smooth maps are favoured. Read them beside the controls and another metric.
+What removal curves cannot tell: a partly removed picture is unlike anything the network was trained on (ROAR, Hooker et
+al. 2019); the ranking of methods changes with the removal value and the number of steps (Tomsett et al. 2020); and
+smooth maps are favoured. Compare them with the nulls, the controls and another metric.
 """
-
-from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from benchmarks.metrics.metric import Average, Context, Direction, Measurement, check_saliency
+from benchmarks.metrics.metric import Context, CurveLabels
 from benchmarks.metrics.removal.imputation import impute
 from mint.contract import InputError
+from mint.parameters import require_number, require_word
 from mint.perturbation import blurred, default_batch_size, masked_scores
 from mint.scores import Score, read_scores
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Baseline = Literal["zero", "blur", "mean", "minimum"]
 Followed = Literal["target", "predicted"]
@@ -72,6 +56,9 @@ class Imputation:
     noise: float = 0.01
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        require_number("noise", self.noise, 0)
+
 
 Removed = Baseline | float | Imputation
 """What a removed pixel becomes, in the normalised space."""
@@ -92,9 +79,16 @@ RANKINGS: Mapping[str, Mapping[str, Callable[[Tensor], Tensor]]] = {
 }
 """The orders in which pixels go, most or least relevant first, by what happens to tied ones.
 
-"by index": among tied pixels the first one goes first, whichever end the ranking starts from. "by index, mirrored": so
-when the most relevant go first; least relevant first is exactly the reverse. "by index, last first": the last one.
+"by index": the first of tied pixels goes first, whichever end the ranking starts from. "by index, mirrored": the first
+goes first when the most relevant go first, and least relevant first is exactly the reverse order. "by index, last
+first": the last of tied pixels goes first.
 """
+
+
+ANSWER = CurveLabels("area", "share of the pixels", "the target's answer")
+"""How the curve of one path is drawn."""
+GAIN = CurveLabels("area", "share of the pixels", "the target's answer, LeRF \N{MINUS SIGN} MoRF")
+"""How the difference of two paths is drawn."""
 
 
 @dataclass(frozen=True)
@@ -116,28 +110,11 @@ PATHS: Mapping[str, tuple[Path, ...]] = {
 """Curves by their names; MoRF, most relevant first, is deletion."""
 
 Points = Callable[[np.ndarray, int], Sequence[int]]
-"""How many pixels have moved at each point of a curve, told by the map's values, as ranked, and the picture's width."""
-
-
-def equal_steps(pixels: int, steps: int) -> list[int]:
-    """Divide pixels into equal intervals, their bounds rounded to whole pixels: steps + 1 counts, from 0 to all.
-
-    Raises
-    ------
-    InputError
-        If there are fewer pixels than steps.
-    """
-    if steps > pixels:
-        raise InputError(f"{steps} steps are more than the picture's {pixels} pixels; choose at most that many.")
-    return [round(pixels * step / steps) for step in range(steps + 1)]
-
-
-def _equal_points(steps: int | None, ranked: np.ndarray, width: int) -> list[int]:
-    return equal_steps(len(ranked), len(ranked) // width if steps is None else steps)
+"""How many pixels have moved at each point of a curve, given the map's values as ranked and the picture's width."""
 
 
 def _network_said(context: Context, name: Removed | Literal["clean"], image: Tensor) -> Callable[[Tensor], Tensor]:
-    """Ask the network about a picture once a case; return a stand-in for it that answers with what it said then."""
+    """Ask the network about a picture once a case; return a function that repeats its answer."""
 
     def ask() -> Tensor:
         with torch.no_grad():
@@ -290,9 +267,8 @@ def removal_curve(
     Raises
     ------
     InputError
-        If the map's shape is wrong or it is not finite, or the points do not suit the picture.
+        If the points do not suit the picture.
     """
-    check_saliency(context, saliency)
     flat, width = saliency.flatten(), saliency.shape[1]
     fractions, values = [], []
     for path in paths:
@@ -316,126 +292,5 @@ def check_removal(removed: Removed, score: Score) -> None:
         It lists those that do.
     """
     if isinstance(removed, str) and removed not in FILLS:
-        raise InputError(f"Unknown baseline value {removed!r}; choose a number or one of {', '.join(FILLS)}.")
-    if score not in SCORES:
-        raise InputError(f"Unknown score {score!r}; choose one of {', '.join(SCORES)}.")
-
-
-@dataclass(frozen=True)
-class _Area:
-    """An area under curves, by this suite's own conventions."""
-
-    average: ClassVar[Average] = "cases"
-    subsets: ClassVar[tuple[str, ...]] = ("all",)
-    paths: ClassVar[tuple[Path, ...]]
-
-    steps: int | None = None
-    baseline: Baseline | float = "zero"
-    score: Score = "probability"
-
-    def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
-            raise InputError(f"A curve needs at least 1 step, not {self.steps}.")
-        check_removal(self.baseline, self.score)
-
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
-        fractions, values = removal_curve(
-            context,
-            saliency,
-            self.paths,
-            points=partial(_equal_points, self.steps),
-            ties="by index, mirrored",
-            removed=self.baseline,
-            score=self.score,
-        )
-        return Measurement(float(np.trapezoid(values, fractions)), (fractions, values))
-
-
-@dataclass(frozen=True)
-class Deletion(_Area):
-    """Area under the target's answer while the pixels go, the highest-ranked first.
-
-    Source, conventions and limits: this module's text. Direction: lower is better. Range: [0, 1] with
-    ``score="probability"``, unbounded with "logit", at most 0 with "log-probability".
-
-    Parameters
-    ----------
-    steps
-        Number of equal intervals; None, RISE's: one picture row's worth of pixels a step.
-    baseline
-        What a removed pixel becomes, in the normalised space: "zero" (RISE's), "blur", "mean" (the picture's own, by
-        channel), "minimum" (the picture's own, of all channels), or a number.
-    score
-        The network's answer that is followed.
-    """
-
-    direction: ClassVar[Direction] = "lower"
-    paths: ClassVar[tuple[Path, ...]] = PATHS["deletion"]
-
-
-@dataclass(frozen=True)
-class Insertion(_Area):
-    """Area under the target's answer while the pixels come, the highest-ranked first.
-
-    Source, conventions and limits: this module's text. Direction: higher is better. Range: [0, 1] with
-    ``score="probability"``, unbounded with "logit", at most 0 with "log-probability".
-
-    Parameters
-    ----------
-    steps, score
-        As `Deletion`'s.
-    baseline
-        What a missing pixel is: "blur" (RISE's), or another of `Deletion`'s.
-    """
-
-    direction: ClassVar[Direction] = "higher"
-    paths: ClassVar[tuple[Path, ...]] = PATHS["insertion"]
-
-    baseline: Baseline | float = "blur"
-
-
-@dataclass(frozen=True)
-class MoRF(Deletion):
-    """Area under the target's answer while pixels go, the most relevant first: `Deletion` by its other name.
-
-    Source: W. Samek, A. Binder, G. Montavon, S. Lapuschkin, K.-R. Mueller, "Evaluating the visualization of what a deep
-    neural network has learned", IEEE TNNLS 2017 (as an area over the curve there). Direction, range and parameters:
-    `Deletion`'s. Here so that LeRF and the symmetric relevance gain stand beside what they are made of.
-
-    What it cannot tell: whether the answer falls because evidence went, or because the picture left what the network
-    knows: any large hole lowers it.
-    """
-
-
-@dataclass(frozen=True)
-class LeRF(_Area):
-    """Area under the target's answer while pixels go, the least relevant first.
-
-    Source: as `MoRF`; the order is MoRF's reversed, tied pixels too. Direction: higher is better. Range and parameters:
-    `Deletion`'s. With one baseline value this is `Insertion`, read backwards: both have the same area.
-
-    What it cannot tell: an answer that survives removal may rest on the shape of what is left, not on what it shows. It
-    says most where removal is gentle (a blur, an imputation) and MoRF least (Bluecher et al. 2024).
-    """
-
-    direction: ClassVar[Direction] = "higher"
-    paths: ClassVar[tuple[Path, ...]] = PATHS["LeRF"]
-
-
-@dataclass(frozen=True)
-class SRG(_Area):
-    """Symmetric relevance gain: LeRF's area minus MoRF's.
-
-    Source: S. Bluecher, J. Vielhaben, N. Strodthoff, "Decoupling Pixel Flipping and Occlusion Strategy for Consistent
-    XAI Benchmarks", TMLR 2024: what the least-first curve gains over a random order, plus what the most-first curve
-    does; the random order's area cancels. The area between perturbation curves (ABPC; I. Simic, V. Sabol, E. Veas
-    2022) is the same quantity. Direction: higher is better. Range: [-1, 1] with ``score="probability"``; 0 on average
-    for random orders, exactly minus itself for the inverted map. Parameters: `Deletion`'s.
-
-    What it cannot tell: which of the two curves it comes from; and it inherits what partly removed pictures do to a
-    network, though its ranking of methods moves less with the baseline value than either curve's.
-    """
-
-    direction: ClassVar[Direction] = "higher"
-    paths: ClassVar[tuple[Path, ...]] = PATHS["LeRF - MoRF"]
+        raise InputError(f"A removed pixel becomes a number or one of {', '.join(map(repr, FILLS))}, not {removed!r}.")
+    require_word("score", score, SCORES)

@@ -1,29 +1,22 @@
 """Noisy linear imputation: what ROAD puts where pixels are removed.
 
 Source: Y. Rong, T. Leemann, V. Borisov, G. Kasneci, E. Kasneci, "A Consistent and Efficient Evaluation Strategy for
-Attribution Methods", ICML 2022, and the authors' ``imputations.py``, which solves a sparse system a mask on the CPU.
+Attribution Methods", ICML 2022, and the authors' ``imputations.py``, which solves one sparse system of equations for
+each mask on the CPU.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import torch
+from torch import Tensor
 
 from benchmarks.metrics.removal.multigrid import System, VCycle, neighbour_sum
 from mint.contract import InputError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 TOLERANCE = 1e-7
-"""Residual at which a system counts as solved, as a share of its right-hand side (Euclidean norms)."""
-
+"""A system counts as solved when its residual is this share of its right-hand side (Euclidean norms)."""
 ITERATIONS = 200
-"""About ten are needed."""
-
+"""More than this is an error; about ten are needed."""
 MASKS_AT_ONCE = {"cpu": 9}
-"""Systems solved together: on a CPU what its cache holds, elsewhere what fills the device."""
+"""How many systems are solved together: on a CPU as many as its cache holds, elsewhere 64, which fill the device."""
 
 
 def impute(image: Tensor, removed: Tensor, *, noise: float, seed: int) -> Tensor:
@@ -53,15 +46,13 @@ def impute(image: Tensor, removed: Tensor, *, noise: float, seed: int) -> Tensor
     Raises
     ------
     InputError
-        If a shape or dtype is wrong, the noise is negative, or a mask removes the whole picture.
+        If a shape or dtype is wrong, or a mask removes the whole picture.
     """
     if removed.ndim != 3 or removed.dtype != torch.bool or removed.shape[1:] != image.shape[1:]:
         raise InputError(
             f"removed must be a bool tensor of shape (k, {image.shape[1]}, {image.shape[2]}), "
             f"not {removed.dtype} {tuple(removed.shape)}."
         )
-    if not noise >= 0:
-        raise InputError(f"The noise of an imputation is a standard deviation of at least 0, not {noise}.")
     if removed.flatten(1).all(1).any():
         raise InputError("A mask removes the whole picture, which leaves nothing to impute it from; keep a pixel.")
     generator = torch.Generator().manual_seed(seed)

@@ -3,37 +3,26 @@
 "Deletion", "insertion", "pixel flipping" and "pointing" are computed differently by every tool, and their published
 numbers do not compare. A profile names a tool and its version, and says what that version does when it is called with
 its defaults: at how many points the network is asked, what removed pixels become, what is read of the answer, how an
-area is made of it, what happens to ties, and whose class is followed. The conventions were read in the sources of the
-tools, and `tests/peers` compares the numbers with those of the tools themselves.
-
-One curve serves as many profiles as its points allow: all of them, and this suite's own `Deletion`, `Insertion`,
-`LeRF` and `SRG`, ask the same cache of points (:func:`benchmarks.metrics.removal.curve.answers`).
+area is computed, in which order tied pixels go, and whose class is followed. The conventions were read in the tools'
+sources, and `tests/peers` compares the numbers with those of the tools themselves.
 
 Where a tool leaves something to chance, the profile decides it: numpy's default sort leaves the order of tied pixels
 open, which is made stable here; ROAD's noise has a seed.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Any
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+from torch import Tensor
 
-from benchmarks.metrics.metric import (
-    Average,
-    Context,
-    Direction,
-    Measurement,
-    annotated_region,
-    check_saliency,
-)
-from benchmarks.metrics.pointing import highest_pixel
+from benchmarks.metrics.metric import Average, Context, CurveLabels, Direction, Measurement, Metric, RegionMetric
+from benchmarks.metrics.pointing import highest_pixel, squared_distances
 from benchmarks.metrics.removal.curve import (
+    ANSWER,
+    GAIN,
     PATHS,
     RANKINGS,
     Followed,
@@ -43,52 +32,38 @@ from benchmarks.metrics.removal.curve import (
     check_removal,
     removal_curve,
 )
+from benchmarks.metrics.removal.road import ROAD_LABELS
 from benchmarks.registry import look_up
-from mint.contract import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mint.scores import Score
-
-PERCENTILES = (90, 80, 70, 60, 50, 40, 30, 20, 10)
+from mint.parameters import require_number
+from mint.scores import Score
 
 
-def _rows(ranked: np.ndarray, width: int, *, start: int = 0) -> list[int]:
-    steps = math.ceil(len(ranked) / width)
-    return [min(step * width, len(ranked)) for step in range(start, steps + 1)]
-
-
-def _rounded_up(ranked: np.ndarray, _width: int, *, intervals: int) -> list[int]:
-    size = math.ceil(len(ranked) / intervals)
-    return [*range(0, len(ranked), size), len(ranked)]
-
-
-def _rounded_down(ranked: np.ndarray, _width: int, *, intervals: int) -> list[int]:
-    return [int(bound) for bound in np.linspace(0, len(ranked), intervals + 1)]
-
-
-def _with_a_leap(ranked: np.ndarray, _width: int, *, points: int) -> list[int]:
-    size = max(len(ranked) // points, 1)
-    return [*(min(step * size, len(ranked)) for step in range(points - 1)), len(ranked)]
-
-
-def _above_percentiles(ranked: np.ndarray, _width: int, *, percentiles: tuple[int, ...]) -> list[int]:
-    return [int((ranked >= np.percentile(ranked, percentile)).sum()) for percentile in percentiles]
+def _rows(pixels: int, width: int) -> list[int]:
+    return [min(step * width, pixels) for step in range(math.ceil(pixels / width) + 1)]
 
 
 POINTS: Mapping[str, Points] = {
-    "a picture row a step": _rows,
-    "a picture row a step, without the start": partial(_rows, start=1),
-    "20 intervals, sizes rounded up": partial(_rounded_up, intervals=20),
-    "10 intervals, bounds rounded down": partial(_rounded_down, intervals=10),
-    "10 points, the last leaps from 80% to 100%": partial(_with_a_leap, points=10),
-    "9 percentiles, 10% to 90%": partial(_above_percentiles, percentiles=PERCENTILES),
+    "a picture row a step": lambda ranked, width: _rows(len(ranked), width),
+    "a picture row a step, without the start": lambda ranked, width: _rows(len(ranked), width)[1:],
+    "20 intervals, sizes rounded up": lambda ranked, _width: [
+        *range(0, len(ranked), math.ceil(len(ranked) / 20)),
+        len(ranked),
+    ],
+    "10 intervals, bounds rounded down": lambda ranked, _width: [
+        int(bound) for bound in np.linspace(0, len(ranked), 11)
+    ],
+    "10 points, the last leaps from 80% to 100%": lambda ranked, _width: [
+        *(min(step * max(len(ranked) // 10, 1), len(ranked)) for step in range(9)),
+        len(ranked),
+    ],
+    "9 percentiles, 10% to 90%": lambda ranked, _width: [
+        int((ranked >= np.percentile(ranked, percentile)).sum()) for percentile in range(90, 0, -10)
+    ],
 }
 """Where a curve is read.
 
-At percentiles a plateau goes as a whole, so that ties have no order; of a map whose minimum covers over a tenth of the
-picture, as a rectified one's often does, nothing is left at the tenth percentile.
+At percentiles all pixels of a plateau go together, so that ties have no order. Where a map's minimum covers over a
+tenth of the picture, as often when negative values were set to 0, no pixel is left at the tenth percentile.
 """
 
 AREAS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
@@ -99,8 +74,18 @@ AREAS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
 }
 
 
+MEASURES: Mapping[str, str] = {
+    "deletion": "Deletion",
+    "insertion": "Insertion",
+    "LeRF": "LeRF",
+    "LeRF - MoRF": "SRG",
+    "(LeRF - MoRF) / 2": "SRG",
+}
+"""What each of the curves in `PATHS` measures."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class RemovalProfile:
+class RemovalProfile(Metric):
     """How one tool scores one map by a removal curve; itself the metric that does so.
 
     Source: each tool's own code, in the version named. Direction: `direction`. Range: with "probability", [0, 1] for
@@ -108,7 +93,7 @@ class RemovalProfile:
     two curves; unbounded with "logit".
 
     What it cannot tell: whether a score is good. It is there to be compared with numbers that the same tool printed,
-    and to show how much of a number is protocol. What removal curves cannot tell, the module
+    and to show how much of a number comes from the tool's conventions. What removal curves cannot tell, the module
     :mod:`benchmarks.metrics.removal.curve` says.
 
     Parameters
@@ -126,20 +111,14 @@ class RemovalProfile:
     score
         What is read of the network's answer.
     area
-        One of `AREAS`: what is made of the curve.
+        One of `AREAS`: how the score is computed from the curve.
     ties
         One of `RANKINGS`: the order of tied pixels.
-    channels
-        How the tool counts channels. "apart": a map of one channel is repeated for each, and pixels go channel by
-        channel; at steps of whole pixels, which all `POINTS` are, this is the same as "together".
     follows
         The class whose answer is followed: the one explained, or the one predicted on the whole picture.
     call
         The call of the tool that this stands for.
     """
-
-    average: ClassVar[Average] = "cases"
-    subsets: ClassVar[tuple[str, ...]] = ("all",)
 
     tool: str
     version: str
@@ -150,9 +129,21 @@ class RemovalProfile:
     score: Score
     area: str
     ties: str
-    channels: Literal["together", "apart"] = "together"
     follows: Followed = "target"
     call: str = field(default="", repr=False)
+
+    @property
+    def measure(self) -> str:
+        """What the curve measures, however it is read."""
+        kind = MEASURES[self.curve]
+        if not isinstance(self.removed, Imputation):
+            return kind
+        return "ROAD" if kind == "SRG" else f"{kind} by imputation"
+
+    @property
+    def curve_labels(self) -> CurveLabels:  # type: ignore[override]
+        """As this suite's own metric of the same measure."""
+        return {"SRG": GAIN, "ROAD": ROAD_LABELS}.get(self.measure, ANSWER)
 
     @property
     def summary(self) -> str:
@@ -166,8 +157,8 @@ class RemovalProfile:
         look_up("order of ties", self.ties, RANKINGS)
         check_removal(self.removed, self.score)
 
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
+    def score_map(self, context: Context, saliency: Tensor) -> Measurement:
+        """Return the score that the tool would print, and the curve."""
         fractions, values = removal_curve(
             context,
             saliency,
@@ -181,30 +172,23 @@ class RemovalProfile:
         return Measurement(float(AREAS[self.area](fractions, values)), (fractions, values))
 
 
-def _first_maximum(saliency: Tensor) -> np.ndarray:
-    found = np.zeros(saliency.shape, dtype=bool)
-    found[highest_pixel(saliency)] = True
-    return found
-
-
-def _every_maximum(saliency: Tensor) -> np.ndarray:
-    return (saliency == saliency.max()).cpu().numpy()
-
-
-MAXIMA: Mapping[str, Callable[[Tensor], np.ndarray]] = {"first": _first_maximum, "any": _every_maximum}
-"""Which of a map's tied maxima may hit."""
+MAXIMA: Mapping[str, Callable[[Tensor], Any]] = {
+    "first": highest_pixel,
+    "any": lambda saliency: (saliency == saliency.max()).cpu().numpy(),
+}
+"""Which of a map's tied maxima may hit: an index of the map's pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PointingProfile:
+class PointingProfile(RegionMetric):
     """How one tool plays the pointing game; itself the metric that does so.
 
     Source: the tool's own code, in the version named. Direction: higher is better. Range: 0 or 1; NaN where the case
     has no annotated region, or an empty one (Quantus 0.6.0 counts an empty one as a hit: it writes a NaN into a boolean
     array, where it becomes True. That is not mirrored).
 
-    What it cannot tell: anything about the map beside its maximum; and with ``ties="any"`` a map that is constant, or
-    saturated on a large plateau, hits nearly always.
+    What it cannot tell: anything about the map besides its maximum; and with ``ties="any"`` a map that is constant, or
+    has its maximum on a large plateau, hits nearly always.
 
     Parameters
     ----------
@@ -218,12 +202,12 @@ class PointingProfile:
     average
         "classes": the mean over classes of each one's hit rate; "cases": the mean over cases.
     subsets
-        The rows of cases it is averaged over.
+        The subsets of cases that it is averaged over.
     call
         The call of the tool that this stands for.
     """
 
-    direction: ClassVar[Direction] = "higher"
+    measure = "Pointing"
 
     tool: str
     version: str
@@ -240,17 +224,12 @@ class PointingProfile:
 
     def __post_init__(self) -> None:
         look_up("choice of maxima", self.ties, MAXIMA)
-        if not self.tolerance > 0:
-            raise InputError(f"The pointing game's tolerance must be above 0 pixels, not {self.tolerance}.")
+        require_number("tolerance", self.tolerance, 0, beyond=True)
 
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
-        check_saliency(context, saliency)
-        region = annotated_region(context)
-        if region is None:
-            return Measurement(float("nan"))
-        squared = np.rint(distance_transform_edt(~region) ** 2)
-        return Measurement(float((squared[MAXIMA[self.ties](saliency)] < self.tolerance**2).any()))
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+        """Tell whether one of the maxima that may hit does."""
+        distances = squared_distances(context, region)[MAXIMA[self.ties](saliency)]
+        return float((distances < self.tolerance**2).any())
 
 
 _RISE = RemovalProfile(
@@ -327,7 +306,6 @@ PROFILES: Mapping[str, RemovalProfile | PointingProfile] = {
         score="probability",
         area="trapezoid, steps of length 1",
         ties="by index",
-        channels="apart",
         call="PixelFlipping(features_in_step=3 * width, return_auc_per_sample=True)(net, x, targets, maps)",
     ),
     "xplique-deletion": _XPLIQUE,

@@ -4,40 +4,38 @@ Source: Y. Rong, T. Leemann, V. Borisov, G. Kasneci, E. Kasneci, "A Consistent a
 Attribution Methods", ICML 2022, with the score by which pytorch-grad-cam publishes it again.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
-from benchmarks.metrics.metric import Average, Context, Direction, Measurement
+import numpy as np
+from torch import Tensor
+
+from benchmarks.metrics.metric import Context, CurveLabels, Measurement, Metric
 from benchmarks.metrics.removal.curve import PATHS, Imputation, check_removal, removal_curve
 from mint.contract import InputError
 from mint.scores import Score
 
-if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
+ROAD_LABELS = CurveLabels("mean", "share of the pixels", "(LeRF \N{MINUS SIGN} MoRF) / 2")
 
 
 @dataclass(frozen=True)
-class ROAD:
+class ROAD(Metric):
     """Half of what the target's answer loses more by removing the highest-ranked pixels than the lowest-ranked.
 
         mean over shares p of  (answer without the lowest p - answer without the highest p) / 2
 
     which is pytorch-grad-cam's ``ROADCombined``: least relevant first (LeRF) against most relevant first (MoRF).
-    Direction: higher is better. Range: [-1/2, 1/2] with ``score="probability"``; a map that tells nothing scores 0 on
+    Direction: higher is better. Range: [-1/2, 1/2] with ``score="probability"``; a map that knows nothing scores 0 on
     average, and the negated map the negative. The curve has the term of every p.
 
-    Pixels are ranked as in deletion: ties by pixel index, the first counting as higher, and as many go as lie at or
-    above a percentile where none tie. pytorch-grad-cam itself, and the profile "gradcam-road", remove all pixels of a
+    Pixels are ranked as in deletion: of tied pixels the first counts as higher, and as many are removed as would lie at
+    or above a percentile if none tied. pytorch-grad-cam itself, and the profile "gradcam-road", remove all pixels of a
     tie or none; of a map with a large plateau they may remove the whole picture, which cannot be imputed.
 
-    What it cannot tell: imputation takes less away from smooth areas than from structured ones, and what surrounds a
-    hole continues into it, so evidence that is spread, or an object whose shape shows as a hole, goes uncounted. It
-    leaks less of the mask's shape than a constant fill, but pictures of which nine tenths are interpolated are still
-    none that the network was trained on.
+    What it cannot tell: how much of the evidence imputation really removed. It removes less from smooth areas than from
+    structured ones, and continues into a hole what surrounds it; so evidence that is spread out is not counted, nor is
+    an object whose shape shows as a hole. Less of the mask's shape shows than with a constant fill, but the network was
+    not trained on pictures of which nine tenths are interpolated.
 
     Parameters
     ----------
@@ -51,9 +49,7 @@ class ROAD:
         The network's answer that is followed.
     """
 
-    direction: ClassVar[Direction] = "higher"
-    average: ClassVar[Average] = "cases"
-    subsets: ClassVar[tuple[str, ...]] = ("all",)
+    curve_labels = ROAD_LABELS
 
     percentiles: tuple[float, ...] = (10, 20, 30, 40, 50, 60, 70, 80, 90)
     noise: float = 0.01
@@ -62,13 +58,11 @@ class ROAD:
 
     def __post_init__(self) -> None:
         if not self.percentiles or not all(0 < percentile < 100 for percentile in self.percentiles):
-            raise InputError(f"ROAD needs percentiles above 0 and below 100, not {self.percentiles}.")
-        if not self.noise >= 0:
-            raise InputError(f"ROAD's noise is a standard deviation of at least 0, not {self.noise}.")
+            raise InputError(f"percentiles are numbers above 0 and below 100, at least one, not {self.percentiles}.")
         check_removal(Imputation(self.noise, self.seed), self.score)
 
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
-        """Measure a map, (h, w) float32; InputError if its shape is wrong or it is not finite."""
+    def score_map(self, context: Context, saliency: Tensor) -> Measurement:
+        """Return the mean of the curve, and the curve."""
         fractions, values = removal_curve(
             context,
             saliency,

@@ -32,7 +32,7 @@ def about(subjects: Sequence[Subject]) -> str:
     first = subjects[0]
     classes = ", ".join(dict.fromkeys(f"{each.case.target_name} ({each.case.picture})" for each in subjects))
     samples, seed = len(first.explanation.states), first.explanation.parameters["seed"]
-    return f"Network `{first.network.entry.name}`; {classes}; {samples} samples, seed {seed}."
+    return f"Network `{first.network.name}`; {classes}; {samples} samples, seed {seed}."
 
 
 def segmentation(subjects: Sequence[Subject]) -> Plate:
@@ -84,7 +84,7 @@ def perturbed(subject: Subject, count: int) -> list[tuple[np.ndarray, float]]:
     explanation = subject.explanation
     present = explanation.states.numpy()[:, explanation.superpixels.fine.numpy()]
     # Zero in the network's normalised input is the colour of absent pixels.
-    absent = np.rint(255 * np.array(subject.network.entry.mean)).astype(np.uint8)
+    absent = np.rint(255 * np.array(subject.network.preprocess.mean)).astype(np.uint8)
     chosen = spread(explanation.answers.numpy(), count)
     return [(only(subject.case.image, present[k], absent), float(explanation.answers[k])) for k in chosen]
 
@@ -136,8 +136,8 @@ def compared(name: str, title: str, subjects: Sequence[Subject], words: str) -> 
     how = (
         f"Grad-CAM is scaled to its maximum. LIME shows the {LIME_SHOWN} super-pixels of the largest positive weight. "
         "Coarse MINT shows the most important coarse super-pixel; fine MINT shows the shallow layer's features inside "
-        f"the fine super-pixels that hold {subjects[0].explanation.parameters['shown']['coverage']:.0%} of the positive "
-        "importance."
+        f"the fine super-pixels that hold {subjects[0].explanation.parameters['shown']['coverage']:.0%} of the "
+        "positive importance."
     )
     return Plate(name, title, f"{about(subjects)} {how} {words}", figure, measured(subjects))
 

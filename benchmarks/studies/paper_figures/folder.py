@@ -28,7 +28,7 @@ def draw(source: Source, count: int, seed: int) -> Iterator[Plate]:
     """Explain what one source holds and draw its figures; ``count`` samples and the seed are MINT's and LIME's."""
 
     def explained(group: Group) -> list[Subject]:
-        cases = tqdm(group.cases, desc=f"{source.name}, {group.network.entry.name}", unit="explanation", disable=None)
+        cases = tqdm(group.cases, desc=f"{source.name}, {group.network.name}", unit="explanation", disable=None)
         return [explain(group, case, count, seed) for case in cases]
 
     shown = [explained(group) for group in source.panels]
@@ -36,7 +36,7 @@ def draw(source: Source, count: int, seed: int) -> Iterator[Plate]:
     yield segmentation(shown[0][:3])
     yield samples(shown[0][0])
     for group, subjects in zip(source.panels, shown, strict=True):
-        network = group.network.entry.name
+        network = group.network.name
         question = "Does the coarse region cover the object? Does the fine picture show its texture or parts?"
         yield compared(f"4-panels-{network}", f"Figures 4 and 5: {network}", subjects, f"{group.rule} {question}")
     question = "Does each of the two classes have a region of its own?"

@@ -91,7 +91,7 @@ def own_pictures(files: Sequence[Path], network: str, weights: Path | None, devi
     """Make a source of the user's picture files; an `InputError` says which of them or what else cannot be had."""
     pictures = [read_picture(file) for file in files]
     loaded = load_network(network, weights=weights, device=device)
-    classes, size = loaded.entry.classes(), loaded.entry.input_size
+    classes, size = loaded.classes, loaded.input_size
     best = []
     for file, picture in zip(files, pictures, strict=True):
         image = Geometry.of(picture.width, picture.height, size).apply(picture)
@@ -152,5 +152,5 @@ def _next_ones_class(network: Network, cases: Sequence[Case], rule: str) -> Grou
 
 def _of_class(case: Case, network: Network, target: int) -> Case:
     """Ask about a class that the picture does not show."""
-    name = network.entry.classes()[target]
+    name = network.classes[target]
     return replace(case, key=f"{case.picture}.{slug(name)}", target=target, target_name=name, region=None)

@@ -11,7 +11,7 @@ import torch
 import baselines
 from benchmarks.datasets import Case
 from benchmarks.networks.network import Network
-from benchmarks.run.methods import bind
+from benchmarks.run.binding import bind
 from benchmarks.studies.settings import part_for
 from mint import MINT, Display, Explanation
 from mint.contract import Attributor, attribute
@@ -51,13 +51,13 @@ def explain(group: Group, case: Case, samples: int, seed: int) -> Subject:
     ``samples`` and ``seed`` are MINT's and LIME's.
     """
     network, image = group.network, group.network.tensor(case.image)
-    methods = part_for(network.entry.name).methods
-    mint = cast(MINT, bind(methods["mint"], network.entry, seed=seed))
+    methods = part_for(network.name).methods
+    mint = cast(MINT, bind(methods["mint"], network, seed=seed))
     mint = replace(mint, samples=samples, shown=Display(minimal_importance=group.minimal_importance))
     lime = replace(cast(baselines.LIME, methods["lime"]), samples=samples)
 
     def map_by(method: Attributor) -> np.ndarray:
-        bound, target = bind(method, network.entry, seed=seed), torch.tensor([case.target], device=image.device)
+        bound, target = bind(method, network, seed=seed), torch.tensor([case.target], device=image.device)
         evidence: np.ndarray = attribute(bound, network.module, image[None], target)[0].cpu().numpy()
         return evidence
 

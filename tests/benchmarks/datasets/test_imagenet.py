@@ -1,6 +1,5 @@
 """Folders in ImageNet's own layout."""
 
-import dataclasses
 import re
 from pathlib import Path
 
@@ -14,7 +13,9 @@ from PIL import Image
 import mint.app.torchvision_ops  # noqa: F401  (before torchvision)
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.datasets.imagenet import Geometry, imagenet_folder
-from benchmarks.networks.network import NETWORKS, Network, load_network
+from benchmarks.networks.network import Network, load_network
+from benchmarks.networks.torchvision import imagenet_classes
+from mint.app.classifiers import Preprocessing
 from mint.contract import InputError
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -24,8 +25,7 @@ SIZE = 56  # the shorter side becomes 64
 
 @pytest.fixture
 def network() -> Network:
-    entry = dataclasses.replace(NETWORKS["resnet18"], input_size=SIZE)
-    return Network(entry, torch.nn.Identity(), "0" * 64, torch.device("cpu"))
+    return Network("resnet18", torch.nn.Identity(), Preprocessing(SIZE), imagenet_classes())
 
 
 def _xml(boxes: list[tuple[str, int, int, int, int]], width: int = 64, height: int = 64) -> str:
@@ -71,7 +71,7 @@ def test_each_picture_is_a_case_of_its_folders_class(network: Network, folder: P
     for case in cases:
         assert case.image.shape == (SIZE, SIZE, 3)
         assert case.image.dtype == np.uint8
-        assert case.target_name == network.entry.classes()[case.target]
+        assert case.target_name == network.classes[case.target]
         assert case.region is None
         assert not case.difficult
 

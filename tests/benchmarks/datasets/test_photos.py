@@ -1,6 +1,5 @@
 """Photographs from a PyPI package, whole and in mosaics."""
 
-import dataclasses
 import importlib.util
 import sys
 from collections import Counter
@@ -13,7 +12,9 @@ from PIL import Image
 
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.datasets import photos as module
-from benchmarks.networks.network import NETWORKS, Network, imagenet_classes, load_network
+from benchmarks.networks.network import Network, load_network
+from benchmarks.networks.torchvision import imagenet_classes
+from mint.app.classifiers import Preprocessing
 from mint.contract import InputError
 
 
@@ -26,8 +27,8 @@ class _ByColour(torch.nn.Module):
 
 
 def _fake_network(size: int = 8) -> Network:
-    entry = dataclasses.replace(NETWORKS["resnet18"], input_size=size, mean=(0.0,) * 3, std=(1.0,) * 3)
-    return Network(entry, _ByColour(), "0" * 64, torch.device("cpu"))
+    preprocessing = Preprocessing(size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    return Network("resnet18", _ByColour(), preprocessing, imagenet_classes())
 
 
 def _plain_photographs(reds: Sequence[int], labels: Sequence[int]) -> list[module._Photograph]:

@@ -27,14 +27,17 @@ from benchmarks.datasets.scenes.draw import (
     scene,
     write_evaluation,
 )
-from benchmarks.networks.network import NETWORKS, Network
+from benchmarks.networks.network import Network
+from mint.app.classifiers import Preprocessing
 from mint.contract import InputError
 
 EXAMPLES = range(0, EVALUATION_PICTURES, 13)
 
 
 def _network(name: str = "scenes-vgg") -> Network:
-    return Network(NETWORKS[name], torch.nn.Identity(), "0" * 64, torch.device("cpu"))
+    if name != "scenes-vgg":
+        return Network(name, torch.nn.Identity(), classes=("cat", "dog"))
+    return Network(name, torch.nn.Identity(), Preprocessing(SIZE), CLASSES)
 
 
 @pytest.fixture(scope="module")

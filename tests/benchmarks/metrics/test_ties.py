@@ -1,52 +1,44 @@
 """Ties: shares and bounds known on paper, and what is refused."""
 
 from dataclasses import dataclass, field
-from types import ModuleType, SimpleNamespace
-from typing import Any, ClassVar
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from contexts import context_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch import Tensor
 
-from benchmarks.datasets import Case
-from benchmarks.metrics import Context, Deletion, GridPointing, GridShare, Insertion, Measurement, Pointing
-from benchmarks.metrics.metric import Average, Direction
+from benchmarks.metrics import Context, Deletion, GridPointing, GridShare, Insertion, Metric, Pointing
 from benchmarks.metrics.ties import TieBound, TiedPixels, TieRange
 from benchmarks.networks.network import load_network
-from benchmarks.results.provenance import code_digest
+from benchmarks.run.identity import code_digest
 from mint.contract import InputError
 
-NETWORK: Any = SimpleNamespace()
 few_values = arrays.arrays(
     np.float32, arrays.array_shapes(min_dims=2, max_dims=2, max_side=6), elements=st.integers(-2, 2)
 )
 
 
-def context_of(size: tuple[int, ...], region: np.ndarray | None = None) -> Context:
-    case = Case("case-0", "case", 0, "zero", np.zeros((*size, 3), np.uint8), region, False)
-    return Context(NETWORK, case, torch.zeros(3, *size))
-
-
 @dataclass(frozen=True)
-class PlaceOf:
+class PlaceOf(Metric):
     """The place of one pixel in the ranking, ties by index; NaN where told to. Counts its calls."""
 
-    direction: ClassVar[Direction] = "higher"
-    average: ClassVar[Average] = "classes"
-    subsets: ClassVar[tuple[str, ...]] = ("all", "difficult")
+    average = "classes"
+    subsets = ("all", "difficult")
 
     pixel: int
     applies: bool = True
     calls: list[int] = field(default_factory=list, compare=False)
 
-    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
+    def score_map(self, context: Context, saliency: Tensor) -> float:
         self.calls.append(1)
         order = torch.argsort(saliency.flatten(), descending=True, stable=True)
-        return Measurement(float((order == self.pixel).nonzero()) if self.applies else float("nan"))
+        return float((order == self.pixel).nonzero()) if self.applies else float("nan")
 
 
 @pytest.mark.parametrize(
@@ -155,9 +147,9 @@ def test_a_metric_that_looks_at_more_than_the_order_or_the_maximum_is_refused() 
     region = np.zeros((4, 4), dtype=bool)
     region[0] = True
     saliency = torch.arange(16.0).view(4, 4) - 1
-    with pytest.raises(InputError, match="looks at more of a map than its orders"):
+    with pytest.raises(InputError, match="depends on more of a map than its orders"):
         TieRange(GridShare())(context_of((4, 4), region), saliency)
-    with pytest.raises(InputError, match="looks at more of a map than its maxima"):
+    with pytest.raises(InputError, match="depends on more of a map than its maxima"):
         TieRange(PlaceOf(5), over="maxima")(context_of((4, 4)), saliency)
 
 

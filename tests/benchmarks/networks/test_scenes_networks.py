@@ -14,7 +14,8 @@ import mint.app.torchvision_ops  # noqa: F401
 from torchvision.models import resnet18, vgg11_bn
 
 from baselines import Centre, GradCAM
-from benchmarks.datasets.scenes.draw import CLASSES, SIZE, scene
+from benchmarks.datasets.scenes.classes import CLASSES, SIZE
+from benchmarks.datasets.scenes.draw import scene
 from benchmarks.datasets.scenes.train import (
     HELD_OUT,
     RECIPES,
@@ -28,8 +29,9 @@ from benchmarks.datasets.scenes.train import (
     target_distribution,
     train,
 )
-from benchmarks.networks.network import NETWORKS, Network, load_network
-from benchmarks.networks.scenes import MEAN, STD, scenes_resnet, scenes_vgg
+from benchmarks.networks.network import Network, load_network
+from benchmarks.networks.scenes import untrained_resnet, untrained_vgg
+from benchmarks.run.binding import bind
 
 NAMES = tuple(RECIPES)
 CELLS = {"scenes-vgg": 4, "scenes-resnet": 4}  # along the side of the deep layer
@@ -46,14 +48,14 @@ def network(request: pytest.FixtureRequest) -> Network:
 def test_vgg_repeats_torchvisions_blocks() -> None:
     """Each stage is (convolution, batch norm, ReLU) once or twice; max-pools lie between, as in vgg11_bn."""
     stages = re.compile(r"((Conv2d BatchNorm2d ReLU ){1,2}(MaxPool2d |$))+")
-    for model in (scenes_vgg(), vgg11_bn(init_weights=False)):
+    for model in (untrained_vgg(), vgg11_bn(init_weights=False)):
         kinds = [type(layer).__name__ for layer in model.get_submodule("features").children()]
         assert stages.fullmatch(" ".join([*kinds, ""]))
         assert {"features", "avgpool", "classifier"} <= dict(model.named_children()).keys()
 
 
 def test_resnet_has_torchvisions_names() -> None:
-    ours, theirs = scenes_resnet(), resnet18()
+    ours, theirs = untrained_resnet(), resnet18()
     assert ours.state_dict().keys() < theirs.state_dict().keys()
     names = [name for name, _ in theirs.named_children()]
     assert [name for name, _ in ours.named_children() if name != "flatten"] == names
@@ -68,20 +70,22 @@ def test_networks_are_small(name: str) -> None:
     assert counter.get_total_flops() / 2 < 80e6  # multiply-adds
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_table_names_the_layers(name: str) -> None:
-    entry = NETWORKS[name]
-    model = RECIPES[name].build().eval()
+def test_layers_have_their_resolution(network: Network) -> None:
+    assert network.layers is not None
     shapes: dict[str, torch.Size] = {}
-    for layer in (entry.shallow_layer, entry.deep_layer):
-        model.get_submodule(layer).register_forward_hook(
+    handles = [
+        network.module.get_submodule(layer).register_forward_hook(
             lambda _module, _inputs, output, layer=layer: shapes.__setitem__(layer, output.shape)
         )
+        for layer in network.layers
+    ]
     with torch.no_grad():
-        model(torch.zeros(1, 3, SIZE, SIZE))
-    assert shapes[entry.deep_layer][-2:] == (CELLS[name], CELLS[name])
-    assert shapes[entry.shallow_layer][-1] >= 56
-    assert (entry.mean, entry.std, entry.input_size, entry.classes()) == (MEAN, STD, SIZE, CLASSES)
+        network.module(torch.zeros(1, 3, SIZE, SIZE))
+    for handle in handles:
+        handle.remove()
+    shallow, deep = network.layers
+    assert shapes[deep][-2:] == (CELLS[network.name], CELLS[network.name])
+    assert shapes[shallow][-1] >= 56
 
 
 # --- what the networks are trained to answer -----------------------------------------------------------------
@@ -127,8 +131,7 @@ def test_target_distribution_treats_each_picture_alone() -> None:
 
 def test_pictures_are_normalised_as_the_harness_does() -> None:
     image = np.arange(SIZE * SIZE * 3, dtype=np.uint8).reshape(SIZE, SIZE, 3)
-    entry = Network(NETWORKS["scenes-vgg"], torch.nn.Identity(), "0" * 64, torch.device("cpu"))
-    torch.testing.assert_close(normalise(image[None])[0], entry.tensor(image))
+    torch.testing.assert_close(normalise(image[None])[0], load_network("scenes-vgg").tensor(image))
 
 
 # --- the training --------------------------------------------------------------------------------------------
@@ -163,7 +166,7 @@ def test_removed_cells_have_the_mean_colour(few_scenes: tuple[np.ndarray, np.nda
 
 
 def test_training_is_repeatable_and_learns(few_scenes: tuple[np.ndarray, np.ndarray]) -> None:
-    recipe = Recipe(scenes_resnet, stages=(Stage(56, 12, 4e-3, 0.0), Stage(SIZE, 2, 1e-3, 0.3)), batch=8)
+    recipe = Recipe(untrained_resnet, stages=(Stage(56, 12, 4e-3, 0.0), Stage(SIZE, 2, 1e-3, 0.3)), batch=8)
     before = torch.random.get_rng_state()
     first, second = (train(recipe, *few_scenes) for _ in range(2))
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -192,13 +195,13 @@ def test_recall_on_paper() -> None:
 
 
 def test_weights_are_small_and_float32(network: Network) -> None:
-    assert (WEIGHTS / f"{network.entry.name}.safetensors").stat().st_size < 4 * 2**20
+    assert (WEIGHTS / f"{network.name}.safetensors").stat().st_size < 4 * 2**20
     assert all(values.dtype == torch.float32 for values in network.module.parameters())
 
 
 def test_model_card_is_of_these_weights(network: Network) -> None:
     card = (WEIGHTS / "README.md").read_text(encoding="utf-8")
-    assert network.entry.name in card
+    assert network.name in card
     assert network.weights_sha256 in card
 
 
@@ -217,7 +220,7 @@ def test_nothing_left_is_answered_about_uniformly(network: Network) -> None:
 
 def test_scenes_separate_methods(network: Network) -> None:
     """Grad-CAM is neither perfect nor lost on the difficult cases, and the centre is a bad guess."""
-    gradcam = pointing_accuracy(network, GradCAM(deep_layer=network.entry.deep_layer))
+    gradcam = pointing_accuracy(network, bind(GradCAM(), network))
     centre = pointing_accuracy(network, Centre())
     assert 0.5 < gradcam["difficult"] < 0.9
     assert centre["difficult"] < 0.35

@@ -1,11 +1,15 @@
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
 from benchmarks.datasets import DATASETS
-from benchmarks.networks.network import NETWORKS
-from benchmarks.plans import PLANS, select
-from benchmarks.run.methods import bind, identity
-from benchmarks.run.plan import Part, Plan
-from mint import MINT, InputError
+from benchmarks.networks import NETWORKS
+from benchmarks.plans import PLANS
+from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind
+from benchmarks.run.identity import method_identity, object_identity
+from benchmarks.run.plan import Part, Plan, select
+from mint import InputError
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
@@ -14,9 +18,18 @@ def test_a_plan_names_what_exists(plan: Plan) -> None:
     for part in plan.parts:
         assert part.dataset in DATASETS
         assert set(part.networks) <= NETWORKS.keys()
-        for network in part.networks:
-            for method in part.methods.values():
-                assert identity(bind(method, NETWORKS[network]))["parameters"] is not None
+        assert all(method_identity(method)["parameters"] is not None for method in part.methods.values())
+        assert all(object_identity("metric", metric)["code"] for metric in part.metrics.values())
+
+
+def test_a_plan_says_what_its_report_is_about() -> None:
+    reports = {name: plan.report for name, plan in PLANS.items() if plan.report != "comparison"}
+    assert reports == {
+        "ablations": "ablation",
+        "ablations-imagenet": "ablation",
+        "variants": "challenge",
+        "variants-imagenet": "challenge",
+    }
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
@@ -48,7 +61,8 @@ def test_selecting_nothing_changes_nothing() -> None:
 
 
 def test_selecting_keeps_what_is_named_as_the_plan_configures_it() -> None:
-    (part,) = select(PLANS["smoke"], networks=["scenes-vgg"], methods=["lime", "mint"], metrics=["deletion"]).parts
+    only = {NETWORK: ["scenes-vgg"], METHOD: ["lime", "mint"], METRIC: ["deletion"]}
+    (part,) = select(PLANS["smoke"], only=only).parts
     (whole,) = PLANS["smoke"].parts
     assert part.networks == ("scenes-vgg",)
     assert dict(part.methods) == {"lime": whole.methods["lime"], "mint": whole.methods["mint"]}
@@ -56,14 +70,39 @@ def test_selecting_keeps_what_is_named_as_the_plan_configures_it() -> None:
     assert dict(part.metrics) == {"deletion": whole.metrics["deletion"]}
 
 
+def test_a_method_whose_name_has_a_colon_is_kept_by_its_name() -> None:
+    (part,) = select(PLANS["ablations"], only={METHOD: ["default", "pooling: raw"]}).parts
+    assert list(part.methods) == ["default", "pooling: raw"]
+
+
 def test_a_name_that_the_plan_lacks_is_added_with_its_defaults() -> None:
-    (part,) = select(PLANS["imagenet"], networks=["resnet18"], methods=["occlusion-engine"]).parts
+    (part,) = select(PLANS["imagenet"], only={NETWORK: ["resnet18"], METHOD: ["occlusion-engine"]}).parts
     assert part.networks == ("resnet18",)
     assert list(part.methods) == ["occlusion-engine"]
 
 
+def test_what_is_added_comes_beside_all_that_the_plan_has() -> None:
+    (whole,) = PLANS["smoke"].parts
+    more = {NETWORK: ["densenet121"], DATASET: ["photos"], METHOD: ["occlusion-engine"], METRIC: ["entropy"]}
+    own, added = select(PLANS["smoke"], more=more).parts
+    assert (own.dataset, added.dataset) == ("scenes", "photos")
+    for part in (own, added):
+        assert part.networks == (*whole.networks, "densenet121")
+        assert list(part.methods) == [*whole.methods, "occlusion-engine"]
+        assert list(part.metrics) == [*whole.metrics, "entropy"]
+        assert part.limit == whole.limit
+
+
+def test_only_the_named_data_sets_are_kept() -> None:
+    assert [part.dataset for part in select(PLANS["photos"], only={DATASET: ["photos-single"]}).parts] == [
+        "photos-single"
+    ]
+    (part,) = select(PLANS["quick"], only={DATASET: ["photos"], NETWORK: ["efficientnet-lite0"]}).parts
+    assert (part.dataset, part.networks) == ("photos", ("efficientnet-lite0",))
+
+
 def test_a_part_without_any_of_the_networks_is_dropped() -> None:
-    parts = select(PLANS["full"], networks=["efficientnet-lite0"]).parts
+    parts = select(PLANS["full"], only={NETWORK: ["efficientnet-lite0"]}).parts
     assert [part.dataset for part in parts] == ["photos"]
 
 
@@ -74,20 +113,42 @@ def test_a_limit_never_widens_a_plan() -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "sentence"),
+    ("kind", "name", "nearest"),
     [
-        ({"networks": ["scenes-vg"]}, "unknown network 'scenes-vg'; the nearest are scenes-vgg"),
-        ({"methods": ["mnt"]}, "unknown method 'mnt'; the nearest are mint"),
-        ({"metrics": ["deletoin"]}, "unknown metric 'deletoin'; the nearest are deletion"),
-        ({"extra": [("mint", MINT())]}, "two methods are called 'mint'"),
+        (NETWORK, "scenes-vg", "scenes-vgg"),
+        (METHOD, "mnt", "mint"),
+        (METRIC, "deletoin", "deletion"),
+        (DATASET, "scens", "scenes"),
     ],
 )
-def test_a_name_that_does_not_exist_or_is_taken_is_one_sentence(chosen: dict[str, list[str]], sentence: str) -> None:
+def test_a_name_that_does_not_exist_is_one_sentence(kind: Kind, name: str, nearest: str) -> None:
+    for chosen in ({"only": {kind: [name]}}, {"more": {kind: [name]}}):
+        with pytest.raises(InputError, match=f"unknown {kind.word} '{name}'; the nearest are {nearest}"):
+            select(PLANS["quick"], **chosen)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("kind", "name"), [(METHOD, "own"), (METRIC, "own"), (NETWORK, "own"), (DATASET, "own")])
+def test_a_name_that_is_taken_is_one_sentence(kind: Kind, name: str, tmp_path: Path) -> None:
+    files = [tmp_path / "one.py", tmp_path / "two.py"]
+    for file in files:
+        file.write_text(f"def {name}(*_): ...\n")
+    sentence = f"two {kind.word}s are called '{name}'; rename the one given by --{kind.word}"
     with pytest.raises(InputError, match=sentence):
-        select(PLANS["quick"], **chosen)  # type: ignore[arg-type]
+        select(PLANS["quick"], more={kind: [f"{file}:{name}" for file in files]})
 
 
-def test_a_dataset_and_a_network_stand_together_once() -> None:
-    part = Part("scenes", ("scenes-vgg",), {}, {})
+def test_adding_what_the_plan_has_changes_nothing() -> None:
+    more = {NETWORK: ["scenes-vgg"], DATASET: ["scenes"], METHOD: ["mint"], METRIC: ["deletion"]}
+    assert select(PLANS["quick"], more=more) == PLANS["quick"]
+
+
+def test_a_method_that_no_file_defines_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import functools\nmine = functools.partial(print, end='')\n")
+    with pytest.raises(InputError, match=r"mine.py:mine: the source of .* cannot be found; define it as a class"):
+        select(PLANS["quick"], more={METHOD: [f"{tmp_path / 'mine.py'}:mine"]})
+
+
+@pytest.mark.parametrize("names", [("scenes-vgg", "scenes-vgg"), ("a.py:net", "b.py:net")])
+def test_a_data_set_and_a_network_stand_together_once(names: Sequence[str]) -> None:
     with pytest.raises(InputError, match="together in two parts"):
-        Plan("twice", "", (part, part))
+        Plan("twice", "", tuple(Part("scenes", (name,), {}, {}) for name in names))

@@ -19,10 +19,10 @@ from benchmarks.plans import PLANS, ablations
 from benchmarks.report import tables
 from benchmarks.report.ablations import FEWEST_CASES, ablation_costs, clear_table, make_ablation_report, variant_tables
 from benchmarks.results.records import RECORD_COLUMNS, REMOVAL, TIMING_COLUMNS, Records, with_removal
-from benchmarks.run.loop import Options, run
+from benchmarks.run.binding import bind
+from benchmarks.run.loop import run
 from benchmarks.run.memory import Memory, remembering
-from benchmarks.run.methods import bind
-from benchmarks.run.plan import Part, Plan
+from benchmarks.run.plan import Options, Part, Plan
 from benchmarks.run.store import Store
 from mint import MINT, Display, InputError
 
@@ -147,7 +147,7 @@ def context(world: ModuleType) -> Context:
 
 @pytest.fixture
 def method(context: Context) -> MINT:
-    method = bind(MINT(samples=40), context.network.entry)
+    method = bind(MINT(samples=40), context.network)
     assert isinstance(method, MINT)
     return method
 

@@ -20,7 +20,8 @@ from benchmarks.report.plots import OTHERS, STYLES, styles
 from benchmarks.report.tables import MOST_DECIMALS, counted, decimals
 from benchmarks.results import records
 from benchmarks.results.records import CURVE_COLUMNS, RECORD_COLUMNS, TIMING_COLUMNS, Records, RecordsError, Shown
-from benchmarks.run.loop import Options, as_records, run
+from benchmarks.run.loop import as_records, run
+from benchmarks.run.plan import Options
 from benchmarks.run.store import Store
 
 ROOT = Path(__file__).resolve().parents[3]

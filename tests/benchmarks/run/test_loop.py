@@ -20,9 +20,9 @@ from benchmarks.metrics import Context, Deletion, Fidelity, Gini, Insertion, Poi
 from benchmarks.networks.network import Network, load_network
 from benchmarks.results import records
 from benchmarks.results.records import CURVE_COLUMNS, MAP_SIZE, RECORD_COLUMNS
-from benchmarks.run.loop import CASES_PER_CELL, Options, Results, _reduced, as_records, controlling, run
+from benchmarks.run.loop import CASES_PER_CELL, Results, _reduced, as_records, controlling, run
 from benchmarks.run.memory import Memory, remembering
-from benchmarks.run.plan import Plan
+from benchmarks.run.plan import Options, Plan
 from benchmarks.run.store import Cell, Identity, Store
 from benchmarks.run.timing import Timing, device_name
 from mint.contract import InputError
@@ -53,7 +53,7 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> None:
     def time_attributor(attributor: object, network: Network, images: Tensor, targets: Tensor) -> Timing:
         return Timing(12.5, 0.5, 5, float(len(images)), 1.0, 2.0, device_name(network.device))
 
-    monkeypatch.setattr("benchmarks.run.loop.time_attributor", time_attributor)
+    monkeypatch.setattr("benchmarks.run.cells.time_attributor", time_attributor)
 
 
 def test_every_case_is_scored_by_every_method_and_metric(world: ModuleType, log: Path, tmp_path: Path) -> None:
@@ -216,6 +216,22 @@ def test_a_picture_that_cannot_be_decoded_is_a_failure_and_the_rest_goes_on(
     assert (failure.step, failure.case) == ("data", "number 4")
     assert failure.reason == "OSError: picture-x.png cannot be decoded"
     assert len(scores(results)) == 2 * 3 * 9
+
+
+@pytest.mark.usefixtures("stopwatch")
+def test_after_a_picture_that_cannot_be_read_no_later_case_takes_its_place(
+    world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first two cases are shown, timed and controlled; the first of them cannot be read, so only one is."""
+    from benchmarks.datasets import DATASETS
+
+    monkeypatch.setitem(DATASETS, "noise", lambda network, options: world.Pictures(10, broken=(0,)))  # type: ignore[misc]
+    plan = with_part(world.plan(log, timed=2, controls={"blurred": Blurred()}), controlled=2, shown=2)
+    results = run(plan, Options(), Store(tmp_path / "cells"))
+    (second,) = {row["case"] for row in results.records if row["control"]}
+    assert second == world.case(1).key
+    assert [shown.case for shown in results.gallery] == [second]
+    assert {row["forwards"] for row in results.timings} == {1.0}
 
 
 def test_a_damaged_cell_is_computed_again(world: ModuleType, log: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines import Centre, EngineOcclusion, GradCAM, Occlusion
-from benchmarks.networks.network import NETWORKS, Network
+from benchmarks.networks.network import Network
 from benchmarks.run.timing import Timing, device_name, time_attributor
 from mint.contract import Attributor
 
@@ -20,7 +20,7 @@ def network() -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return Network(NETWORKS["resnet18"], module.eval().requires_grad_(False), "0" * 64, torch.device("cpu"))
+    return Network("resnet18", module.eval().requires_grad_(False))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_on_a_gpu_every_call_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> N
     for name, stand_in in stand_ins.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
     module = network().module
-    on_gpu = Network(NETWORKS["resnet18"], module, "0" * 64, torch.device("cuda"))
+    on_gpu = Network("resnet18", module, device=torch.device("cuda"))
 
     def method(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         log.append("explain")

@@ -72,7 +72,7 @@ def test_every_figure_is_a_small_file_that_the_index_shows(drawn: Path) -> None:
 def test_the_index_says_how_the_figures_were_made(drawn: Path, source: Source) -> None:
     index = " ".join((drawn / "README.md").read_text().split())
     for group in (*source.panels, source.pairs, source.absent):
-        assert f"Network `{group.network.entry.name}`; {group.cases[0].target_name} ({group.cases[0].picture})" in index
+        assert f"Network `{group.network.name}`; {group.cases[0].target_name} ({group.cases[0].picture})" in index
     assert "20 samples, seed 0" in index
     assert "`python -m benchmarks study figures --from scenes --samples 20" in index
 
@@ -152,7 +152,7 @@ def test_samples_are_masked_as_the_network_saw_them(subject: Subject) -> None:
     present = subject.explanation.states[strongest_sample][subject.explanation.superpixels.fine].numpy()
     shown = _image(figure.axes[1])
     np.testing.assert_array_equal(shown[present], subject.case.image[present])
-    assert (shown[~present] == np.rint(255 * np.array(subject.network.entry.mean))).all()
+    assert (shown[~present] == np.rint(255 * np.array(subject.network.preprocess.mean))).all()
     # The picture as drawn has the probability written under it, to a pixel's rounding.
     assert probabilities(subject.network, shown)[subject.case.target] == pytest.approx(
         float(answers[strongest_sample]), abs=0.01

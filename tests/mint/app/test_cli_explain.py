@@ -333,7 +333,7 @@ def test_without_a_connection_the_error_says_what_to_pass(
 @pytest.mark.parametrize(
     ("module", "sentence"),
     [
-        ("torchvision", "the classifier 'resnet18' needs torchvision; install it with pip install"),
+        ("torchvision", "torchvision's classifiers need torchvision; install it with pip install"),
         ("PIL", "reading a picture needs pillow; install it with pip install"),
     ],
 )
@@ -384,7 +384,7 @@ def test_the_embedded_networks_are_reached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
-    model = ("--model", "benchmarks.networks.classifiers:scenes_resnet")
+    model = ("--model", "benchmarks.networks.scenes:scenes_resnet")
     assert explain(SCENE, *model, "--out", str(tmp_path / "panel.png")) == 0
     text = capsys.readouterr().out
     assert "33.82%  checked-star\n" in text
@@ -409,7 +409,7 @@ def test_an_absent_class_has_no_coarse_region(
     # Its probability is .008, so the default rule, relative to that, takes noise for a region.
     absent = (
         "--model",
-        "benchmarks.networks.classifiers:scenes_resnet",
+        "benchmarks.networks.scenes:scenes_resnet",
         "--class",
         "5",
         "--out",
@@ -419,11 +419,11 @@ def test_an_absent_class_has_no_coarse_region(
     assert re.search(f"  coarse    {coarse}", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("name", ["scenes_vgg", "efficientnet_lite0"])
+@pytest.mark.parametrize("name", ["scenes:scenes_vgg", "efficientnet:efficientnet_lite0"])
 def test_every_network_without_a_download_is_a_classifier(name: str) -> None:
-    if name == "efficientnet_lite0":
+    if name.startswith("efficientnet"):
         pytest.importorskip("efficientnet_lite_pytorch", reason="needs the photos extra")
-    classifier = load_classifier(f"benchmarks.networks.classifiers:{name}")
+    classifier = load_classifier(f"benchmarks.networks.{name}")
     assert isinstance(classifier, Classifier)
     image = classifier.preprocess(Image.new("RGB", (300, 200), (200, 100, 50)))
     with torch.no_grad():

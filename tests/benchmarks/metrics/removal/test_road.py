@@ -150,8 +150,6 @@ def test_what_cannot_be_imputed_is_refused() -> None:
         impute(image, removed[0], noise=0, seed=0)
     with pytest.raises(InputError, match=r"not torch.float32 \(2, 4, 4\)"):
         impute(image, removed.float(), noise=0, seed=0)
-    with pytest.raises(InputError, match="at least 0, not -1"):
-        impute(image, removed, noise=-1, seed=0)
 
 
 def test_road_of_the_one_pixel_that_counts() -> None:
@@ -192,10 +190,10 @@ def test_road_of_a_plateau_goes_by_index() -> None:
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({"percentiles": ()}, r"above 0 and below 100, not \(\)"),
+        ({"percentiles": ()}, r"above 0 and below 100, at least one, not \(\)"),
         ({"percentiles": (0, 50)}, "above 0 and below 100"),
-        ({"noise": -0.1}, "at least 0, not -0.1"),
-        ({"score": "loss"}, "Unknown score 'loss'"),
+        ({"noise": -0.1}, "0 or more, not -0.1"),
+        ({"score": "loss"}, "score is one of .*, not 'loss'"),
     ],
 )
 def test_bad_parameters_of_road_are_refused(parameters: dict[str, Any], sentence: str) -> None:

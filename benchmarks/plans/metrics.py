@@ -1,0 +1,100 @@
+"""The sets of metrics that several plans share."""
+
+from collections.abc import Mapping
+
+from benchmarks.metrics import (
+    ROAD,
+    SRG,
+    Deletion,
+    EnergyPointing,
+    Entropy,
+    Gini,
+    GridPointing,
+    GridShare,
+    Infidelity,
+    Insertion,
+    Localisation,
+    MaxSensitivity,
+    MethodMetric,
+    Metric,
+    Pointing,
+    Randomisation,
+    RelevanceMass,
+    RelevanceRank,
+    TieBound,
+    TiedPixels,
+    TieRange,
+)
+
+REMOVAL: Mapping[str, Metric] = {"deletion": Deletion(), "insertion": Insertion()}
+# Eight rows of pixels a step: an eighth of RISE's points, for a network that takes 20 ms a picture on a CPU.
+PHOTO_REMOVAL: Mapping[str, Metric] = {"deletion": Deletion(steps=28), "insertion": Insertion(steps=28)}
+# How far the order of the methods hangs on the steps, the baseline value and the score: the report compares them.
+SETTINGS: Mapping[str, Metric] = {
+    "deletion, 28 steps": Deletion(steps=28),
+    "deletion, blur": Deletion(steps=28, baseline="blur"),
+    "deletion, mean": Deletion(steps=28, baseline="mean"),
+    "deletion, logit": Deletion(steps=28, score="logit"),
+    "insertion, 28 steps": Insertion(steps=28),
+    "insertion, zero": Insertion(steps=28, baseline="zero"),
+    "insertion, mean": Insertion(steps=28, baseline="mean"),
+    "insertion, logit": Insertion(steps=28, score="logit"),
+}
+_MAXIMA = TieRange(Pointing(), over="maxima")
+# None of them asks the network.
+TIES: Mapping[str, Metric] = {
+    "tied-pixels": TiedPixels(),
+    "pointing, tie range": _MAXIMA,
+    "pointing, lowest of ties": TieBound(_MAXIMA, "low"),
+    "pointing, highest of ties": TieBound(_MAXIMA, "high"),
+}
+MASKS: Mapping[str, Metric | MethodMetric] = {
+    **REMOVAL,
+    "srg": SRG(steps=28),
+    "road": ROAD(percentiles=(10, 30, 50, 70, 90)),
+    "pointing": Pointing(),
+    "energy-pointing": EnergyPointing(),
+    "relevance-mass": RelevanceMass(),
+    "relevance-rank": RelevanceRank(),
+    "localisation": Localisation(),
+    "infidelity": Infidelity(),
+    "gini": Gini(),
+    "entropy": Entropy(),
+    "insertion, tie range": TieRange(Insertion(steps=28)),
+    **TIES,
+    **SETTINGS,
+}
+# Both explain a picture several times anew.
+CHECKED: Mapping[str, MethodMetric] = {
+    "randomisation": Randomisation(),
+    "randomisation-ssim": Randomisation("ssim"),
+    "max-sensitivity": MaxSensitivity(),
+}
+BOXES: Mapping[str, Metric] = {
+    **REMOVAL,
+    "srg": SRG(),
+    "road": ROAD(percentiles=(10, 30, 50, 70, 90)),
+    "pointing": Pointing(),
+    "energy-pointing": EnergyPointing(),
+    "localisation": Localisation(),
+    "gini": Gini(),
+    **TIES,
+}
+PHOTO: Mapping[str, Metric] = {
+    **PHOTO_REMOVAL,
+    "srg": SRG(steps=28),
+    "road": ROAD(percentiles=(10, 30, 50, 70, 90)),
+    "gini": Gini(),
+    "entropy": Entropy(),
+    "tied-pixels": TiedPixels(),
+    "insertion, tie range": TieRange(Insertion(steps=28)),
+}
+_GRID_MAXIMA = TieRange(GridPointing(), over="maxima")
+GRID: Mapping[str, Metric] = {
+    **PHOTO,
+    "grid-pointing": GridPointing(),
+    "grid-share": GridShare(),
+    "grid-pointing, tie range": _GRID_MAXIMA,
+    "grid-pointing, lowest of ties": TieBound(_GRID_MAXIMA, "low"),
+    "grid-pointing, highest of ties": TieBound(_GRID_MAXIMA, "high"),
+}

@@ -1,0 +1,39 @@
+"""The plans on the photographs of a PyPI package, through a network of another one."""
+
+from baselines.controls import DERIVED
+from benchmarks.plans.methods import methods
+from benchmarks.plans.metrics import GRID, PHOTO, SETTINGS
+from benchmarks.run.plan import Part, Plan
+
+PHOTOS = Plan(
+    "photos",
+    "EfficientNet-Lite0 on mosaics of ImageNet photographs, and on the photographs by themselves.",
+    (
+        Part(
+            "photos",
+            ("efficientnet-lite0",),
+            methods(samples=300),
+            {**GRID, **SETTINGS},
+            limit=8,
+            shown=3,
+            controls=DERIVED,
+        ),
+        Part(
+            "photos-single",
+            ("efficientnet-lite0",),
+            methods(samples=300),
+            {**PHOTO, **SETTINGS},
+            limit=4,
+            shown=4,
+            controls=DERIVED,
+        ),
+    ),
+)
+PHOTOS_SMALL = Plan(
+    "photos-small",
+    "A small part of photos: three mosaics and three photographs.",
+    (
+        Part("photos", ("efficientnet-lite0",), methods(samples=300), GRID, limit=3, shown=3),
+        Part("photos-single", ("efficientnet-lite0",), methods(samples=300), PHOTO, limit=3, shown=3),
+    ),
+)

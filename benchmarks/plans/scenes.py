@@ -1,0 +1,65 @@
+"""The plans on scenes, which need no download."""
+
+from baselines.controls import DERIVED
+from benchmarks.metrics import ROAD, SRG, Deletion, Gini, Insertion, Pointing, TiedPixels
+from benchmarks.plans.methods import methods
+from benchmarks.plans.metrics import CHECKED, MASKS
+from benchmarks.run.plan import Part, Plan
+
+SMALL_NETWORKS = ("scenes-vgg", "scenes-resnet")
+
+SMOKE = Plan(
+    "smoke",
+    "A handful of scenes and few samples: does everything run?",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            methods(samples=60, kernel_size=2.0),
+            {
+                "deletion": Deletion(steps=14),
+                "insertion": Insertion(steps=14),
+                "srg": SRG(steps=14),
+                "road": ROAD(percentiles=(30, 70)),
+                "pointing": Pointing(),
+                "gini": Gini(),
+                "tied-pixels": TiedPixels(),
+            },
+            limit=4,
+            timed=1,
+            shown=2,
+            controls=DERIVED,
+            controlled=2,
+        ),
+    ),
+)
+QUICK = Plan(
+    "quick",
+    "Both small networks on scenes: the reference comparison, without a download.",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            methods(samples=500, kernel_size=2.0),
+            MASKS,
+            limit=40,
+            timed=3,
+            shown=5,
+            controls=DERIVED,
+            controlled=12,
+        ),
+    ),
+)
+CHECKS = Plan(
+    "checks",
+    "Do maps hang on the network's weights, and stay as they are when the picture hardly changes? On few scenes.",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            methods(samples=500, kernel_size=2.0),
+            CHECKED,
+            limit=10,
+        ),
+    ),
+)

@@ -1,0 +1,254 @@
+"""What a run computes, a few cases at a time: found in the store, or computed and kept there.
+
+A failure costs its own case only and is never stored.
+"""
+
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmarks.metrics import Context, MethodMetric, Metric
+from benchmarks.networks.network import Network
+from benchmarks.registry import NETWORK, find
+from benchmarks.results.provenance import device_name, versions
+from benchmarks.run.binding import bind
+from benchmarks.run.identity import code_digest, method_identity, network_identity, object_identity
+from benchmarks.run.plan import Options, Part
+from benchmarks.run.store import Cell, Identity, Store, key_of
+from benchmarks.run.timing import time_attributor
+from mint.contract import Attributor, InputError, attribute, explaining
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong with which case, and in which step: "data", "map", "pictures", "timing", or a metric's name.
+
+    ``control`` names the control that it went wrong with; "" is the method's own map.
+    """
+
+    dataset: str
+    network: str
+    method: str
+    step: str
+    case: str
+    reason: str
+    control: str = ""
+
+
+class Cells:
+    """The maps, scores, pictures and timings of one network in front of one part of a plan.
+
+    Parameters
+    ----------
+    part : Part
+        What is measured.
+    network : Network
+        Through what; ``source`` is the name it was asked for by.
+    options : Options
+        How.
+    store : Store
+        Where cells are kept and found.
+    failures : list of Failure
+        Where failures are added.
+    """
+
+    def __init__(
+        self, part: Part, network: Network, source: str, options: Options, store: Store, failures: list[Failure]
+    ) -> None:
+        self.part = part
+        self.network = network
+        self.store = store
+        self.failures = failures
+        self.batch_size = options.batch_size
+        self.methods = {
+            name: bind(method, network, batch_size=options.batch_size, seed=options.seed)
+            for name, method in part.methods.items()
+        }
+        self.setting: dict[str, Any] = {
+            "network": network_identity(network, find(NETWORK, source)),
+            "device": network.device.type,
+            "precision": f"{torch.get_default_dtype()}, {torch.get_float32_matmul_precision()}",
+            "versions": versions(),
+        }
+        self.method_identities = {name: method_identity(method) for name, method in self.methods.items()}
+        self.metric_identities = {name: object_identity("metric", each) for name, each in part.metrics.items()}
+        self.control_identities = {name: object_identity("control", each) for name, each in part.controls.items()}
+
+    def maps(self, method: str, chunk: list[Context]) -> Cell:
+        """Explain some cases by a method."""
+
+        def compute(contexts: list[Context]) -> Cell:
+            images, targets = _stacked(contexts)
+            # Whatever a method does to the network's mode or gradients, the next one finds it as it was.
+            with explaining(self.network.module, images, targets):
+                return _by_case(contexts, attribute(self.methods[method], self.network.module, images, targets))
+
+        return self._cells(chunk, lambda contexts: self._map_identity(method, contexts), compute, (method, "", "map"))
+
+    def derived(self, method: str, name: str, chunk: list[Context], own: Cell) -> Cell:
+        """Derive a control's maps from a method's own."""
+        control = self.part.controls[name]
+
+        def compute(contexts: list[Context]) -> Cell:
+            images, targets = _stacked(contexts)
+            maps = torch.from_numpy(np.stack([own[context.case.key]["map"] for context in contexts])).to(images.device)
+            with explaining(self.network.module, images, targets):
+                return _by_case(contexts, control(self.methods[method], self.network.module, images, targets, maps))
+
+        return self._cells(
+            chunk,
+            lambda contexts: self._map_identity(method, contexts, name),
+            compute,
+            (method, name, "map"),
+            stored=control.asks,
+        )
+
+    def scores(self, method: str, control: str, metric: str, chunk: list[Context], maps: Cell) -> Cell:
+        """Measure the maps of some cases: a method's own, or those of a control."""
+
+        def identify(contexts: list[Context]) -> Identity:
+            maps_key = key_of(self._map_identity(method, contexts, control))
+            return {"kind": "score", "maps": maps_key, **self.metric_identities[metric]}
+
+        def compute(contexts: list[Context]) -> Cell:
+            return {
+                context.case.key: _measurement(
+                    self.part.metrics[metric], context, maps[context.case.key]["map"], self.methods[method]
+                )
+                for context in contexts
+            }
+
+        return self._cells(chunk, identify, compute, (method, control, metric))
+
+    def pictures(self, method: str, context: Context) -> Cell:
+        """Draw the pictures by which a method shows how it explains a case; empty if it draws none."""
+        draw = getattr(self.methods[method], "pictures", None)
+        if draw is None:
+            return {}
+
+        def identify(contexts: list[Context]) -> Identity:
+            return {"kind": "pictures", "maps": key_of(self._map_identity(method, contexts))}
+
+        def compute(contexts: list[Context]) -> Cell:
+            drawn = draw(self.network.module, contexts[0].image, contexts[0].case.target)
+            return {contexts[0].case.key: {panel: _panel(picture) for panel, picture in drawn.items()}}
+
+        return self._cells([context], identify, compute, (method, "", "pictures"))
+
+    def timing(self, method: str, chunk: list[Context]) -> dict[str, Any] | None:
+        """Time a method on some cases; None if it failed."""
+        identity = {
+            "kind": "timing",
+            "device": device_name(self.network.device),
+            "threads": torch.get_num_threads(),
+            "batch_size": self.batch_size,
+            "code": code_digest(time_attributor),
+            "maps": key_of(self._map_identity(method, chunk)),
+        }
+        cell = self.store.read(identity)
+        if cell is None:
+            try:
+                timing = time_attributor(self.methods[method], self.network, *_stacked(chunk))
+            except Exception as error:
+                self.fail(method, "timing", f"the first {len(chunk)}", error)
+                return None
+            cell = {"timing": {name: np.array(value) for name, value in vars(timing).items()}}
+            self.store.write(identity, cell)
+        return {name: array.item() for name, array in cell["timing"].items()}
+
+    def _cells(
+        self,
+        chunk: list[Context],
+        identify: Callable[[list[Context]], Identity],
+        compute: Callable[[list[Context]], Cell],
+        step: tuple[str, str, str],
+        *,
+        stored: bool = True,
+    ) -> Cell:
+        """Find or compute the cell of a few cases; if that fails, one cell for each, so that only the guilty fail.
+
+        ``step`` is for failures: method, control, and what is done. What is not to be stored is computed again.
+        """
+        if not chunk:
+            return {}
+        identity = identify(chunk)
+        cell = self.store.read(identity) if stored else None
+        if cell is not None:
+            return cell
+        try:
+            cell = compute(chunk)
+        except Exception as error:
+            if len(chunk) > 1:
+                alone = [self._cells([context], identify, compute, step, stored=stored) for context in chunk]
+                return {key: arrays for each in alone for key, arrays in each.items()}
+            method, control, what = step
+            self.fail(method, what, chunk[0].case.key, error, control)
+            return {}
+        if stored:
+            self.store.write(identity, cell)
+        return cell
+
+    def _map_identity(self, method: str, chunk: list[Context], control: str = "") -> Identity:
+        cases = [[context.case.key, digest_of(context)] for context in chunk]
+        own = {"kind": "map", **self.setting, "method": self.method_identities[method], "cases": cases}
+        return {"kind": "derived", "maps": key_of(own), **self.control_identities[control]} if control else own
+
+    def fail(self, method: str, step: str, case: str, error: Exception, control: str = "") -> None:
+        """Note a failure; say so on the terminal if none like it was said before."""
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        names = (self.part.dataset, self.network.name, method, step, case)
+        failure = Failure(*names, " ".join(reason.split()), control)
+        if not any(replace(other, case=case) == failure for other in self.failures):
+            where = ", ".join(filter(None, (*names[1:4], control, case)))
+            tqdm.write(f"failed, and the run goes on: {where}: {failure.reason}", file=sys.stderr)
+        self.failures.append(failure)
+
+    def failed(self, method: str, cases: Collection[str]) -> bool:
+        """Tell whether a method could not explain one of some cases."""
+        place = (self.part.dataset, self.network.name, method, "map", "")
+        return any(
+            (f.dataset, f.network, f.method, f.step, f.control) == place and f.case in cases for f in self.failures
+        )
+
+
+def _stacked(contexts: list[Context]) -> tuple[Tensor, Tensor]:
+    images = torch.stack([context.image for context in contexts])
+    return images, torch.tensor([context.case.target for context in contexts], device=images.device)
+
+
+def _by_case(contexts: list[Context], maps: Tensor) -> Cell:
+    arrays = maps.detach().cpu().numpy()
+    return {context.case.key: {"map": each} for context, each in zip(contexts, arrays, strict=True)}
+
+
+def _measurement(
+    metric: Metric | MethodMetric, context: Context, saliency: np.ndarray, method: Attributor
+) -> dict[str, np.ndarray]:
+    if isinstance(metric, MethodMetric):
+        found = metric.examine(context, method)
+    else:
+        found = metric(context, torch.from_numpy(saliency).to(context.image.device))
+    if np.isinf(found.score):
+        raise InputError(f"{metric!r} answered {found.score}; a score is a number, or NaN where it does not apply.")
+    arrays = {"score": np.array(found.score, dtype=np.float64)}
+    if found.curve is not None:
+        arrays |= {"fractions": found.curve[0], "values": found.curve[1]}
+    return arrays
+
+
+def digest_of(context: Context) -> str:
+    """Hash a case once, not for each of its maps and scores."""
+    return context.once("digest", lambda: context.case.digest)
+
+
+def _panel(picture: Any) -> np.ndarray:
+    array = np.asarray(picture)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise InputError(f"pictures() answered {array.dtype} of shape {array.shape}; a panel is uint8 (h, w, 3).")
+    return array

