@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.report.conclusions import read_conclusions
 from benchmarks.results.provenance import device_name, git_state, now, versions
 from benchmarks.studies import SUMMARIES
 from mint.contract import InputError
@@ -65,7 +64,9 @@ def write_page(file: Path, title: str, parts: Sequence[str]) -> str:
 
     A file ``conclusions.md`` in the same folder, written by hand, comes right after the title.
     """
-    text = "\n\n".join([f"# {title}", *filter(None, read_conclusions(file.parent)), *parts]) + "\n"
+    conclusions = file.with_name("conclusions.md")
+    concluded = [conclusions.read_text(encoding="utf-8").rstrip()] if conclusions.is_file() else []
+    text = "\n\n".join([f"# {title}", *concluded, *parts]) + "\n"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return text
