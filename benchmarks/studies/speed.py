@@ -25,7 +25,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-import mint.app.torchvision_ops  # noqa: F401 - before torchvision
 from baselines import LIME
 from benchmarks.datasets import Case
 from benchmarks.metrics import Context, Deletion, Insertion
@@ -161,7 +160,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     device = usable_device(options.device)
-    load = partial(load_network, weights=options.weights) if options.weights else _untrained
+    # torchvision's networks need no weights here, as those would have to be downloaded.
+    untrained = options.weights is None and options.network in torchvision_names()
+    load = _untrained if untrained else partial(load_network, weights=options.weights)
     network = load(options.network, device=device)
     times = study(network, options.samples, options.rounds)
     table = times.groupby(["contestant", "setting"], sort=False).agg(
