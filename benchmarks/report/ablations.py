@@ -202,7 +202,7 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
             if beyond:
                 text = f" \N{BLACK LEFT-POINTING SMALL TRIANGLE} {middle:.1f}"
                 ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-                axes.text(LOWEST, place, text, fontsize=7, va="center", bbox=ground)
+                axes.text(LOWEST, place, text, fontsize=7, va="center", bbox=ground).set_in_layout(False)
                 continue
             axes.plot(middle, place, marker, color=colour, mfc=filled, ms=4.2, lw=0, label=label, zorder=3)
     if column.difference:
