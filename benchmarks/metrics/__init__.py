@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from benchmarks.metrics.check import check_metric
 from benchmarks.metrics.complexity import Entropy, Gini
 from benchmarks.metrics.fidelity import Fidelity
 from benchmarks.metrics.grid import GridPointing, GridShare
@@ -53,6 +54,7 @@ __all__ = [
     "TieBound",
     "TieRange",
     "TiedPixels",
+    "check_metric",
 ]
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from benchmarks.networks.efficientnet import efficientnet_lite0
+from benchmarks.networks.network import Network, check_network, load_network
 from benchmarks.networks.scenes import scenes_resnet, scenes_vgg
 from benchmarks.networks.torchvision import torchvision_network
-from mint.app.classifiers import Classifier
+from mint.app.classifiers import Classifier, Preprocessing
+
+__all__ = ["NETWORKS", "Classifier", "Network", "Preprocessing", "check_network", "load_network"]
 
 NETWORKS: Mapping[str, Callable[..., Classifier]] = {
     "scenes-vgg": scenes_vgg,
