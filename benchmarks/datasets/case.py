@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +121,11 @@ def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, 
     """Return the clauses of `check_dataset`, each with the function that checks it."""
     size = network.input_size
 
-    def cases() -> list[Case]:
+    def read() -> list[Case]:
         found = dataset(network, options)
         return [found[i] for i in range(min(limit, len(found)))]
+
+    cases = cache(read)
 
     def each(holds: Callable[[Case], bool], sentence: Callable[[Case], str]) -> Callable[[], None]:
         def check() -> None:
@@ -149,7 +152,7 @@ def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, 
             require(same, f"two cases of the picture {case.picture} show different pixels")
 
     def gives_the_same_again() -> None:
-        first, second = ([(case.key, case.digest) for case in cases()] for _ in range(2))
+        first, second = ([(case.key, case.digest) for case in read()] for _ in range(2))
         require(first == second, "called twice with the same seed, it gives different cases")
 
     def is_picture(case: Case) -> bool:

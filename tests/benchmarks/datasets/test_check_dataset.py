@@ -1,6 +1,6 @@
 """Every data set keeps the clauses of `check_dataset`, and a careless one is told all that it breaks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,10 +43,15 @@ def _imagenet(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("check", CHECKS)
-def test_every_data_set_keeps(known: Known, check: str) -> None:
+@pytest.fixture(scope="module")
+def checks(known: Known) -> dict[str, Callable[[], None]]:
     dataset, network, options = known
-    dict(dataset_checks(dataset, network, options, limit=4))[check]()
+    return dict(dataset_checks(dataset, network, options, limit=4))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_data_set_keeps(checks: dict[str, Callable[[], None]], check: str) -> None:
+    checks[check]()
 
 
 def test_every_broken_clause_is_reported_not_the_first_alone() -> None:

@@ -40,7 +40,7 @@ def test_a_network_that_does_not_exist_is_one_sentence(
 
 
 def test_a_page_begins_with_what_a_person_concluded(tmp_path: Path) -> None:
-    (tmp_path / "conclusions.md").write_text("Concluded.\n\n", encoding="utf-8")
+    (tmp_path / "conclusions.md").write_text("## Found\n\nConcluded.\n\n", encoding="utf-8")
     page = write_page(tmp_path / "README.md", "Title", ["One.", "Two."])
-    assert page == "# Title\n\nConcluded.\n\nOne.\n\nTwo.\n"
+    assert page == "# Title\n\n## Found\n\nConcluded.\n\nOne.\n\nTwo.\n"
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == page
