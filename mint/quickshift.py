@@ -87,10 +87,11 @@ def quickshift(
     others = _windows(densities, radius, -torch.inf)
     parents = []
     for rows in blocks:
-        # A picture that one step holds still has its distances.
-        if len(blocks) > 1:
+        if len(blocks) > 1:  # otherwise they are still there
             distances = _distances(points[:, rows], neighbours[..., rows, :], offsets)
-        distances.masked_fill_(others[..., rows, :] <= densities[rows], torch.inf)
+        not_denser = torch.empty_like(distances, dtype=torch.bool)
+        torch.le(others[..., rows, :], densities[rows], out=not_denser)
+        distances.masked_fill_(not_denser, torch.inf)
         # Of several equally near pixels, min returns the first, which is the one that scikit-image takes.
         nearest, index = distances.flatten(0, 1).min(0)
         down = index.div(len(offsets), rounding_mode="floor") - radius
@@ -114,9 +115,12 @@ def _windows(values: Tensor, radius: int, outside: float) -> Tensor:
 
 def _distances(points: Tensor, neighbours: Tensor, offsets: Tensor) -> Tensor:
     """Compute the squared distances to all neighbours, (down, across, h, w), in scikit-image's order of additions."""
-    distances = (points[0] - neighbours[0]).square_()
+    # Left to choose, torch lays results out in the order of the windows' memory, which makes every later step slow.
+    distances = torch.empty(neighbours.shape[1:], dtype=points.dtype, device=points.device)
+    squares = torch.empty_like(distances)
+    torch.sub(points[0], neighbours[0], out=distances).square_()
     for point, neighbour in zip(points[1:], neighbours[1:], strict=True):
-        distances += (point - neighbour).square_()
+        distances += torch.sub(point, neighbour, out=squares).square_()
     distances += offsets[:, None, None, None]
     distances += offsets[:, None, None]
     return distances
