@@ -99,7 +99,7 @@ class LIME:
 
     def superpixels(self, image: Tensor) -> Labels:
         """Cut a (c, h, w) image into Quickshift super-pixels: (h, w) int64 labels from 0, without gaps."""
-        return quickshift(to_picture(image), self.kernel_size, self.max_dist, self.ratio, self.seed)
+        return quickshift(to_picture(image), self.kernel_size, self.max_dist, self.ratio, self.seed, image.device)
 
     # Captum calls the two functions below with whatever it holds besides; its own perturb_func draws from
     # the global generator.

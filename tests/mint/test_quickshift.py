@@ -15,6 +15,8 @@ from mint import quickshift as module
 from mint.quickshift import quickshift
 
 SCENES = sorted((Path(__file__).parents[2] / "benchmarks" / "assets" / "scenes").glob("scene-????.png"))
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+DEVICES = ["cpu", pytest.param("cuda", marks=NEEDS_CUDA)]
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "ilsvrc-val" / "val"
 # Two levels of grey make pictures of flat areas, in which only the noise says which pixel is denser.
 SHADES = st.sampled_from([[0, 255], [7, 8, 9], list(range(256))])
@@ -37,13 +39,15 @@ def pixels(height: int, width: int, block: int, shades: list[int], grey: bool, s
     return np.ascontiguousarray(np.broadcast_to(picture, (height, width, 3))).astype(np.uint8)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kernel_size", [2.0, 4.0])
 @pytest.mark.parametrize("scene", SCENES[::24], ids=lambda scene: scene.stem)
-def test_a_scene_is_cut_as_by_scikit_image(scene: Path, kernel_size: float) -> None:
+def test_a_scene_is_cut_as_by_scikit_image(scene: Path, kernel_size: float, device: str) -> None:
     picture = np.array(Image.open(scene).convert("RGB"))
-    labels = quickshift(picture, kernel_size, 200.0, 0.2, seed=0)
+    labels = quickshift(picture, kernel_size, 200.0, 0.2, seed=0, device=device)
     assert labels.dtype == torch.int64
-    assert np.array_equal(labels, reference(picture, kernel_size))
+    assert labels.device.type == device
+    assert np.array_equal(labels.cpu(), reference(picture, kernel_size))
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
