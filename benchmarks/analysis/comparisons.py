@@ -1,4 +1,4 @@
-"""Every two methods compared, and the order of all: what the pictures at hand can tell.
+"""Every two methods compared, and the order of all.
 
 A difference of two means, averaged as the tables average, is a sum over pictures: each adds its cases' paired
 differences, with the weight that they have in the mean. So pictures are the units of every test, and a test is about
@@ -24,10 +24,9 @@ import scikit_posthocs  # type: ignore[import-untyped]
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.scores import Column, Name, by_picture, estimate
+from benchmarks.analysis.scores import PLACE, Column, Name, by_picture, estimate
 from benchmarks.analysis.statistics import DIGITS, SIGNIFICANT, Estimate
 
-PLACE = ("dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline")
 PAIR = (
     *PLACE, "first", "second", "null", "cases", "dropped", "pictures", "difference", "low", "high", "p", "p_holm",
     "better", "wins", "ties", "losses", "win_rate", "effect", "needed",
@@ -61,7 +60,6 @@ class Paired:
     ----------
     one, other : Estimate
     cases, pictures : int
-        How many these are.
     shares : numpy.ndarray
         (all pictures,), what each adds to the difference of the means (`contributions`).
     differences : numpy.ndarray
@@ -79,8 +77,7 @@ class Paired:
 def pair(column: Column, one: Name, other: Name) -> Paired:
     """Compare two of a column's scores on the cases that both have."""
     differences = (column.scores[one] - column.scores[other]).to_numpy()
-    shared = ~np.isnan(differences)
-    index = column.scores.index
+    shared, index = ~np.isnan(differences), column.scores.index
     return Paired(
         estimate(column, one, shared),
         estimate(column, other, shared),
@@ -112,16 +109,15 @@ def _pairs(column: Column) -> list[dict[str, Any]]:
         advantages = np.bincount(codes, column.sign * np.where(shared, each.differences, 0), len(pictures))
         effect = _effect(each.shares[taking_part] * each.pictures)
         needed = statistics.pictures_needed(effect, int((others == nulls).sum()))
-        row: dict[str, Any] = {"first": first, "second": second}
-        row |= {"null": first in column.nulls or second in column.nulls}
+        row: dict[str, Any] = {"first": first, "second": second, "null": bool({first, second} & {*column.nulls})}
         row |= {"cases": each.cases, "dropped": column.asked - each.cases, "pictures": each.pictures}
         row |= {"difference": each.one.mean - each.other.mean, "low": low, "high": high}
         row |= _wins(advantages[taking_part])
         rows.append(column.place | row | {"effect": effect, "needed": needed if nulls < 2 else np.nan})
     p = family_p(found)
     p_holm = np.full(len(names), np.nan)
-    for family in (others == 0, others == 1):
-        p_holm[family] = statistics.holm(p[family])
+    for nulls in (0, 1):
+        p_holm[others == nulls] = statistics.holm(p[others == nulls])
     for row, raw, corrected in zip(rows, p, p_holm, strict=True):
         ahead = row["first"] if column.sign * row["difference"] > 0 else row["second"]
         row |= {"p": raw, "p_holm": corrected, "better": ahead if corrected < SIGNIFICANT else ""}

@@ -19,8 +19,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.comparisons import PLACE, family_p, pair
-from benchmarks.analysis.scores import Column, estimate, read_columns, with_controls
+from benchmarks.analysis.comparisons import family_p, pair
+from benchmarks.analysis.scores import PLACE, Column, estimate, read_columns, with_controls
 from benchmarks.results.records import Records
 
 MARGIN = (
@@ -57,7 +57,7 @@ def _judging(records: Records) -> list[tuple[Column, dict[str, Any]]]:
         (setting["dataset"], setting["network"]["name"]): setting.get("controls", {})
         for setting in records.provenance["inputs"]["settings"]
     }
-    return [(column, controls[column.dataset, column.network]) for column in read_columns(records) if column.judges]
+    return [(column, controls[column.setting]) for column in read_columns(records) if column.judges]
 
 
 def _margins(column: Column, method: str, nulls: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

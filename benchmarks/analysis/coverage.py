@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.results.records import Records
+from benchmarks.results.records import Records, rows_of
 
 COVERAGE = (
     "dataset", "network", "metric", "method", "control", "asked", "scored", "not_applicable", "failed", "reasons",
@@ -31,7 +31,7 @@ def measure_coverage(records: Records) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for setting in records.provenance["inputs"]["settings"]:
         dataset, network = setting["dataset"], setting["network"]["name"]
-        here = records.scores[(records.scores["dataset"] == dataset) & (records.scores["network"] == network)]
+        here = rows_of(records.scores, (dataset, network))
         counts = here.groupby(["metric", "method", "control"])["score"].agg(["size", "count"]).to_dict("index")
         failures = [
             failure
@@ -41,10 +41,10 @@ def measure_coverage(records: Records) -> pd.DataFrame:
         for metric, about in setting["metrics"].items():
             for method, control in _asked(setting, about):
                 found = counts.get((metric, method, control), {"size": 0, "count": 0})
-                row = {"dataset": dataset, "network": network, "metric": metric, "method": method, "control": control}
                 asked = setting["cases"]["all"]
                 if control and setting.get("controlled") is not None:
                     asked = min(asked, setting["controlled"])
+                row = {"dataset": dataset, "network": network, "metric": metric, "method": method, "control": control}
                 row |= {"asked": asked, "scored": int(found["count"])}
                 row |= {"not_applicable": int(found["size"] - found["count"]), "failed": int(asked - found["size"])}
                 rows.append(row | {"reasons": _reasons(failures, method, control, metric) if row["failed"] else ""})
@@ -55,7 +55,7 @@ def measure_coverage(records: Records) -> pd.DataFrame:
 def _asked(setting: Mapping[str, Any], about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List the methods and controls that a metric was to score."""
     asked = [(method, "") for method in setting["methods"]]
-    if about.get("controls", True):
+    if about["controls"]:
         contenders = [method for method in setting["methods"] if method not in setting.get("nulls", ())]
         asked += [(method, control) for method in contenders for control in setting.get("controls", {})]
     return asked

@@ -20,7 +20,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from benchmarks.analysis.scores import summarise
 from benchmarks.report import tables
 from benchmarks.report.numbers import ROUNDING, counted
-from benchmarks.report.page import Block, Picture, fresh, origin, write_pages
+from benchmarks.report.page import Block, Picture, cost_section, fresh, origin, write_pages
 from benchmarks.report.plots import DOTS_PER_INCH, save_picture
 from benchmarks.report.tables import Comparison, Entry, Metric, Subject, Table, by_setting, place_of, where
 from benchmarks.results.records import REMOVAL, Records, with_removal
@@ -81,9 +81,7 @@ def make_ablation_report(records: Records, directory: Path) -> str:
     }
     for place, group in by_setting(summary):
         sections[where(place)] = [variant_table(group)]
-    if len(records.timings):
-        sections["Cost"] = [tables.cost_table(records.timings)]
-    write_pages(records, sections, directory)
+    write_pages(records, sections | cost_section(records), directory)
     return f"{clear.title}\n\n{tables.markdown(clear)}"
 
 

@@ -1,5 +1,6 @@
 """The plots of a report: curves, scores case by case, quality against cost."""
 
+import textwrap
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from PIL import Image
 
 from benchmarks.analysis import statistics
 from benchmarks.report.tables import ARROWS, by_metric, place_of, stem, where
-from benchmarks.results.records import Records, own_maps
+from benchmarks.results.records import Records, own_maps, rows_of
 
 DOTS_PER_INCH = 110
 ACROSS = 4
 """Panels in a row of a figure, at most."""
+LETTERS_AN_INCH = 11
 LEGEND_WIDTH = 1.5
 """Inches of a figure's width for each column of its legend, at least."""
 
@@ -68,7 +70,7 @@ def look(style: str, **more: Any) -> None:
 
 
 def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> dict[str, Path]:
-    """Draw what there are records for of one setting, as PNG files named by network, dataset and kind.
+    """Draw what there are records for of one setting, as PNG files by kind.
 
     Parameters
     ----------
@@ -77,35 +79,38 @@ def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> dict
         The setting's rows of what `scores.summarise` found.
     directory : pathlib.Path
         It exists.
-
-    Returns
-    -------
-    dict
-        Files by kind.
     """
     group, place = summary[summary["headline"]], place_of(summary)
-
-    def here(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[(frame["dataset"] == place[0]) & (frame["network"] == place[1])]
-
     (about,) = (
         setting["metrics"]
         for setting in records.provenance["inputs"]["settings"]
         if (setting["dataset"], setting["network"]["name"]) == place
     )
-    files = {}
     with mpl.rc_context():
         look("whitegrid", **{"axes.spines.top": False, "axes.spines.right": False})
         figures = {
-            "curves": _curves(here(own_maps(records.curves)), group, about),
-            "scores": _scores(here(own_maps(records.scores)), group),
-            "cost": _cost(here(records.timings), group),
+            "curves": _curves(rows_of(own_maps(records.curves), place), group, about),
+            "scores": _scores(rows_of(own_maps(records.scores), place), group),
+            "cost": _cost(rows_of(records.timings, place), group),
         }
-        for kind, figure in figures.items():
-            if figure is not None:
-                figure.suptitle(where(place), x=0.01, ha="left", fontsize=11, color=".35")
-                files[kind] = directory / f"{stem(place)}.{kind}.png"
-                save_picture(figure, files[kind])
+        return save_pictures(figures, place, directory, {})
+
+
+def save_pictures(
+    figures: Mapping[str, Figure | None], place: tuple[str, str], directory: Path, about: Mapping[str, str]
+) -> dict[str, Path]:
+    """Write a setting's figures, by kind, as PNG files named by network, dataset and kind; return the files.
+
+    Above each is the setting, and what ``about`` says of its kind, if anything.
+    """
+    files = {}
+    for kind, figure in figures.items():
+        if figure is not None:
+            title = ": ".join(filter(None, (where(place), about.get(kind))))
+            title = textwrap.fill(title, int(LETTERS_AN_INCH * figure.get_figwidth()))
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=".35")
+            files[kind] = directory / f"{stem(place)}.{kind}.png"
+            save_picture(figure, files[kind])
     return files
 
 

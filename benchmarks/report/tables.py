@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchmarks.analysis.scores import Column
 from benchmarks.report.numbers import counted, form_of, interval, number
+from benchmarks.results.records import rows_of
 
 TERMINAL_WIDTH = 118
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -213,15 +214,8 @@ def by_metric(group: pd.DataFrame, among: pd.DataFrame | None = None) -> Iterato
 def named(columns: Sequence[Column]) -> list[tuple[Metric, Column]]:
     """Name the columns of one setting: the metric, and the subset where the metric has several."""
     names = [column.metric for column in columns]
-    return [
-        (
-            Metric(
-                c.metric, c.direction, c.subset, c.metric if names.count(c.metric) == 1 else f"{c.metric}, {c.subset}"
-            ),
-            c,
-        )
-        for c in columns
-    ]
+    titles = [c.metric if names.count(c.metric) == 1 else f"{c.metric}, {c.subset}" for c in columns]
+    return [(Metric(c.metric, c.direction, c.subset, title), c) for c, title in zip(columns, titles, strict=True)]
 
 
 def score_tables(summary: pd.DataFrame) -> list[Table]:
@@ -263,13 +257,7 @@ def setting_tables(summary: pd.DataFrame) -> list[Table]:
 
 
 def difference_tables(pairs: pd.DataFrame) -> list[Table]:
-    """Make a setting's table of differences from the first method; bold: supported after Holm's correction.
-
-    Parameters
-    ----------
-    pairs : pandas.DataFrame
-        What `comparisons.compare_pairs` found.
-    """
+    """Make a setting's table of differences from the first method, of compared pairs; bold: supported."""
 
     def entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
         # Pairs are first minus second; the table is the other way round. A digit less than scores have.
@@ -355,13 +343,9 @@ def latex(table: Table) -> str:
     texts = pd.DataFrame(
         [[spell(entry) for entry in row] for row in table.rows], columns=[spell(Entry(name)) for name in table.header]
     )
-    spelled: str = texts.style.hide(axis="index").to_latex(
-        hrules=True,
-        column_format="l" + "r" * (len(table.header) - 1),
-        caption=table.caption.translate(LATEX),
-        position_float="centering",
-    )
-    return spelled
+    layout, caption = "l" + "r" * (len(table.header) - 1), table.caption.translate(LATEX)
+    style = texts.style.hide(axis="index")
+    return str(style.to_latex(hrules=True, column_format=layout, caption=caption, position_float="centering"))
 
 
 def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
@@ -377,7 +361,7 @@ def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
             for i, name in enumerate(header[1:], 1)
         }
         methods = [row[0].text for row in rows]
-        costs = timings[(timings["dataset"] == place[0]) & (timings["network"] == place[1])].set_index("method")
+        costs = rows_of(timings, place).set_index("method")
         if len(costs):
             for name, form in (("median_ms", ".1f"), ("forwards", "g")):
                 found = costs[name].reindex(methods)
