@@ -4,13 +4,10 @@ A difference of two means, averaged as the tables average, is a sum over picture
 differences, with the weight that they have in the mean. So pictures are the units of every test, and a test is about
 the very difference that is printed, also where the mean is over classes.
 
-* Intervals: 95 %, of the bootstrap over pictures.
-* p: the two-sided sign-flip permutation test of these sums (`statistics.sign_flip`), corrected by Holm's method. A
-  column, that is one metric and subset on one network and dataset, has two families: the pairs of methods that are no
-  nulls, and those of a method and a null. Two nulls against each other are nobody's question: no p_holm.
-* Pictures needed: the power of a paired t test, for the difference and the scatter seen, at the level that the
-  smallest p of the family has to reach.
-* Cases that either of two methods has no score for are left out of their comparison, and counted.
+p is of the two-sided sign-flip permutation test of these sums, corrected by Holm's method. A column, that is one metric
+and subset on one network and data set, has two families: the pairs of methods that are no nulls, and those of a method
+and a null. Two nulls against each other are nobody's question: no p_holm. Cases that either of two methods has no score
+for are left out of their comparison, and counted.
 """
 
 import itertools
@@ -60,6 +57,7 @@ class Paired:
     ----------
     one, other : Estimate
     cases, pictures : int
+        How many both have a score for.
     shares : numpy.ndarray
         (all pictures,), what each adds to the difference of the means (`contributions`).
     differences : numpy.ndarray
@@ -239,12 +237,8 @@ def rank_methods(column: Column) -> Ranking | None:
     friedman = np.nan
     if scores.shape[1] > 2 and np.ptp(ranks, axis=1).any():
         friedman = float(friedmanchisquare(*scores.to_numpy().T).pvalue)
-    return Ranking(
-        pd.Series(ranks.mean(axis=0), scores.columns),
-        len(scores),
-        friedman,
-        scikit_posthocs.posthoc_nemenyi_friedman(scores.reset_index(drop=True)),
-    )
+    nemenyi = scikit_posthocs.posthoc_nemenyi_friedman(scores.reset_index(drop=True))
+    return Ranking(pd.Series(ranks.mean(axis=0), scores.columns), len(scores), friedman, nemenyi)
 
 
 def rank_table(columns: Sequence[Column]) -> pd.DataFrame:

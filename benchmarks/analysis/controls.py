@@ -1,16 +1,10 @@
 """Margins over the nulls, and scores at equal resolution, which show whether a metric measures what it should.
 
-A *null* is a method that knows nothing of the network (random, constant, centre, sobel). A *control* is made from a
-method's own map, and most controls take away what the method found out (shuffled, inverted, blurred, of another class,
-of a random network). If one of these scores as well as the method's own map, the metric says nothing in the method's
-favour.
-
-* Each margin compares the cases that both have a score for. Controls are scored on some cases only, null methods on
-  all; so the two are corrected and shown apart. Intervals are of the bootstrap over pictures, as everywhere.
-* A positive margin means that the method is better, whichever direction the metric has.
-* The smallest margin of several is shown. Choosing the null that did best on these cases makes it a little too small,
-  so that a method looks a little worse than it is, never better.
-* A null wins *clearly* where the sign-flip test finds it, corrected by Holm's method for all nulls of the family.
+A *null* is a method that knows nothing of the network. A *control* is made from a method's own map, and most controls
+take away what the method found out. If one of these scores as well as the method's own map, the metric says nothing in
+the method's favour. Controls are scored on some cases only, null methods on all; so the two are corrected and shown
+apart. A positive margin means that the method is better, whichever direction the metric has. The smallest margin of
+several is shown: choosing the null that did best on these cases makes it a little too small, never too large.
 """
 
 from collections.abc import Sequence

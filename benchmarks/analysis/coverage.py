@@ -1,8 +1,7 @@
 """Coverage: which cases the scores leave out, and why.
 
 A metric may not apply to a case (its score is NaN: a region is missing, say), and a run may fail on one (there is no
-score; provenance.json has the reason). Neither enters a mean, and both are counted here, for every method under every
-metric.
+score; provenance.json has the reason). Neither enters a mean.
 """
 
 from collections import Counter
@@ -63,19 +62,13 @@ def _asked(setting: Mapping[str, Any], about: Mapping[str, Any]) -> list[tuple[s
 
 def _reasons(failures: Sequence[Mapping[str, str]], method: str, control: str, metric: str) -> str:
     """Spell why there is no score: the picture, the method's own map, the control's, or the metric itself."""
-    found = [
+    behind = {(method, "", "map"), (method, control, "map"), (method, control, metric)}
+    found = Counter(
         failure["reason"]
         for failure in failures
-        if failure["step"] == "data"
-        or (
-            failure["method"] == method
-            and (
-                (failure["step"] == "map" and failure.get("control", "") in ("", control))
-                or (failure["step"] == metric and failure.get("control", "") == control)
-            )
-        )
-    ]
-    return "; ".join(f"{reason} ({count})" for reason, count in Counter(found).items())
+        if failure["step"] == "data" or (failure["method"], failure.get("control", ""), failure["step"]) in behind
+    )
+    return "; ".join(f"{reason} ({count})" for reason, count in found.items())
 
 
 def _others(failures: Sequence[Mapping[str, str]], accounted: set[str]) -> list[dict[str, Any]]:

@@ -63,17 +63,10 @@ def challenge(records: Records) -> pd.DataFrame:
 
 def challenge_table(found: pd.DataFrame) -> Table:
     """Make the table of all tests; what is significant after correction is bold."""
-    rows = [
-        [
-            Entry(where((row["dataset"], row["network"]))),
-            Entry(row["rival"]),
-            Entry(row["criterion"]),
-            Entry(row["pictures"]),
-            Entry(row["difference"], "", row["p_holm"] < SIGNIFICANT, "+.3f", row["low"], row["high"]),
-            Entry(row["p"], form=".4f"),
-            Entry(row["p_holm"], form=".4f"),
-        ]
-        for row in found.to_dict("records")
-    ]
+    rows = []
+    for row in found.to_dict("records"):
+        what = [where((row["dataset"], row["network"])), row["rival"], row["criterion"], row["pictures"]]
+        difference = Entry(row["difference"], "", row["p_holm"] < SIGNIFICANT, "+.3f", row["low"], row["high"])
+        rows.append([*map(Entry, what), difference, *(Entry(row[name], form=".4f") for name in ("p", "p_holm"))])
     header = ["network", "against", "criterion", "pictures", "difference", "p", "p, Holm"]
     return Table("challenge", "The challenger against each method", header, rows)

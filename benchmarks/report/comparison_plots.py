@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from benchmarks.analysis.comparisons import Ranking, rank_methods
 from benchmarks.analysis.scores import Column
 from benchmarks.analysis.statistics import SIGNIFICANT
-from benchmarks.report.numbers import number, p_value
+from benchmarks.report.numbers import p_value
 from benchmarks.report.plots import DOTS_PER_INCH, look, panels_of, save_pictures, styles
 from benchmarks.report.tables import named
 
@@ -69,8 +69,7 @@ def _ranks(columns: Sequence[Column]) -> Figure | None:
     drawn = [(metric, column, found) for metric, column in named(columns) if (found := rank_methods(column))]
     if not drawn:
         return None
-    height = 1.5 + 0.17 * len(columns[0].methods)
-    figure, panels = panels_of(len(drawn), height, 6.2, across=2)
+    figure, panels = panels_of(len(drawn), 1.5 + 0.17 * len(columns[0].methods), 6.2, across=2)
     figure.get_layout_engine().set(wspace=0.06, hspace=0.08)  # type: ignore[union-attr,call-arg]
     for axes, (metric, column, ranking) in zip(panels, drawn, strict=True):
         _diagram(axes, ranking, column)
@@ -137,7 +136,7 @@ def _heat(axes: Axes, values: pd.DataFrame, form: str, low: float, bold: Collect
             # White on the dark ends of the colours.
             colour = "white" if abs(value - (low + 1) / 2) > 0.36 * (1 - low) else "black"
             weight = "bold" if (row, column) in bold else "normal"
-            text = number(value, form).removesuffix("%")
+            text = format(value, form).removesuffix("%")
             axes.text(j, i, text, ha="center", va="center", color=colour, weight=weight, fontsize=9)
     axes.set_xticks(range(len(values.columns)), values.columns, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(values.index)), values.index)
@@ -167,8 +166,8 @@ def _settings(sensitivity: pd.DataFrame, settings: Mapping[str, Mapping[str, Any
         return None
     sizes = [group["first"].nunique() + 1 for group in groups]
     # Widths in proportion: cells of one size in all panels.
-    figure = Figure(figsize=(sum(2.2 + 0.46 * size for size in sizes), 2.4 + 0.46 * max(sizes)), dpi=DOTS_PER_INCH)
-    figure.set_layout_engine("constrained")
+    inches = (sum(2.2 + 0.46 * size for size in sizes), 2.4 + 0.46 * max(sizes))
+    figure = Figure(figsize=inches, dpi=DOTS_PER_INCH, layout="constrained")
     panels = np.ravel(figure.subplots(1, len(groups), width_ratios=sizes))
     for axes, group in zip(panels, groups, strict=True):
         labels = _labels(list(dict.fromkeys([*group["first"], *group["second"]])), settings)

@@ -48,12 +48,9 @@ STYLES: Mapping[str, Style] = {
     "centre": Style("#595959", (4, 1.5), "P"),
     "sobel": Style("#B0B0B0", (5, 1.2, 1, 1.2), "v"),
 }
-OTHERS = (
-    Style("#E69F00", marker="h"),
-    Style("#56B4E9", marker="*"),
-    Style("#000000", marker="d"),
-    Style("#8B5CF6", marker="p"),
-    Style("#A16207", marker="<"),
+OTHERS = tuple(
+    Style(colour, marker=marker)
+    for colour, marker in zip(("#E69F00", "#56B4E9", "#000000", "#8B5CF6", "#A16207"), "h*dp<", strict=True)
 )
 
 
@@ -156,10 +153,8 @@ def _curves(curves: pd.DataFrame, group: pd.DataFrame, declared: Mapping[str, An
             own = looks[str(method)]
             axes.fill_between(fractions, low, high, color=own.colour, alpha=0.12, linewidth=0)
             axes.plot(fractions, mean, color=own.colour, dashes=own.dashes or (None, None), lw=1.8, label=method)
-        about = declared[metric]
-        curve = about["curve"]
-        axes.set(title=f"{metric} ({curve['score']} {ARROWS[about['direction']]})", xlim=(0, 1))
-        axes.set(xlabel=curve["x"], ylabel=curve["y"])
+        curve, arrow = declared[metric]["curve"], ARROWS[declared[metric]["direction"]]
+        axes.set(title=f"{metric} ({curve['score']} {arrow})", xlim=(0, 1), xlabel=curve["x"], ylabel=curve["y"])
     _legend(figure, panels[0])
     return figure
 
@@ -220,20 +215,15 @@ def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
     columns = list(by_metric(group))
     figure, panels = panels_of(len(columns), 3.5, 3.1)
     for axes, (metric, column) in zip(panels, columns, strict=True):
-        for row in column.to_dict("records"):
-            method = row["method"]
-            if method not in milliseconds.index:
-                continue
+        for row in column[column["method"].isin(milliseconds.index)].to_dict("records"):
+            method, own = row["method"], looks[row["method"]]
             bounds = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
-            own = looks[method]
             axes.errorbar(
                 milliseconds[method], row["mean"], yerr=None if np.isnan(row["low"]) else bounds, color=own.colour,
                 marker=own.marker, ms=8, lw=0, elinewidth=1.4, label=method,
             )  # fmt: skip
-        axes.set(title=str(metric))
-        axes.set_xscale("log")
+        axes.set(title=str(metric), xscale="log", xlabel="ms a picture")
         axes.margins(x=0.12)
-        axes.set_xlabel("ms a picture")
     _legend(figure, panels[0])
     return figure
 

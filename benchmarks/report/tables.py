@@ -31,7 +31,7 @@ class Metric:
     name, direction, subset : str
         As in the records.
     title : str
-        What it is called; by default its name.
+        By default its name.
     cases : int or None
         How many were averaged.
     """
@@ -52,32 +52,27 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What an entry compares its method with, case by case.
+class Subject:
+    """Whose scores an entry is about, under which metric, and what they are compared with, case by case.
 
     Attributes
     ----------
-    kind : {"difference", "margin", "change"}
-        The method's score minus the other's; by how much the method's is better; the other's minus the method's.
+    method, metric, subset : str
+    kind : {"score", "difference", "margin", "change"}
+        The score alone; the method's minus the other's; by how much the method's is better; the other's minus the
+        method's.
     other : str
-        A method, or a derived control.
+        A method, or a derived control; empty for the score alone.
     own : bool
-        Whether it is a control, made from the method's own map.
+        Whether that is a control, made from the method's own map.
     """
-
-    kind: str
-    other: str
-    own: bool = False
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Whose scores an entry is about, under which metric, and what they are compared with."""
 
     method: str
     metric: str
     subset: str = "all"
-    compared: Comparison | None = None
+    kind: str = "score"
+    other: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,10 +146,8 @@ class Table:
 
     Attributes
     ----------
-    name : str
-        What distinguishes it from the setting's other tables; it may be empty.
-    title : str
-        Without the setting; it may be empty.
+    name, title : str
+        What distinguishes it from the setting's other tables, without the setting; each may be empty.
     header : sequence of str or Metric
     rows : sequence of sequence of Entry
     place : tuple of str or None
@@ -236,12 +229,14 @@ def score_tables(summary: pd.DataFrame) -> list[Table]:
 
 def _score_entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
     form, most = form_of(column["mean"]), column["n"].max()
+    best = column["mean"].max() if metric.direction == "higher" else column["mean"].min()
     entries = []
-    for row, best in zip(column.to_dict("records"), best_of(column), strict=True):
+    for row in column.to_dict("records"):
+        bold = bool(row["judges"] and row["mean"] == best)
         note = f"({counted(row['n'])})" if row["n"] < most else ""
         why = "does not apply" if row["not_applicable"] else "failed"
         subject = Subject(row["method"], metric.name, metric.subset)
-        entries.append(Entry(row["mean"], note, best, form, row["low"], row["high"], missing=why, subject=subject))
+        entries.append(Entry(row["mean"], note, bold, form, row["low"], row["high"], missing=why, subject=subject))
     return entries
 
 
@@ -265,7 +260,7 @@ def difference_tables(pairs: pd.DataFrame) -> list[Table]:
         return [
             Entry(
                 0 - row["difference"], "", bool(row["better"]), form, 0 - row["high"], 0 - row["low"],
-                subject=Subject(row["method"], metric.name, metric.subset, Comparison("difference", row["first"])),
+                subject=Subject(row["method"], metric.name, metric.subset, "difference", row["first"]),
             )
             for row in column.to_dict("records")
         ]  # fmt: skip
@@ -295,18 +290,12 @@ def _wide(
 def cost_table(timings: pd.DataFrame) -> Table:
     """Make the table of what each method costs on each network; every row names the device."""
     header = ["network", "method", "ms a picture", "forwards", "backwards", "peak memory (MB)", "device"]
-    rows = [
-        [
-            Entry(row["network"]),
-            Entry(row["method"]),
-            Entry(row["median_ms"], f"IQR {row['iqr_ms']:.1f}" if row["repeats"] > 1 else "one call", form=".1f"),
-            Entry(row["forwards"], form="g"),
-            Entry(row["backwards"], form="g"),
-            Entry(row["peak_memory_mb"], form=".0f"),
-            Entry(row["device"]),
-        ]
-        for row in timings.to_dict("records")
-    ]
+    rows = []
+    for row in timings.to_dict("records"):
+        note = f"IQR {row['iqr_ms']:.1f}" if row["repeats"] > 1 else "one call"
+        counts = [Entry(row[name], form="g") for name in ("forwards", "backwards")]
+        costs = [Entry(row["median_ms"], note, form=".1f"), *counts, Entry(row["peak_memory_mb"], form=".0f")]
+        rows.append([Entry(row["network"]), Entry(row["method"]), *costs, Entry(row["device"])])
     return Table("cost", "Cost", header, rows)
 
 
@@ -362,10 +351,9 @@ def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
         }
         methods = [row[0].text for row in rows]
         costs = rows_of(timings, place).set_index("method")
-        if len(costs):
-            for name, form in (("median_ms", ".1f"), ("forwards", "g")):
-                found = costs[name].reindex(methods)
-                columns[name.replace("median_", ""), ""] = [number(value, form) for value in found]
+        for name, form in (("median_ms", ".1f"), ("forwards", "g")) if len(costs) else ():
+            found = costs[name].reindex(methods)
+            columns[name.removeprefix("median_"), ""] = [number(value, form) for value in found]
         text.append(f"{where(place)}\n{pd.DataFrame(columns, index=methods).to_string(line_width=TERMINAL_WIDTH)}\n")
     return "\n".join(text)
 
@@ -373,9 +361,3 @@ def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
 def _short(entry: Entry) -> str:
     spread = "" if np.isnan(entry.low) else f" ±{(entry.high - entry.low) / 2:{entry.form}}"
     return f"{entry.text}{spread}{'*' if entry.bold else ' '}"
-
-
-def best_of(column: pd.DataFrame) -> list[bool]:
-    """Say which rows have the best mean of their column; none has where the metric only describes maps."""
-    best = column["mean"].max() if column["direction"].iloc[0] == "higher" else column["mean"].min()
-    return [bool(judges and mean == best) for judges, mean in zip(column["judges"], column["mean"], strict=True)]
