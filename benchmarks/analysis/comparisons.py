@@ -53,15 +53,8 @@ def compare_pairs(columns: Sequence[Column]) -> pd.DataFrame:
 class Paired:
     """Two methods, or a method and a control, on the cases that both have a score for.
 
-    Attributes
-    ----------
-    one, other : Estimate
-    cases, pictures : int
-        How many both have a score for.
-    shares : numpy.ndarray
-        (all pictures,), what each adds to the difference of the means (`contributions`).
-    differences : numpy.ndarray
-        (all cases,), NaN where either has no score.
+    ``shares`` (all pictures,) are what each adds to the difference of the means (`contributions`); ``differences`` (all
+    cases,) are NaN where either has no score.
     """
 
     one: Estimate
@@ -211,15 +204,9 @@ def _share_in_order(leads: np.ndarray) -> float:
 class Ranking:
     """The methods ranked on each picture, 1 the best, equal ones sharing their ranks.
 
-    Attributes
-    ----------
-    ranks : pandas.Series
-        The mean rank of each method over the pictures on which all have a score.
-    pictures : int
-    friedman : float
-        p of Friedman's test that all methods rank alike; NaN for fewer than three methods, or where all are equal.
-    nemenyi : pandas.DataFrame
-        p of Nemenyi's test, methods by methods.
+    ``ranks`` are the methods' means over the pictures on which all have a score; ``friedman`` is p of Friedman's test
+    that all methods rank alike, NaN for fewer than three methods, or where all are equal; ``nemenyi`` is p of Nemenyi's
+    test, methods by methods.
     """
 
     ranks: pd.Series

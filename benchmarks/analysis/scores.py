@@ -31,10 +31,8 @@ class Column:
         Whether the metric is the plan's first of its measure; the others are the same measure with other settings.
     settings : Mapping
         The metric's fields.
-    methods : tuple of str
-        In the plan's order.
-    nulls : tuple of str
-        Those of them that know nothing of the network.
+    methods, nulls : tuple of str
+        All in the plan's order, and those of them that know nothing of the network.
     asked : int
         Cases that were to be measured.
     answered : Mapping

@@ -40,16 +40,8 @@ def draw_comparisons(
 ) -> dict[str, Path]:
     """Draw a setting's plots, as PNG files by kind; none for fewer than three methods.
 
-    Parameters
-    ----------
-    columns : sequence of Column
-        The headline columns of a dataset and network.
-    frames : Mapping
-        "comparisons", "metrics" and "settings", as the report found them there.
-    settings : Mapping
-        The settings of each metric, by its name.
-    directory : pathlib.Path
-        It exists.
+    They show the headline columns of a data set and network, and "comparisons", "metrics" and "settings" of ``frames``,
+    as the report found them there. ``settings`` has each metric's settings, by its name; the directory exists.
     """
     if len(columns[0].contenders) < FEWEST_METHODS:
         return {}

@@ -75,12 +75,7 @@ def reliability_table(columns: Sequence[Column], pairs: pd.DataFrame, card: pd.D
 def numbers_behind(columns: Sequence[Column], frames: Mapping[str, pd.DataFrame]) -> dict[str, Table]:
     """Make the tables behind the pictures of `comparison_plots.draw_comparisons`, by the kind of picture.
 
-    Parameters
-    ----------
-    columns : sequence of Column
-        The headline columns of a setting.
-    frames : Mapping
-        "ranks", "comparisons", "metrics" and "settings", as the report found them there.
+    They are made from the headline columns of a setting, and from "ranks", "comparisons", "metrics" and "settings".
     """
     ranks, pairs = (pd.concat([c.among(frames[name]) for c in columns]) for name in ("ranks", "comparisons"))
     sizes = ranks.groupby(["metric", "subset"])["method"].transform("size")

@@ -54,17 +54,7 @@ def _panel(axes: Axes, image: np.ndarray | None, region: np.ndarray | None) -> N
 def overlay(image: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     """Lay a map over the gray picture: the more evidence, the brighter and the less of the picture.
 
-    Parameters
-    ----------
-    image : numpy.ndarray
-        uint8 (h, w, 3).
-    evidence : numpy.ndarray
-        uint8 (h, w).
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (h, w, 3).
+    The image and what is returned are uint8 (h, w, 3), the evidence is uint8 (h, w).
     """
     strength = evidence[..., None] / 255
     gray = image.mean(axis=2, keepdims=True).repeat(3, axis=2) / 255

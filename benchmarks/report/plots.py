@@ -69,13 +69,7 @@ def look(style: str, **more: Any) -> None:
 def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> dict[str, Path]:
     """Draw what there are records for of one setting, as PNG files by kind.
 
-    Parameters
-    ----------
-    records : Records
-    summary : pandas.DataFrame
-        The setting's rows of what `scores.summarise` found.
-    directory : pathlib.Path
-        It exists.
+    ``summary`` has the setting's rows of what `scores.summarise` found; the directory exists.
     """
     group, place = summary[summary["headline"]], place_of(summary)
     (about,) = (

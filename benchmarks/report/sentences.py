@@ -18,14 +18,8 @@ def conclude(
 ) -> list[str]:
     """Conclude from one setting's comparisons, in paragraphs and lists of Markdown, a line each.
 
-    Parameters
-    ----------
-    columns : sequence of Column
-        The headline columns of a dataset and network.
-    pairs, orders : pandas.DataFrame
-        What `comparisons.compare_pairs` and `comparisons.order_methods` found in them.
-    sensitivity : pandas.DataFrame
-        What `reliability.sensitivity` found in the setting.
+    ``columns`` are the headline columns of a data set and network; the frames are what `comparisons.compare_pairs`,
+    `comparisons.order_methods` and `reliability.sensitivity` found in it.
     """
     contests = [contested(column, pairs) for column in columns]
     every = pd.concat(contests)

@@ -91,10 +91,8 @@ class Entry:
         The format of the number.
     low, high : float
         Its interval; NaN where there is none.
-    change : float
-        What the interval is of, if not of the number.
-    change_form : str
-        The format of the change and of the interval, if not the number's.
+    change, change_form : float, str
+        What the interval is of, and the format of both, if not of the number.
     missing : str
         Why there is no number.
     subject : Subject or None

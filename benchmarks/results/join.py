@@ -20,16 +20,9 @@ SCORE = ["dataset", "network", "method", "control", "metric", "case"]
 def join(directories: Sequence[Path]) -> Records:
     """Join the records of several runs of one plan.
 
-    Parameters
-    ----------
-    directories : sequence of pathlib.Path
-        The results of the runs; rows, and the networks of a table, come in this order.
-
-    Returns
-    -------
-    Records
-        In the provenance, cases are added up, ``data_sha256`` of cases that several runs measured is the runs' own,
-        joined by "+", and "run" has every run's facts as ``runs``.
+    Rows, and the networks of a table, come in the order of the directories. In the provenance, cases are added up,
+    ``data_sha256`` of cases that several runs measured is the runs' own, joined by "+", and "run" has every run's facts
+    as ``runs``.
 
     Raises
     ------

@@ -30,12 +30,11 @@ def write_html(records: Records, sections: Mapping[str, Sequence[Block]], file: 
     Parameters
     ----------
     records : Records
-        What the viewer shows, and where it is from.
     sections : Mapping
         The blocks by heading, which stand before the viewer; the headings are the page's menu, too. A number in the
         table of a setting leads to the pictures of its subject.
     file : pathlib.Path
-        Where to write; an existing file is replaced.
+        An existing file is replaced.
     """
     index, files = gather(records)
     inputs, run = records.provenance["inputs"], records.provenance["run"]
@@ -117,13 +116,7 @@ def _image(picture: Picture, places: Sequence[tuple[str, str]]) -> dict[str, Any
 def page_table(table: Table, heading: str, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Lay a table out for the template: how each column sorts, where each cell leads, why a cell is empty.
 
-    Parameters
-    ----------
-    table : Table
-    heading : str
-        Of its section.
-    places : sequence of tuple of str
-        The data set and network of each of the viewer's settings.
+    ``heading`` is its section's; ``places`` has the data set and network of each of the viewer's settings.
     """
     number = places.index(table.place) if table.place in places else None
     columns = [_column(name) for name in table.header]

@@ -20,10 +20,8 @@ from benchmarks.results.records import CaseMaps, Records, own_maps, rows_of
 
 CURVE_POINTS = 57
 """At most so many points of a curve are drawn."""
-
 DIGITS = 4
 """Significant digits of a score in the page."""
-
 Row = dict[str, Any]
 File = tuple[bytes, str]
 """A picture's bytes and its media type."""
