@@ -11,6 +11,8 @@ from benchmarks.analysis import statistics
 from benchmarks.analysis.statistics import Estimate
 from benchmarks.results.records import Records, own_maps, rows_of
 
+OLD_NULLS = ("random", "centre", "sobel")
+"""Which methods know nothing of the network, in results that do not say it themselves."""
 PLACE = ("dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline")
 CASE = ["picture", "target", "case"]
 Name = str | tuple[str, str]
@@ -94,7 +96,7 @@ def read_columns(records: Records) -> list[Column]:
         dataset, network = setting["dataset"], setting["network"]["name"]
         here = rows_of(scores, (dataset, network))
         methods = tuple(setting["methods"])
-        nulls = tuple(method for method in setting.get("nulls", ()) if method in methods)
+        nulls = tuple(method for method in setting.get("nulls", OLD_NULLS) if method in methods)
         first = headlines(setting)
         for metric, about in setting["metrics"].items():
             for subset in about["subsets"]:
