@@ -1,16 +1,13 @@
-"""Every two methods compared, and the order of all: what the pictures at hand can tell.
+"""Every two methods compared, and the order of all.
 
 A difference of two means, averaged as the tables average, is a sum over pictures: each adds its cases' paired
 differences, with the weight that they have in the mean. So pictures are the units of every test, and a test is about
 the very difference that is printed, also where the mean is over classes.
 
-* Intervals: 95 %, of the bootstrap over pictures.
-* p: the two-sided sign-flip permutation test of these sums (`statistics.sign_flip`), corrected by Holm's method. A
-  column, that is one metric and subset on one network and dataset, has two families: the pairs of methods that are no
-  nulls, and those of a method and a null. Two nulls against each other are nobody's question: no p_holm.
-* Pictures needed: the power of a paired t test, for the difference and the scatter seen, at the level that the
-  smallest p of the family has to reach.
-* Cases that either of two methods has no score for are left out of their comparison, and counted.
+p is of the two-sided sign-flip permutation test of these sums, corrected by Holm's method. A column, that is one metric
+and subset on one network and data set, has two families: the pairs of methods that are no nulls, and those of a method
+and a null. Two nulls against each other are nobody's question: no p_holm. Cases that either of two methods has no score
+for are left out of their comparison, and counted.
 """
 
 import itertools
@@ -24,10 +21,9 @@ import scikit_posthocs  # type: ignore[import-untyped]
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.scores import Column, Name, by_picture, estimate
+from benchmarks.analysis.scores import PLACE, Column, Name, by_picture, estimate
 from benchmarks.analysis.statistics import DIGITS, SIGNIFICANT, Estimate
 
-PLACE = ("dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline")
 PAIR = (
     *PLACE, "first", "second", "null", "cases", "dropped", "pictures", "difference", "low", "high", "p", "p_holm",
     "better", "wins", "ties", "losses", "win_rate", "effect", "needed",
@@ -57,15 +53,8 @@ def compare_pairs(columns: Sequence[Column]) -> pd.DataFrame:
 class Paired:
     """Two methods, or a method and a control, on the cases that both have a score for.
 
-    Attributes
-    ----------
-    one, other : Estimate
-    cases, pictures : int
-        How many these are.
-    shares : numpy.ndarray
-        (all pictures,), what each adds to the difference of the means (`contributions`).
-    differences : numpy.ndarray
-        (all cases,), NaN where either has no score.
+    ``shares`` (all pictures,) are what each adds to the difference of the means (`contributions`); ``differences`` (all
+    cases,) are NaN where either has no score.
     """
 
     one: Estimate
@@ -79,8 +68,7 @@ class Paired:
 def pair(column: Column, one: Name, other: Name) -> Paired:
     """Compare two of a column's scores on the cases that both have."""
     differences = (column.scores[one] - column.scores[other]).to_numpy()
-    shared = ~np.isnan(differences)
-    index = column.scores.index
+    shared, index = ~np.isnan(differences), column.scores.index
     return Paired(
         estimate(column, one, shared),
         estimate(column, other, shared),
@@ -112,16 +100,15 @@ def _pairs(column: Column) -> list[dict[str, Any]]:
         advantages = np.bincount(codes, column.sign * np.where(shared, each.differences, 0), len(pictures))
         effect = _effect(each.shares[taking_part] * each.pictures)
         needed = statistics.pictures_needed(effect, int((others == nulls).sum()))
-        row: dict[str, Any] = {"first": first, "second": second}
-        row |= {"null": first in column.nulls or second in column.nulls}
+        row: dict[str, Any] = {"first": first, "second": second, "null": bool({first, second} & {*column.nulls})}
         row |= {"cases": each.cases, "dropped": column.asked - each.cases, "pictures": each.pictures}
         row |= {"difference": each.one.mean - each.other.mean, "low": low, "high": high}
         row |= _wins(advantages[taking_part])
         rows.append(column.place | row | {"effect": effect, "needed": needed if nulls < 2 else np.nan})
     p = family_p(found)
     p_holm = np.full(len(names), np.nan)
-    for family in (others == 0, others == 1):
-        p_holm[family] = statistics.holm(p[family])
+    for nulls in (0, 1):
+        p_holm[others == nulls] = statistics.holm(p[others == nulls])
     for row, raw, corrected in zip(rows, p, p_holm, strict=True):
         ahead = row["first"] if column.sign * row["difference"] > 0 else row["second"]
         row |= {"p": raw, "p_holm": corrected, "better": ahead if corrected < SIGNIFICANT else ""}
@@ -217,15 +204,9 @@ def _share_in_order(leads: np.ndarray) -> float:
 class Ranking:
     """The methods ranked on each picture, 1 the best, equal ones sharing their ranks.
 
-    Attributes
-    ----------
-    ranks : pandas.Series
-        The mean rank of each method over the pictures on which all have a score.
-    pictures : int
-    friedman : float
-        p of Friedman's test that all methods rank alike; NaN for fewer than three methods, or where all are equal.
-    nemenyi : pandas.DataFrame
-        p of Nemenyi's test, methods by methods.
+    ``ranks`` are the methods' means over the pictures on which all have a score; ``friedman`` is p of Friedman's test
+    that all methods rank alike, NaN for fewer than three methods, or where all are equal; ``nemenyi`` is p of Nemenyi's
+    test, methods by methods.
     """
 
     ranks: pd.Series
@@ -243,12 +224,8 @@ def rank_methods(column: Column) -> Ranking | None:
     friedman = np.nan
     if scores.shape[1] > 2 and np.ptp(ranks, axis=1).any():
         friedman = float(friedmanchisquare(*scores.to_numpy().T).pvalue)
-    return Ranking(
-        pd.Series(ranks.mean(axis=0), scores.columns),
-        len(scores),
-        friedman,
-        scikit_posthocs.posthoc_nemenyi_friedman(scores.reset_index(drop=True)),
-    )
+    nemenyi = scikit_posthocs.posthoc_nemenyi_friedman(scores.reset_index(drop=True))
+    return Ranking(pd.Series(ranks.mean(axis=0), scores.columns), len(scores), friedman, nemenyi)
 
 
 def rank_table(columns: Sequence[Column]) -> pd.DataFrame:

@@ -1,16 +1,10 @@
 """Margins over the nulls, and scores at equal resolution, which show whether a metric measures what it should.
 
-A *null* is a method that knows nothing of the network (random, constant, centre, sobel). A *control* is made from a
-method's own map, and most controls take away what the method found out (shuffled, inverted, blurred, of another class,
-of a random network). If one of these scores as well as the method's own map, the metric says nothing in the method's
-favour.
-
-* Each margin compares the cases that both have a score for. Controls are scored on some cases only, null methods on
-  all; so the two are corrected and shown apart. Intervals are of the bootstrap over pictures, as everywhere.
-* A positive margin means that the method is better, whichever direction the metric has.
-* The smallest margin of several is shown. Choosing the null that did best on these cases makes it a little too small,
-  so that a method looks a little worse than it is, never better.
-* A null wins *clearly* where the sign-flip test finds it, corrected by Holm's method for all nulls of the family.
+A *null* is a method that knows nothing of the network. A *control* is made from a method's own map, and most controls
+take away what the method found out. If one of these scores as well as the method's own map, the metric says nothing in
+the method's favour. Controls are scored on some cases only, null methods on all; so the two are corrected and shown
+apart. A positive margin means that the method is better, whichever direction the metric has. The smallest margin of
+several is shown: choosing the null that did best on these cases makes it a little too small, never too large.
 """
 
 from collections.abc import Sequence
@@ -19,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.comparisons import PLACE, family_p, pair
-from benchmarks.analysis.scores import Column, estimate, read_columns, with_controls
+from benchmarks.analysis.comparisons import family_p, pair
+from benchmarks.analysis.scores import PLACE, Column, estimate, read_columns, with_controls
 from benchmarks.results.records import Records
 
 MARGIN = (
@@ -57,7 +51,7 @@ def _judging(records: Records) -> list[tuple[Column, dict[str, Any]]]:
         (setting["dataset"], setting["network"]["name"]): setting.get("controls", {})
         for setting in records.provenance["inputs"]["settings"]
     }
-    return [(column, controls[column.dataset, column.network]) for column in read_columns(records) if column.judges]
+    return [(column, controls[column.setting]) for column in read_columns(records) if column.judges]
 
 
 def _margins(column: Column, method: str, nulls: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -1,8 +1,7 @@
 """Coverage: which cases the scores leave out, and why.
 
 A metric may not apply to a case (its score is NaN: a region is missing, say), and a run may fail on one (there is no
-score; provenance.json has the reason). Neither enters a mean, and both are counted here, for every method under every
-metric.
+score; provenance.json has the reason). Neither enters a mean.
 """
 
 from collections import Counter
@@ -11,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.results.records import Records
+from benchmarks.results.records import Records, rows_of
 
 COVERAGE = (
     "dataset", "network", "metric", "method", "control", "asked", "scored", "not_applicable", "failed", "reasons",
@@ -31,7 +30,7 @@ def measure_coverage(records: Records) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for setting in records.provenance["inputs"]["settings"]:
         dataset, network = setting["dataset"], setting["network"]["name"]
-        here = records.scores[(records.scores["dataset"] == dataset) & (records.scores["network"] == network)]
+        here = rows_of(records.scores, (dataset, network))
         counts = here.groupby(["metric", "method", "control"])["score"].agg(["size", "count"]).to_dict("index")
         failures = [
             failure
@@ -41,10 +40,10 @@ def measure_coverage(records: Records) -> pd.DataFrame:
         for metric, about in setting["metrics"].items():
             for method, control in _asked(setting, about):
                 found = counts.get((metric, method, control), {"size": 0, "count": 0})
-                row = {"dataset": dataset, "network": network, "metric": metric, "method": method, "control": control}
                 asked = setting["cases"]["all"]
                 if control and setting.get("controlled") is not None:
                     asked = min(asked, setting["controlled"])
+                row = {"dataset": dataset, "network": network, "metric": metric, "method": method, "control": control}
                 row |= {"asked": asked, "scored": int(found["count"])}
                 row |= {"not_applicable": int(found["size"] - found["count"]), "failed": int(asked - found["size"])}
                 rows.append(row | {"reasons": _reasons(failures, method, control, metric) if row["failed"] else ""})
@@ -55,7 +54,7 @@ def measure_coverage(records: Records) -> pd.DataFrame:
 def _asked(setting: Mapping[str, Any], about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List the methods and controls that a metric was to score."""
     asked = [(method, "") for method in setting["methods"]]
-    if about.get("controls", True):
+    if about["controls"]:
         contenders = [method for method in setting["methods"] if method not in setting.get("nulls", ())]
         asked += [(method, control) for method in contenders for control in setting.get("controls", {})]
     return asked
@@ -63,19 +62,13 @@ def _asked(setting: Mapping[str, Any], about: Mapping[str, Any]) -> list[tuple[s
 
 def _reasons(failures: Sequence[Mapping[str, str]], method: str, control: str, metric: str) -> str:
     """Spell why there is no score: the picture, the method's own map, the control's, or the metric itself."""
-    found = [
+    behind = {(method, "", "map"), (method, control, "map"), (method, control, metric)}
+    found = Counter(
         failure["reason"]
         for failure in failures
-        if failure["step"] == "data"
-        or (
-            failure["method"] == method
-            and (
-                (failure["step"] == "map" and failure.get("control", "") in ("", control))
-                or (failure["step"] == metric and failure.get("control", "") == control)
-            )
-        )
-    ]
-    return "; ".join(f"{reason} ({count})" for reason, count in Counter(found).items())
+        if failure["step"] == "data" or (failure["method"], failure.get("control", ""), failure["step"]) in behind
+    )
+    return "; ".join(f"{reason} ({count})" for reason, count in found.items())
 
 
 def _others(failures: Sequence[Mapping[str, str]], accounted: set[str]) -> list[dict[str, Any]]:

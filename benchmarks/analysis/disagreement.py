@@ -11,11 +11,7 @@ def map_disagreement(maps: Sequence[np.ndarray]) -> float:
     """Measure how differently maps rank the pixels: 1 minus the mean of Spearman's correlation over all pairs.
 
     0 where all agree, about 1 where they have nothing in common; NaN for fewer than two maps that are not constant.
-
-    Parameters
-    ----------
-    maps : sequence of numpy.ndarray
-        (h, w) each, of one shape.
+    All maps are (h, w), of one shape.
     """
     ranked = [rankdata(each) for each in maps if np.ptp(each)]
     if len(ranked) < 2:
@@ -28,12 +24,7 @@ def score_disagreement(scores: pd.DataFrame) -> dict[str, float]:
     """Measure, by case, how far the methods' scores lie apart: the mean over metrics of the range of their ranks.
 
     Ranks are among all scores of a metric, from 0 to 1, so that metrics of any scale count alike. A case without two
-    scores under any metric is left out.
-
-    Parameters
-    ----------
-    scores : pandas.DataFrame
-        Columns case, method, metric and score, of one dataset and network.
+    scores under any metric is left out. ``scores`` has the columns case, method, metric and score, of one setting.
     """
     kept = scores[scores["score"].notna()]
     ranks = kept["score"].groupby(kept["metric"]).rank(pct=True)

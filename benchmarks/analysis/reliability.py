@@ -14,8 +14,7 @@ import pandas as pd
 from scipy.stats import kendalltau, rankdata
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.comparisons import PLACE
-from benchmarks.analysis.scores import Column, by_picture, estimate
+from benchmarks.analysis.scores import PLACE, Column, by_picture, estimate
 from benchmarks.analysis.statistics import DIGITS
 
 SPLITS = 1000
@@ -99,24 +98,18 @@ def agreement_of_metrics(columns: Sequence[Column]) -> pd.DataFrame:
         ``pictures``). Better is better in both. NaN for fewer than two methods.
     """
     rows = []
-    for (dataset, network), group in _settings(
-        [c for c in columns if c.headline and c.judges and c.subset == "all"]
-    ).items():
+    kept = [column for column in columns if column.headline and column.judges and column.subset == "all"]
+    for (dataset, network), group in _settings(kept).items():
         ranked = [(column.sign * by_picture(column, column.contenders)).round(DIGITS) for column in group]
         means = [_means(column) for column in group]
         for i, j in itertools.combinations(range(len(group)), 2):
-            row: dict[str, Any] = {
-                "dataset": dataset,
-                "network": network,
-                "first": group[i].metric,
-                "second": group[j].metric,
-            }
+            row: dict[str, Any] = {"dataset": dataset, "network": network}
+            row |= {"first": group[i].metric, "second": group[j].metric}
             one, other = ranked[i].align(ranked[j], join="inner")
             correlations = statistics.rank_correlations(one.to_numpy(), other.to_numpy())
             common = [method for method in means[i] if method in means[j]]
-            over_means = statistics.rank_correlations(
-                *(np.array([[means[k][method] for method in common]]) for k in (i, j))
-            )
+            ordered = [np.array([[means[k][method] for method in common]]) for k in (i, j)]
+            over_means = statistics.rank_correlations(*ordered)
             pictures = int((~np.isnan(correlations)).sum())
             row |= {"pictures": pictures, "over_means": over_means[0]}
             rows.append(row | {"by_picture": float(np.nanmean(correlations)) if pictures else np.nan})
@@ -124,10 +117,8 @@ def agreement_of_metrics(columns: Sequence[Column]) -> pd.DataFrame:
 
 
 def _settings(columns: Sequence[Column]) -> dict[tuple[str, str], list[Column]]:
-    groups: dict[tuple[str, str], list[Column]] = {}
-    for column in columns:
-        groups.setdefault((column.dataset, column.network), []).append(column)
-    return groups
+    # Columns come setting by setting.
+    return {place: list(group) for place, group in itertools.groupby(columns, lambda column: column.setting)}
 
 
 def _means(column: Column) -> dict[str, float]:

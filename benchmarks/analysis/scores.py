@@ -9,10 +9,11 @@ import pandas as pd
 
 from benchmarks.analysis import statistics
 from benchmarks.analysis.statistics import Estimate
-from benchmarks.results.records import Records, own_maps
+from benchmarks.results.records import Records, own_maps, rows_of
 
 OLD_NULLS = ("random", "centre", "sobel")
 """Which methods know nothing of the network, in results that do not say it themselves."""
+PLACE = ("dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline")
 CASE = ["picture", "target", "case"]
 Name = str | tuple[str, str]
 """A method, or a method and the control made from its map, where a column has both (`with_controls`)."""
@@ -32,10 +33,8 @@ class Column:
         Whether the metric is the plan's first of its measure; the others are the same measure with other settings.
     settings : Mapping
         The metric's fields.
-    methods : tuple of str
-        In the plan's order.
-    nulls : tuple of str
-        Those of them that know nothing of the network.
+    methods, nulls : tuple of str
+        All in the plan's order, and those of them that know nothing of the network.
     asked : int
         Cases that were to be measured.
     answered : Mapping
@@ -64,10 +63,14 @@ class Column:
     estimates: dict[tuple[Name, bytes], Estimate] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
+    def setting(self) -> tuple[str, str]:
+        """Data set and network."""
+        return self.dataset, self.network
+
+    @property
     def place(self) -> dict[str, Any]:
         """What names the column in a table of many."""
-        names = ("dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in PLACE}
 
     @property
     def sign(self) -> int:
@@ -90,8 +93,8 @@ def read_columns(records: Records) -> list[Column]:
     scores = own_maps(records.scores)
     columns = []
     for setting in records.provenance["inputs"]["settings"]:
-        place = {"dataset": setting["dataset"], "network": setting["network"]["name"]}
-        here = scores[(scores["dataset"] == place["dataset"]) & (scores["network"] == place["network"])]
+        dataset, network = setting["dataset"], setting["network"]["name"]
+        here = rows_of(scores, (dataset, network))
         methods = tuple(setting["methods"])
         nulls = tuple(method for method in setting.get("nulls", OLD_NULLS) if method in methods)
         first = headlines(setting)
@@ -100,10 +103,10 @@ def read_columns(records: Records) -> list[Column]:
                 chosen = here[(here["metric"] == metric) & (here["difficult"] | (subset == "all"))]
                 cases = pd.MultiIndex.from_frame(chosen[CASE].drop_duplicates())
                 wide = chosen.pivot(index=CASE, columns="method", values="score")
-                declared = ("measure", "direction", "average", "judges", "settings")
                 columns.append(
                     Column(
-                        **place,
+                        dataset=dataset,
+                        network=network,
                         metric=metric,
                         metric_id=about["id"],
                         subset=subset,
@@ -113,7 +116,7 @@ def read_columns(records: Records) -> list[Column]:
                         asked=setting["cases"][subset],
                         answered=chosen["method"].value_counts().to_dict(),
                         scores=wide.reindex(index=cases, columns=list(methods)).astype(float),
-                        **{name: about[name] for name in declared},
+                        **{name: about[name] for name in ("measure", "direction", "average", "judges", "settings")},
                     )
                 )
     return columns
@@ -129,8 +132,7 @@ def headlines(setting: Mapping[str, Any]) -> tuple[str, ...]:
 
 def with_controls(column: Column, records: Records) -> Column:
     """Return the column with the scores of derived controls as well: cases by (method, control), "" for the map."""
-    scores = records.scores
-    here = scores[(scores["dataset"] == column.dataset) & (scores["network"] == column.network)]
+    here = rows_of(records.scores, column.setting)
     chosen = here[(here["metric"] == column.metric) & (here["difficult"] | (column.subset == "all"))]
     return replace(column, scores=chosen.pivot(index=CASE, columns=["method", "control"], values="score").astype(float))
 
@@ -156,9 +158,8 @@ def estimate(column: Column, name: Name, shared: np.ndarray | None = None, draws
     pictures = column.scores.index.unique("picture")
     if draws is not None:
         return statistics.estimate(cases, column.average, pictures, draws)
-    found = statistics.estimate(cases, column.average, pictures, statistics.draw(len(pictures)))
-    column.estimates[key] = found
-    return found
+    column.estimates[key] = statistics.estimate(cases, column.average, pictures, statistics.draw(len(pictures)))
+    return column.estimates[key]
 
 
 def by_picture(column: Column, methods: tuple[str, ...]) -> pd.DataFrame:

@@ -137,9 +137,9 @@ def curve_band(values: np.ndarray, picture_codes: np.ndarray, draws: np.ndarray)
 
 
 def flips(tests: int) -> int:
-    """Return how many patterns of signs are drawn for a family of tests.
+    """Return how many patterns of signs are drawn: enough for all of a family to be significant after correction.
 
-    The smallest possible p is 2 / (flips + 1): small enough for all of the family to be significant after correction.
+    The smallest possible p is 2 / (flips + 1).
     """
     return max(FLIPS, FLIPS_A_TEST * tests)
 

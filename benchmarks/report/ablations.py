@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -20,9 +19,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from benchmarks.analysis.scores import summarise
 from benchmarks.report import tables
 from benchmarks.report.numbers import ROUNDING, counted
-from benchmarks.report.page import Block, Picture, fresh, origin, write_pages
+from benchmarks.report.page import Block, Picture, cost_section, fresh, origin, write_pages
 from benchmarks.report.plots import DOTS_PER_INCH, save_picture
-from benchmarks.report.tables import Comparison, Entry, Metric, Subject, Table, by_setting, place_of, where
+from benchmarks.report.tables import Entry, Metric, Subject, Table, by_setting, place_of, where
 from benchmarks.results.records import REMOVAL, Records, with_removal
 
 
@@ -75,25 +74,19 @@ def make_ablation_report(records: Records, directory: Path) -> str:
         for dataset, group in pd.concat([summary, ablation_costs(records.timings)]).groupby("dataset", sort=False)
         if group["method"].nunique() > 1 and set(group["metric"]) & {column.metric for column in PLOT_COLUMNS}
     ]
-    sections: dict[str, list[Block]] = {
-        "How to read the numbers": [origin(records), *_introduction(records, len(clear.rows)), *plots],
-        clear.title: [clear],
-    }
-    for place, group in by_setting(summary):
-        sections[where(place)] = [variant_table(group)]
-    if len(records.timings):
-        sections["Cost"] = [tables.cost_table(records.timings)]
-    write_pages(records, sections, directory)
+    reading: list[Block] = [origin(records), *_introduction(records, len(clear.rows)), *plots]
+    sections: dict[str, list[Block]] = {"How to read the numbers": reading, clear.title: [clear]}
+    sections |= {where(place): [variant_table(group)] for place, group in by_setting(summary)}
+    write_pages(records, sections | cost_section(records), directory)
     return f"{clear.title}\n\n{tables.markdown(clear)}"
 
 
 def variant_table(summary: pd.DataFrame) -> Table:
     """Make a setting's table: a variant a row; bold is what differs from the default."""
-    columns = [column for column in TABLE_COLUMNS if len(_rows(summary, column))]
     header: list[str | Metric] = ["variant"]
     entries = []
     first = summary["method"].iloc[0]
-    for column in columns:
+    for column in _measured(summary, TABLE_COLUMNS):
         rows = _rows(summary, column)
         direction = rows["direction"].iloc[0]
         header.append(Metric(column.metric, direction, column.subset, column.title, int(rows["n"].max())))
@@ -115,13 +108,17 @@ def _rows(group: pd.DataFrame, column: Column) -> pd.DataFrame:
     return rows if rows["n"].any() else rows.iloc[:0]
 
 
+def _measured(summary: pd.DataFrame, columns: Sequence[Column]) -> list[Column]:
+    return [column for column in columns if len(_rows(summary, column))]
+
+
 def _entry(row: Mapping[Any, Any], column: Column, first: str) -> Entry:
     changed = row["method"] != first
     clear = changed and _sign(row) != 0
     if column.difference and changed:
-        subject = Subject(row["method"], column.metric, column.subset, Comparison("difference", first))
-        low, high = row["difference_low"], row["difference_high"]
-        return Entry(row["difference"], "", clear, "+.3f", low, high, subject=subject)
+        subject = Subject(row["method"], column.metric, column.subset, "difference", first)
+        values = (row["difference_low"], row["difference_high"])
+        return Entry(row["difference"], "", clear, "+.3f", *values, subject=subject)
     note = "(itself)" if column.difference else ""
     return Entry(row["mean"], note, clear, subject=Subject(row["method"], column.metric, column.subset))
 
@@ -136,7 +133,7 @@ def _sign(row: Mapping[Any, Any] | pd.Series) -> int:
 def clear_table(summary: pd.DataFrame) -> Table:
     """Make the table of what every network agrees on: the sign of a change whose intervals all leave 0 out."""
     words = {1: "rises", -1: "falls", 0: ""}
-    columns = [column for column in TABLE_COLUMNS if len(_rows(summary, column))]
+    columns = _measured(summary, TABLE_COLUMNS)
     rows = []
     for method in summary["method"].unique()[1:]:
         signs = []
@@ -153,14 +150,14 @@ def clear_table(summary: pd.DataFrame) -> Table:
 
 def _plot(summary: pd.DataFrame, dataset: str, directory: Path) -> Path:
     """Draw a row for each variant, grouped by choice, and a panel for each quantity."""
-    columns = [column for column in PLOT_COLUMNS if len(_rows(summary, column))]
+    columns = _measured(summary, PLOT_COLUMNS)
     methods = [str(method) for method in summary["method"].unique()]
     places = _places(methods)
     networks = list(summary["network"].unique())
     sns.set_theme(style="whitegrid", rc={"axes.edgecolor": ".6", "font.size": 10})
-    figure = Figure(figsize=(3.0 + 2.6 * len(columns), 1.3 + 0.27 * max(places)), dpi=DOTS_PER_INCH)
-    figure.set_layout_engine("constrained")
-    panels: Sequence[Axes] = np.atleast_1d(figure.subplots(1, len(columns), sharey=True)).tolist()
+    size = (3.0 + 2.6 * len(columns), 1.3 + 0.27 * max(places))
+    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
+    panels: Sequence[Axes] = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0].tolist()
     with mpl.rc_context({"axes.titlelocation": "left"}):
         for axes, column in zip(panels, columns, strict=True):
             _forest(axes, _rows(summary, column), column, places, networks)
@@ -197,13 +194,12 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
             middle, low, high = (row[name] for name in names)
             axes.plot([low, high], [place, place], color=colour, lw=1.3, alpha=0.75, zorder=2)
             filled = colour if j == 0 or _sign(row) else "white"
-            label = network if j == 0 else None
-            beyond = column.metric.endswith("fidelity held out") and middle < LOWEST
-            if beyond:
+            if column.metric.endswith("fidelity held out") and middle < LOWEST:
                 text = f" \N{BLACK LEFT-POINTING SMALL TRIANGLE} {middle:.1f}"
                 ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
                 axes.text(LOWEST, place, text, fontsize=7, va="center", bbox=ground).set_in_layout(False)
                 continue
+            label = network if j == 0 else None
             axes.plot(middle, place, marker, color=colour, mfc=filled, ms=4.2, lw=0, label=label, zorder=3)
     if column.difference:
         # Not to magnify rounding where all are equal.
@@ -231,7 +227,7 @@ def _introduction(records: Records, variants: int) -> list[str]:
     if "pictures" in run:
         asked, forwarded = run["pictures"]["asked"], run["pictures"]["forwarded"]
         memory = f" Of {asked:,} pictures shown to the networks, {1 - forwarded / asked:.0%} were answered from memory."
-    paragraphs = [
+    about = (
         "Each row changes one choice of the default, or those that it names. Differences are paired by case, and "
         "intervals are 95 % bootstrap intervals over pictures. Bold: the interval of the difference from the default "
         f"leaves 0 out, on {FEWEST_CASES} cases or more. With {variants} variants, one or two such intervals a column "
@@ -240,9 +236,7 @@ def _introduction(records: Records, variants: int) -> list[str]:
         "these. Every mean with its interval and its difference from the default is in "
         "[tables/scores.csv](tables/scores.csv). No number here is the paper's: its networks, pictures and layers are "
         f"not known.{memory}"
-    ]
+    )
     pictures = records.scores["picture"].nunique()
-    if pictures < FEW_PICTURES:
-        few = f"**With {pictures} pictures, bootstrap intervals are far too narrow: conclude nothing from these.**"
-        paragraphs.append(few)
-    return paragraphs
+    few = f"**With {pictures} pictures, bootstrap intervals are far too narrow: conclude nothing from these.**"
+    return [about, few] if pictures < FEW_PICTURES else [about]

@@ -13,7 +13,7 @@ from benchmarks.analysis.comparisons import compare_pairs
 from benchmarks.analysis.scores import read_columns, summarise
 from benchmarks.analysis.statistics import SIGNIFICANT
 from benchmarks.report import tables
-from benchmarks.report.page import Block, fresh, origin, write_pages
+from benchmarks.report.page import Block, cost_section, fresh, origin, write_pages
 from benchmarks.report.tables import Entry, Table, by_setting, where
 from benchmarks.results.records import REMOVAL, Records, with_removal
 
@@ -36,11 +36,8 @@ def make_challenge_report(records: Records, directory: Path) -> str:
         frame.to_csv(directory / "tables" / f"{name}.csv", index=False, float_format="%.6g")
     table = challenge_table(found)
     sections: dict[str, list[Block]] = {"How to read the numbers": [origin(records), READING], table.title: [table]}
-    for place, group in by_setting(summary):
-        sections[where(place)] = [*tables.score_tables(group)]
-    if len(records.timings):
-        sections["Cost"] = [tables.cost_table(records.timings)]
-    write_pages(records, sections, directory)
+    sections |= {where(place): [*tables.score_tables(group)] for place, group in by_setting(summary)}
+    write_pages(records, sections | cost_section(records), directory)
     return f"{table.title}\n\n{tables.markdown(table)}"
 
 
@@ -66,17 +63,10 @@ def challenge(records: Records) -> pd.DataFrame:
 
 def challenge_table(found: pd.DataFrame) -> Table:
     """Make the table of all tests; what is significant after correction is bold."""
-    rows = [
-        [
-            Entry(where((row["dataset"], row["network"]))),
-            Entry(row["rival"]),
-            Entry(row["criterion"]),
-            Entry(row["pictures"]),
-            Entry(row["difference"], "", row["p_holm"] < SIGNIFICANT, "+.3f", row["low"], row["high"]),
-            Entry(row["p"], form=".4f"),
-            Entry(row["p_holm"], form=".4f"),
-        ]
-        for row in found.to_dict("records")
-    ]
+    rows = []
+    for row in found.to_dict("records"):
+        what = [where((row["dataset"], row["network"])), row["rival"], row["criterion"], row["pictures"]]
+        difference = Entry(row["difference"], "", row["p_holm"] < SIGNIFICANT, "+.3f", row["low"], row["high"])
+        rows.append([*map(Entry, what), difference, *(Entry(row[name], form=".4f") for name in ("p", "p_holm"))])
     header = ["network", "against", "criterion", "pictures", "difference", "p", "p, Holm"]
     return Table("challenge", "The challenger against each method", header, rows)

@@ -1,7 +1,6 @@
 """The plots of what the data support: ranks, wins, agreement of metrics and of settings."""
 
-import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ from matplotlib.figure import Figure
 from benchmarks.analysis.comparisons import Ranking, rank_methods
 from benchmarks.analysis.scores import Column
 from benchmarks.analysis.statistics import SIGNIFICANT
-from benchmarks.report.numbers import number, p_value
-from benchmarks.report.plots import DOTS_PER_INCH, look, panels_of, save_picture, styles
-from benchmarks.report.tables import named, stem, where
+from benchmarks.report.numbers import p_value
+from benchmarks.report.plots import DOTS_PER_INCH, look, panels_of, save_pictures, styles
+from benchmarks.report.tables import named
 
 FEWEST_METHODS = 3
 """With fewer methods, a matrix or a diagram shows no more than the tables do."""
-LETTERS_AN_INCH = 11
 LONGEST = 24
 """Characters of a label made of settings."""
 UNSET = {"steps": "a row a step"}
@@ -36,59 +34,34 @@ ABOUT = {
 
 def draw_comparisons(
     columns: Sequence[Column],
-    pairs: pd.DataFrame,
-    agreement: pd.DataFrame,
-    sensitivity: pd.DataFrame,
+    frames: Mapping[str, pd.DataFrame],
     settings: Mapping[str, Mapping[str, Any]],
     directory: Path,
 ) -> dict[str, Path]:
-    """Draw a setting's plots, as PNG files named by network, dataset and kind; none for fewer than three methods.
+    """Draw a setting's plots, as PNG files by kind; none for fewer than three methods.
 
-    Parameters
-    ----------
-    columns : sequence of Column
-        The headline columns of a dataset and network.
-    pairs, agreement, sensitivity : pandas.DataFrame
-        What `comparisons.compare_pairs`, `reliability.agreement_of_metrics` and `reliability.sensitivity` found there.
-    settings : Mapping
-        The settings of each metric, by its name.
-    directory : pathlib.Path
-        It exists.
-
-    Returns
-    -------
-    dict
-        Files by kind.
+    They show the headline columns of a data set and network, and "comparisons", "metrics" and "settings" of ``frames``,
+    as the report found them there. ``settings`` has each metric's settings, by its name; the directory exists.
     """
     if len(columns[0].contenders) < FEWEST_METHODS:
         return {}
-    place = (columns[0].dataset, columns[0].network)
-    files = {}
     with mpl.rc_context():
         look("white")
         figures = {
             "ranks": _ranks(columns),
-            "wins": _wins(columns, pairs),
-            "metrics": _metrics(agreement),
-            "settings": _settings(sensitivity, settings),
+            "wins": _wins(columns, frames["comparisons"]),
+            "metrics": _metrics(frames["metrics"]),
+            "settings": _settings(frames["settings"], settings),
         }
-        for kind, figure in figures.items():
-            if figure is not None:
-                title = textwrap.fill(f"{where(place)}: {ABOUT[kind]}", int(LETTERS_AN_INCH * figure.get_figwidth()))
-                figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=".35")
-                files[kind] = directory / f"{stem(place)}.{kind}.png"
-                save_picture(figure, files[kind])
-    return files
+        return save_pictures(figures, columns[0].setting, directory, ABOUT)
 
 
 def _ranks(columns: Sequence[Column]) -> Figure | None:
     """Draw critical-difference diagrams: bars join the methods that Nemenyi's test cannot tell apart."""
-    found = [(metric, column, rank_methods(column)) for metric, column in named(columns)]
-    drawn = [(metric, column, ranking) for metric, column, ranking in found if ranking]
+    drawn = [(metric, column, found) for metric, column in named(columns) if (found := rank_methods(column))]
     if not drawn:
         return None
-    height = 1.5 + 0.17 * len(columns[0].methods)
-    figure, panels = panels_of(len(drawn), height, 6.2, across=2)
+    figure, panels = panels_of(len(drawn), 1.5 + 0.17 * len(columns[0].methods), 6.2, across=2)
     figure.get_layout_engine().set(wspace=0.06, hspace=0.08)  # type: ignore[union-attr,call-arg]
     for axes, (metric, column, ranking) in zip(panels, drawn, strict=True):
         _diagram(axes, ranking, column)
@@ -134,7 +107,7 @@ def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
             rates.loc[row["second"], row["first"]] = 1 - row["win_rate"]
             if row["better"]:
                 supported |= {(row["first"], row["second"]), (row["second"], row["first"])}
-        _heat(axes, rates.loc[rows], ".0%", supported, (0, 1), "RdBu")
+        _heat(axes, rates.loc[rows], ".0%", 0, supported)
         axes.set_title(str(metric))
         if i % across:
             axes.set_yticklabels([])
@@ -143,26 +116,19 @@ def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
     return figure
 
 
-def _heat(
-    axes: Axes,
-    values: pd.DataFrame,
-    form: str,
-    bold: set[tuple[str, str]],
-    limits: tuple[float, float],
-    colours: str,
-) -> None:
-    low, high = limits
+def _heat(axes: Axes, values: pd.DataFrame, form: str, low: float, bold: Collection[tuple[str, str]] = ()) -> None:
+    """Draw numbers between ``low`` and 1 as coloured cells; ``bold`` has (row, column)."""
     numbers = values.to_numpy()
-    axes.imshow(numbers, cmap=colours, vmin=low, vmax=high)
+    axes.imshow(numbers, cmap="RdBu", vmin=low, vmax=1)
     for i, row in enumerate(values.index):
         for j, column in enumerate(values.columns):
             value = float(numbers[i, j])
             if np.isnan(value):
                 continue
             # White on the dark ends of the colours.
-            colour = "white" if abs(value - (low + high) / 2) > 0.36 * (high - low) else "black"
+            colour = "white" if abs(value - (low + 1) / 2) > 0.36 * (1 - low) else "black"
             weight = "bold" if (row, column) in bold else "normal"
-            text = number(value, form).removesuffix("%")
+            text = format(value, form).removesuffix("%")
             axes.text(j, i, text, ha="center", va="center", color=colour, weight=weight, fontsize=9)
     axes.set_xticks(range(len(values.columns)), values.columns, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(values.index)), values.index)
@@ -178,7 +144,7 @@ def _metrics(agreement: pd.DataFrame) -> Figure | None:
     figure, panels = panels_of(2, side, side + 0.8)
     kinds = {"over_means": "of the means", "by_picture": "on one picture, averaged"}
     for axes, (kind, title) in zip(panels, kinds.items(), strict=True):
-        _heat(axes, _square(agreement, kind, names), ".2f", set(), (-1, 1), "RdBu")
+        _heat(axes, _square(agreement, kind, names), ".2f", -1)
         axes.set_title(title)
     return figure
 
@@ -186,21 +152,19 @@ def _metrics(agreement: pd.DataFrame) -> Figure | None:
 def _settings(sensitivity: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]]) -> Figure | None:
     """Draw Kendall's tau between the orders of the methods under every two of three or more settings."""
     known = sensitivity[sensitivity["tau"].notna()]
-    if known.empty:
-        return None
     # Of two settings, the conclusions give the one number.
     groups = [group for _, group in known.groupby(["measure", "subset"], sort=False) if len(group) > 1]
     if not groups:
         return None
     sizes = [group["first"].nunique() + 1 for group in groups]
     # Widths in proportion: cells of one size in all panels.
-    figure = Figure(figsize=(sum(2.2 + 0.46 * size for size in sizes), 2.4 + 0.46 * max(sizes)), dpi=DOTS_PER_INCH)
-    figure.set_layout_engine("constrained")
+    inches = (sum(2.2 + 0.46 * size for size in sizes), 2.4 + 0.46 * max(sizes))
+    figure = Figure(figsize=inches, dpi=DOTS_PER_INCH, layout="constrained")
     panels = np.ravel(figure.subplots(1, len(groups), width_ratios=sizes))
     for axes, group in zip(panels, groups, strict=True):
         labels = _labels(list(dict.fromkeys([*group["first"], *group["second"]])), settings)
         named = group.replace({"first": labels, "second": labels})
-        _heat(axes, _square(named, "tau", list(labels.values())), ".2f", set(), (-1, 1), "RdBu")
+        _heat(axes, _square(named, "tau", list(labels.values())), ".2f", -1)
         axes.set_anchor("N")
         measure, subset = group[["measure", "subset"]].iloc[0]
         axes.set_title(f"{measure}{'' if subset == 'all' else f', {subset}'}")

@@ -35,7 +35,7 @@ def beaten_tables(columns: Sequence[Column], pairs: pd.DataFrame) -> list[Table]
             row.append(Entry(DASH if method == other else text, bold=ours > theirs))
         rows.append(row)
     title = f"in how many of {len(columns)} columns the row is better : worse, where supported"
-    return [Table("beaten", title, ["", *methods], rows, _place(columns))] if any(found["better"]) else []
+    return [Table("beaten", title, ["", *methods], rows, columns[0].setting)] if any(found["better"]) else []
 
 
 def order_table(columns: Sequence[Column], orders: pd.DataFrame) -> Table:
@@ -49,23 +49,11 @@ def order_table(columns: Sequence[Column], orders: pd.DataFrame) -> Table:
         signs = ["", *(" = " if step == 0 else " > " for step in here["mean"].diff().round(DIGITS).iloc[1:])]
         shares = [number(share, ".0%") for share in steps["over_next"]]
         needed = [pictures_needed(count, "> ") for count in steps["needed"]]
-        rows.append(
-            [
-                Entry(metric),
-                Entry("".join(sign + method for sign, method in zip(signs, here["method"], strict=True))),
-                Entry(here["whole"].iloc[0], form=".0%"),
-                Entry(", ".join(shares) or DASH),
-                Entry(", ".join(needed) or DASH),
-            ]
-        )
-    header = [
-        "metric",
-        "printed order, best first",
-        "resamples with it",
-        "each before the next",
-        "pictures to separate",
-    ]
-    return Table("order", "the order of the methods", header, rows, _place(columns))
+        order = "".join(sign + method for sign, method in zip(signs, here["method"], strict=True))
+        sure = [Entry(", ".join(words) or DASH) for words in (shares, needed)]
+        rows.append([Entry(metric), Entry(order), Entry(here["whole"].iloc[0], form=".0%"), *sure])
+    header = ["printed order, best first", "resamples with it", "each before the next", "pictures to separate"]
+    return Table("order", "the order of the methods", ["metric", *header], rows, columns[0].setting)
 
 
 def reliability_table(columns: Sequence[Column], pairs: pd.DataFrame, card: pd.DataFrame) -> Table:
@@ -74,29 +62,20 @@ def reliability_table(columns: Sequence[Column], pairs: pd.DataFrame, card: pd.D
     for metric, column in named(columns):
         (row,) = column.among(card).to_dict("records")
         here = contested(column, pairs)
-        figures = [
-            Entry(
-                row[name],
-                "" if np.isnan(row[f"{name}_with_nulls"]) else f"({row[f'{name}_with_nulls']:z.2f})",
-                form="z.2f",
-            )
-            for name in ("alpha", "halves")
-        ]
+        figures = []
+        for name in ("alpha", "halves"):
+            with_nulls = row[f"{name}_with_nulls"]
+            figures.append(Entry(row[name], "" if np.isnan(with_nulls) else f"({with_nulls:z.2f})", form="z.2f"))
         supported = Entry(int((here["better"] != "").sum()), f"of {len(here)}")
         rows.append([Entry(metric), Entry(row["pictures"]), supported, *figures])
     header = ["metric", "pictures", "pairs supported", "alpha (with nulls)", "split halves (with nulls)"]
-    return Table("reliability", "reliability card", header, rows, _place(columns))
+    return Table("reliability", "reliability card", header, rows, columns[0].setting)
 
 
 def numbers_behind(columns: Sequence[Column], frames: Mapping[str, pd.DataFrame]) -> dict[str, Table]:
     """Make the tables behind the pictures of `comparison_plots.draw_comparisons`, by the kind of picture.
 
-    Parameters
-    ----------
-    columns : sequence of Column
-        The headline columns of a setting.
-    frames : Mapping
-        "ranks", "comparisons", "metrics" and "settings", as the report found them there.
+    They are made from the headline columns of a setting, and from "ranks", "comparisons", "metrics" and "settings".
     """
     ranks, pairs = (pd.concat([c.among(frames[name]) for c in columns]) for name in ("ranks", "comparisons"))
     sizes = ranks.groupby(["metric", "subset"])["method"].transform("size")
@@ -118,9 +97,5 @@ def numbers_behind(columns: Sequence[Column], frames: Mapping[str, pd.DataFrame]
         "metrics": (metrics[metrics[list(CORRELATIONS)].notna().any(axis=1)], both | CORRELATIONS),
         "settings": (settings[settings["tau"].notna()], {**both, "subset": "cases", "tau": "Kendall's tau"}),
     }
-    place = _place(columns)
+    place = columns[0].setting
     return {kind: frame_table(kind, frame, titles, place) for kind, (frame, titles) in shown.items() if len(frame)}
-
-
-def _place(columns: Sequence[Column]) -> tuple[str, str]:
-    return columns[0].dataset, columns[0].network

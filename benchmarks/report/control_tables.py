@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks.analysis.statistics import SIGNIFICANT, smallest_p
 from benchmarks.report.numbers import ROUNDING, counted, difference_form
-from benchmarks.report.tables import Comparison, Entry, Metric, Subject, Table, by_metric, place_of
+from benchmarks.report.tables import Entry, Metric, Subject, Table, by_metric, place_of
 
 KINDS: Mapping[bool, tuple[str, str]] = {
     False: ("margins", "the best null method"),
@@ -40,16 +40,10 @@ def margin_tables(margins: pd.DataFrame) -> list[Table]:
 
 
 def _margin(metric: Metric, row: Mapping[Any, Any]) -> Entry:
-    compared = Comparison("margin", row["null"], own=row["own"])
-    return Entry(
-        row["margin"],
-        f"over {'own ' * row['own']}{row['null']}",
-        row["margin"] < -ROUNDING,
-        difference_form(row["margin"], row["low"], row["high"]),
-        row["low"],
-        row["high"],
-        subject=Subject(row["method"], metric.name, metric.subset, compared),
-    )
+    subject = Subject(row["method"], metric.name, metric.subset, "margin", row["null"], row["own"])
+    margin, low, high = row["margin"], row["low"], row["high"]
+    note, form = f"over {'own ' * row['own']}{row['null']}", difference_form(margin, low, high)
+    return Entry(margin, note, margin < -ROUNDING, form, low, high, subject=subject)
 
 
 def _flag(column: pd.DataFrame) -> Entry:
@@ -74,10 +68,7 @@ def resolution_tables(resolution: pd.DataFrame) -> list[Table]:
         best = column.groupby("control")["score"].agg("max" if metric.direction == "higher" else "min")
         for method, each in column.groupby("method", sort=False):
             found = {row["control"]: row for row in each.to_dict("records")}
-            entries = [
-                _resolution(metric, found[control], best[control]) if control in found else Entry(np.nan)
-                for control in controls
-            ]
+            entries = [_resolution(metric, found[c], best[c]) if c in found else Entry(np.nan) for c in controls]
             rows.append([Entry(metric), Entry(str(method), f"({counted(each['cases'].max())})"), *entries])
     header = ["metric", "method", *(control or "as it is" for control in controls)]
     title = "maps averaged to one resolution, and what that changes"
@@ -88,13 +79,11 @@ def _resolution(metric: Metric, row: Mapping[Any, Any], best: float) -> Entry:
     entry = Entry(row["score"], bold=row["score"] == best)
     if not row["control"]:
         return entry
-    subject = Subject(row["method"], metric.name, metric.subset, Comparison("change", row["control"], own=True))
+    entry = replace(entry, subject=Subject(row["method"], metric.name, metric.subset, "change", row["control"], True))
     if np.isnan(row["change_low"]):
-        return replace(entry, subject=subject)
-    change = (row["change"], row["change_low"], row["change_high"])
-    return replace(
-        entry, change=change[0], low=change[1], high=change[2], change_form=difference_form(*change), subject=subject
-    )
+        return entry
+    change, low, high = row["change"], row["change_low"], row["change_high"]
+    return replace(entry, change=change, low=low, high=high, change_form=difference_form(change, low, high))
 
 
 def coverage_tables(coverage: pd.DataFrame) -> list[Table]:

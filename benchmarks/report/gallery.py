@@ -15,17 +15,12 @@ from benchmarks.results.records import Shown
 PANEL, GAP, HEAD, LABEL = 1.35, 0.04, 0.24, 0.2
 
 
-def draw_gallery(gallery: Sequence[Shown], file: Path) -> None:
+def draw_gallery(cases: Sequence[Shown], file: Path) -> None:
     """Draw the cases of a setting as a JPEG: cases down; picture, maps and panels across."""
-    save_picture(_figure(gallery), file)
-
-
-def _figure(cases: Sequence[Shown]) -> Figure:
     maps = dict.fromkeys(name for shown in cases for name in shown.maps)
     pictures = dict.fromkeys(name for shown in cases for name in shown.pictures)
     columns = ["input", *maps, *pictures]
-    width = len(columns) * (PANEL + GAP) + GAP
-    height = HEAD + len(cases) * (PANEL + LABEL)
+    width, height = len(columns) * (PANEL + GAP) + GAP, HEAD + len(cases) * (PANEL + LABEL)
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
     for i, shown in enumerate(cases):
         images = {"input": shown.image, **shown.pictures}
@@ -33,21 +28,19 @@ def _figure(cases: Sequence[Shown]) -> Figure:
         top = HEAD + i * (PANEL + LABEL)
         for j, name in enumerate(columns):
             left = GAP + j * (PANEL + GAP)
-            place = (left / width, 1 - (top + PANEL) / height, PANEL / width, PANEL / height)
-            axes = figure.add_axes(place)
+            axes = figure.add_axes((left / width, 1 - (top + PANEL) / height, PANEL / width, PANEL / height))
             _panel(axes, images.get(name), None if name in shown.pictures else shown.region)
             if i == 0:
                 axes.set_title(name, fontsize=10, pad=3)
             if j == 0:
                 # Free to run on to the right, under the maps.
                 axes.text(0, -0.02, shown.target_name, transform=axes.transAxes, va="top", fontsize=9)
-    return figure
+    save_picture(figure, file)
 
 
 def _panel(axes: Axes, image: np.ndarray | None, region: np.ndarray | None) -> None:
     axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     if image is None:
         axes.text(0.5, 0.5, "failed", ha="center", va="center", transform=axes.transAxes)
         return
@@ -61,17 +54,7 @@ def _panel(axes: Axes, image: np.ndarray | None, region: np.ndarray | None) -> N
 def overlay(image: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     """Lay a map over the gray picture: the more evidence, the brighter and the less of the picture.
 
-    Parameters
-    ----------
-    image : numpy.ndarray
-        uint8 (h, w, 3).
-    evidence : numpy.ndarray
-        uint8 (h, w).
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (h, w, 3).
+    The image and what is returned are uint8 (h, w, 3), the evidence is uint8 (h, w).
     """
     strength = evidence[..., None] / 255
     gray = image.mean(axis=2, keepdims=True).repeat(3, axis=2) / 255

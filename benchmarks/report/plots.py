@@ -1,5 +1,6 @@
 """The plots of a report: curves, scores case by case, quality against cost."""
 
+import textwrap
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from PIL import Image
 
 from benchmarks.analysis import statistics
 from benchmarks.report.tables import ARROWS, by_metric, place_of, stem, where
-from benchmarks.results.records import Records, own_maps
+from benchmarks.results.records import Records, own_maps, rows_of
 
 DOTS_PER_INCH = 110
 ACROSS = 4
 """Panels in a row of a figure, at most."""
+LETTERS_AN_INCH = 11
 LEGEND_WIDTH = 1.5
 """Inches of a figure's width for each column of its legend, at least."""
 
@@ -46,12 +48,9 @@ STYLES: Mapping[str, Style] = {
     "centre": Style("#595959", (4, 1.5), "P"),
     "sobel": Style("#B0B0B0", (5, 1.2, 1, 1.2), "v"),
 }
-OTHERS = (
-    Style("#E69F00", marker="h"),
-    Style("#56B4E9", marker="*"),
-    Style("#000000", marker="d"),
-    Style("#8B5CF6", marker="p"),
-    Style("#A16207", marker="<"),
+OTHERS = tuple(
+    Style(colour, marker=marker)
+    for colour, marker in zip(("#E69F00", "#56B4E9", "#000000", "#8B5CF6", "#A16207"), "h*dp<", strict=True)
 )
 
 
@@ -68,44 +67,41 @@ def look(style: str, **more: Any) -> None:
 
 
 def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> dict[str, Path]:
-    """Draw what there are records for of one setting, as PNG files named by network, dataset and kind.
+    """Draw what there are records for of one setting, as PNG files by kind.
 
-    Parameters
-    ----------
-    records : Records
-    summary : pandas.DataFrame
-        The setting's rows of what `scores.summarise` found.
-    directory : pathlib.Path
-        It exists.
-
-    Returns
-    -------
-    dict
-        Files by kind.
+    ``summary`` has the setting's rows of what `scores.summarise` found; the directory exists.
     """
     group, place = summary[summary["headline"]], place_of(summary)
-
-    def here(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[(frame["dataset"] == place[0]) & (frame["network"] == place[1])]
-
     (about,) = (
         setting["metrics"]
         for setting in records.provenance["inputs"]["settings"]
         if (setting["dataset"], setting["network"]["name"]) == place
     )
-    files = {}
     with mpl.rc_context():
         look("whitegrid", **{"axes.spines.top": False, "axes.spines.right": False})
         figures = {
-            "curves": _curves(here(own_maps(records.curves)), group, about),
-            "scores": _scores(here(own_maps(records.scores)), group),
-            "cost": _cost(here(records.timings), group),
+            "curves": _curves(rows_of(own_maps(records.curves), place), group, about),
+            "scores": _scores(rows_of(own_maps(records.scores), place), group),
+            "cost": _cost(rows_of(records.timings, place), group),
         }
-        for kind, figure in figures.items():
-            if figure is not None:
-                figure.suptitle(where(place), x=0.01, ha="left", fontsize=11, color=".35")
-                files[kind] = directory / f"{stem(place)}.{kind}.png"
-                save_picture(figure, files[kind])
+        return save_pictures(figures, place, directory, {})
+
+
+def save_pictures(
+    figures: Mapping[str, Figure | None], place: tuple[str, str], directory: Path, about: Mapping[str, str]
+) -> dict[str, Path]:
+    """Write a setting's figures, by kind, as PNG files named by network, dataset and kind; return the files.
+
+    Above each is the setting, and what ``about`` says of its kind, if anything.
+    """
+    files = {}
+    for kind, figure in figures.items():
+        if figure is not None:
+            title = ": ".join(filter(None, (where(place), about.get(kind))))
+            title = textwrap.fill(title, int(LETTERS_AN_INCH * figure.get_figwidth()))
+            figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=".35")
+            files[kind] = directory / f"{stem(place)}.{kind}.png"
+            save_picture(figure, files[kind])
     return files
 
 
@@ -151,10 +147,8 @@ def _curves(curves: pd.DataFrame, group: pd.DataFrame, declared: Mapping[str, An
             own = looks[str(method)]
             axes.fill_between(fractions, low, high, color=own.colour, alpha=0.12, linewidth=0)
             axes.plot(fractions, mean, color=own.colour, dashes=own.dashes or (None, None), lw=1.8, label=method)
-        about = declared[metric]
-        curve = about["curve"]
-        axes.set(title=f"{metric} ({curve['score']} {ARROWS[about['direction']]})", xlim=(0, 1))
-        axes.set(xlabel=curve["x"], ylabel=curve["y"])
+        curve, arrow = declared[metric]["curve"], ARROWS[declared[metric]["direction"]]
+        axes.set(title=f"{metric} ({curve['score']} {arrow})", xlim=(0, 1), xlabel=curve["x"], ylabel=curve["y"])
     _legend(figure, panels[0])
     return figure
 
@@ -215,20 +209,15 @@ def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
     columns = list(by_metric(group))
     figure, panels = panels_of(len(columns), 3.5, 3.1)
     for axes, (metric, column) in zip(panels, columns, strict=True):
-        for row in column.to_dict("records"):
-            method = row["method"]
-            if method not in milliseconds.index:
-                continue
+        for row in column[column["method"].isin(milliseconds.index)].to_dict("records"):
+            method, own = row["method"], looks[row["method"]]
             bounds = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
-            own = looks[method]
             axes.errorbar(
                 milliseconds[method], row["mean"], yerr=None if np.isnan(row["low"]) else bounds, color=own.colour,
                 marker=own.marker, ms=8, lw=0, elinewidth=1.4, label=method,
             )  # fmt: skip
-        axes.set(title=str(metric))
-        axes.set_xscale("log")
+        axes.set(title=str(metric), xscale="log", xlabel="ms a picture")
         axes.margins(x=0.12)
-        axes.set_xlabel("ms a picture")
     _legend(figure, panels[0])
     return figure
 

@@ -16,21 +16,10 @@ from benchmarks.report.tables import Metric, named
 def conclude(
     columns: Sequence[Column], pairs: pd.DataFrame, orders: pd.DataFrame, sensitivity: pd.DataFrame
 ) -> list[str]:
-    """Conclude from one setting's comparisons.
+    """Conclude from one setting's comparisons, in paragraphs and lists of Markdown, a line each.
 
-    Parameters
-    ----------
-    columns : sequence of Column
-        The headline columns of a dataset and network.
-    pairs, orders : pandas.DataFrame
-        What `comparisons.compare_pairs` and `comparisons.order_methods` found in them.
-    sensitivity : pandas.DataFrame
-        What `reliability.sensitivity` found in the setting.
-
-    Returns
-    -------
-    list of str
-        Paragraphs and lists in Markdown, a line each.
+    ``columns`` are the headline columns of a data set and network; the frames are what `comparisons.compare_pairs`,
+    `comparisons.order_methods` and `reliability.sensitivity` found in it.
     """
     contests = [contested(column, pairs) for column in columns]
     every = pd.concat(contests)
@@ -40,11 +29,10 @@ def conclude(
         f"{(every['better'] != '').sum()} of {len(every)} differences between {len(columns[0].contenders)} methods "
         f"({counted(len(contests[0]), 'pair')}, {counted(len(columns), 'column')}) are supported"
     )
-    if min(_floor(contest) for contest in contests) >= SIGNIFICANT:
-        why = "with one picture, there is no test"
-        if every["pictures"].max() > 1:
-            lowest = min(_floor(contest) for contest in contests)
-            why = f"on so few pictures, no test can have a p below {lowest:.2f} after Holm's correction"
+    lowest = min(_floor(contest) for contest in contests)
+    if lowest >= SIGNIFICANT:
+        few = f"on so few pictures, no test can have a p below {lowest:.2f} after Holm's correction"
+        why = few if every["pictures"].max() > 1 else "with one picture, there is no test"
         return [f"{count}, and none can be: {why}.", "", *_settings(sensitivity)]
     lines = [f"{count}. p is after Holm's correction.", ""]
     lines += [
@@ -71,10 +59,8 @@ def _column(column: Column, contest: pd.DataFrame, orders: pd.DataFrame) -> str:
     for other in order[1:]:
         row = rows[frozenset((order[0], other))]
         if not row["better"]:
-            reasons = [f"{pictures_needed(row['needed'])} pictures would be needed"]
-            if row["p"] < SIGNIFICANT:
-                reasons.append(f"p {p_value(row['p'])} before correction")
-            level.append(f"{other} ({', '.join(reasons)})")
+            before = f", p {p_value(row['p'])} before correction" if row["p"] < SIGNIFICANT else ""
+            level.append(f"{other} ({pictures_needed(row['needed'])} pictures would be needed{before})")
     for one, other in itertools.pairwise(order):
         row = rows[frozenset((one, other))]
         if row["better"]:
@@ -125,8 +111,8 @@ def _nulls(columns: Sequence[Column], pairs: pd.DataFrame) -> list[str]:
         if unbeaten:
             over = "; ".join(f"{method} over {listed(nulls)}" for method, nulls in unbeaten.items())
             lines.append(f"- **Not supported over a null** ({metric.title}): {over}.")
-    every = f"- Every method is better than every null ({listed(columns[0].nulls)}) in every column, supported."
-    return lines or [every]
+    names = listed(columns[0].nulls)
+    return lines or [f"- Every method is better than every null ({names}) in every column, supported."]
 
 
 def _settings(sensitivity: pd.DataFrame) -> list[str]:

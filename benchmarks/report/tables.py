@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchmarks.analysis.scores import Column
 from benchmarks.report.numbers import counted, form_of, interval, number
+from benchmarks.results.records import rows_of
 
 TERMINAL_WIDTH = 118
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -30,7 +31,7 @@ class Metric:
     name, direction, subset : str
         As in the records.
     title : str
-        What it is called; by default its name.
+        By default its name.
     cases : int or None
         How many were averaged.
     """
@@ -51,32 +52,27 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What an entry compares its method with, case by case.
+class Subject:
+    """Whose scores an entry is about, under which metric, and what they are compared with, case by case.
 
     Attributes
     ----------
-    kind : {"difference", "margin", "change"}
-        The method's score minus the other's; by how much the method's is better; the other's minus the method's.
+    method, metric, subset : str
+    kind : {"score", "difference", "margin", "change"}
+        The score alone; the method's minus the other's; by how much the method's is better; the other's minus the
+        method's.
     other : str
-        A method, or a derived control.
+        A method, or a derived control; empty for the score alone.
     own : bool
-        Whether it is a control, made from the method's own map.
+        Whether that is a control, made from the method's own map.
     """
-
-    kind: str
-    other: str
-    own: bool = False
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Whose scores an entry is about, under which metric, and what they are compared with."""
 
     method: str
     metric: str
     subset: str = "all"
-    compared: Comparison | None = None
+    kind: str = "score"
+    other: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,10 +91,8 @@ class Entry:
         The format of the number.
     low, high : float
         Its interval; NaN where there is none.
-    change : float
-        What the interval is of, if not of the number.
-    change_form : str
-        The format of the change and of the interval, if not the number's.
+    change, change_form : float, str
+        What the interval is of, and the format of both, if not of the number.
     missing : str
         Why there is no number.
     subject : Subject or None
@@ -150,10 +144,8 @@ class Table:
 
     Attributes
     ----------
-    name : str
-        What distinguishes it from the setting's other tables; it may be empty.
-    title : str
-        Without the setting; it may be empty.
+    name, title : str
+        What distinguishes it from the setting's other tables, without the setting; each may be empty.
     header : sequence of str or Metric
     rows : sequence of sequence of Entry
     place : tuple of str or None
@@ -213,15 +205,8 @@ def by_metric(group: pd.DataFrame, among: pd.DataFrame | None = None) -> Iterato
 def named(columns: Sequence[Column]) -> list[tuple[Metric, Column]]:
     """Name the columns of one setting: the metric, and the subset where the metric has several."""
     names = [column.metric for column in columns]
-    return [
-        (
-            Metric(
-                c.metric, c.direction, c.subset, c.metric if names.count(c.metric) == 1 else f"{c.metric}, {c.subset}"
-            ),
-            c,
-        )
-        for c in columns
-    ]
+    titles = [c.metric if names.count(c.metric) == 1 else f"{c.metric}, {c.subset}" for c in columns]
+    return [(Metric(c.metric, c.direction, c.subset, title), c) for c, title in zip(columns, titles, strict=True)]
 
 
 def score_tables(summary: pd.DataFrame) -> list[Table]:
@@ -242,12 +227,14 @@ def score_tables(summary: pd.DataFrame) -> list[Table]:
 
 def _score_entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
     form, most = form_of(column["mean"]), column["n"].max()
+    best = column["mean"].max() if metric.direction == "higher" else column["mean"].min()
     entries = []
-    for row, best in zip(column.to_dict("records"), best_of(column), strict=True):
+    for row in column.to_dict("records"):
+        bold = bool(row["judges"] and row["mean"] == best)
         note = f"({counted(row['n'])})" if row["n"] < most else ""
         why = "does not apply" if row["not_applicable"] else "failed"
         subject = Subject(row["method"], metric.name, metric.subset)
-        entries.append(Entry(row["mean"], note, best, form, row["low"], row["high"], missing=why, subject=subject))
+        entries.append(Entry(row["mean"], note, bold, form, row["low"], row["high"], missing=why, subject=subject))
     return entries
 
 
@@ -263,13 +250,7 @@ def setting_tables(summary: pd.DataFrame) -> list[Table]:
 
 
 def difference_tables(pairs: pd.DataFrame) -> list[Table]:
-    """Make a setting's table of differences from the first method; bold: supported after Holm's correction.
-
-    Parameters
-    ----------
-    pairs : pandas.DataFrame
-        What `comparisons.compare_pairs` found.
-    """
+    """Make a setting's table of differences from the first method, of compared pairs; bold: supported."""
 
     def entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
         # Pairs are first minus second; the table is the other way round. A digit less than scores have.
@@ -277,7 +258,7 @@ def difference_tables(pairs: pd.DataFrame) -> list[Table]:
         return [
             Entry(
                 0 - row["difference"], "", bool(row["better"]), form, 0 - row["high"], 0 - row["low"],
-                subject=Subject(row["method"], metric.name, metric.subset, Comparison("difference", row["first"])),
+                subject=Subject(row["method"], metric.name, metric.subset, "difference", row["first"]),
             )
             for row in column.to_dict("records")
         ]  # fmt: skip
@@ -307,18 +288,12 @@ def _wide(
 def cost_table(timings: pd.DataFrame) -> Table:
     """Make the table of what each method costs on each network; every row names the device."""
     header = ["network", "method", "ms a picture", "forwards", "backwards", "peak memory (MB)", "device"]
-    rows = [
-        [
-            Entry(row["network"]),
-            Entry(row["method"]),
-            Entry(row["median_ms"], f"IQR {row['iqr_ms']:.1f}" if row["repeats"] > 1 else "one call", form=".1f"),
-            Entry(row["forwards"], form="g"),
-            Entry(row["backwards"], form="g"),
-            Entry(row["peak_memory_mb"], form=".0f"),
-            Entry(row["device"]),
-        ]
-        for row in timings.to_dict("records")
-    ]
+    rows = []
+    for row in timings.to_dict("records"):
+        note = f"IQR {row['iqr_ms']:.1f}" if row["repeats"] > 1 else "one call"
+        counts = [Entry(row[name], form="g") for name in ("forwards", "backwards")]
+        costs = [Entry(row["median_ms"], note, form=".1f"), *counts, Entry(row["peak_memory_mb"], form=".0f")]
+        rows.append([Entry(row["network"]), Entry(row["method"]), *costs, Entry(row["device"])])
     return Table("cost", "Cost", header, rows)
 
 
@@ -355,13 +330,9 @@ def latex(table: Table) -> str:
     texts = pd.DataFrame(
         [[spell(entry) for entry in row] for row in table.rows], columns=[spell(Entry(name)) for name in table.header]
     )
-    spelled: str = texts.style.hide(axis="index").to_latex(
-        hrules=True,
-        column_format="l" + "r" * (len(table.header) - 1),
-        caption=table.caption.translate(LATEX),
-        position_float="centering",
-    )
-    return spelled
+    layout, caption = "l" + "r" * (len(table.header) - 1), table.caption.translate(LATEX)
+    style = texts.style.hide(axis="index")
+    return str(style.to_latex(hrules=True, column_format=layout, caption=caption, position_float="centering"))
 
 
 def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
@@ -377,11 +348,10 @@ def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
             for i, name in enumerate(header[1:], 1)
         }
         methods = [row[0].text for row in rows]
-        costs = timings[(timings["dataset"] == place[0]) & (timings["network"] == place[1])].set_index("method")
-        if len(costs):
-            for name, form in (("median_ms", ".1f"), ("forwards", "g")):
-                found = costs[name].reindex(methods)
-                columns[name.replace("median_", ""), ""] = [number(value, form) for value in found]
+        costs = rows_of(timings, place).set_index("method")
+        for name, form in (("median_ms", ".1f"), ("forwards", "g")) if len(costs) else ():
+            found = costs[name].reindex(methods)
+            columns[name.removeprefix("median_"), ""] = [number(value, form) for value in found]
         text.append(f"{where(place)}\n{pd.DataFrame(columns, index=methods).to_string(line_width=TERMINAL_WIDTH)}\n")
     return "\n".join(text)
 
@@ -389,9 +359,3 @@ def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
 def _short(entry: Entry) -> str:
     spread = "" if np.isnan(entry.low) else f" ±{(entry.high - entry.low) / 2:{entry.form}}"
     return f"{entry.text}{spread}{'*' if entry.bold else ' '}"
-
-
-def best_of(column: pd.DataFrame) -> list[bool]:
-    """Say which rows have the best mean of their column; none has where the metric only describes maps."""
-    best = column["mean"].max() if column["direction"].iloc[0] == "higher" else column["mean"].min()
-    return [bool(judges and mean == best) for judges, mean in zip(column["judges"], column["mean"], strict=True)]

@@ -20,16 +20,9 @@ SCORE = ["dataset", "network", "method", "control", "metric", "case"]
 def join(directories: Sequence[Path]) -> Records:
     """Join the records of several runs of one plan.
 
-    Parameters
-    ----------
-    directories : sequence of pathlib.Path
-        The results of the runs; rows, and the networks of a table, come in this order.
-
-    Returns
-    -------
-    Records
-        Their scores, curves, timings, galleries and maps. In the provenance, cases are added up, ``data_sha256`` of
-        cases that several runs measured is the runs' own, joined by "+", and "run" has every run's facts as ``runs``.
+    Rows, and the networks of a table, come in the order of the directories. In the provenance, cases are added up,
+    ``data_sha256`` of cases that several runs measured is the runs' own, joined by "+", and "run" has every run's facts
+    as ``runs``.
 
     Raises
     ------
@@ -37,13 +30,16 @@ def join(directories: Sequence[Path]) -> Records:
         If records cannot be read, are of different plans or seeds, or hold one score twice; or if runs of one
         dataset and network differ in anything but their cases.
     """
-    parts = {directory: load(directory) for directory in directories}
-    inputs = [records.provenance["inputs"] for records in parts.values()]
+    parts = [load(directory) for directory in directories]
+    inputs = [records.provenance["inputs"] for records in parts]
     for name in ("plan", "seed"):
         found = list(dict.fromkeys(str(each[name]) for each in inputs))
         if len(found) > 1:
             raise RecordsError(f"the runs have different {name}s ({', '.join(found)}); join runs of one.")
-    scores = pd.concat([records.scores for records in parts.values()], ignore_index=True)
+    scores, curves, timings = (
+        pd.concat([getattr(records, name) for records in parts], ignore_index=True)
+        for name in ("scores", "curves", "timings")
+    )
     twice = scores.duplicated(SCORE)
     if twice.any():
         row = scores[twice].iloc[0]
@@ -52,20 +48,20 @@ def join(directories: Sequence[Path]) -> Records:
             "several of the runs; join runs of different cases."
         )
     settings: dict[tuple[str, str], dict[str, Any]] = {}
-    for directory, each in zip(parts, inputs, strict=True):
+    for directory, each in zip(directories, inputs, strict=True):
         for setting in each["settings"]:
             place = (setting["dataset"], setting["network"]["name"])
             settings[place] = _added(settings[place], setting, directory) if place in settings else setting
     return Records(
         scores,
-        pd.concat([records.curves for records in parts.values()], ignore_index=True),
-        pd.concat([records.timings for records in parts.values()], ignore_index=True),
+        curves,
+        timings,
         {
             "inputs": {**inputs[0], "settings": list(settings.values())},
-            "run": _runs([records.provenance["run"] for records in parts.values()]),
+            "run": _runs([records.provenance["run"] for records in parts]),
         },
-        [shown for records in parts.values() for shown in records.gallery],
-        [maps for records in parts.values() for maps in records.maps],
+        [shown for records in parts for shown in records.gallery],
+        [maps for records in parts for maps in records.maps],
     )
 
 

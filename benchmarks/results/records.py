@@ -49,7 +49,6 @@ class Shown:
     Attributes
     ----------
     dataset, network, case, target_name : str
-        Where it belongs.
     image : numpy.ndarray
         uint8 (h, w, 3), RGB.
     region : numpy.ndarray or None
@@ -77,7 +76,6 @@ class CaseMaps:
     Attributes
     ----------
     dataset, network, case, picture, target_name : str
-        Where it belongs.
     picture_jpeg : bytes
         The picture at the network's input size, as a JPEG file.
     region : numpy.ndarray or None
@@ -130,8 +128,7 @@ def with_removal(records: Records) -> Records:
         metrics = setting["metrics"]
         if {"insertion", "deletion"} <= metrics.keys():
             own = {"id": REMOVAL, "measure": REMOVAL, "judges": True, "settings": {}, "curve": None}
-            about = {**metrics["insertion"], **own}
-            metrics = {REMOVAL: about, **metrics}
+            metrics = {REMOVAL: {**metrics["insertion"], **own}, **metrics}
         settings.append({**setting, "metrics": metrics})
     inputs = {**records.provenance["inputs"], "settings": settings}
     return replace(
@@ -192,6 +189,11 @@ def load(directory: Path) -> Records:
         raise RecordsError(f"the records in {directory} cannot be read ({error}); run the plan again.") from error
 
 
+def rows_of(frame: pd.DataFrame, place: tuple[str, str]) -> pd.DataFrame:
+    """Return the rows of one setting, given as (dataset, network)."""
+    return frame[(frame["dataset"] == place[0]) & (frame["network"] == place[1])]
+
+
 def own_maps(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of scores or curves that are of methods' own maps, without the derived controls."""
     return frame[frame["control"] == ""]
@@ -217,21 +219,24 @@ def _save_gallery(gallery: list[Shown], file: Path) -> None:
 
 
 def _load_gallery(file: Path) -> list[Shown]:
-    if not file.is_file():
-        return []
-    with np.load(file, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    index, arrays = _load_arrays(file)
     gallery = []
-    for number, names in enumerate(json.loads(str(arrays["index"]))):
+    for number, (dataset, network, case, target_name) in enumerate(index):
         maps, pictures = (
             {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
             for prefix in (f"{number}|map|", f"{number}|picture|")
         )
-        region = arrays.get(f"{number}|region")
-        dataset, network, case, target_name = names
-        image = arrays[f"{number}|image"]
+        image, region = arrays[f"{number}|image"], arrays.get(f"{number}|region")
         gallery.append(Shown(dataset, network, case, target_name, image, region, maps, pictures))
     return gallery
+
+
+def _load_arrays(file: Path) -> tuple[list[Any], dict[str, np.ndarray]]:
+    """Return the entries of a file's index and its arrays; none of a file that is not there."""
+    if not file.is_file():
+        return [], {}
+    with np.load(file, allow_pickle=False) as stored:
+        return json.loads(str(stored["index"])), dict(stored)
 
 
 def _save_maps(cases: list[CaseMaps], file: Path) -> None:
@@ -252,13 +257,9 @@ def _save_maps(cases: list[CaseMaps], file: Path) -> None:
 
 
 def _load_maps(file: Path) -> list[CaseMaps]:
-    if not file.is_file():
-        return []
-    with np.load(file, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    index, arrays = _load_arrays(file)
     cases = []
-    for number, entry in enumerate(json.loads(str(arrays["index"]))):
-        dataset, network, case, picture, target_name, file_number, methods = entry
+    for number, (dataset, network, case, picture, target_name, file_number, methods) in enumerate(index):
         jpeg = arrays[f"picture|{file_number}"].tobytes()
         region = arrays.get(f"{number}|region")
         maps = dict(zip(methods, arrays.get(f"{number}|maps", ()), strict=True))

@@ -20,8 +20,7 @@ from benchmarks.results.records import Records
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("tables.js", "viewer.js")
-MEDIA = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
-BETTER = {"higher": "higher is better", "lower": "lower is better"}
+MEDIA = {".png": "image/png", ".jpg": "image/jpeg"}
 MINUS, SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 
 
@@ -31,12 +30,11 @@ def write_html(records: Records, sections: Mapping[str, Sequence[Block]], file: 
     Parameters
     ----------
     records : Records
-        What the viewer shows, and where it is from.
     sections : Mapping
         The blocks by heading, which stand before the viewer; the headings are the page's menu, too. A number in the
         table of a setting leads to the pictures of its subject.
     file : pathlib.Path
-        Where to write; an existing file is replaced.
+        An existing file is replaced.
     """
     index, files = gather(records)
     inputs, run = records.provenance["inputs"], records.provenance["run"]
@@ -48,13 +46,9 @@ def write_html(records: Records, sections: Mapping[str, Sequence[Block]], file: 
     # What links and headers do is said once, before the first of them.
     groups = [group for section in shown for group in section["groups"]]
     hinted = next((group for group in groups if any(table["linked"] for table in group["tables"])), None)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    strict: Any = {"autoescape": True, "undefined": jinja2.StrictUndefined}
+    loader = jinja2.FileSystemLoader(FOLDER)
+    environment = jinja2.Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, **strict)
     text = environment.get_template("template.html").render(
         plan=inputs["plan"],
         summary=inline_html(inputs["summary"]),
@@ -91,35 +85,26 @@ def _facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List what the page's foot says of the run, as far as it is known, but not when: equal runs make equal pages."""
     hardware, git = run.get("hardware") or {}, run.get("git") or {}
     commit = (git.get("commit") or "")[:12] + (" with changes" if git.get("dirty") else "")
-    facts = {
-        "command": run.get("command"),
-        "machine": hardware.get("gpu") or hardware.get("cpu"),
-        "python": hardware.get("python"),
-        "commit": commit,
-    }
+    facts = {"command": run.get("command"), "machine": hardware.get("gpu") or hardware.get("cpu")}
+    facts |= {"python": hardware.get("python"), "commit": commit}
     return [(name, str(value)) for name, value in facts.items() if value]
 
 
 def _groups(blocks: Sequence[Block], heading: str, places: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """Lay a section out: neighbouring tables, pictures and paragraphs make groups."""
-    groups = []
-    for _, alike in groupby(blocks, key=type):
-        group: dict[str, list[Any]] = {"tables": [], "images": [], "paragraphs": []}
-        for block in alike:
-            if isinstance(block, Table):
-                group["tables"].append(page_table(block, heading, places))
-            elif isinstance(block, Picture):
-                group["images"].append(_image(block, places))
-            else:
-                group["paragraphs"].append(html(block))
-        groups.append(group)
-    return groups
+    return [
+        {
+            "tables": [page_table(block, heading, places) for block in alike if isinstance(block, Table)],
+            "images": [_image(block, places) for block in alike if isinstance(block, Picture)],
+            "paragraphs": [html(block) for block in alike if isinstance(block, str)],
+        }
+        for alike in (list(group) for _, group in groupby(blocks, key=type))
+    ]
 
 
 def _image(picture: Picture, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    where = "The numbers are in this page's tables, and the viewer has every picture."
-    if picture.numbers:
-        where = "The numbers are in the table under it."
+    elsewhere = "The numbers are in this page's tables, and the viewer has every picture."
+    where = "The numbers are in the table under it." if picture.numbers else elsewhere
     return {
         "source": data_uri(picture.file.read_bytes(), MEDIA[picture.file.suffix]),
         "caption": picture.words,
@@ -131,13 +116,7 @@ def _image(picture: Picture, places: Sequence[tuple[str, str]]) -> dict[str, Any
 def page_table(table: Table, heading: str, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Lay a table out for the template: how each column sorts, where each cell leads, why a cell is empty.
 
-    Parameters
-    ----------
-    table : Table
-    heading : str
-        Of its section.
-    places : sequence of tuple of str
-        The data set and network of each of the viewer's settings.
+    ``heading`` is its section's; ``places`` has the data set and network of each of the viewer's settings.
     """
     number = places.index(table.place) if table.place in places else None
     columns = [_column(name) for name in table.header]
@@ -161,13 +140,8 @@ def page_table(table: Table, heading: str, places: Sequence[tuple[str, str]]) ->
 def _column(name: str | Metric) -> dict[str, Any]:
     if isinstance(name, str):
         return {"label": name, "arrow": "", "better": "", "note": "", "ascending": False}
-    return {
-        "label": name.title or name.name,
-        "arrow": ARROWS[name.direction],
-        "better": BETTER[name.direction],
-        "note": name.note.strip("()"),
-        "ascending": name.direction == "lower",
-    }
+    label = {"label": name.title or name.name, "arrow": ARROWS[name.direction], "note": name.note.strip("()")}
+    return label | {"better": f"{name.direction} is better", "ascending": name.direction == "lower"}
 
 
 def _cell(entry: Entry, setting: int | None) -> dict[str, Any]:
@@ -177,7 +151,7 @@ def _cell(entry: Entry, setting: int | None) -> dict[str, Any]:
     if entry.number is not None:
         text = text.replace("-", MINUS)
     # A comparison without a number has no pictures: either side may be the reason.
-    linked = subject and setting is not None and (entry.number is not None or not subject.compared)
+    linked = subject and setting is not None and (entry.number is not None or subject.kind == "score")
     return {
         "text": text,
         "spread": entry.spread.replace("-", MINUS).replace(", ", f",{SPACE}"),
@@ -191,11 +165,9 @@ def _cell(entry: Entry, setting: int | None) -> dict[str, Any]:
 
 def _address(subject: Subject, setting: int | None) -> str:
     """Return the address at which the viewer shows the pictures of a subject."""
-    compared = subject.compared
-    asked = {"s": setting, "o": compared.kind if compared else "score"}
-    asked |= {"m": subject.method, "k": subject.metric, "u": subject.subset}
-    if compared:
-        asked["n" if compared.own else "a"] = compared.other
+    asked = {"s": setting, "o": subject.kind, "m": subject.method, "k": subject.metric, "u": subject.subset}
+    if subject.other:
+        asked["n" if subject.own else "a"] = subject.other
     return f"#view?{urlencode(asked)}"
 
 
@@ -209,10 +181,9 @@ def _whiskers(column: Sequence[Entry]) -> list[dict[str, float] | None]:
     width = max((entry.high for entry in shown), default=0.0) - low
     if len({entry.subject and entry.subject.metric for entry in shown}) > 1 or not width > 0:
         return [None] * len(column)
-    places: list[dict[str, float] | None] = []
-    for entry in column:
+    places: list[dict[str, float] | None] = [None] * len(column)
+    for i, entry in enumerate(column):
         if entry not in shown:
-            places.append(None)
             continue
         value = entry.value if np.isnan(entry.change) else entry.change
         middle = min(max(float(value), entry.low), entry.high)  # type: ignore[arg-type]
@@ -220,5 +191,5 @@ def _whiskers(column: Sequence[Entry]) -> list[dict[str, float] | None]:
         if low < 0 < low + width:
             # Where nothing differs from nothing: the line that an interval may leave out.
             place["zero"] = -low
-        places.append({name: round(100 * each / width, 1) for name, each in place.items()})
+        places[i] = {name: round(100 * each / width, 1) for name, each in place.items()}
     return places

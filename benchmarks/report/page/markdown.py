@@ -29,13 +29,8 @@ Block = Table | Picture | str
 def write_markdown(title: str, sections: Mapping[str, Sequence[Block]], file: Path) -> str:
     """Write a page as Markdown, and return it: the title, what a person concluded, the sections.
 
-    Parameters
-    ----------
-    title : str
-    sections : Mapping
-        Blocks by heading; the heading "" is left out.
-    file : pathlib.Path
-        Its folder holds the pictures' files, and may hold ``conclusions.md``. It is made if need be.
+    The heading "" is left out. The file's folder holds the pictures' files, and may hold ``conclusions.md``; it is made
+    if need be.
     """
     parts = [f"# {title}"]
     for heading, blocks in with_conclusions(sections, file.parent).items():

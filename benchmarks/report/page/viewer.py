@@ -16,17 +16,13 @@ from PIL import Image
 from benchmarks.analysis.disagreement import map_disagreement, score_disagreement
 from benchmarks.analysis.scores import headlines
 from benchmarks.report.plots import styles
-from benchmarks.results.records import CURVE_COLUMNS, CaseMaps, Records, own_maps
+from benchmarks.results.records import CaseMaps, Records, own_maps, rows_of
 
 CURVE_POINTS = 57
 """At most so many points of a curve are drawn."""
-
 DIGITS = 4
 """Significant digits of a score in the page."""
-
 Row = dict[str, Any]
-
-
 File = tuple[bytes, str]
 """A picture's bytes and its media type."""
 
@@ -52,8 +48,8 @@ def gather(records: Records) -> tuple[Row, list[File]]:
 def _setting(setting: Row, records: Records, files: list[File]) -> Row:
     dataset, network = setting["dataset"], setting["network"]["name"]
     methods, metrics = list(setting["methods"]), list(setting["metrics"])
-    frames = (records.scores, records.curves.reindex(columns=list(CURVE_COLUMNS)))
-    scores, curves = (own_maps(_here(frame, dataset, network)) for frame in frames)
+    own = rows_of(records.scores, (dataset, network))
+    scores, curves = own_maps(own), own_maps(rows_of(records.curves, (dataset, network)))
     maps = {each.case: each for each in records.maps if (each.dataset, each.network) == (dataset, network)}
     failures: dict[str, list[list[str]]] = {}
     for failure in records.provenance["run"].get("failures", []):
@@ -63,13 +59,17 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
     facts = {row["case"]: row for row in scores.drop_duplicates("case").to_dict("records")}
     keys = list(dict.fromkeys([*maps, *facts]))
     found = scores.set_index(["case", "method", "metric"])["score"].to_dict()
-    spread = score_disagreement(_contest(scores, setting))
-    grids = {metric: _grid(own["fractions"].iloc[0]) for metric, own in curves.groupby("metric", sort=False)}
+    # Nulls disagree with everything; of the metrics, those count that judge a map, each with its first setting.
+    nulls = setting.get("nulls", [])
+    judging = [name for name in headlines(setting) if setting["metrics"][name]["judges"]]
+    spread = score_disagreement(scores[scores["metric"].isin(judging) & ~scores["method"].isin(nulls)])
+    grids = {metric: _grid(each["fractions"].iloc[0]) for metric, each in curves.groupby("metric", sort=False)}
     of_case = dict(iter(curves.groupby("case", sort=False)))
-    controls, controlled, spoilt = control_scores(_here(records.scores, dataset, network), methods, metrics)
+    controls, controlled, spoilt = control_scores(own, methods, metrics)
     cases = []
     for key in keys:
         shown, fact = maps.get(key), facts.get(key, {})
+        contested = [each for name, each in shown.maps.items() if name not in nulls] if shown else []
         case: Row = {
             "key": key,
             "picture": shown.picture if shown else fact["picture"],
@@ -79,7 +79,7 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
                 [_score(found, failures.get(key, []), key, method, metric) for metric in metrics] for method in methods
             ],
             "failures": failures.get(key, []),
-            "disagreement": [_rounded(map_disagreement(_contested(shown, setting))), _rounded(spread.get(key))],
+            "disagreement": [_rounded(map_disagreement(contested)), _rounded(spread.get(key))],
         }
         if key in spoilt:
             case["controls"] = spoilt[key]
@@ -90,7 +90,7 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
                 files.append(picture)
             case["image"] = files.index(picture)
         cases.append(case)
-    looks = styles(methods)
+    looks, known = styles(methods), setting.get("controls", {})
     return {
         "title": f"{network} on {dataset}",
         "network": network,
@@ -101,26 +101,15 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
             for name in methods
         ],
         "metrics": [
-            {
-                "name": name,
-                "id": about["id"],
-                "higher": about["direction"] == "higher",
-                "judges": about["judges"],
-                "subsets": about["subsets"],
-            }
+            {"name": name, "higher": about["direction"] == "higher"}
+            | {key: about[key] for key in ("id", "judges", "subsets")}
             for name, about in setting["metrics"].items()
         ],
-        "controls": [
-            {"name": name, "null": setting.get("controls", {}).get(name, {}).get("null", True)} for name in controls
-        ],
+        "controls": [{"name": name, "null": known.get(name, {}).get("null", True)} for name in controls],
         "controlled": controlled,
         "grids": {metric: [round(float(each), 4) for each in grid] for metric, grid in grids.items()},
         "cases": cases,
     }
-
-
-def _here(frame: pd.DataFrame, dataset: str, network: str) -> pd.DataFrame:
-    return frame[(frame["dataset"] == dataset) & (frame["network"] == network)]
 
 
 def control_scores(
@@ -131,7 +120,6 @@ def control_scores(
     Returns
     -------
     controls : list of str
-        Their names, in the order of the records.
     controlled : list of int
         The metrics' numbers that any has a score under.
     found : dict
@@ -174,23 +162,10 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or np.isnan(value) else float(f"{value:.{DIGITS}g}")
 
 
-def _contested(shown: CaseMaps | None, setting: Row) -> list[np.ndarray]:
-    """List the maps of the methods that look at the network: nulls disagree with everything."""
-    nulls = setting.get("nulls", [])
-    return [each for name, each in shown.maps.items() if name not in nulls] if shown else []
-
-
-def _contest(scores: pd.DataFrame, setting: Row) -> pd.DataFrame:
-    """Keep the scores of these methods alone, under the metrics that judge a map, each with its first setting."""
-    metrics = [name for name in headlines(setting) if setting["metrics"][name]["judges"]]
-    return scores[scores["metric"].isin(metrics) & ~scores["method"].isin(setting.get("nulls", []))]
-
-
 def _grid(fractions: np.ndarray) -> np.ndarray:
     """Thin the fractions of a curve, its ends kept."""
     points = np.unique(np.linspace(0, len(fractions) - 1, CURVE_POINTS).round().astype(int))
-    thinned: np.ndarray = np.asarray(fractions, dtype=np.float64)[points]
-    return thinned
+    return np.asarray(fractions, dtype=np.float64)[points]  # type: ignore[no-any-return]
 
 
 def pack(

@@ -31,6 +31,11 @@ def origin(records: Records) -> str:
     )
 
 
+def cost_section(records: Records) -> dict[str, list[Block]]:
+    """Make the section of what the methods cost; none where nothing was timed."""
+    return {"Cost": [tables.cost_table(records.timings)]} if len(records.timings) else {}
+
+
 def write_pages(records: Records, sections: Mapping[str, Sequence[Block]], directory: Path) -> None:
     """Write every table as Markdown and LaTeX, and the sections as README.md and index.html."""
     for table in (block for blocks in sections.values() for block in blocks if isinstance(block, Table)):

@@ -18,7 +18,7 @@ from benchmarks.report.page import Picture
 from benchmarks.report.page.build import embedded_json, page_table
 from benchmarks.report.page.markdown import html, inline_html
 from benchmarks.report.page.viewer import gather
-from benchmarks.report.tables import Comparison, Entry, Metric, Subject, Table
+from benchmarks.report.tables import Entry, Metric, Subject, Table
 from benchmarks.results.records import Records
 
 
@@ -76,22 +76,22 @@ def test_cells_lead_to_their_pictures_and_say_why_they_are_empty() -> None:
 @pytest.mark.parametrize(
     ("compared", "place", "number", "address"),
     [
-        (None, PLACES[1], 0.1, "#view?s=1&o=score&m=lime&k=deletion&u=all"),
-        (Comparison("difference", "mint"), PLACES[0], 0.1, "#view?s=0&o=difference&m=lime&k=deletion&u=all&a=mint"),
+        ((), PLACES[1], 0.1, "#view?s=1&o=score&m=lime&k=deletion&u=all"),
+        (("difference", "mint"), PLACES[0], 0.1, "#view?s=0&o=difference&m=lime&k=deletion&u=all&a=mint"),
         (
-            Comparison("margin", "blurred", own=True),
+            ("margin", "blurred", True),
             PLACES[0],
             0.1,
             "#view?s=0&o=margin&m=lime&k=deletion&u=all&n=blurred",
         ),
-        (Comparison("difference", "mint"), PLACES[0], np.nan, ""),  # either side may be the reason
-        (None, None, 0.1, ""),  # of no setting
+        (("difference", "mint"), PLACES[0], np.nan, ""),  # either side may be the reason
+        ((), None, 0.1, ""),  # of no setting
     ],
 )
 def test_a_number_leads_to_the_pictures_of_its_subject(
-    compared: Comparison | None, place: tuple[str, str] | None, number: float, address: str
+    compared: tuple[Any, ...], place: tuple[str, str] | None, number: float, address: str
 ) -> None:
-    entry = Entry(number, subject=Subject("lime", "deletion", compared=compared))
+    entry = Entry(number, subject=Subject("lime", "deletion", "all", *compared))
     assert table(["method", "x"], [Entry("lime"), entry], place=place)["rows"][0][1]["href"] == address
 
 

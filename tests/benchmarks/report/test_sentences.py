@@ -179,7 +179,8 @@ def test_every_plot_is_drawn(tmp_path: Path) -> None:
     shown = [each for each in columns if each.headline]
     pairs = compare_pairs(columns)
     settings = {each.metric: each.settings for each in columns}
-    found = draw_comparisons(shown, pairs, agreement_of_metrics(columns), sensitivity(columns), settings, tmp_path)
+    frames = {"comparisons": pairs, "metrics": agreement_of_metrics(columns), "settings": sensitivity(columns)}
+    found = draw_comparisons(shown, frames, settings, tmp_path)
     assert {kind: file.name for kind, file in found.items()} == {
         kind: f"net-on-scenes.{kind}.png" for kind in ("ranks", "wins", "metrics", "settings")
     }
