@@ -45,11 +45,7 @@ VARIANTS = Plan(
     f"The strongest variant of MINT against MINT and the baselines, on scenes. {TUNED_ON}",
     (
         Part(
-            "scenes",
-            SMALL_NETWORKS,
-            contestants(kernel_size=2.0),
-            {**PHOTO_REMOVAL, "pointing": Pointing()},
-            limit=60,
+            "scenes", SMALL_NETWORKS, contestants(kernel_size=2.0), {**PHOTO_REMOVAL, "pointing": Pointing()}, limit=60
         ),
     ),
     report="challenge",

@@ -92,11 +92,7 @@ def _dotted(x: Floats, y: Floats) -> Floats:
     return 3.0 - 9.5 * np.hypot(x % 1 - 0.5, y % 1 - 0.5)
 
 
-TEXTURES: Mapping[str, Wave] = {
-    "striped": _striped,
-    "checked": _checked,
-    "dotted": _dotted,
-}
+TEXTURES: Mapping[str, Wave] = {"striped": _striped, "checked": _checked, "dotted": _dotted}
 
 
 # Photographs. Each is (package, file name); CREDITS.md beside the pictures names author and licence.
