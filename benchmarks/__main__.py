@@ -172,8 +172,8 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from benchmarks.run.plan import Options, select
     from mint.contract import InputError
 
+    first, last = options.cases or (1, None)
     try:
-        first, last = options.cases or (1, None)
         limit = min(filter(None, (options.limit, last)), default=None)
         chosen = {KINDS[word]: getattr(options, f"{word}s") for word in CHOICES}
         only = {kind: names for kind, names in chosen.items() if names}

@@ -37,21 +37,12 @@ class Geometry:
 
     The shorter side is resized to ``size * 256 / 224`` (bilinear, antialiased), and the centre ``size`` x ``size``
     is cut out, with the rounding of torchvision's ``Resize`` and ``CenterCrop``.
-
-    Attributes
-    ----------
-    resized : tuple of int
-        (width, height) after the resize.
-    left, top : int
-        Where the cut begins.
-    size : int
-        Height and width of the result.
     """
 
-    resized: tuple[int, int]
-    left: int
+    resized: tuple[int, int]  # (width, height) after the resize
+    left: int  # where the cut begins
     top: int
-    size: int
+    size: int  # height and width of the result
 
     @classmethod
     def of(cls, width: int, height: int, size: int) -> "Geometry":
@@ -66,12 +57,9 @@ class Geometry:
         return np.array(resized.crop((self.left, self.top, self.left + self.size, self.top + self.size)))
 
     def region(self, boxes: Sequence[tuple[float, float, float, float]]) -> np.ndarray | None:
-        """Transform boxes (left, top, right, bottom as fractions of the picture) into the region they cover.
+        """Transform boxes (left, top, right, bottom as fractions of the picture) into their union, bool (size, size).
 
-        Returns
-        -------
-        numpy.ndarray or None
-            bool (size, size), the union of the boxes; None if there is none, or all are cut away.
+        It is None if there are no boxes, or all are cut away.
         """
         region = np.zeros((self.size, self.size), dtype=bool)
         width, height = self.resized
@@ -111,20 +99,13 @@ class ImageNetCases(Sequence[Case]):
         if isinstance(index, slice):
             return replace(self, items=self.items[index])
         item = self.items[index]
+        name = item.picture.stem
         picture = read_picture(item.picture)
         geometry = Geometry.of(picture.width, picture.height, self.size)
-        boxes = _read_boxes(self.annotations / f"{item.picture.stem}.xml").get(item.wnid, [])
-        region = geometry.region(boxes)
+        region = geometry.region(_read_boxes(self.annotations / f"{name}.xml").get(item.wnid, []))
+        difficult = region is not None and bool(region.mean() < DIFFICULT_BELOW)
         target = self.targets[item.wnid]
-        return Case(
-            key=f"{item.picture.stem}.{item.wnid}",
-            picture=item.picture.stem,
-            target=target,
-            target_name=self.names[target],
-            image=geometry.apply(picture),
-            region=region,
-            difficult=region is not None and bool(region.mean() < DIFFICULT_BELOW),
-        )
+        return Case(f"{name}.{item.wnid}", name, target, self.names[target], geometry.apply(picture), region, difficult)
 
 
 def require_folder(options: DataOptions) -> Path:
@@ -152,18 +133,9 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     of what the network sees: with a large centred object the pointing game is nearly free, so pictures with small
     boxes are reported apart. Files in ``val`` that are no .JPEG, .jpg or .png are not looked at.
 
-    Parameters
-    ----------
-    network : Network
-        An ImageNet network.
-    options : DataOptions
-        ``directory`` is the folder; ``seed`` shuffles. The order deals out one picture of every class (classes in
-        random order) before a second of any.
-
-    Returns
-    -------
-    sequence of Case
-        Decoded lazily: a damaged picture or annotation raises `InputError`, naming the file, when its case is read.
+    ``options.directory`` is the folder; ``options.seed`` shuffles. The order deals out one picture of every class
+    (classes in random order) before a second of any. Cases are decoded lazily: a damaged picture or annotation raises
+    `InputError`, naming the file, when its case is read.
 
     Raises
     ------
@@ -177,7 +149,8 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     val = directory / "val"
     annotations = directory / "Annotations" / "CLS-LOC" / "val"
     by_class = sorted(folder for folder in val.iterdir() if folder.is_dir())
-    items = _items_by_class(by_class) if by_class else _items_by_annotation(val, annotations)
+    by_name = [_Item(picture, folder.name) for folder in by_class for picture in _pictures(folder)]
+    items = by_name if by_class else _items_by_annotation(val, annotations)
     if not items:
         raise InputError(f"the directory {val} holds no pictures (.JPEG, .jpg or .png); --data must be {LAYOUT}.")
     targets = _read_targets(directory, [folder.name for folder in by_class])
@@ -190,10 +163,6 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
 
 def _pictures(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
-
-
-def _items_by_class(folders: Sequence[Path]) -> list[_Item]:
-    return [_Item(picture, folder.name) for folder in folders for picture in _pictures(folder)]
 
 
 def _items_by_annotation(val: Path, annotations: Path) -> list[_Item]:

@@ -66,15 +66,7 @@ class Network:
     def tensor(self, image: np.ndarray) -> Tensor:
         """Turn a picture into the network's input.
 
-        Parameters
-        ----------
-        image : numpy.ndarray
-            uint8 (h, w, 3), RGB.
-
-        Returns
-        -------
-        torch.Tensor
-            float32 (3, h, w), normalised, on the network's device.
+        ``image`` is uint8 (h, w, 3), RGB; the answer float32 (3, h, w), normalised, on the network's device.
 
         Raises
         ------
@@ -129,7 +121,12 @@ def network_of(classifier: Classifier, name: str, device: torch.device) -> Netwo
     if not classifier.classes:
         raise InputError(f"the network {name} has no class names; give its Classifier one for each output.")
     ready(classifier, device)
-    return Network(name, classifier.module, preprocess, classifier.classes, _hash(classifier), device)
+    if classifier.weights is None:
+        digest = hash_state(classifier.module.state_dict())
+    else:
+        with classifier.weights.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Network(name, classifier.module, preprocess, classifier.classes, digest, device)
 
 
 def _preprocessing(given: Any, name: str) -> Preprocessing:
@@ -146,13 +143,6 @@ def _preprocessing(given: Any, name: str) -> Preprocessing:
         ) from None
 
 
-def _hash(classifier: Classifier) -> str:
-    if classifier.weights is not None:
-        with classifier.weights.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    return hash_state(classifier.module.state_dict())
-
-
 def hash_state(state: Mapping[str, Any]) -> str:
     """Return the hexadecimal SHA-256 of the names, types, shapes and values of a state dict's tensors."""
     digest = hashlib.sha256()
@@ -165,12 +155,7 @@ def hash_state(state: Mapping[str, Any]) -> str:
 def check_network(network: Network, *, tolerance: float = 1e-3) -> None:
     """Hold a network to what the suite relies on, clause by clause, and report every clause that is broken.
 
-    Parameters
-    ----------
-    network : Network
-        From `load_network`.
-    tolerance : float
-        How far the answers to a picture may differ between batches, relative to the largest answer.
+    Answers to a picture may differ between batches by ``tolerance`` times the largest answer.
 
     Raises
     ------

@@ -35,15 +35,8 @@ class _Picture:
         names = list(self.difficult)
         name = names[turn % len(names)]
         target = CLASSES.index(name)
-        return Case(
-            key=f"{self.name}.{name}",
-            picture=self.name,
-            target=target,
-            target_name=name,
-            image=self.image,
-            region=self.labels == 1 + target,
-            difficult=self.difficult[name],
-        )
+        region = self.labels == 1 + target
+        return Case(f"{self.name}.{name}", self.name, target, name, self.image, region, self.difficult[name])
 
 
 def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
@@ -56,17 +49,8 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
     The cases run once through all pictures for one class each, then again for the next, so the first N cases
     show as many pictures, classes and sizes as N cases can.
 
-    Parameters
-    ----------
-    network : Network
-        A network of the twelve scene classes.
-    options : DataOptions
-        ``directory`` may name a folder that `benchmarks.datasets.scenes.draw.write_evaluation` wrote, to be read in
-        place of the committed one. The seed is not used: the pictures are fixed.
-
-    Returns
-    -------
-    sequence of Case
+    ``options.directory`` may name a folder that `benchmarks.datasets.scenes.draw.write_evaluation` wrote, to be read
+    in place of the committed one. The seed is not used: the pictures are fixed.
 
     Raises
     ------
@@ -79,7 +63,15 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
             "does not know; choose from scenes-vgg, scenes-resnet with --networks."
         )
     folder = options.directory or ASSETS
-    pictures = [_read_scene(folder, entry) for entry in _read_index(folder)]
+    pictures = [
+        _Picture(
+            entry["name"],
+            _read_png(folder, f"{entry['name']}.png", entry["image_sha256"]),
+            _read_png(folder, f"{entry['name']}.labels.png", entry["labels_sha256"]),
+            entry["difficult"],
+        )
+        for entry in _read_index(folder)
+    ]
     most = max(len(picture.difficult) for picture in pictures)
     return [
         picture.case(turn + number)
@@ -98,13 +90,6 @@ def _read_index(folder: Path) -> list[dict[str, Any]]:
     if tuple(classes) != CLASSES or not entries:
         raise _damaged(folder, "index.json")
     return list(entries)
-
-
-def _read_scene(folder: Path, entry: dict[str, Any]) -> _Picture:
-    name = entry["name"]
-    image = _read_png(folder, f"{name}.png", entry["image_sha256"])
-    labels = _read_png(folder, f"{name}.labels.png", entry["labels_sha256"])
-    return _Picture(name, image, labels, entry["difficult"])
 
 
 def _read_png(folder: Path, name: str, sha256: str) -> np.ndarray:
