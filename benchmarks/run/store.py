@@ -48,22 +48,12 @@ def _canonical(identity: Identity) -> str:
 
 @dataclass
 class Store:
-    """The cells under one directory, and what this run did with them.
+    """The cells under one directory, and what this run did with them."""
 
-    Attributes
-    ----------
-    directory : pathlib.Path
-        Made when the first cell is written.
-    written, reused : int
-        How many cells this object wrote, and how many it found.
-    damaged : list of pathlib.Path
-        Files that are there but could not be read.
-    """
-
-    directory: Path
-    written: int = 0
-    reused: int = 0
-    damaged: list[Path] = field(default_factory=list)
+    directory: Path  # made when the first cell is written
+    written: int = 0  # how many cells this object wrote
+    reused: int = 0  # and how many it found
+    damaged: list[Path] = field(default_factory=list)  # files that are there but could not be read
 
     def __post_init__(self) -> None:
         for stray in self.directory.glob("*/*.partial"):

@@ -99,20 +99,13 @@ TEXTURES: Mapping[str, Wave] = {"striped": _striped, "checked": _checked, "dotte
 
 PHOTOGRAPHS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "train": (
-        ("skimage", "astronaut.png"),
-        ("skimage", "brick.png"),
-        ("skimage", "chelsea.png"),
-        ("skimage", "coffee.png"),
-        ("skimage", "gravel.png"),
+        *(("skimage", f"{name}.png") for name in ("astronaut", "brick", "chelsea", "coffee", "gravel")),
         ("skimage", "hubble_deep_field.jpg"),
         ("skimage", "retina.jpg"),
         ("sklearn", "flower.jpg"),
     ),
     "evaluation": (
-        ("skimage", "camera.png"),
-        ("skimage", "clock_motion.png"),
-        ("skimage", "grass.png"),
-        ("skimage", "rocket.jpg"),
+        *(("skimage", name) for name in ("camera.png", "clock_motion.png", "grass.png", "rocket.jpg")),
         ("sklearn", "china.jpg"),
     ),
 }
@@ -136,22 +129,13 @@ def photograph(package: str, name: str) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Scene:
-    """A drawn picture and what is in it.
+    """A drawn picture and what is in it."""
 
-    Attributes
-    ----------
-    image : ndarray of uint8, (112, 112, 3)
-        The picture, RGB.
-    labels : ndarray of uint8, (112, 112)
-        0 where no object is seen, otherwise ``1 + class`` of the object in front.
-    difficult : dict of int to bool
-        For each class present, in order of drawing: is a rival with its texture or its silhouette seen?
-        (The other two conditions of the pointing game's difficult subset always hold: the object covers
-        under a quarter of the picture, and other classes are present.)
-    """
-
-    image: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
+    image: NDArray[np.uint8]  # (112, 112, 3), RGB
+    labels: NDArray[np.uint8]  # (112, 112): 0 where no object is seen, otherwise 1 + class of the object in front
+    # For each class present, in order of drawing: is a rival with its texture or its silhouette seen? (The other two
+    # conditions of the pointing game's difficult subset always hold: the object covers under a quarter of the picture,
+    # and other classes are present.)
     difficult: Mapping[int, bool]
 
 
@@ -167,22 +151,10 @@ class _Shape:
 
 
 def scene(split: str, index: int, seed: int = SEED) -> Scene:
-    """Draw one scene.
+    """Draw one scene of a split, "train" or "evaluation": always the same for the same arguments.
 
-    Parameters
-    ----------
-    split : str
-        "train" or "evaluation": which photographs serve as background.
-    index : int
-        Number of the scene in its split, not negative.
-    seed : int
-        Seed of the whole dataset.
-
-    Returns
-    -------
-    Scene
-        Always the same for the same arguments. (Where an exotic JPEG decoder rounds otherwise than libjpeg-turbo,
-        backgrounds may differ by a grey level; the committed pictures do not depend on it.)
+    Where an exotic JPEG decoder rounds otherwise than libjpeg-turbo, backgrounds may differ by a grey level; the
+    committed pictures do not depend on it.
     """
     rng = np.random.default_rng([seed, _SPLITS.index(split), index])
     while True:
