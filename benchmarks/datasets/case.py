@@ -65,22 +65,13 @@ Dataset = Callable[[Network, DataOptions], Sequence[Case]]
 """A data set is a function or class that is called with a network and options, and gives a sequence of cases."""
 
 
-def requiring(check: Callable[[DataOptions], object]) -> Callable[[Dataset], Dataset]:
-    """Declare what a data set needs of the options.
-
-    ``check`` raises an `InputError` where they lack something; it is called before a network is loaded or downloaded.
-    """
-
-    def declare(dataset: Dataset) -> Dataset:
-        dataset.require = check  # type: ignore[attr-defined]
-        return dataset
-
-    return declare
-
-
 def check_options(dataset: Dataset, options: DataOptions) -> None:
-    """Raise the `InputError` of a data set that needs other options, where it declares what it needs."""
-    getattr(dataset, "require", lambda _options: None)(options)
+    """Raise the `InputError` of a data set that needs other options, before a network is loaded or downloaded.
+
+    A data set declares what it needs as its attribute ``require``, a function of the options.
+    """
+    if hasattr(dataset, "require"):
+        dataset.require(options)
 
 
 def check_dataset(dataset: Dataset, network: Network, options: DataOptions | None = None, *, limit: int = 8) -> None:

@@ -19,7 +19,7 @@ from typing import overload
 import numpy as np
 from PIL import Image
 
-from benchmarks.datasets.case import Case, DataOptions, requiring
+from benchmarks.datasets.case import Case, DataOptions
 from benchmarks.datasets.pictures import read_picture
 from benchmarks.networks.network import Network
 from benchmarks.networks.torchvision import require_imagenet
@@ -124,7 +124,6 @@ def require_folder(options: DataOptions) -> Path:
     return options.directory
 
 
-@requiring(require_folder)
 def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     """Find the cases of a folder in ImageNet's layout: one for each picture and class it is labelled with.
 
@@ -159,6 +158,9 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
             raise InputError(f"the picture {item.picture} has the class {item.wnid}, which is none of ImageNet's 1000.")
     dealt = _deal(items, np.random.default_rng(options.seed))
     return ImageNetCases(dealt, annotations, targets, network.classes, network.input_size)
+
+
+imagenet_folder.require = require_folder  # type: ignore[attr-defined]
 
 
 def _pictures(folder: Path) -> list[Path]:

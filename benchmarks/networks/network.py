@@ -26,29 +26,17 @@ from mint.layers import find_layers
 class Network:
     """A loaded network: in evaluation mode, channels-last, without parameter gradients, on its device.
 
-    Attributes
-    ----------
-    name : str
-        What the tables call it.
-    module : torch.nn.Module
-        Takes normalised (n, 3, h, w) float32 pictures, answers (n, classes) logits.
-    preprocess : Preprocessing
-        Size, mean and standard deviation of its input.
-    classes : tuple of str
-        The class names in the order of the outputs.
-    weights_sha256 : str
-        Hexadecimal SHA-256 of the weights file, or of the state dict where there is no file: what identifies the
-        network in stored results.
-    device : torch.device
-        Where the module is, and where `tensor` puts pictures.
+    Its module takes normalised (n, 3, h, w) float32 pictures and answers (n, classes) logits.
     """
 
-    name: str
+    name: str  # what the tables call it
     module: nn.Module
-    preprocess: Preprocessing = field(default_factory=Preprocessing)
-    classes: tuple[str, ...] = ()
+    preprocess: Preprocessing = field(default_factory=Preprocessing)  # size, mean and standard deviation of its input
+    classes: tuple[str, ...] = ()  # the class names in the order of the outputs
+    # Hexadecimal SHA-256 of the weights file, or of the state dict where there is no file: what identifies the network
+    # in stored results.
     weights_sha256: str = ""
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))  # where module and pictures are
 
     @property
     def input_size(self) -> int:
@@ -95,8 +83,6 @@ def load_network(name: str, *, weights: Path | None = None, device: str | torch.
         A state dict to use in place of the network's own weights: `.safetensors`, or anything that
         `torch.load` reads with `weights_only=True`. Half precision is cast to float32; the wrappers
         `{"state_dict": ...}` and the prefix `module.` of `DataParallel` are taken off.
-    device : str or torch.device
-        Where to put it.
 
     Raises
     ------

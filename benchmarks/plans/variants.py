@@ -18,10 +18,7 @@ TUNED_ON = (
 def contestants(kernel_size: float) -> dict[str, Attributor]:
     """List the challenger, other variants of MINT, and the baselines; all perturb equally often where they sample.
 
-    Parameters
-    ----------
-    kernel_size : float
-        Quickshift's, in pixels, for all that use it.
+    ``kernel_size`` is Quickshift's, in pixels, for all that use it.
     """
     segmentation = Segmentation(kernel_size=kernel_size)
     return {

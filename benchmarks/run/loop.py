@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmarks.datasets import Case, DataOptions, check_options
-from benchmarks.metrics import Context, MethodMetric, Metric
+from benchmarks.metrics import Context
 from benchmarks.metrics.metric import controlling, declaration
 from benchmarks.networks.network import load_network
 from benchmarks.registry import DATASET, find, name_of
@@ -158,11 +158,10 @@ class _Bench:
                 # Not from memory: a control may ask the network with other weights.
                 for method, control in product(own, controls):
                     bar.set_postfix_str(f"{method}, {control}")
-                    own_maps = maps[method]
-                    explained = [each for each in _before(controlled, numbered) if each.case.key in own_maps]
-                    derived = self.cells.derived(method, control, explained, own_maps)
+                    mapped = [each for each in _before(controlled, numbered) if each.case.key in maps[method]]
+                    derived = self.cells.derived(method, control, mapped, maps[method])
                     for metric in self.controlling:
-                        self._score(method, control, metric, explained, derived)
+                        self._score(method, control, metric, mapped, derived)
                     bar.update(max(0, min(stop, controlled) - start))
                 self.results.asked += memory.asked
                 self.results.forwarded += memory.forwarded
@@ -244,9 +243,6 @@ class _Bench:
         return CaseMaps(*place, case.picture, case.target_name, picture.getvalue(), region, evidence)
 
     def _inputs(self, counts: dict[str, int], data: str, controlled: int | None) -> Row:
-        def subsets(metric: Metric | MethodMetric) -> list[str]:
-            return list(dict.fromkeys([*metric.subsets, *["difficult"] * self.part.apart]))
-
         return {
             "dataset": self.part.dataset,
             "cases": counts,
@@ -259,7 +255,7 @@ class _Bench:
             "metrics": {
                 name: {
                     **declaration(metric),
-                    "subsets": subsets(metric),
+                    "subsets": list(dict.fromkeys([*metric.subsets, *["difficult"] * self.part.apart])),
                     "controls": name in self.controlling,
                     "code": self.cells.metric_identities[name]["code"],
                 }

@@ -43,9 +43,9 @@ class Timing:
     """The cost of one explanation by one method, on one network and device.
 
     ``peak_memory_mb`` is the memory taken on top of what was held before the call, in MiB: the largest over the
-    pictures. On a GPU, exactly what torch's allocator handed out. On a CPU, the growth of the process's resident set, looked
-    at every millisecond: it misses shorter peaks and memory that the process had already kept from earlier calls, and
-    counts whatever else the process does; take it as an order of magnitude.
+    pictures. On a GPU, exactly what torch's allocator handed out. On a CPU, the growth of the process's resident set,
+    looked at every millisecond: it misses shorter peaks and memory that the process had already kept from earlier
+    calls, and counts whatever else the process does; take it as an order of magnitude.
     """
 
     median_ms: float  # of the timed calls; milliseconds a picture

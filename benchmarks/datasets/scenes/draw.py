@@ -47,10 +47,6 @@ MIN_RIVAL = 0.01  # of the picture, for a blob to count as a visible rival
 DIRECTIONS: Floats = np.linspace(0, 2 * np.pi, 720, endpoint=False)  # where outlines are sampled for their size
 
 
-def _disc(angle: Floats) -> Floats:
-    return np.ones_like(angle)
-
-
 def _pointed(points: int, inner: float) -> Outline:
     """Return the outline with ``points`` tips at radius 1 and as many corners at radius ``inner``."""
     half = np.pi / points
@@ -70,7 +66,7 @@ def _cross(angle: Floats) -> Floats:
 
 
 SILHOUETTES: Mapping[str, Outline] = {
-    "disc": _disc,
+    "disc": np.ones_like,
     "triangle": _pointed(3, 0.5),
     "cross": _cross,
     "star": _pointed(5, 0.42),
@@ -80,19 +76,11 @@ SILHOUETTES: Mapping[str, Outline] = {
 # Textures: a wave over the plane, with period 1 in both coordinates.
 
 
-def _striped(x: Floats, y: Floats) -> Floats:
-    return np.sin(2 * np.pi * x)
-
-
-def _checked(x: Floats, y: Floats) -> Floats:
-    return 1.5 * np.sin(2 * np.pi * x) * np.sin(2 * np.pi * y)
-
-
-def _dotted(x: Floats, y: Floats) -> Floats:
-    return 3.0 - 9.5 * np.hypot(x % 1 - 0.5, y % 1 - 0.5)
-
-
-TEXTURES: Mapping[str, Wave] = {"striped": _striped, "checked": _checked, "dotted": _dotted}
+TEXTURES: Mapping[str, Wave] = {
+    "striped": lambda x, y: np.sin(2 * np.pi * x),
+    "checked": lambda x, y: 1.5 * np.sin(2 * np.pi * x) * np.sin(2 * np.pi * y),
+    "dotted": lambda x, y: 3.0 - 9.5 * np.hypot(x % 1 - 0.5, y % 1 - 0.5),
+}
 
 
 # Photographs. Each is (package, file name); CREDITS.md beside the pictures names author and licence.

@@ -7,7 +7,6 @@ committed pictures are read; nothing is downloaded or drawn.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,21 +21,6 @@ from mint.contract import InputError
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "scenes"
 """The folder of the committed scenes."""
-
-
-@dataclass(frozen=True)
-class _Picture:
-    name: str
-    image: np.ndarray  # uint8 (112, 112, 3)
-    labels: np.ndarray  # uint8 (112, 112): 0, or 1 + class
-    difficult: dict[str, bool]  # by class name
-
-    def case(self, turn: int) -> Case:
-        names = list(self.difficult)
-        name = names[turn % len(names)]
-        target = CLASSES.index(name)
-        region = self.labels == 1 + target
-        return Case(f"{self.name}.{name}", self.name, target, name, self.image, region, self.difficult[name])
 
 
 def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
@@ -63,22 +47,20 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
             "does not know; choose from scenes-vgg, scenes-resnet with --networks."
         )
     folder = options.directory or ASSETS
-    pictures = [
-        _Picture(
-            entry["name"],
-            _read_png(folder, f"{entry['name']}.png", entry["image_sha256"]),
-            _read_png(folder, f"{entry['name']}.labels.png", entry["labels_sha256"]),
-            entry["difficult"],
-        )
-        for entry in _read_index(folder)
-    ]
-    most = max(len(picture.difficult) for picture in pictures)
-    return [
-        picture.case(turn + number)
-        for turn in range(most)
-        for number, picture in enumerate(pictures)
-        if turn < len(picture.difficult)
-    ]
+    pictures = []
+    for entry in _read_index(folder):
+        image = _read_png(folder, f"{entry['name']}.png", entry["image_sha256"])  # uint8 (112, 112, 3)
+        labels = _read_png(folder, f"{entry['name']}.labels.png", entry["labels_sha256"])  # (112, 112): 0, or 1 + class
+        pictures.append((entry["name"], image, labels, entry["difficult"]))
+    cases = []
+    for turn in range(max(len(difficult) for *_, difficult in pictures)):
+        for number, (picture, image, labels, difficult) in enumerate(pictures):
+            if turn < len(difficult):
+                name = list(difficult)[(turn + number) % len(difficult)]
+                target = CLASSES.index(name)
+                region = labels == 1 + target
+                cases.append(Case(f"{picture}.{name}", picture, target, name, image, region, difficult[name]))
+    return cases
 
 
 def _read_index(folder: Path) -> list[dict[str, Any]]:

@@ -164,40 +164,27 @@ def train(recipe: Recipe, images: NDArray[np.uint8], labels: NDArray[np.uint8]) 
         torch.manual_seed(recipe.seed)
         model: nn.Module = recipe.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rng = np.random.default_rng(recipe.seed)
-    for stage in recipe.stages:
-        _train_stage(model, recipe, stage, images, labels, rng)
-    return model.eval()
-
-
-def _train_stage(
-    model: nn.Module,
-    recipe: Recipe,
-    stage: Stage,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
-    rng: np.random.Generator,
-) -> None:
     steps = len(images) // recipe.batch
-    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, stage.learning_rate, epochs=stage.epochs, steps_per_epoch=steps
-    )
-    model.train()
-    for epoch in range(stage.epochs):
-        started = time.perf_counter()
-        total = 0.0
-        for pictures, distribution in batches(images, labels, recipe.batch, stage, rng):
-            optimiser.zero_grad(set_to_none=True)
-            loss = cross_entropy(model(pictures), distribution)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
-            total += loss.item()
-        minutes = (time.perf_counter() - started) / 60
-        print(
-            f"{stage.window} pixels, epoch {epoch + 1}/{stage.epochs}: loss {total / steps:.4f}, {minutes:.1f} min",
-            flush=True,
+    for stage in recipe.stages:
+        optimiser = torch.optim.AdamW(model.parameters(), weight_decay=recipe.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, stage.learning_rate, epochs=stage.epochs, steps_per_epoch=steps
         )
+        model.train()
+        for epoch in range(stage.epochs):
+            started = time.perf_counter()
+            total = 0.0
+            for pictures, distribution in batches(images, labels, recipe.batch, stage, rng):
+                optimiser.zero_grad(set_to_none=True)
+                loss = cross_entropy(model(pictures), distribution)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                schedule.step()
+                total += loss.item()
+            minutes = (time.perf_counter() - started) / 60
+            place = f"{stage.window} pixels, epoch {epoch + 1}/{stage.epochs}"
+            print(f"{place}: loss {total / steps:.4f}, {minutes:.1f} min", flush=True)
+    return model.eval()
 
 
 @torch.no_grad()
