@@ -70,17 +70,11 @@ class Geometry:
         return region if region.any() else None
 
 
-@dataclass(frozen=True)
-class _Item:
-    picture: Path
-    wnid: str
-
-
 @dataclass(frozen=True, eq=False)
 class ImageNetCases(Sequence[Case]):
     """The cases of a folder in ImageNet's layout; each is read from its files when asked for."""
 
-    items: tuple[_Item, ...]
+    items: tuple[tuple[Path, str], ...]  # picture and wnid
     annotations: Path
     targets: Mapping[str, int]  # wnid -> index
     names: tuple[str, ...]
@@ -98,14 +92,14 @@ class ImageNetCases(Sequence[Case]):
         """Read one case, or select some without reading them."""
         if isinstance(index, slice):
             return replace(self, items=self.items[index])
-        item = self.items[index]
-        name = item.picture.stem
-        picture = read_picture(item.picture)
+        file, wnid = self.items[index]
+        name = file.stem
+        picture = read_picture(file)
         geometry = Geometry.of(picture.width, picture.height, self.size)
-        region = geometry.region(_read_boxes(self.annotations / f"{name}.xml").get(item.wnid, []))
+        region = geometry.region(_read_boxes(self.annotations / f"{name}.xml").get(wnid, []))
         difficult = region is not None and bool(region.mean() < DIFFICULT_BELOW)
-        target = self.targets[item.wnid]
-        return Case(f"{name}.{item.wnid}", name, target, self.names[target], geometry.apply(picture), region, difficult)
+        target = self.targets[wnid]
+        return Case(f"{name}.{wnid}", name, target, self.names[target], geometry.apply(picture), region, difficult)
 
 
 def require_folder(options: DataOptions) -> Path:
@@ -148,14 +142,14 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     val = directory / "val"
     annotations = directory / "Annotations" / "CLS-LOC" / "val"
     by_class = sorted(folder for folder in val.iterdir() if folder.is_dir())
-    by_name = [_Item(picture, folder.name) for folder in by_class for picture in _pictures(folder)]
+    by_name = [(picture, folder.name) for folder in by_class for picture in _pictures(folder)]
     items = by_name if by_class else _items_by_annotation(val, annotations)
     if not items:
         raise InputError(f"the directory {val} holds no pictures (.JPEG, .jpg or .png); --data must be {LAYOUT}.")
     targets = _read_targets(directory, [folder.name for folder in by_class])
-    for item in items:
-        if item.wnid not in targets:
-            raise InputError(f"the picture {item.picture} has the class {item.wnid}, which is none of ImageNet's 1000.")
+    for picture, wnid in items:
+        if wnid not in targets:
+            raise InputError(f"the picture {picture} has the class {wnid}, which is none of ImageNet's 1000.")
     dealt = _deal(items, np.random.default_rng(options.seed))
     return ImageNetCases(dealt, annotations, targets, network.classes, network.input_size)
 
@@ -167,7 +161,7 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
 
 
-def _items_by_annotation(val: Path, annotations: Path) -> list[_Item]:
+def _items_by_annotation(val: Path, annotations: Path) -> list[tuple[Path, str]]:
     items = []
     for picture in _pictures(val):
         file = annotations / f"{picture.stem}.xml"
@@ -177,7 +171,7 @@ def _items_by_annotation(val: Path, annotations: Path) -> list[_Item]:
                 f"the class of {picture} is unknown, for there is no object in {file}; sort the pictures into "
                 "val/<wnid>/ or add their annotations."
             )
-        items += [_Item(picture, wnid) for wnid in wnids]
+        items += [(picture, wnid) for wnid in wnids]
     return items
 
 
@@ -234,10 +228,10 @@ def _number(element: ElementTree.Element, path: str) -> float:
     return float(_text(element, path))
 
 
-def _deal(items: Sequence[_Item], rng: np.random.Generator) -> tuple[_Item, ...]:
+def _deal(items: Sequence[tuple[Path, str]], rng: np.random.Generator) -> tuple[tuple[Path, str], ...]:
     """Shuffle within and among classes, then take one of every class in turn."""
-    by_class: dict[str, list[_Item]] = {}
+    by_class: dict[str, list[tuple[Path, str]]] = {}
     for index in rng.permutation(len(items)):
-        by_class.setdefault(items[index].wnid, []).append(items[index])
+        by_class.setdefault(items[index][1], []).append(items[index])
     ranked = [(rank, item) for same in by_class.values() for rank, item in enumerate(same)]
     return tuple(item for _, item in sorted(ranked, key=lambda pair: pair[0]))

@@ -52,10 +52,8 @@ class Cells:
         self.store = store
         self.failures = failures
         self.batch_size = options.batch_size
-        self.methods = {
-            name: bind(method, network, batch_size=options.batch_size, seed=options.seed)
-            for name, method in part.methods.items()
-        }
+        given = {"batch_size": options.batch_size, "seed": options.seed}
+        self.methods = {name: bind(method, network, **given) for name, method in part.methods.items()}
         self.setting: dict[str, Any] = {
             "network": network_identity(network, find(NETWORK, source)),
             "device": network.device.type,
