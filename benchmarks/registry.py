@@ -23,8 +23,7 @@ from mint.parameters import InputError, nearest
 
 Value = TypeVar("Value")
 
-USERS_FILE = "_users_file_"
-"""What the names of the modules made from a ``FILE.py`` begin with."""
+USERS_FILE = "_users_file_"  # what the names of the modules made from a FILE.py begin with
 
 
 def look_up(word: str, name: str, table: Mapping[str, Value]) -> Value:
@@ -38,9 +37,6 @@ def look_up(word: str, name: str, table: Mapping[str, Value]) -> Value:
     if name not in table:
         raise InputError(f"unknown {word} {name!r}; the nearest are {nearest(name, table)}.")
     return table[name]
-
-
-# --- what an object of each kind must be ------------------------------------------------------------------------
 
 
 def _function(found: Any, where: str, call: str) -> Any:
@@ -105,9 +101,6 @@ NETWORK = Kind(
 DATASET = Kind("dataset", "mint.datasets", "benchmarks.datasets:DATASETS", "dataset(network, options)", _function)
 PLAN = Kind("plan", "mint.plans", "benchmarks.plans:PLANS", "benchmarks.run.plan.Plan", _plan)
 KINDS = {kind.word: kind for kind in (PLAN, NETWORK, DATASET, METHOD, METRIC)}
-
-
-# --- finding it -------------------------------------------------------------------------------------------------
 
 
 def registered(kind: Kind) -> dict[str, Any]:

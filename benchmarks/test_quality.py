@@ -12,8 +12,7 @@ from benchmarks.run.loop import Results, run
 from benchmarks.run.plan import Options, Plan
 from benchmarks.run.store import Store
 
-AREAS = (Deletion, Insertion, LeRF, MoRF, SRG)
-"""Metrics that score by the area under the curve that they keep."""
+AREAS = (Deletion, Insertion, LeRF, MoRF, SRG)  # they score by the area under the curve that they keep
 
 
 def results_of(plan: Plan, options: Options, cells: Path) -> Results:

@@ -103,13 +103,7 @@ class ImageNetCases(Sequence[Case]):
 
 
 def require_folder(options: DataOptions) -> Path:
-    """Return the folder that holds ``val``; this needs no network, so it can be asked for before one is downloaded.
-
-    Raises
-    ------
-    InputError
-        If no directory is given, or it or its ``val`` does not exist.
-    """
+    """Return the folder that holds ``val``, or raise an `InputError`; this needs no network."""
     if options.directory is None:
         raise InputError(f"the dataset imagenet needs pictures: pass --data DIR, {LAYOUT}.")
     for folder in (options.directory, options.directory / "val"):

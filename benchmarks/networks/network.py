@@ -96,13 +96,7 @@ def load_network(name: str, *, weights: Path | None = None, device: str | torch.
 
 
 def network_of(classifier: Classifier, name: str, device: torch.device) -> Network:
-    """Make a classifier ready to be explained.
-
-    Raises
-    ------
-    InputError
-        If it does not say its input's size, mean and standard deviation, or its class names.
-    """
+    """Make a classifier ready to be explained; `load_network` says what it raises."""
     preprocess = _preprocessing(classifier.preprocess, name)
     if not classifier.classes:
         raise InputError(f"the network {name} has no class names; give its Classifier one for each output.")

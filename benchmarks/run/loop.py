@@ -40,9 +40,7 @@ from benchmarks.run.plan import Options, Plan
 from benchmarks.run.store import Cell, Store
 from mint.contract import InputError
 
-CASES_PER_CELL = 4
-"""How many cases are explained at a time, and lost at most if the run is killed."""
-
+CASES_PER_CELL = 4  # explained at a time, and lost at most if the run is killed
 JPEG_QUALITY = 80
 
 Row = dict[str, Any]

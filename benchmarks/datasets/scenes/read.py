@@ -19,8 +19,7 @@ from benchmarks.networks.network import Network
 from benchmarks.networks.scene_classes import CLASSES, SIZE
 from mint.contract import InputError
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "scenes"
-"""The folder of the committed scenes."""
+ASSETS = Path(__file__).resolve().parents[2] / "assets" / "scenes"  # the committed scenes
 
 
 def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
