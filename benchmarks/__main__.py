@@ -172,8 +172,8 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from benchmarks.run.plan import Options, select
     from mint.contract import InputError
 
+    first, last = options.cases or (1, None)
     try:
-        first, last = options.cases or (1, None)
         limit = min(filter(None, (options.limit, last)), default=None)
         chosen = {KINDS[word]: getattr(options, f"{word}s") for word in CHOICES}
         only = {kind: names for kind, names in chosen.items() if names}
@@ -185,12 +185,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         for name, _ in options.weights:
             look_up("network in --weights,", name, networks)
         how = Options(
-            options.data,
-            dict(options.weights),
-            options.device,
-            options.batch_size,
-            options.seed,
-            skipped=first - 1,
+            options.data, dict(options.weights), options.device, options.batch_size, options.seed, skipped=first - 1
         )
         command = shlex.join(["python", "-m", "benchmarks", *arguments])
         complete = [_run_plan(plan, how, _directory(options.out, plan.name, plans), command) for plan in plans]

@@ -23,21 +23,11 @@ from mint.parameters import InputError, nearest
 
 Value = TypeVar("Value")
 
-USERS_FILE = "_users_file_"
-"""What the names of the modules made from a ``FILE.py`` begin with."""
+USERS_FILE = "_users_file_"  # what the names of the modules made from a FILE.py begin with
 
 
 def look_up(word: str, name: str, table: Mapping[str, Value]) -> Value:
-    """Return ``table[name]``.
-
-    Parameters
-    ----------
-    word : str
-        What the table holds, for the error's sentence: "plan", "method", ...
-    name : str
-        What the user typed.
-    table : Mapping
-        Everything there is.
+    """Return ``table[name]``; ``word`` says what the table holds: "plan", "method", ...
 
     Raises
     ------
@@ -47,9 +37,6 @@ def look_up(word: str, name: str, table: Mapping[str, Value]) -> Value:
     if name not in table:
         raise InputError(f"unknown {word} {name!r}; the nearest are {nearest(name, table)}.")
     return table[name]
-
-
-# --- what an object of each kind must be ------------------------------------------------------------------------
 
 
 def _function(found: Any, where: str, call: str) -> Any:
@@ -87,33 +74,16 @@ def _plan(found: Any, where: str, call: str) -> Any:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing that has a name on the command line.
+    """A kind of thing that has a name on the command line."""
 
-    Attributes
-    ----------
-    word : str
-        "method", ...: the option is ``--method``.
-    group : str
-        The entry-point group in which an installed package offers its own.
-    table : str
-        The suite's own table, as ``module:NAME``; it is imported when it is asked for.
-    call : str
-        What an object of this kind is, or how it is called: for sentences.
-    usable : callable
-        From an object of a user's, where it was found, and ``call``, to what the suite uses, or an `InputError`.
-    made : bool
-        The suite's own table has functions that make the objects, not the objects.
-    beyond : str or None
-        A function, as ``module:NAME``, that returns a table of more names than ``list`` shows.
-    """
-
-    word: str
-    group: str
-    table: str
-    call: str
+    word: str  # "method", ...: the option is --method
+    group: str  # the entry-point group in which an installed package offers its own
+    table: str  # the suite's own table, as module:NAME; it is imported when it is asked for
+    call: str  # what an object of this kind is, or how it is called: for sentences
+    # From a user's object, where it was found, and ``call``, to what the suite uses, or an `InputError`.
     usable: Callable[[Any, str, str], Any]
-    made: bool = False
-    beyond: str | None = None
+    made: bool = False  # the suite's own table has functions that make the objects, not the objects
+    beyond: str | None = None  # a function, as module:NAME, that returns a table of more names than `list` shows
 
 
 METHOD = Kind(
@@ -131,9 +101,6 @@ NETWORK = Kind(
 DATASET = Kind("dataset", "mint.datasets", "benchmarks.datasets:DATASETS", "dataset(network, options)", _function)
 PLAN = Kind("plan", "mint.plans", "benchmarks.plans:PLANS", "benchmarks.run.plan.Plan", _plan)
 KINDS = {kind.word: kind for kind in (PLAN, NETWORK, DATASET, METHOD, METRIC)}
-
-
-# --- finding it -------------------------------------------------------------------------------------------------
 
 
 def registered(kind: Kind) -> dict[str, Any]:
@@ -157,13 +124,6 @@ def registered(kind: Kind) -> dict[str, Any]:
 
 def find(kind: Kind, name: str) -> Any:
     """Return what a name stands for: an instance of a method or metric, a function of a network or data set, a plan.
-
-    Parameters
-    ----------
-    kind : Kind
-        What is looked for.
-    name : str
-        A registered name, ``FILE.py:NAME`` or ``module:NAME``.
 
     Raises
     ------
@@ -202,7 +162,7 @@ def _at(place: str) -> Any:
 
 def _from_module(name: str, kind: Kind) -> ModuleType:
     try:
-        with importable(Path.cwd()):
+        with _importable(Path.cwd()):
             return importlib.import_module(name)
     except Exception as error:  # the user's module can raise anything
         raise InputError(f"the module {name!r} of --{kind.word} cannot be imported: {said(error)}.") from error
@@ -218,13 +178,12 @@ def _from_file(path: Path, kind: Kind) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
+    assert spec is not None and spec.loader is not None  # noqa: PT018
     module = importlib.util.module_from_spec(spec)
     _forget_namesakes(path.parent)
     sys.modules[name] = module  # dataclasses look their module up there
     try:
-        with importable(path.parent):
+        with _importable(path.parent):
             spec.loader.exec_module(module)
     except Exception as error:  # the user's file can raise anything
         del sys.modules[name]
@@ -233,7 +192,7 @@ def _from_file(path: Path, kind: Kind) -> ModuleType:
 
 
 @contextmanager
-def importable(folder: Path) -> Iterator[None]:
+def _importable(folder: Path) -> Iterator[None]:
     """Let the modules of a folder be imported, as those beside a script are."""
     sys.path.insert(0, str(folder))
     try:
@@ -244,12 +203,8 @@ def importable(folder: Path) -> Iterator[None]:
 
 def _forget_namesakes(folder: Path) -> None:
     """Drop modules that lay beside another user's file and have the name of one in this folder."""
-    others = {
-        os.path.dirname(file)
-        for name, module in sys.modules.items()
-        if name.startswith(USERS_FILE) and (file := getattr(module, "__file__", None))
-    } - {str(folder)}
-    for name, module in list(sys.modules.items()):
-        beside = os.path.dirname(getattr(module, "__file__", None) or "") in others
-        if beside and (folder / f"{name}.py").is_file():
+    folders = {name: os.path.dirname(getattr(each, "__file__", None) or "") for name, each in sys.modules.items()}
+    others = {where for name, where in folders.items() if name.startswith(USERS_FILE)} - {"", str(folder)}
+    for name, where in folders.items():
+        if where in others and (folder / f"{name}.py").is_file():
             del sys.modules[name]

@@ -55,58 +55,29 @@ class Case:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """What the command line says about the data.
+    """What the command line says about the data."""
 
-    Attributes
-    ----------
-    directory : pathlib.Path or None
-        ``--data``: the folder of a data set that is not shipped.
-    seed : int
-        Seed of whatever a data set draws.
-    """
-
-    directory: Path | None = None
-    seed: int = 0
+    directory: Path | None = None  # --data: the folder of a data set that is not shipped
+    seed: int = 0  # of whatever a data set draws
 
 
 Dataset = Callable[[Network, DataOptions], Sequence[Case]]
 """A data set is a function or class that is called with a network and options, and gives a sequence of cases."""
 
 
-def requiring(check: Callable[[DataOptions], object]) -> Callable[[Dataset], Dataset]:
-    """Declare what a data set needs of the options.
-
-    Parameters
-    ----------
-    check : callable
-        Raises an `InputError` where the options lack something. It is called before a network is loaded or downloaded.
-    """
-
-    def declare(dataset: Dataset) -> Dataset:
-        dataset.require = check  # type: ignore[attr-defined]
-        return dataset
-
-    return declare
-
-
 def check_options(dataset: Dataset, options: DataOptions) -> None:
-    """Raise the `InputError` of a data set that needs other options, where it declares what it needs."""
-    getattr(dataset, "require", lambda _options: None)(options)
+    """Raise the `InputError` of a data set that needs other options, before a network is loaded or downloaded.
+
+    A data set declares what it needs as its attribute ``require``, a function of the options.
+    """
+    if hasattr(dataset, "require"):
+        dataset.require(options)
 
 
 def check_dataset(dataset: Dataset, network: Network, options: DataOptions | None = None, *, limit: int = 8) -> None:
     """Hold a data set to what the suite relies on, clause by clause, and report every clause that is broken.
 
-    Parameters
-    ----------
-    dataset : callable
-        A function or class called as ``dataset(network, options)``.
-    network : Network
-        A network that knows its classes.
-    options : DataOptions, optional
-        Where its pictures are, if it needs to be told.
-    limit : int
-        How many of its cases, the first, are looked at.
+    The first ``limit`` of its cases are looked at.
 
     Raises
     ------
@@ -127,10 +98,11 @@ def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, 
 
     cases = cache(read)
 
-    def each(holds: Callable[[Case], bool], sentence: Callable[[Case], str]) -> Callable[[], None]:
+    def for_each(look: Callable[[Case], tuple[bool, str]]) -> Callable[[], None]:
         def check() -> None:
             for case in cases():
-                require(holds(case), f"case {case.key}: {sentence(case)}")
+                holds, sentence = look(case)
+                require(holds, f"case {case.key}: {sentence}")
 
         return check
 
@@ -155,37 +127,30 @@ def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, 
         first, second = ([(case.key, case.digest) for case in read()] for _ in range(2))
         require(first == second, "called twice with the same seed, it gives different cases")
 
-    def is_picture(case: Case) -> bool:
-        return case.image.dtype == np.uint8 and case.image.shape == (size, size, 3)
+    def shows_picture(case: Case) -> tuple[bool, str]:
+        holds = case.image.dtype == np.uint8 and case.image.shape == (size, size, 3)
+        return holds, f"the image is {case.image.dtype} {case.image.shape}, not {(size, size, 3)}"
 
-    def is_region(case: Case) -> bool:
-        return case.region is None or (case.region.dtype == np.bool_ and case.region.shape == (size, size))
+    def marks_region(case: Case) -> tuple[bool, str]:
+        holds = case.region is None or (case.region.dtype == np.bool_ and case.region.shape == (size, size))
+        return holds, f"the region must be None or bool {(size, size)}"
 
-    def is_target(case: Case) -> bool:
-        known = 0 <= case.target < len(network.classes)
-        return known and case.target_name == network.classes[case.target]
+    def names_class(case: Case) -> tuple[bool, str]:
+        holds = 0 <= case.target < len(network.classes) and case.target_name == network.classes[case.target]
+        return holds, f"class {case.target} of {network.name} is not {case.target_name!r}"
+
+    def says_difficult(case: Case) -> tuple[bool, str]:
+        return isinstance(case.difficult, bool), f"difficult is {case.difficult!r}"
 
     return [
         ("has cases", has_cases),
         ("has safe keys", has_safe_keys),
         ("keeps pictures apart", keeps_pictures_apart),
         ("gives the same again", gives_the_same_again),
-        (
-            "shows pictures of the network's size",
-            each(is_picture, lambda case: f"the image is {case.image.dtype} {case.image.shape}, not {(size, size, 3)}"),
-        ),
-        (
-            "marks a region of the picture",
-            each(is_region, lambda case: f"the region must be None or bool {(size, size)}"),
-        ),
-        (
-            "names the network's class",
-            each(is_target, lambda case: f"class {case.target} of {network.name} is not {case.target_name!r}"),
-        ),
-        (
-            "says what is difficult",
-            each(lambda case: isinstance(case.difficult, bool), lambda case: f"difficult is {case.difficult!r}"),
-        ),
+        ("shows pictures of the network's size", for_each(shows_picture)),
+        ("marks a region of the picture", for_each(marks_region)),
+        ("names the network's class", for_each(names_class)),
+        ("says what is difficult", for_each(says_difficult)),
     ]
 
 

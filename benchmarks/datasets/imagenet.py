@@ -19,7 +19,7 @@ from typing import overload
 import numpy as np
 from PIL import Image
 
-from benchmarks.datasets.case import Case, DataOptions, requiring
+from benchmarks.datasets.case import Case, DataOptions
 from benchmarks.datasets.pictures import read_picture
 from benchmarks.networks.network import Network
 from benchmarks.networks.torchvision import require_imagenet
@@ -37,21 +37,12 @@ class Geometry:
 
     The shorter side is resized to ``size * 256 / 224`` (bilinear, antialiased), and the centre ``size`` x ``size``
     is cut out, with the rounding of torchvision's ``Resize`` and ``CenterCrop``.
-
-    Attributes
-    ----------
-    resized : tuple of int
-        (width, height) after the resize.
-    left, top : int
-        Where the cut begins.
-    size : int
-        Height and width of the result.
     """
 
-    resized: tuple[int, int]
-    left: int
+    resized: tuple[int, int]  # (width, height) after the resize
+    left: int  # where the cut begins
     top: int
-    size: int
+    size: int  # height and width of the result
 
     @classmethod
     def of(cls, width: int, height: int, size: int) -> "Geometry":
@@ -66,12 +57,9 @@ class Geometry:
         return np.array(resized.crop((self.left, self.top, self.left + self.size, self.top + self.size)))
 
     def region(self, boxes: Sequence[tuple[float, float, float, float]]) -> np.ndarray | None:
-        """Transform boxes (left, top, right, bottom as fractions of the picture) into the region they cover.
+        """Transform boxes (left, top, right, bottom as fractions of the picture) into their union, bool (size, size).
 
-        Returns
-        -------
-        numpy.ndarray or None
-            bool (size, size), the union of the boxes; None if there is none, or all are cut away.
+        It is None if there are no boxes, or all are cut away.
         """
         region = np.zeros((self.size, self.size), dtype=bool)
         width, height = self.resized
@@ -82,17 +70,11 @@ class Geometry:
         return region if region.any() else None
 
 
-@dataclass(frozen=True)
-class _Item:
-    picture: Path
-    wnid: str
-
-
 @dataclass(frozen=True, eq=False)
 class ImageNetCases(Sequence[Case]):
     """The cases of a folder in ImageNet's layout; each is read from its files when asked for."""
 
-    items: tuple[_Item, ...]
+    items: tuple[tuple[Path, str], ...]  # picture and wnid
     annotations: Path
     targets: Mapping[str, int]  # wnid -> index
     names: tuple[str, ...]
@@ -110,31 +92,18 @@ class ImageNetCases(Sequence[Case]):
         """Read one case, or select some without reading them."""
         if isinstance(index, slice):
             return replace(self, items=self.items[index])
-        item = self.items[index]
-        picture = read_picture(item.picture)
+        file, wnid = self.items[index]
+        name = file.stem
+        picture = read_picture(file)
         geometry = Geometry.of(picture.width, picture.height, self.size)
-        boxes = _read_boxes(self.annotations / f"{item.picture.stem}.xml").get(item.wnid, [])
-        region = geometry.region(boxes)
-        target = self.targets[item.wnid]
-        return Case(
-            key=f"{item.picture.stem}.{item.wnid}",
-            picture=item.picture.stem,
-            target=target,
-            target_name=self.names[target],
-            image=geometry.apply(picture),
-            region=region,
-            difficult=region is not None and bool(region.mean() < DIFFICULT_BELOW),
-        )
+        region = geometry.region(_read_boxes(self.annotations / f"{name}.xml").get(wnid, []))
+        difficult = region is not None and bool(region.mean() < DIFFICULT_BELOW)
+        target = self.targets[wnid]
+        return Case(f"{name}.{wnid}", name, target, self.names[target], geometry.apply(picture), region, difficult)
 
 
 def require_folder(options: DataOptions) -> Path:
-    """Return the folder that holds ``val``; this needs no network, so it can be asked for before one is downloaded.
-
-    Raises
-    ------
-    InputError
-        If no directory is given, or it or its ``val`` does not exist.
-    """
+    """Return the folder that holds ``val``, or raise an `InputError`; this needs no network."""
     if options.directory is None:
         raise InputError(f"the dataset imagenet needs pictures: pass --data DIR, {LAYOUT}.")
     for folder in (options.directory, options.directory / "val"):
@@ -143,7 +112,6 @@ def require_folder(options: DataOptions) -> Path:
     return options.directory
 
 
-@requiring(require_folder)
 def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     """Find the cases of a folder in ImageNet's layout: one for each picture and class it is labelled with.
 
@@ -152,18 +120,9 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     of what the network sees: with a large centred object the pointing game is nearly free, so pictures with small
     boxes are reported apart. Files in ``val`` that are no .JPEG, .jpg or .png are not looked at.
 
-    Parameters
-    ----------
-    network : Network
-        An ImageNet network.
-    options : DataOptions
-        ``directory`` is the folder; ``seed`` shuffles. The order deals out one picture of every class (classes in
-        random order) before a second of any.
-
-    Returns
-    -------
-    sequence of Case
-        Decoded lazily: a damaged picture or annotation raises `InputError`, naming the file, when its case is read.
+    ``options.directory`` is the folder; ``options.seed`` shuffles. The order deals out one picture of every class
+    (classes in random order) before a second of any. Cases are decoded lazily: a damaged picture or annotation raises
+    `InputError`, naming the file, when its case is read.
 
     Raises
     ------
@@ -177,26 +136,26 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     val = directory / "val"
     annotations = directory / "Annotations" / "CLS-LOC" / "val"
     by_class = sorted(folder for folder in val.iterdir() if folder.is_dir())
-    items = _items_by_class(by_class) if by_class else _items_by_annotation(val, annotations)
+    by_name = [(picture, folder.name) for folder in by_class for picture in _pictures(folder)]
+    items = by_name if by_class else _items_by_annotation(val, annotations)
     if not items:
         raise InputError(f"the directory {val} holds no pictures (.JPEG, .jpg or .png); --data must be {LAYOUT}.")
     targets = _read_targets(directory, [folder.name for folder in by_class])
-    for item in items:
-        if item.wnid not in targets:
-            raise InputError(f"the picture {item.picture} has the class {item.wnid}, which is none of ImageNet's 1000.")
+    for picture, wnid in items:
+        if wnid not in targets:
+            raise InputError(f"the picture {picture} has the class {wnid}, which is none of ImageNet's 1000.")
     dealt = _deal(items, np.random.default_rng(options.seed))
     return ImageNetCases(dealt, annotations, targets, network.classes, network.input_size)
+
+
+imagenet_folder.require = require_folder  # type: ignore[attr-defined]
 
 
 def _pictures(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
 
 
-def _items_by_class(folders: Sequence[Path]) -> list[_Item]:
-    return [_Item(picture, folder.name) for folder in folders for picture in _pictures(folder)]
-
-
-def _items_by_annotation(val: Path, annotations: Path) -> list[_Item]:
+def _items_by_annotation(val: Path, annotations: Path) -> list[tuple[Path, str]]:
     items = []
     for picture in _pictures(val):
         file = annotations / f"{picture.stem}.xml"
@@ -206,7 +165,7 @@ def _items_by_annotation(val: Path, annotations: Path) -> list[_Item]:
                 f"the class of {picture} is unknown, for there is no object in {file}; sort the pictures into "
                 "val/<wnid>/ or add their annotations."
             )
-        items += [_Item(picture, wnid) for wnid in wnids]
+        items += [(picture, wnid) for wnid in wnids]
     return items
 
 
@@ -263,10 +222,10 @@ def _number(element: ElementTree.Element, path: str) -> float:
     return float(_text(element, path))
 
 
-def _deal(items: Sequence[_Item], rng: np.random.Generator) -> tuple[_Item, ...]:
+def _deal(items: Sequence[tuple[Path, str]], rng: np.random.Generator) -> tuple[tuple[Path, str], ...]:
     """Shuffle within and among classes, then take one of every class in turn."""
-    by_class: dict[str, list[_Item]] = {}
+    by_class: dict[str, list[tuple[Path, str]]] = {}
     for index in rng.permutation(len(items)):
-        by_class.setdefault(items[index].wnid, []).append(items[index])
+        by_class.setdefault(items[index][1], []).append(items[index])
     ranked = [(rank, item) for same in by_class.values() for rank, item in enumerate(same)]
     return tuple(item for _, item in sorted(ranked, key=lambda pair: pair[0]))

@@ -49,16 +49,7 @@ def mosaics(network: Network, options: DataOptions) -> Sequence[Case]:
     evidence is drowned by the other three, and perturbing it hardly moves the answer. The cases run once
     through all mosaics for one quadrant each, then again for the next.
 
-    Parameters
-    ----------
-    network : Network
-        An ImageNet network.
-    options : DataOptions
-        ``seed`` decides which photographs share a mosaic, and where.
-
-    Returns
-    -------
-    sequence of Case
+    ``options.seed`` decides which photographs share a mosaic, and where.
 
     Raises
     ------
@@ -73,33 +64,23 @@ def mosaics(network: Network, options: DataOptions) -> Sequence[Case]:
             "mosaic; check that its weights are ImageNet's."
         )
     drawn = _draw_mosaics(photographs, np.random.default_rng(options.seed))
-    images = [_lay_out(four, network.input_size) for four in drawn]
+    size, classes = network.input_size, network.classes
+    images = [_lay_out(four, size) for four in drawn]
     probabilities = _probabilities(network, images)
-    classes = network.classes
     cases = []
     for turn in range(4):
         for number, four in enumerate(drawn):
             quadrant = (turn + number) % 4
             target = four[quadrant].target
-            probability = float(probabilities[number, target])
-            picture = f"mosaic-{number:02d}"
-            cases.append(_quadrant_case(picture, images[number], quadrant, target, classes[target], probability))
+            region = np.zeros((size, size), dtype=bool)
+            region[_quadrants(size)[quadrant]] = True
+            difficult = float(probabilities[number, target]) < DIFFICULT_BELOW
+            cases.append(_case(f"mosaic-{number:02d}", target, classes[target], images[number], region, difficult))
     return cases
 
 
 def whole_photographs(network: Network, options: DataOptions) -> Sequence[Case]:
     """List the whole photographs that the network names rightly, each with its own class; no regions.
-
-    Parameters
-    ----------
-    network : Network
-        An ImageNet network.
-    options : DataOptions
-        Not used: there is nothing to draw.
-
-    Returns
-    -------
-    sequence of Case
 
     Raises
     ------
@@ -108,17 +89,13 @@ def whole_photographs(network: Network, options: DataOptions) -> Sequence[Case]:
     """
     classes, size = network.classes, network.input_size
     return [
-        Case(
-            key=f"{photograph.name}.{slug(classes[photograph.target])}",
-            picture=photograph.name,
-            target=photograph.target,
-            target_name=classes[photograph.target],
-            image=photograph.at(size, size),
-            region=None,
-            difficult=False,
-        )
-        for photograph in _named_rightly(network, "photos-single")
+        _case(each.name, each.target, classes[each.target], each.at(size, size), None, False)
+        for each in _named_rightly(network, "photos-single")
     ]
+
+
+def _case(picture: str, target: int, name: str, image: np.ndarray, region: np.ndarray | None, difficult: bool) -> Case:
+    return Case(f"{picture}.{slug(name)}", picture, target, name, image, region, difficult)
 
 
 def _named_rightly(network: Network, dataset: str) -> list[_Photograph]:
@@ -179,20 +156,6 @@ def _lay_out(photographs: Sequence[_Photograph], size: int) -> np.ndarray:
     for (rows, columns), photograph in zip(_quadrants(size), photographs, strict=True):
         image[rows, columns] = photograph.at(rows.stop - rows.start, columns.stop - columns.start)
     return image
-
-
-def _quadrant_case(picture: str, image: np.ndarray, quadrant: int, target: int, name: str, probability: float) -> Case:
-    region = np.zeros(image.shape[:2], dtype=bool)
-    region[_quadrants(len(image))[quadrant]] = True
-    return Case(
-        key=f"{picture}.{slug(name)}",
-        picture=picture,
-        target=target,
-        target_name=name,
-        image=image,
-        region=region,
-        difficult=probability < DIFFICULT_BELOW,
-    )
 
 
 def _probabilities(network: Network, images: Sequence[np.ndarray]) -> torch.Tensor:

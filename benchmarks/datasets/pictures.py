@@ -15,16 +15,6 @@ def read_picture(file: Path) -> Image.Image:
     Grayscale, palette, CMYK and YCbCr pictures are converted, as torchvision's and every other ImageNet reader
     does; transparency is dropped. The EXIF orientation is not applied: ImageNet's boxes refer to the stored pixels.
 
-    Parameters
-    ----------
-    file : pathlib.Path
-        Any format that Pillow reads.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Of mode RGB.
-
     Raises
     ------
     InputError

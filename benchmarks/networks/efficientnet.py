@@ -19,10 +19,7 @@ NAME = "efficientnet-lite0"
 def efficientnet_lite0(weights_file: Path | None = None) -> Classifier:
     """EfficientNet-Lite0 for ImageNet's 1000 classes; it needs the extra `photos`.
 
-    Parameters
-    ----------
-    weights_file : pathlib.Path, optional
-        A state dict under the package's parameter names, in place of the published weights.
+    ``weights_file`` may be a state dict under the package's parameter names, in place of the published weights.
 
     Raises
     ------
@@ -63,13 +60,7 @@ def in_sequence(package: Any) -> nn.Module:
 
 
 def require_photos_extra(module: str) -> None:
-    """Raise an `InputError` that says what to install if a package of the extra `photos` is missing.
-
-    Parameters
-    ----------
-    module : str
-        The package's import name; it is looked for, not imported.
-    """
+    """Raise an `InputError` that says what to install if a package of the extra `photos` cannot be found."""
     if importlib.util.find_spec(module) is None:
         raise InputError(
             f"the package {module.replace('_', '-')} is not installed; install the photos extra in the checkout: "

@@ -26,29 +26,17 @@ from mint.layers import find_layers
 class Network:
     """A loaded network: in evaluation mode, channels-last, without parameter gradients, on its device.
 
-    Attributes
-    ----------
-    name : str
-        What the tables call it.
-    module : torch.nn.Module
-        Takes normalised (n, 3, h, w) float32 pictures, answers (n, classes) logits.
-    preprocess : Preprocessing
-        Size, mean and standard deviation of its input.
-    classes : tuple of str
-        The class names in the order of the outputs.
-    weights_sha256 : str
-        Hexadecimal SHA-256 of the weights file, or of the state dict where there is no file: what identifies the
-        network in stored results.
-    device : torch.device
-        Where the module is, and where `tensor` puts pictures.
+    Its module takes normalised (n, 3, h, w) float32 pictures and answers (n, classes) logits.
     """
 
-    name: str
+    name: str  # what the tables call it
     module: nn.Module
-    preprocess: Preprocessing = field(default_factory=Preprocessing)
-    classes: tuple[str, ...] = ()
+    preprocess: Preprocessing = field(default_factory=Preprocessing)  # size, mean and standard deviation of its input
+    classes: tuple[str, ...] = ()  # the class names in the order of the outputs
+    # Hexadecimal SHA-256 of the weights file, or of the state dict where there is no file: what identifies the network
+    # in stored results.
     weights_sha256: str = ""
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))  # where module and pictures are
 
     @property
     def input_size(self) -> int:
@@ -66,15 +54,7 @@ class Network:
     def tensor(self, image: np.ndarray) -> Tensor:
         """Turn a picture into the network's input.
 
-        Parameters
-        ----------
-        image : numpy.ndarray
-            uint8 (h, w, 3), RGB.
-
-        Returns
-        -------
-        torch.Tensor
-            float32 (3, h, w), normalised, on the network's device.
+        ``image`` is uint8 (h, w, 3), RGB; the answer float32 (3, h, w), normalised, on the network's device.
 
         Raises
         ------
@@ -103,8 +83,6 @@ def load_network(name: str, *, weights: Path | None = None, device: str | torch.
         A state dict to use in place of the network's own weights: `.safetensors`, or anything that
         `torch.load` reads with `weights_only=True`. Half precision is cast to float32; the wrappers
         `{"state_dict": ...}` and the prefix `module.` of `DataParallel` are taken off.
-    device : str or torch.device
-        Where to put it.
 
     Raises
     ------
@@ -118,18 +96,17 @@ def load_network(name: str, *, weights: Path | None = None, device: str | torch.
 
 
 def network_of(classifier: Classifier, name: str, device: torch.device) -> Network:
-    """Make a classifier ready to be explained.
-
-    Raises
-    ------
-    InputError
-        If it does not say its input's size, mean and standard deviation, or its class names.
-    """
+    """Make a classifier ready to be explained; `load_network` says what it raises."""
     preprocess = _preprocessing(classifier.preprocess, name)
     if not classifier.classes:
         raise InputError(f"the network {name} has no class names; give its Classifier one for each output.")
     ready(classifier, device)
-    return Network(name, classifier.module, preprocess, classifier.classes, _hash(classifier), device)
+    if classifier.weights is None:
+        digest = hash_state(classifier.module.state_dict())
+    else:
+        with classifier.weights.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Network(name, classifier.module, preprocess, classifier.classes, digest, device)
 
 
 def _preprocessing(given: Any, name: str) -> Preprocessing:
@@ -146,13 +123,6 @@ def _preprocessing(given: Any, name: str) -> Preprocessing:
         ) from None
 
 
-def _hash(classifier: Classifier) -> str:
-    if classifier.weights is not None:
-        with classifier.weights.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    return hash_state(classifier.module.state_dict())
-
-
 def hash_state(state: Mapping[str, Any]) -> str:
     """Return the hexadecimal SHA-256 of the names, types, shapes and values of a state dict's tensors."""
     digest = hashlib.sha256()
@@ -165,12 +135,7 @@ def hash_state(state: Mapping[str, Any]) -> str:
 def check_network(network: Network, *, tolerance: float = 1e-3) -> None:
     """Hold a network to what the suite relies on, clause by clause, and report every clause that is broken.
 
-    Parameters
-    ----------
-    network : Network
-        From `load_network`.
-    tolerance : float
-        How far the answers to a picture may differ between batches, relative to the largest answer.
+    Answers to a picture may differ between batches by ``tolerance`` times the largest answer.
 
     Raises
     ------

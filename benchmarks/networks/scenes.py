@@ -19,7 +19,6 @@ from mint.app.classifiers import Classifier, Preprocessing
 from mint.app.weights import fit_state, read_state
 
 WEIGHTS = Path(__file__).parent.parent / "assets" / "weights"
-"""The folder of the trained weights."""
 
 
 def scenes_vgg(weights_file: Path = WEIGHTS / "scenes-vgg.safetensors") -> Classifier:

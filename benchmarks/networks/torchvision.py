@@ -37,15 +37,7 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def require_imagenet(network: Network, dataset: str) -> None:
-    """Raise an `InputError` if the network's classes are not ImageNet's.
-
-    Parameters
-    ----------
-    network : Network
-        The network that is to be explained.
-    dataset : str
-        Name of the data set that asks, for the sentence.
-    """
+    """Raise an `InputError` that names the data set if the network's classes are not ImageNet's."""
     if network.classes != imagenet_classes():
         raise InputError(
             f"the dataset {dataset} has ImageNet's 1000 classes, but the network {network.name} has "

@@ -44,13 +44,7 @@ SAMPLES = (100, 200, 500, 1000, 2000, 5000)
 
 
 def variants(base: MINT) -> dict[str, Attributor]:
-    """List the default and its variants, by name.
-
-    Parameters
-    ----------
-    base : MINT
-        The default.
-    """
+    """List the default and its variants, by name."""
     changed = {name: replace(base, **change) for name, change in CHANGES.items()}
     fine_cut = replace(base, segmentation=replace(base.segmentation, fine="slic"))
     paper = replace(MINT.paper(), samples=base.samples, segmentation=base.segmentation)

@@ -1,5 +1,8 @@
 """The plans on a folder in ImageNet's layout, which ``--data`` names."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from baselines.controls import DERIVED
 from benchmarks.metrics import ROAD, Deletion, EnergyPointing, Gini, Insertion, Localisation, Pointing
 from benchmarks.plans.methods import methods
@@ -51,28 +54,13 @@ IMAGENET_SMALL = Plan(
         ),
     ),
 )
+_WHOLE: Mapping[str, Any] = {"timed": 8, "shown": 6, "controls": DERIVED}
 FULL = Plan(
     "full",
     "All scenes, photos and ImageNet pictures (--data), on every network, with the paper's 5000 samples.",
     (
-        Part(
-            "scenes",
-            SMALL_NETWORKS,
-            methods(samples=5000, kernel_size=2.0),
-            {**MASKS, **CHECKED},
-            timed=8,
-            shown=6,
-            controls=DERIVED,
-        ),
-        Part("photos", ("efficientnet-lite0",), methods(samples=5000), GRID, timed=8, shown=6, controls=DERIVED),
-        Part(
-            "imagenet",
-            ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3"),
-            methods(samples=5000),
-            BOXES,
-            timed=8,
-            shown=6,
-            controls=DERIVED,
-        ),
+        Part("scenes", SMALL_NETWORKS, methods(5000, kernel_size=2.0), {**MASKS, **CHECKED}, **_WHOLE),
+        Part("photos", ("efficientnet-lite0",), methods(5000), GRID, **_WHOLE),
+        Part("imagenet", ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3"), methods(5000), BOXES, **_WHOLE),
     ),
 )

@@ -40,14 +40,16 @@ SETTINGS: Mapping[str, Metric] = {
     "insertion, mean": Insertion(steps=28, baseline="mean"),
     "insertion, logit": Insertion(steps=28, score="logit"),
 }
-_MAXIMA = TieRange(Pointing(), over="maxima")
+
+
+def _of_ties(name: str, metric: Metric) -> dict[str, Metric]:
+    ties = TieRange(metric, over="maxima")
+    lowest, highest = TieBound(ties, "low"), TieBound(ties, "high")
+    return {f"{name}, tie range": ties, f"{name}, lowest of ties": lowest, f"{name}, highest of ties": highest}
+
+
 # None of them asks the network.
-TIES: Mapping[str, Metric] = {
-    "tied-pixels": TiedPixels(),
-    "pointing, tie range": _MAXIMA,
-    "pointing, lowest of ties": TieBound(_MAXIMA, "low"),
-    "pointing, highest of ties": TieBound(_MAXIMA, "high"),
-}
+TIES: Mapping[str, Metric] = {"tied-pixels": TiedPixels(), **_of_ties("pointing", Pointing())}
 MASKS: Mapping[str, Metric | MethodMetric] = {
     **REMOVAL,
     "srg": SRG(steps=28),
@@ -89,12 +91,9 @@ PHOTO: Mapping[str, Metric] = {
     "tied-pixels": TiedPixels(),
     "insertion, tie range": TieRange(Insertion(steps=28)),
 }
-_GRID_MAXIMA = TieRange(GridPointing(), over="maxima")
 GRID: Mapping[str, Metric] = {
     **PHOTO,
     "grid-pointing": GridPointing(),
     "grid-share": GridShare(),
-    "grid-pointing, tie range": _GRID_MAXIMA,
-    "grid-pointing, lowest of ties": TieBound(_GRID_MAXIMA, "low"),
-    "grid-pointing, highest of ties": TieBound(_GRID_MAXIMA, "high"),
+    **_of_ties("grid-pointing", GridPointing()),
 }

@@ -5,35 +5,22 @@ from benchmarks.plans.methods import methods
 from benchmarks.plans.metrics import GRID, PHOTO, SETTINGS
 from benchmarks.run.plan import Part, Plan
 
+_NETWORK = ("efficientnet-lite0",)
+_METHODS = methods(samples=300)
+
 PHOTOS = Plan(
     "photos",
     "EfficientNet-Lite0 on mosaics of ImageNet photographs, and on the photographs by themselves.",
     (
-        Part(
-            "photos",
-            ("efficientnet-lite0",),
-            methods(samples=300),
-            {**GRID, **SETTINGS},
-            limit=8,
-            shown=3,
-            controls=DERIVED,
-        ),
-        Part(
-            "photos-single",
-            ("efficientnet-lite0",),
-            methods(samples=300),
-            {**PHOTO, **SETTINGS},
-            limit=4,
-            shown=4,
-            controls=DERIVED,
-        ),
+        Part("photos", _NETWORK, _METHODS, {**GRID, **SETTINGS}, limit=8, shown=3, controls=DERIVED),
+        Part("photos-single", _NETWORK, _METHODS, {**PHOTO, **SETTINGS}, limit=4, shown=4, controls=DERIVED),
     ),
 )
 PHOTOS_SMALL = Plan(
     "photos-small",
     "A small part of photos: three mosaics and three photographs.",
     (
-        Part("photos", ("efficientnet-lite0",), methods(samples=300), GRID, limit=3, shown=3),
-        Part("photos-single", ("efficientnet-lite0",), methods(samples=300), PHOTO, limit=3, shown=3),
+        Part("photos", _NETWORK, _METHODS, GRID, limit=3, shown=3),
+        Part("photos-single", _NETWORK, _METHODS, PHOTO, limit=3, shown=3),
     ),
 )

@@ -53,13 +53,5 @@ QUICK = Plan(
 CHECKS = Plan(
     "checks",
     "Do maps hang on the network's weights, and stay as they are when the picture hardly changes? On few scenes.",
-    (
-        Part(
-            "scenes",
-            SMALL_NETWORKS,
-            methods(samples=500, kernel_size=2.0),
-            CHECKED,
-            limit=10,
-        ),
-    ),
+    (Part("scenes", SMALL_NETWORKS, methods(samples=500, kernel_size=2.0), CHECKED, limit=10),),
 )

@@ -1,7 +1,9 @@
 """Which variant of MINT is the strongest: what the plans ``variants`` compare, the challenger first."""
 
+from collections.abc import Mapping
+
 import baselines
-from benchmarks.metrics import Pointing
+from benchmarks.metrics import Metric, Pointing
 from benchmarks.plans.metrics import PHOTO_REMOVAL
 from benchmarks.plans.scenes import SMALL_NETWORKS
 from benchmarks.run.plan import Part, Plan
@@ -18,10 +20,7 @@ TUNED_ON = (
 def contestants(kernel_size: float) -> dict[str, Attributor]:
     """List the challenger, other variants of MINT, and the baselines; all perturb equally often where they sample.
 
-    Parameters
-    ----------
-    kernel_size : float
-        Quickshift's, in pixels, for all that use it.
+    ``kernel_size`` is Quickshift's, in pixels, for all that use it.
     """
     segmentation = Segmentation(kernel_size=kernel_size)
     return {
@@ -40,31 +39,16 @@ def contestants(kernel_size: float) -> dict[str, Attributor]:
     }
 
 
+_METRICS: Mapping[str, Metric] = {**PHOTO_REMOVAL, "pointing": Pointing()}
 VARIANTS = Plan(
     "variants",
     f"The strongest variant of MINT against MINT and the baselines, on scenes. {TUNED_ON}",
-    (
-        Part(
-            "scenes",
-            SMALL_NETWORKS,
-            contestants(kernel_size=2.0),
-            {**PHOTO_REMOVAL, "pointing": Pointing()},
-            limit=60,
-        ),
-    ),
+    (Part("scenes", SMALL_NETWORKS, contestants(kernel_size=2.0), _METRICS, limit=60),),
     report="challenge",
 )
 VARIANTS_IMAGENET = Plan(
     "variants-imagenet",
     f"The same through ResNet-18 and ResNet-50 on a folder in ImageNet's layout (--data). {TUNED_ON}",
-    (
-        Part(
-            "imagenet",
-            ("resnet18", "resnet50"),
-            contestants(kernel_size=4.0),
-            {**PHOTO_REMOVAL, "pointing": Pointing()},
-            limit=100,
-        ),
-    ),
+    (Part("imagenet", ("resnet18", "resnet50"), contestants(kernel_size=4.0), _METRICS, limit=100),),
     report="challenge",
 )

@@ -13,15 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-LIBRARIES = (
-    "torch",
-    "torchvision",
-    "captum",
-    "scikit-image",
-    "opencv-python-headless",
-    "numpy",
-    "scipy",
-)
+LIBRARIES = ("torch", "torchvision", "captum", "scikit-image", "opencv-python-headless", "numpy", "scipy")
 """The distributions whose versions can change a map or a score; they are part of every key."""
 
 

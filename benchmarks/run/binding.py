@@ -9,16 +9,9 @@ from mint.contract import Attributor
 def bind(
     attributor: Attributor, network: Network, *, batch_size: int | None = None, seed: int | None = None
 ) -> Attributor:
-    """Fill the fields that depend on the network or on the command line, where the method has them.
+    """Fill ``layers``, ``deep_layer``, ``batch_size`` and ``seed`` of a copy of a method, where it has such fields.
 
-    Parameters
-    ----------
-    attributor : Attributor
-        Left as it is; a method that is no dataclass is returned unchanged.
-    network : Network
-        Has the layers for the fields ``layers`` (shallow and deep) and ``deep_layer``.
-    batch_size, seed : int, optional
-        For the fields of that name. A field that the method sets itself is kept, but for the seed.
+    A field that the method sets itself is kept, but for the seed; a method that is no dataclass is returned as it is.
     """
     if not dataclasses.is_dataclass(attributor) or isinstance(attributor, type):
         return attributor

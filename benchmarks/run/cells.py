@@ -27,35 +27,21 @@ from mint.contract import Attributor, InputError, attribute, explaining
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong with which case, and in which step: "data", "map", "pictures", "timing", or a metric's name.
-
-    ``control`` names the control that it went wrong with; "" is the method's own map.
-    """
+    """What went wrong with which case, and in which step."""
 
     dataset: str
     network: str
     method: str
-    step: str
+    step: str  # "data", "map", "pictures", "timing", or a metric's name
     case: str
     reason: str
-    control: str = ""
+    control: str = ""  # the control that it went wrong with; "" is the method's own map
 
 
 class Cells:
     """The maps, scores, pictures and timings of one network in front of one part of a plan.
 
-    Parameters
-    ----------
-    part : Part
-        What is measured.
-    network : Network
-        Through what; ``source`` is the name it was asked for by.
-    options : Options
-        How.
-    store : Store
-        Where cells are kept and found.
-    failures : list of Failure
-        Where failures are added.
+    ``source`` is the name that the network was asked for by. Failures are added to ``failures``.
     """
 
     def __init__(
@@ -66,10 +52,8 @@ class Cells:
         self.store = store
         self.failures = failures
         self.batch_size = options.batch_size
-        self.methods = {
-            name: bind(method, network, batch_size=options.batch_size, seed=options.seed)
-            for name, method in part.methods.items()
-        }
+        given = {"batch_size": options.batch_size, "seed": options.seed}
+        self.methods = {name: bind(method, network, **given) for name, method in part.methods.items()}
         self.setting: dict[str, Any] = {
             "network": network_identity(network, find(NETWORK, source)),
             "device": network.device.type,
@@ -101,13 +85,10 @@ class Cells:
             with explaining(self.network.module, images, targets):
                 return _by_case(contexts, control(self.methods[method], self.network.module, images, targets, maps))
 
-        return self._cells(
-            chunk,
-            lambda contexts: self._map_identity(method, contexts, name),
-            compute,
-            (method, name, "map"),
-            stored=control.asks,
-        )
+        def identify(contexts: list[Context]) -> Identity:
+            return self._map_identity(method, contexts, name)
+
+        return self._cells(chunk, identify, compute, (method, name, "map"), stored=control.asks)
 
     def scores(self, method: str, control: str, metric: str, chunk: list[Context], maps: Cell) -> Cell:
         """Measure the maps of some cases: a method's own, or those of a control."""
@@ -117,12 +98,11 @@ class Cells:
             return {"kind": "score", "maps": maps_key, **self.metric_identities[metric]}
 
         def compute(contexts: list[Context]) -> Cell:
-            return {
-                context.case.key: _measurement(
-                    self.part.metrics[metric], context, maps[context.case.key]["map"], self.methods[method]
-                )
-                for context in contexts
-            }
+            found = {}
+            for context in contexts:
+                key = context.case.key
+                found[key] = _measurement(self.part.metrics[metric], context, maps[key]["map"], self.methods[method])
+            return found
 
         return self._cells(chunk, identify, compute, (method, control, metric))
 

@@ -146,10 +146,7 @@ def _imported(tree: ast.AST, package: str) -> Iterator[str]:
 def parameters(attributor: Attributor) -> dict[str, str]:
     """Return the hyper-parameters that can change a map, by name: their ``repr``, and the hash of learned weights.
 
-    Raises
-    ------
-    InputError
-        If one prints as an address in memory or is cut short: two different ones could look alike.
+    One that prints as an address in memory or is cut short is an `InputError`: two different ones could look alike.
     """
     if dataclasses.is_dataclass(attributor):
         values = {field.name: getattr(attributor, field.name) for field in dataclasses.fields(attributor)}

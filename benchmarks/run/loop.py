@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmarks.datasets import Case, DataOptions, check_options
-from benchmarks.metrics import Context, MethodMetric, Metric
+from benchmarks.metrics import Context
 from benchmarks.metrics.metric import controlling, declaration
 from benchmarks.networks.network import load_network
 from benchmarks.registry import DATASET, find, name_of
@@ -40,9 +40,7 @@ from benchmarks.run.plan import Options, Plan
 from benchmarks.run.store import Cell, Store
 from mint.contract import InputError
 
-CASES_PER_CELL = 4
-"""How many cases are explained at a time, and lost at most if the run is killed."""
-
+CASES_PER_CELL = 4  # explained at a time, and lost at most if the run is killed
 JPEG_QUALITY = 80
 
 Row = dict[str, Any]
@@ -50,46 +48,22 @@ Row = dict[str, Any]
 
 @dataclass
 class Results:
-    """What a run finds. Rows are in the order in which they are computed, the same in every run.
+    """What a run finds. Rows are in the order in which they are computed, the same in every run."""
 
-    Attributes
-    ----------
-    records, curves, timings : list of dict
-        The rows of ``records.parquet``, ``curves.parquet`` and ``timing.csv``.
-    gallery : list of Shown
-        The cases that are shown.
-    maps : list of CaseMaps
-        Every case with its maps, small.
-    inputs : list of dict
-        For each dataset and network, all that determines the numbers.
-    failures : list of Failure
-        What is missing in the above, and why.
-    asked, forwarded : int
-        Where a part is remembering: pictures shown to the networks, and those not answered from memory.
-    """
-
-    records: list[Row] = field(default_factory=list)
-    curves: list[Row] = field(default_factory=list)
-    timings: list[Row] = field(default_factory=list)
-    gallery: list[Shown] = field(default_factory=list)
-    maps: list[CaseMaps] = field(default_factory=list)
-    inputs: list[Row] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    records: list[Row] = field(default_factory=list)  # of records.parquet
+    curves: list[Row] = field(default_factory=list)  # of curves.parquet
+    timings: list[Row] = field(default_factory=list)  # of timing.csv
+    gallery: list[Shown] = field(default_factory=list)  # the cases that are shown
+    maps: list[CaseMaps] = field(default_factory=list)  # every case with its maps, small
+    inputs: list[Row] = field(default_factory=list)  # for each dataset and network, all that determines the numbers
+    failures: list[Failure] = field(default_factory=list)  # what is missing in the above, and why
+    # Where a part is remembering: pictures shown to the networks, and those not answered from memory.
     asked: int = 0
     forwarded: int = 0
 
 
 def run(plan: Plan, options: Options, store: Store) -> Results:
-    """Run a plan.
-
-    Parameters
-    ----------
-    plan : Plan
-        What to do.
-    options : Options
-        How to do it.
-    store : Store
-        Where maps, scores and timings are kept and found.
+    """Run a plan; maps, scores and timings are kept and found in the store.
 
     Raises
     ------
@@ -115,12 +89,7 @@ def run(plan: Plan, options: Options, store: Store) -> Results:
 def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[str, Any]) -> Records:
     """Put what a run found into the form that is stored and reported.
 
-    Parameters
-    ----------
-    plan, options, results
-        What was run, how, and what came out.
-    facts : Mapping
-        The "run" part of the provenance: when, where, by which command.
+    ``facts`` is the "run" part of the provenance: when, where, by which command.
     """
     pictures = {"asked": results.asked, "forwarded": results.forwarded}
     inputs = {
@@ -148,9 +117,6 @@ class _Bench:
         self.cells = cells
         self.part = cells.part
         self.network = cells.network
-        self.setting = cells.setting
-        self.method_identities = cells.method_identities
-        self.metric_identities = cells.metric_identities
         self.results = results
         self.nulls = [name for name in cells.methods if name in self.part.nulls]
         self.controlling = controlling(self.part.metrics)
@@ -190,7 +156,10 @@ class _Bench:
                 # Not from memory: a control may ask the network with other weights.
                 for method, control in product(own, controls):
                     bar.set_postfix_str(f"{method}, {control}")
-                    self._control(method, control, _before(controlled, numbered), maps[method])
+                    mapped = [each for each in _before(controlled, numbered) if each.case.key in maps[method]]
+                    derived = self.cells.derived(method, control, mapped, maps[method])
+                    for metric in self.controlling:
+                        self._score(method, control, metric, mapped, derived)
                     bar.update(max(0, min(stop, controlled) - start))
                 self.results.asked += memory.asked
                 self.results.forwarded += memory.forwarded
@@ -227,20 +196,14 @@ class _Bench:
     def _place(self, method: str) -> Row:
         return {"dataset": self.part.dataset, "network": self.network.name, "method": method}
 
-    def _control(self, method: str, name: str, chunk: list[Context], own: Cell) -> None:
-        """Derive a control's maps from a method's own, and score them."""
-        explained = [context for context in chunk if context.case.key in own]
-        maps = self.cells.derived(method, name, explained, own)
-        for metric in self.controlling:
-            self._score(method, name, metric, explained, maps)
-
     def _score(self, method: str, control: str, metric: str, chunk: list[Context], maps: Cell) -> None:
         """Measure the maps there are of some cases: a method's own, or, if there is a control, those derived."""
         mapped = [context for context in chunk if context.case.key in maps]
         scores = self.cells.scores(method, control, metric, mapped, maps)
         for case in (context.case for context in mapped if context.case.key in scores):
             found = scores[case.key]
-            place = self._place(method) | {
+            place = {
+                **self._place(method),
                 "control": control,
                 "metric": metric,
                 "case": case.key,
@@ -263,53 +226,36 @@ class _Bench:
         for name in explained:
             drawn = self.cells.pictures(name, context).get(case.key, {})
             panels |= {f"{name}: {panel}": picture for panel, picture in drawn.items()}
-        self.results.gallery.append(
-            Shown(
-                self.part.dataset,
-                self.network.name,
-                case.key,
-                case.target_name,
-                case.image,
-                case.region,
-                {name: evidence_bytes(each) for name, each in explained.items()},
-                panels,
-            )
-        )
+        evidence = {name: evidence_bytes(each) for name, each in explained.items()}
+        place = self.part.dataset, self.network.name, case.key
+        self.results.gallery.append(Shown(*place, case.target_name, case.image, case.region, evidence, panels))
 
     def _small(self, context: Context, maps: Mapping[str, Cell]) -> CaseMaps:
         case = context.case
         picture = io.BytesIO()
         Image.fromarray(case.image).save(picture, "JPEG", quality=JPEG_QUALITY)
-        return CaseMaps(
-            self.part.dataset,
-            self.network.name,
-            case.key,
-            case.picture,
-            case.target_name,
-            picture.getvalue(),
-            None if case.region is None else _reduced(case.region) >= 0.5,
-            {name: evidence_bytes(_reduced(cell[case.key]["map"])) for name, cell in maps.items() if case.key in cell},
-        )
+        region = None if case.region is None else _reduced(case.region) >= 0.5
+        small = {name: _reduced(cell[case.key]["map"]) for name, cell in maps.items() if case.key in cell}
+        evidence = {name: evidence_bytes(each) for name, each in small.items()}
+        place = self.part.dataset, self.network.name, case.key
+        return CaseMaps(*place, case.picture, case.target_name, picture.getvalue(), region, evidence)
 
     def _inputs(self, counts: dict[str, int], data: str, controlled: int | None) -> Row:
-        def subsets(metric: Metric | MethodMetric) -> list[str]:
-            return list(dict.fromkeys([*metric.subsets, *["difficult"] * self.part.apart]))
-
         return {
             "dataset": self.part.dataset,
             "cases": counts,
             "data_sha256": data,
-            **self.setting,
-            "methods": self.method_identities,
+            **self.cells.setting,
+            "methods": self.cells.method_identities,
             "nulls": self.nulls,
             "controls": {name: {"id": repr(each), "null": each.null} for name, each in self.part.controls.items()},
             "controlled": controlled,
             "metrics": {
                 name: {
                     **declaration(metric),
-                    "subsets": subsets(metric),
+                    "subsets": list(dict.fromkeys([*metric.subsets, *["difficult"] * self.part.apart])),
                     "controls": name in self.controlling,
-                    "code": self.metric_identities[name]["code"],
+                    "code": self.cells.metric_identities[name]["code"],
                 }
                 for name, metric in self.part.metrics.items()
             },

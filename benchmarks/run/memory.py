@@ -11,18 +11,11 @@ from torch import Tensor, nn
 
 @dataclass
 class Memory:
-    """What a network answered, and how often it was asked.
+    """What a network answered, and how often it was asked."""
 
-    Attributes
-    ----------
-    asked, forwarded : int
-        Pictures that were shown to the network without gradients, and those of them that went through it.
-    answers : dict
-        The logits by picture (SHA-256 of its values, bit by bit, and its shape) and state of the weights.
-    """
-
-    asked: int = 0
-    forwarded: int = 0
+    asked: int = 0  # pictures that were shown to the network without gradients
+    forwarded: int = 0  # those of them that went through it
+    # The logits by picture (SHA-256 of its values, bit by bit, and its shape) and state of the weights.
     answers: dict[tuple[bytes, torch.Size, tuple[int, ...]], Tensor] = field(default_factory=dict, repr=False)
 
 
@@ -33,13 +26,7 @@ def remembering(model: nn.Module, memory: Memory) -> Iterator[None]:
     Only what is asked without gradients is remembered: the forward passes that hooks and gradients are read from are
     made as ever. The network keeps its structure, so its layers keep their names. A remembered answer is the one that
     the picture got in the batch it came in first.
-
-    Parameters
-    ----------
-    model : nn.Module
-        The network, in evaluation mode: its answer to a picture must not depend on the rest of the batch.
-    memory : Memory
-        What it knows, and where new answers go.
+    The network must be in evaluation mode: its answer to a picture must not depend on the rest of the batch.
     """
     forward = model.forward
 

@@ -19,72 +19,39 @@ from mint.contract import Attributor, InputError
 class Part:
     """One data set, explained through some networks by some methods, and measured.
 
-    Attributes
-    ----------
-    dataset : str
-        A registered name, ``FILE.py:NAME`` or ``module:NAME``.
-    networks : tuple of str
-        Likewise.
-    methods : Mapping
-        The methods by the name the tables give them. Layers and batch sizes that are None come from the network
-        and the command line.
-    metrics : Mapping
-        The metrics by the name the tables give them.
-    limit : int or None
-        How many of the data set's cases, its first; None: all.
-    timed : int
-        On how many of these cases, the first, the methods are timed.
-    shown : int
-        How many of these cases, the first, the gallery shows.
-    remembering : bool
-        Answer a picture that a method or metric has shown to the network before from memory, as long as its case is
-        at hand: for methods that perturb alike.
-    nulls : tuple of str
-        Which of the methods are nulls: they know nothing of the network. Names that the part does not have are
-        passed over.
-    controls : Mapping
-        The derived controls by name (see `baselines.controls.DERIVED`): maps made from those of the methods that are
-        no nulls, and scored under the metrics that judge a map, each with the first of its settings.
-    controlled : int or None
-        On how many of these cases, the first, the derived controls are scored; None: all.
-    apart : bool
-        Average every metric over the difficult cases alone as well.
+    Data set and networks are registered names, ``FILE.py:NAME`` or ``module:NAME``; methods and metrics go by the name
+    that the tables give them. Layers and batch sizes that are None come from the network and the command line.
     """
 
     dataset: str
     networks: tuple[str, ...]
     methods: Mapping[str, Attributor]
     metrics: Mapping[str, Metric | MethodMetric]
+    # How many of the data set's cases, its first, are explained, timed and shown in the gallery; None: all.
     limit: int | None = None
     timed: int = 0
     shown: int = 0
+    # Answer a picture that a method or metric has shown to the network before from memory, as long as its case is at
+    # hand: for methods that perturb alike.
     remembering: bool = False
+    # Which of the methods know nothing of the network; names that the part does not have are passed over.
     nulls: tuple[str, ...] = baselines.NULLS
+    # Maps made from those of the methods that are no nulls (`baselines.controls.DERIVED`), scored under the metrics
+    # that judge a map, each with the first of its settings; and on how many of the cases, the first (None: all).
     controls: Mapping[str, Derived] = field(default_factory=dict)
     controlled: int | None = None
-    apart: bool = False
+    apart: bool = False  # average every metric over the difficult cases alone as well
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A named experiment.
+    """A named experiment."""
 
-    Attributes
-    ----------
-    name : str
-        Its name on the command line; results go to ``results/<name>``.
-    summary : str
-        One line for ``python -m benchmarks list``.
-    parts : tuple of Part
-        No two of them have both the data set and a network in common.
-    report : str
-        What its report is about: a "comparison" of methods, an "ablation" of one method's choices against its
-        default, or one "challenge": a plan's first method against each of the others.
-    """
-
-    name: str
-    summary: str
-    parts: tuple[Part, ...]
+    name: str  # on the command line; results go to results/<name>
+    summary: str  # one line for `python -m benchmarks list`
+    parts: tuple[Part, ...]  # no two of them have both the data set and a network in common
+    # A comparison of methods, an ablation of one method's choices against its default, or a challenge: the plan's first
+    # method against each of the others.
     report: Literal["comparison", "ablation", "challenge"] = "comparison"
 
     def __post_init__(self) -> None:
@@ -95,30 +62,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Options:
-    """How to run a plan, as the command line says it.
+    """How to run a plan, as the command line says it."""
 
-    Attributes
-    ----------
-    data : pathlib.Path or None
-        Folder of a data set that is not shipped.
-    weights : Mapping
-        Weights files by network name, in place of the networks' own.
-    device : str
-        As torch spells it.
-    batch_size : int or None
-        Pictures through a network at a time; None: found. Results do not depend on it.
-    seed : int or None
-        Replaces the seed of every method and data set; None: each its own.
-    skipped : int
-        How many cases of each data set, its first, are left to another run. Numbers do not depend on it.
-    """
-
-    data: Path | None = None
-    weights: Mapping[str, Path] = field(default_factory=dict)
+    data: Path | None = None  # folder of a data set that is not shipped
+    weights: Mapping[str, Path] = field(default_factory=dict)  # files by network name, in place of the networks' own
     device: str = "cpu"
-    batch_size: int | None = None
-    seed: int | None = None
-    skipped: int = 0
+    batch_size: int | None = None  # pictures through a network at a time; None: found. Results do not depend on it.
+    seed: int | None = None  # replaces the seed of every method and data set; None: each its own
+    skipped: int = 0  # how many cases of each data set, its first, are left to another run
 
 
 Names = Mapping[Kind, Sequence[str]]
@@ -132,8 +83,6 @@ def select(
 
     Parameters
     ----------
-    plan : Plan
-        Left as it is.
     only : Mapping
         Of a kind that is here, what to keep, in this order. A name that the plan does not have is added with its
         defaults: a method, metric or network to every part; a data set as a part like the plan's first. A part

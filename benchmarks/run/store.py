@@ -1,9 +1,8 @@
 """Content-addressed results: every file is named by the hash of all that determines what is in it.
 
 A *cell* holds the arrays of a few cases: their maps, their scores, their timing. What determines it is its
-*identity*, plain data that its maker lists in full (see ``benchmarks.run.loop``). If anything in it changes, the
-name changes, and the old file is never read again; if nothing does, the cell is read and not computed. A cell is
-written under a temporary name and renamed when complete, so a run killed at any moment leaves whole cells only.
+*identity*, plain data that its maker lists in full (see ``benchmarks.run.cells``). A cell is written under a temporary
+name and renamed when complete, so a run killed at any moment leaves whole cells only.
 """
 
 import hashlib
@@ -21,14 +20,9 @@ import numpy as np
 from mint.contract import InputError
 
 Identity = Mapping[str, Any]
-Cell = Mapping[str, Mapping[str, np.ndarray]]
-"""The arrays of each case: ``cell[case key][array name]``."""
-
-FORMAT = 1
-"""Part of every key: raise it when the same identity comes to mean other contents."""
-
-STRAY_AFTER_SECONDS = 60.0
-"""A temporary file this old was left by a killed run: writing one takes milliseconds."""
+Cell = Mapping[str, Mapping[str, np.ndarray]]  # the arrays of each case: cell[case key][array name]
+FORMAT = 1  # part of every key: raise it when the same identity comes to mean other contents
+STRAY_AFTER_SECONDS = 60.0  # a temporary file this old was left by a killed run: writing one takes milliseconds
 
 
 def key_of(identity: Identity) -> str:
@@ -48,22 +42,12 @@ def _canonical(identity: Identity) -> str:
 
 @dataclass
 class Store:
-    """The cells under one directory, and what this run did with them.
+    """The cells under one directory, and what this run did with them."""
 
-    Attributes
-    ----------
-    directory : pathlib.Path
-        Made when the first cell is written.
-    written, reused : int
-        How many cells this object wrote, and how many it found.
-    damaged : list of pathlib.Path
-        Files that are there but could not be read.
-    """
-
-    directory: Path
-    written: int = 0
-    reused: int = 0
-    damaged: list[Path] = field(default_factory=list)
+    directory: Path  # made when the first cell is written
+    written: int = 0  # how many cells this object wrote
+    reused: int = 0  # and how many it found
+    damaged: list[Path] = field(default_factory=list)  # files that are there but could not be read
 
     def __post_init__(self) -> None:
         for stray in self.directory.glob("*/*.partial"):
@@ -94,13 +78,7 @@ class Store:
         return cell
 
     def prepare(self) -> None:
-        """Make the directory, before anything is computed for it.
-
-        Raises
-        ------
-        InputError
-            If nothing can be written there.
-        """
+        """Make the directory before anything is computed for it, or raise an `InputError`."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.directory):

@@ -42,29 +42,17 @@ SHORTEST_MEASUREMENT = 0.02  # seconds: faster calls are repeated within one mea
 class Timing:
     """The cost of one explanation by one method, on one network and device.
 
-    Attributes
-    ----------
-    median_ms, iqr_ms
-        Milliseconds a picture: median and interquartile range over the timed calls.
-    repeats
-        Number of timed calls; on a CPU, of blocks of calls.
-    forwards, backwards
-        Pictures sent through the network, and pictures whose answer was differentiated, for one explanation
-        (mean over the pictures).
-    peak_memory_mb
-        Memory taken on top of what was held before the call, in MiB: the largest over the pictures. On a GPU,
-        exactly what torch's allocator handed out. On a CPU, the growth of the process's resident set, looked at
-        every millisecond: it misses shorter peaks and memory that the process had already kept from earlier
-        calls, and counts whatever else the process does; take it as an order of magnitude.
-    device
-        The device's name.
+    ``peak_memory_mb`` is the memory taken on top of what was held before the call, in MiB: the largest over the
+    pictures. On a GPU, exactly what torch's allocator handed out. On a CPU, the growth of the process's resident set,
+    looked at every millisecond: it misses shorter peaks and memory that the process had already kept from earlier
+    calls, and counts whatever else the process does; take it as an order of magnitude.
     """
 
-    median_ms: float
-    iqr_ms: float
-    repeats: int
-    forwards: float
-    backwards: float
+    median_ms: float  # of the timed calls; milliseconds a picture
+    iqr_ms: float  # their interquartile range
+    repeats: int  # number of timed calls; on a CPU, of blocks of calls
+    forwards: float  # pictures sent through the network for one explanation (mean over the pictures)
+    backwards: float  # pictures whose answer was differentiated, likewise
     peak_memory_mb: float
     device: str
 
@@ -76,19 +64,11 @@ def time_attributor(
 
     Parameters
     ----------
-    attributor
-        The method.
-    network
-        The network, on the device to be measured.
     images, targets
         (n, c, h, w) normalised and (n,) int64, on the network's device: the pictures explained, one by one.
     repeats
         Timed calls altogether, going round the pictures, and at least one for each; on a CPU this is what the
-        timer aims at, and fast calls are averaged over blocks, so that :attr:`Timing.repeats` may differ.
-
-    Returns
-    -------
-    Timing
+        timer aims at, and fast calls are averaged over blocks, so that `Timing.repeats` may differ.
     """
     turns = itertools.cycle(range(len(images)))
 
@@ -167,7 +147,10 @@ def _cuda_peak(explain: Callable[[], None], device: torch.device) -> float:
 def _resident_peak(explain: Callable[[], None], _device: torch.device) -> float:
     process = psutil.Process()
     gc.collect()
-    _return_free_memory()
+    # Freed memory goes back to the system where the C library can do that, so that taking it again shows as growth.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
     sizes = [process.memory_info().rss]
     done = threading.Event()
 
@@ -184,11 +167,3 @@ def _resident_peak(explain: Callable[[], None], _device: torch.device) -> float:
         done.set()
         watcher.join()
     return (max(sizes) - sizes[0]) / 2**20
-
-
-def _return_free_memory() -> None:
-    """Give freed memory back to the system where the C library can, so that taking it again shows as growth."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)

@@ -47,10 +47,6 @@ MIN_RIVAL = 0.01  # of the picture, for a blob to count as a visible rival
 DIRECTIONS: Floats = np.linspace(0, 2 * np.pi, 720, endpoint=False)  # where outlines are sampled for their size
 
 
-def _disc(angle: Floats) -> Floats:
-    return np.ones_like(angle)
-
-
 def _pointed(points: int, inner: float) -> Outline:
     """Return the outline with ``points`` tips at radius 1 and as many corners at radius ``inner``."""
     half = np.pi / points
@@ -70,7 +66,7 @@ def _cross(angle: Floats) -> Floats:
 
 
 SILHOUETTES: Mapping[str, Outline] = {
-    "disc": _disc,
+    "disc": np.ones_like,
     "triangle": _pointed(3, 0.5),
     "cross": _cross,
     "star": _pointed(5, 0.42),
@@ -80,22 +76,10 @@ SILHOUETTES: Mapping[str, Outline] = {
 # Textures: a wave over the plane, with period 1 in both coordinates.
 
 
-def _striped(x: Floats, y: Floats) -> Floats:
-    return np.sin(2 * np.pi * x)
-
-
-def _checked(x: Floats, y: Floats) -> Floats:
-    return 1.5 * np.sin(2 * np.pi * x) * np.sin(2 * np.pi * y)
-
-
-def _dotted(x: Floats, y: Floats) -> Floats:
-    return 3.0 - 9.5 * np.hypot(x % 1 - 0.5, y % 1 - 0.5)
-
-
 TEXTURES: Mapping[str, Wave] = {
-    "striped": _striped,
-    "checked": _checked,
-    "dotted": _dotted,
+    "striped": lambda x, y: np.sin(2 * np.pi * x),
+    "checked": lambda x, y: 1.5 * np.sin(2 * np.pi * x) * np.sin(2 * np.pi * y),
+    "dotted": lambda x, y: 3.0 - 9.5 * np.hypot(x % 1 - 0.5, y % 1 - 0.5),
 }
 
 
@@ -103,20 +87,13 @@ TEXTURES: Mapping[str, Wave] = {
 
 PHOTOGRAPHS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "train": (
-        ("skimage", "astronaut.png"),
-        ("skimage", "brick.png"),
-        ("skimage", "chelsea.png"),
-        ("skimage", "coffee.png"),
-        ("skimage", "gravel.png"),
+        *(("skimage", f"{name}.png") for name in ("astronaut", "brick", "chelsea", "coffee", "gravel")),
         ("skimage", "hubble_deep_field.jpg"),
         ("skimage", "retina.jpg"),
         ("sklearn", "flower.jpg"),
     ),
     "evaluation": (
-        ("skimage", "camera.png"),
-        ("skimage", "clock_motion.png"),
-        ("skimage", "grass.png"),
-        ("skimage", "rocket.jpg"),
+        *(("skimage", name) for name in ("camera.png", "clock_motion.png", "grass.png", "rocket.jpg")),
         ("sklearn", "china.jpg"),
     ),
 }
@@ -140,22 +117,13 @@ def photograph(package: str, name: str) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Scene:
-    """A drawn picture and what is in it.
+    """A drawn picture and what is in it."""
 
-    Attributes
-    ----------
-    image : ndarray of uint8, (112, 112, 3)
-        The picture, RGB.
-    labels : ndarray of uint8, (112, 112)
-        0 where no object is seen, otherwise ``1 + class`` of the object in front.
-    difficult : dict of int to bool
-        For each class present, in order of drawing: is a rival with its texture or its silhouette seen?
-        (The other two conditions of the pointing game's difficult subset always hold: the object covers
-        under a quarter of the picture, and other classes are present.)
-    """
-
-    image: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
+    image: NDArray[np.uint8]  # (112, 112, 3), RGB
+    labels: NDArray[np.uint8]  # (112, 112): 0 where no object is seen, otherwise 1 + class of the object in front
+    # For each class present, in order of drawing: is a rival with its texture or its silhouette seen? (The other two
+    # conditions of the pointing game's difficult subset always hold: the object covers under a quarter of the picture,
+    # and other classes are present.)
     difficult: Mapping[int, bool]
 
 
@@ -171,22 +139,10 @@ class _Shape:
 
 
 def scene(split: str, index: int, seed: int = SEED) -> Scene:
-    """Draw one scene.
+    """Draw one scene of a split, "train" or "evaluation": always the same for the same arguments.
 
-    Parameters
-    ----------
-    split : str
-        "train" or "evaluation": which photographs serve as background.
-    index : int
-        Number of the scene in its split, not negative.
-    seed : int
-        Seed of the whole dataset.
-
-    Returns
-    -------
-    Scene
-        Always the same for the same arguments. (Where an exotic JPEG decoder rounds otherwise than libjpeg-turbo,
-        backgrounds may differ by a grey level; the committed pictures do not depend on it.)
+    Where an exotic JPEG decoder rounds otherwise than libjpeg-turbo, backgrounds may differ by a grey level; the
+    committed pictures do not depend on it.
     """
     rng = np.random.default_rng([seed, _SPLITS.index(split), index])
     while True:

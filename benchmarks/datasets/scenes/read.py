@@ -7,7 +7,6 @@ committed pictures are read; nothing is downloaded or drawn.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,30 +19,7 @@ from benchmarks.networks.network import Network
 from benchmarks.networks.scene_classes import CLASSES, SIZE
 from mint.contract import InputError
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "scenes"
-"""The folder of the committed scenes."""
-
-
-@dataclass(frozen=True)
-class _Picture:
-    name: str
-    image: np.ndarray  # uint8 (112, 112, 3)
-    labels: np.ndarray  # uint8 (112, 112): 0, or 1 + class
-    difficult: dict[str, bool]  # by class name
-
-    def case(self, turn: int) -> Case:
-        names = list(self.difficult)
-        name = names[turn % len(names)]
-        target = CLASSES.index(name)
-        return Case(
-            key=f"{self.name}.{name}",
-            picture=self.name,
-            target=target,
-            target_name=name,
-            image=self.image,
-            region=self.labels == 1 + target,
-            difficult=self.difficult[name],
-        )
+ASSETS = Path(__file__).resolve().parents[2] / "assets" / "scenes"  # the committed scenes
 
 
 def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
@@ -56,17 +32,8 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
     The cases run once through all pictures for one class each, then again for the next, so the first N cases
     show as many pictures, classes and sizes as N cases can.
 
-    Parameters
-    ----------
-    network : Network
-        A network of the twelve scene classes.
-    options : DataOptions
-        ``directory`` may name a folder that `benchmarks.datasets.scenes.draw.write_evaluation` wrote, to be read in
-        place of the committed one. The seed is not used: the pictures are fixed.
-
-    Returns
-    -------
-    sequence of Case
+    ``options.directory`` may name a folder that `benchmarks.datasets.scenes.draw.write_evaluation` wrote, to be read
+    in place of the committed one. The seed is not used: the pictures are fixed.
 
     Raises
     ------
@@ -79,14 +46,20 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
             "does not know; choose from scenes-vgg, scenes-resnet with --networks."
         )
     folder = options.directory or ASSETS
-    pictures = [_read_scene(folder, entry) for entry in _read_index(folder)]
-    most = max(len(picture.difficult) for picture in pictures)
-    return [
-        picture.case(turn + number)
-        for turn in range(most)
-        for number, picture in enumerate(pictures)
-        if turn < len(picture.difficult)
-    ]
+    pictures = []
+    for entry in _read_index(folder):
+        image = _read_png(folder, f"{entry['name']}.png", entry["image_sha256"])  # uint8 (112, 112, 3)
+        labels = _read_png(folder, f"{entry['name']}.labels.png", entry["labels_sha256"])  # (112, 112): 0, or 1 + class
+        pictures.append((entry["name"], image, labels, entry["difficult"]))
+    cases = []
+    for turn in range(max(len(difficult) for *_, difficult in pictures)):
+        for number, (picture, image, labels, difficult) in enumerate(pictures):
+            if turn < len(difficult):
+                name = list(difficult)[(turn + number) % len(difficult)]
+                target = CLASSES.index(name)
+                region = labels == 1 + target
+                cases.append(Case(f"{picture}.{name}", picture, target, name, image, region, difficult[name]))
+    return cases
 
 
 def _read_index(folder: Path) -> list[dict[str, Any]]:
@@ -98,13 +71,6 @@ def _read_index(folder: Path) -> list[dict[str, Any]]:
     if tuple(classes) != CLASSES or not entries:
         raise _damaged(folder, "index.json")
     return list(entries)
-
-
-def _read_scene(folder: Path, entry: dict[str, Any]) -> _Picture:
-    name = entry["name"]
-    image = _read_png(folder, f"{name}.png", entry["image_sha256"])
-    labels = _read_png(folder, f"{name}.labels.png", entry["labels_sha256"])
-    return _Picture(name, image, labels, entry["difficult"])
 
 
 def _read_png(folder: Path, name: str, sha256: str) -> np.ndarray:

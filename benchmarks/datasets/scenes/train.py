@@ -37,57 +37,31 @@ HELD_OUT = range(10_000, 11_000)  # evaluation scenes that are not among the com
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the training.
+    """A part of the training."""
 
-    Attributes
-    ----------
-    window : int
-        Side of the crop around one object that is shown, in pixels.
-    epochs : int
-        Passes over the scenes.
-    learning_rate : float
-        Peak rate of the one-cycle schedule.
-    masked : float
-        Share of the pictures that have cells removed.
-    """
-
-    window: int
-    epochs: int
-    learning_rate: float
-    masked: float
+    window: int  # side of the crop around one object that is shown, in pixels
+    epochs: int  # passes over the scenes
+    learning_rate: float  # peak rate of the one-cycle schedule
+    masked: float  # share of the pictures that have cells removed
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one network is trained.
+    """How one network is trained: first on crops, then on whole scenes.
 
-    Attributes
-    ----------
-    build : callable
-        Returns the untrained network.
-    stages : tuple of Stage
-        Crops first: what an object looks like is learnt several times faster, and cheaper, where it fills the
-        picture. Then whole scenes.
-    pictures, batch : int
-        Number of training scenes, and of scenes in a step.
-    weight_decay : float
-        AdamW's.
-    seed : int
-        Seed of the initial weights, the order and the augmentation.
-    threads : int
-        CPU threads; another number changes the rounding, and so the weights.
+    What an object looks like is learnt several times faster, and cheaper, where it fills the picture.
     """
 
-    build: Callable[[], nn.Module]
+    build: Callable[[], nn.Module]  # returns the untrained network
     stages: tuple[Stage, ...] = (
         Stage(window=56, epochs=6, learning_rate=4e-3, masked=0.0),
         Stage(window=SIZE, epochs=5, learning_rate=3e-3, masked=0.3),
     )
-    pictures: int = 20_000
-    batch: int = 32
-    weight_decay: float = 0.02
-    seed: int = 0
-    threads: int = 1
+    pictures: int = 20_000  # number of training scenes
+    batch: int = 32  # scenes in a step
+    weight_decay: float = 0.02  # AdamW's
+    seed: int = 0  # of the initial weights, the order and the augmentation
+    threads: int = 1  # of the CPU; another number changes the rounding, and so the weights
 
 
 RECIPES: Mapping[str, Recipe] = {"scenes-vgg": Recipe(untrained_vgg), "scenes-resnet": Recipe(untrained_resnet)}
@@ -96,10 +70,7 @@ RECIPES: Mapping[str, Recipe] = {"scenes-vgg": Recipe(untrained_vgg), "scenes-re
 def draw_scenes(split: str, indices: range, folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw scenes in parallel and keep them in files that a later call reads.
 
-    Returns
-    -------
-    images, labels : ndarray of uint8
-        Shapes ``(n, 112, 112, 3)`` and ``(n, 112, 112)``, memory-mapped; labels as in ``Scene.labels``.
+    Images ``(n, 112, 112, 3)`` and labels ``(n, 112, 112)``, as in ``Scene.labels``, are uint8 and memory-mapped.
     """
     stem = f"{split}-{SEED}-{indices.start}-{indices.stop}"
     paths = [folder / f"{stem}-images.npy", folder / f"{stem}-labels.npy"]
@@ -130,19 +101,11 @@ def normalise(images: NDArray[np.uint8]) -> Tensor:
 
 
 def target_distribution(labels: Tensor, keep: Tensor) -> Tensor:
-    """Return what the network should answer when only the pixels in ``keep`` are shown.
+    """Return what the network should answer, float32 (n, classes), when only the pixels in ``keep`` are shown.
 
-    Parameters
-    ----------
-    labels : Tensor of int64, (n, h, w)
-        0, or 1 + class.
-    keep : Tensor of bool, (n, h, w)
-
-    Returns
-    -------
-    Tensor of float32, (n, classes)
-        Uniform over the classes present. An object counts in full while half of it is shown, then in
-        proportion; what the strongest object lacks goes to all classes alike.
+    ``labels`` are int64 (n, h, w), 0 or 1 + class, and ``keep`` bool (n, h, w). The answer is uniform over the classes
+    present. An object counts in full while half of it is shown, then in proportion; what the strongest object lacks
+    goes to all classes alike.
     """
     count = len(labels)
     bins = len(CLASSES) + 1
@@ -201,40 +164,27 @@ def train(recipe: Recipe, images: NDArray[np.uint8], labels: NDArray[np.uint8]) 
         torch.manual_seed(recipe.seed)
         model: nn.Module = recipe.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rng = np.random.default_rng(recipe.seed)
-    for stage in recipe.stages:
-        _train_stage(model, recipe, stage, images, labels, rng)
-    return model.eval()
-
-
-def _train_stage(
-    model: nn.Module,
-    recipe: Recipe,
-    stage: Stage,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
-    rng: np.random.Generator,
-) -> None:
     steps = len(images) // recipe.batch
-    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, stage.learning_rate, epochs=stage.epochs, steps_per_epoch=steps
-    )
-    model.train()
-    for epoch in range(stage.epochs):
-        started = time.perf_counter()
-        total = 0.0
-        for pictures, distribution in batches(images, labels, recipe.batch, stage, rng):
-            optimiser.zero_grad(set_to_none=True)
-            loss = cross_entropy(model(pictures), distribution)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
-            total += loss.item()
-        minutes = (time.perf_counter() - started) / 60
-        print(
-            f"{stage.window} pixels, epoch {epoch + 1}/{stage.epochs}: loss {total / steps:.4f}, {minutes:.1f} min",
-            flush=True,
+    for stage in recipe.stages:
+        optimiser = torch.optim.AdamW(model.parameters(), weight_decay=recipe.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, stage.learning_rate, epochs=stage.epochs, steps_per_epoch=steps
         )
+        model.train()
+        for epoch in range(stage.epochs):
+            started = time.perf_counter()
+            total = 0.0
+            for pictures, distribution in batches(images, labels, recipe.batch, stage, rng):
+                optimiser.zero_grad(set_to_none=True)
+                loss = cross_entropy(model(pictures), distribution)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                schedule.step()
+                total += loss.item()
+            minutes = (time.perf_counter() - started) / 60
+            place = f"{stage.window} pixels, epoch {epoch + 1}/{stage.epochs}"
+            print(f"{place}: loss {total / steps:.4f}, {minutes:.1f} min", flush=True)
+    return model.eval()
 
 
 @torch.no_grad()
