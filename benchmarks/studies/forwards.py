@@ -205,12 +205,11 @@ def study(
 
 
 def _kept(store: Store, key: dict[str, Any], compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    cell = store.read(key)
-    if cell is None:
-        rows = compute()
-        store.write(key, {"rows": {name: np.array(rows[name].tolist()) for name in rows.columns}})
-        return rows
-    return pd.DataFrame(dict(cell["rows"]))
+    if (cell := store.read(key)) is not None:
+        return pd.DataFrame(dict(cell["rows"]))
+    rows = compute()
+    store.write(key, {"rows": {name: np.array(rows[name].tolist()) for name in rows.columns}})
+    return rows
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -101,7 +101,7 @@ class RemovalProfile(Metric):
     tool, version
         What it mirrors: a release, or a commit of what was never released.
     direction
-        Which scores are better.
+        Which scores are better. By default, this and what follows are those of deletion.
     curve
         One of `PATHS`: which curve, or which difference of two.
     points
