@@ -37,21 +37,17 @@ from benchmarks.registry import look_up
 from mint.parameters import require_number
 from mint.scores import Score
 
-
-def _rows(pixels: int, width: int) -> list[int]:
-    return [min(step * width, pixels) for step in range(math.ceil(pixels / width) + 1)]
-
-
 POINTS: Mapping[str, Points] = {
-    "a picture row a step": lambda ranked, width: _rows(len(ranked), width),
-    "a picture row a step, without the start": lambda ranked, width: _rows(len(ranked), width)[1:],
+    "a picture row a step": lambda ranked, width: [*range(0, len(ranked), width), len(ranked)],
+    "a picture row a step, without the start": lambda ranked, width: [
+        *range(width, len(ranked), width),
+        len(ranked),
+    ],
     "20 intervals, sizes rounded up": lambda ranked, _width: [
         *range(0, len(ranked), math.ceil(len(ranked) / 20)),
         len(ranked),
     ],
-    "10 intervals, bounds rounded down": lambda ranked, _width: [
-        int(bound) for bound in np.linspace(0, len(ranked), 11)
-    ],
+    "10 intervals, bounds rounded down": lambda ranked, _width: np.linspace(0, len(ranked), 11).astype(int).tolist(),
     "10 points, the last leaps from 80% to 100%": lambda ranked, _width: [
         *(min(step * max(len(ranked) // 10, 1), len(ranked)) for step in range(9)),
         len(ranked),
@@ -72,16 +68,6 @@ AREAS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "trapezoid, steps of length 1": lambda _fractions, values: np.trapezoid(values),
     "mean of the points": lambda _fractions, values: np.mean(values),
 }
-
-
-MEASURES: Mapping[str, str] = {
-    "deletion": "Deletion",
-    "insertion": "Insertion",
-    "LeRF": "LeRF",
-    "LeRF - MoRF": "SRG",
-    "(LeRF - MoRF) / 2": "SRG",
-}
-"""What each of the curves in `PATHS` measures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +121,8 @@ class RemovalProfile(Metric):
     @property
     def measure(self) -> str:
         """What the curve measures, however it is read."""
-        kind = MEASURES[self.curve]
+        # The other curves are differences of two.
+        kind = {"deletion": "Deletion", "insertion": "Insertion", "LeRF": "LeRF"}.get(self.curve, "SRG")
         if not isinstance(self.removed, Imputation):
             return kind
         return "ROAD" if kind == "SRG" else f"{kind} by imputation"
