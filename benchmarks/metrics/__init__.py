@@ -1,6 +1,7 @@
 """The metrics: each takes one map of one case and answers with one number; NaN means that it does not apply."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from benchmarks.metrics.check import check_metric
@@ -58,10 +59,6 @@ __all__ = [
 ]
 
 
-def _always(metric: Metric) -> Callable[[], Metric]:
-    return lambda: metric
-
-
 METRICS: Mapping[str, Callable[[], Metric | MethodMetric]] = {
     "deletion": Deletion,
     "insertion": Insertion,
@@ -84,5 +81,5 @@ METRICS: Mapping[str, Callable[[], Metric | MethodMetric]] = {
     "randomisation-ssim": partial(Randomisation, "ssim"),
     "tied-pixels": TiedPixels,
     "tie-range": TieRange,
-    **{name: _always(profile) for name, profile in PROFILES.items()},
+    **{name: partial(replace, profile) for name, profile in PROFILES.items()},
 }

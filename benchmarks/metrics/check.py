@@ -77,10 +77,16 @@ def metric_checks(
 ) -> list[Check]:
     """List the checks that `check_metric` runs, each with its name."""
 
-    def answers(**changes: Any) -> list[Measurement]:
+    def measure(context: Context, saliency: Tensor, **changes: Any) -> Measurement:
         # A copy of a context remembers nothing of what was computed before.
-        cases = [(dataclasses.replace(context, **changes), each) for context, each in zip(contexts, maps, strict=True)]
-        return [_measure(metric, context, each, method) for context, each in cases]
+        fresh = dataclasses.replace(context, **changes)
+        if not isinstance(metric, MethodMetric):
+            return metric(fresh, saliency)
+        require(method is not None, "check_metric needs a method for a metric that examines one")
+        return metric.examine(fresh, method)  # type: ignore[arg-type]
+
+    def answers(**changes: Any) -> list[Measurement]:
+        return [measure(context, each, **changes) for context, each in zip(contexts, maps, strict=True)]
 
     def is_frozen() -> None:
         kind: Any = type(metric)
@@ -152,7 +158,7 @@ def metric_checks(
     def refuses(change: Callable[[Tensor], Tensor]) -> Callable[[], None]:
         def check() -> None:
             try:
-                _measure(metric, dataclasses.replace(contexts[0]), change(maps[0]), method)
+                measure(contexts[0], change(maps[0]))
             except ValueError:
                 return
             raise AssertionError("it is accepted; an InputError must be raised")
@@ -180,15 +186,6 @@ def metric_checks(
     return checks
 
 
-def _measure(
-    metric: Metric | MethodMetric, context: Context, saliency: Tensor, method: Attributor | None
-) -> Measurement:
-    if not isinstance(metric, MethodMetric):
-        return metric(context, saliency)
-    require(method is not None, "check_metric needs a method for a metric that examines one")
-    return metric.examine(context, method)  # type: ignore[arg-type]
-
-
 def _require_same(found: Sequence[Measurement], expected: Sequence[Measurement], tolerance: float, what: str) -> None:
     scores, wanted = (np.array([each.score for each in measured]) for measured in (found, expected))
     same = np.allclose(scores, wanted, rtol=tolerance, atol=tolerance * 1e-2, equal_nan=True)
@@ -199,9 +196,7 @@ def _generators() -> tuple[bytes, str, object]:
     return torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state()), random.getstate()  # noqa: NPY002
 
 
-def _state(model: nn.Module | None) -> dict[str, object]:
-    if model is None:
-        return {}
+def _state(model: nn.Module) -> dict[str, object]:
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return {
         "modes": [module.training for module in model.modules()],

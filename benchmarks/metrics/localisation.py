@@ -5,7 +5,6 @@ Localization" (CAM), CVPR 2016, by the ILSVRC's criterion (O. Russakovsky et al.
 Visual Recognition Challenge", IJCV 115, 2015).
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.ndimage import label
 from torch import Tensor
 
 from benchmarks.metrics.metric import Context, RegionMetric
-from benchmarks.metrics.relevance import Box, box_of
+from benchmarks.metrics.relevance import boxed
 from mint.contract import InputError
 from mint.parameters import require_number
 
@@ -58,8 +57,8 @@ class Localisation(RegionMetric):
         highest = values.max()
         if highest <= 0:
             return float("nan")
-        found = box_of(largest_component(values > self.threshold * highest))
-        return float(intersection_over_union(found, box_of(region)) >= self.overlap)
+        found, wanted = boxed(largest_component(values > self.threshold * highest)), boxed(region)
+        return float((found & wanted).sum() / (found | wanted).sum() >= self.overlap)
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
@@ -68,13 +67,3 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
     sizes = np.bincount(labels.ravel())
     largest: np.ndarray = labels == 1 + int(sizes[1:].argmax())
     return largest
-
-
-def intersection_over_union(one: Box, other: Box) -> float:
-    """Return the area of two boxes' intersection as a share of their union's."""
-    common = math.prod(
-        max(0, min(first.stop, second.stop) - max(first.start, second.start))
-        for first, second in zip(one, other, strict=True)
-    )
-    areas = [math.prod(side.stop - side.start for side in box) for box in (one, other)]
-    return float(common / (sum(areas) - common))

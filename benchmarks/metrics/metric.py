@@ -61,12 +61,8 @@ class Context:
 class Measurement:
     """What one metric answers about one map.
 
-    Attributes
-    ----------
-    score
-        NaN where the metric does not apply to the case.
-    curve
-        (fractions, values), two float64 arrays of one length, where the score is computed from a curve.
+    ``score`` is NaN where the metric does not apply to the case. ``curve`` is (fractions, values), two float64 arrays
+    of one length, where the score is computed from a curve.
     """
 
     score: float
@@ -80,12 +76,8 @@ NOT_APPLICABLE = Measurement(float("nan"))
 class CurveLabels:
     """How a metric's curve is drawn.
 
-    Attributes
-    ----------
-    score
-        What the score is of the curve: the area under it, or the mean of its points.
-    x, y
-        What the fractions and the values are.
+    ``score`` tells what the score is of the curve: the area under it, or the mean of its points. ``x`` and ``y`` say
+    what the fractions and the values are.
     """
 
     score: Literal["area", "mean"]

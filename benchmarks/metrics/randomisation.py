@@ -128,10 +128,6 @@ def similarity(kind: str, one: np.ndarray, other: np.ndarray) -> float:
     return float(SIMILARITIES[kind](one, other))
 
 
-def _spearman(one: np.ndarray, other: np.ndarray) -> float:
-    return float(spearmanr(one.ravel(), other.ravel()).statistic)
-
-
 def _ssim(one: np.ndarray, other: np.ndarray) -> float:
     stretched = ((each - each.min()) / np.ptp(each) for each in (one, other))
     # The settings are those of the authors of structural similarity.
@@ -142,4 +138,7 @@ def _ssim(one: np.ndarray, other: np.ndarray) -> float:
     )
 
 
-SIMILARITIES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {"rank-correlation": _spearman, "ssim": _ssim}
+SIMILARITIES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "rank-correlation": lambda one, other: spearmanr(one.ravel(), other.ravel()).statistic,
+    "ssim": _ssim,
+}

@@ -14,12 +14,11 @@ from torch import Tensor
 
 from benchmarks.metrics.metric import Context, RegionMetric
 
-Box = tuple[slice, slice]
 
-
-def box_of(mask: np.ndarray) -> Box:
-    """Return the rows and columns of the smallest box around a mask, (h, w) bool with at least one pixel."""
-    box: Box = find_objects(mask.astype(np.uint8))[0]
+def boxed(mask: np.ndarray) -> np.ndarray:
+    """Mark the smallest box around a mask; both are (h, w) bool, with at least one pixel."""
+    box = np.zeros_like(mask)
+    box[find_objects(mask.astype(np.uint8))[0]] = True
     return box
 
 
@@ -62,9 +61,7 @@ class EnergyPointing(RelevanceMass):
     """
 
     def _where(self, region: np.ndarray) -> np.ndarray:
-        inside = np.zeros_like(region)
-        inside[box_of(region)] = True
-        return inside
+        return boxed(region)
 
 
 @dataclass(frozen=True)

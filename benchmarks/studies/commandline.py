@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.report.page import write_markdown
 from benchmarks.results.provenance import device_name, git_state, now, versions
 from benchmarks.studies import SUMMARIES
 from mint.contract import InputError
@@ -58,11 +57,3 @@ def made_by(name: str, arguments: Sequence[str], device: torch.device | str) -> 
     command = shlex.join(["python", "-m", "benchmarks", "study", name, *arguments])
     where = f"{device_name(device)}; torch {versions()['torch']}; {now()}; commit {git_state()['commit']}"
     return f"{where}. Made by `{command}`."
-
-
-def write_page(file: Path, title: str, parts: Sequence[str]) -> str:
-    """Write a Markdown page of a title and paragraphs, and return it.
-
-    A file ``conclusions.md`` in the same folder, written by hand, comes right after the title.
-    """
-    return write_markdown(title, {"": parts}, file)

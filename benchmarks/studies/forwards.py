@@ -29,12 +29,13 @@ from benchmarks.metrics import Context, Deletion, Insertion
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.registry import look_up
+from benchmarks.report.page import write_markdown
 from benchmarks.report.plots import DOTS_PER_INCH
 from benchmarks.results.provenance import versions
 from benchmarks.run.binding import bind
 from benchmarks.run.identity import code_digest, method_identity
 from benchmarks.run.store import Store
-from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser, write_page
+from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser
 from benchmarks.studies.settings import by_picture, part_for
 from mint import MINT, Explanation, Surrogate
 from mint.fidelity import rank_correlation, split_half_agreement
@@ -204,12 +205,11 @@ def study(
 
 
 def _kept(store: Store, key: dict[str, Any], compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    cell = store.read(key)
-    if cell is None:
-        rows = compute()
-        store.write(key, {"rows": {name: np.array(rows[name].tolist()) for name in rows.columns}})
-        return rows
-    return pd.DataFrame(dict(cell["rows"]))
+    if (cell := store.read(key)) is not None:
+        return pd.DataFrame(dict(cell["rows"]))
+    rows = compute()
+    store.write(key, {"rows": {name: np.array(rows[name].tolist()) for name in rows.columns}})
+    return rows
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -258,4 +258,4 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
             "(`explain_classes(..., shared=True)`).",
             sharing_table(shared).to_markdown(index=False, disable_numparse=True),
         ]
-    return write_page(options.out / "README.md", "How many forward passes an explanation needs", parts)
+    return write_markdown("How many forward passes an explanation needs", {"": parts}, options.out / "README.md")

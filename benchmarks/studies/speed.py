@@ -29,9 +29,10 @@ from baselines import LIME
 from benchmarks.datasets import Case
 from benchmarks.metrics import Context, Deletion, Insertion
 from benchmarks.networks.network import Network, load_network, network_of
+from benchmarks.report.page import write_markdown
 from benchmarks.results.provenance import versions
 from benchmarks.run.binding import bind
-from benchmarks.studies.commandline import finish, made_by, positive, study_parser, write_page
+from benchmarks.studies.commandline import finish, made_by, positive, study_parser
 from mint import MINT
 from mint.app.classifiers import torchvision_classifier, torchvision_names, usable_device
 from mint.contract import Attributor
@@ -60,19 +61,14 @@ def study(network: Network, samples: int, rounds: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["contestant", "setting", "round", "seconds", "ratio"])
 
 
-def _picture(network: Network) -> tuple[Tensor, int]:
-    size = network.input_size
+def _contestants(network: Network, samples: int) -> dict[tuple[str, str], Run]:
+    """Make what is timed, by name and setting; the first is the unit."""
+    module, device, size = network.module, network.device, network.input_size
     photograph = skimage.data.astronaut()  # type: ignore[no-untyped-call]
     picture = skimage.transform.resize(photograph, (size, size), anti_aliasing=True)  # type: ignore[no-untyped-call]
     image = network.tensor(np.rint(255 * picture).astype(np.uint8))
     with torch.no_grad():
-        return image, int(network.module(image[None]).argmax())
-
-
-def _contestants(network: Network, samples: int) -> dict[tuple[str, str], Run]:
-    """Make what is timed, by name and setting; the first is the unit."""
-    module, device = network.module, network.device
-    image, target = _picture(network)
+        target = int(module(image[None]).argmax())
     targets = torch.tensor([target], device=device)
     saliency = torch.rand(image.shape[1:], generator=torch.Generator().manual_seed(0)).to(device)
 
@@ -140,15 +136,6 @@ def _seconds(run: Run, device: torch.device) -> float:
     return time.perf_counter() - began
 
 
-def _untrained(name: str, device: torch.device) -> Network:
-    """Make a network with random weights: its speed is that of a trained one, as no answer is zero or denormal."""
-    if name not in torchvision_names():
-        return load_network(name, device=device)  # nothing is to be downloaded
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return network_of(torchvision_classifier(name, untrained=True), name, device)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Time everything from the command line; return the exit status."""
     parser = study_parser("speed", network="resnet18")
@@ -160,10 +147,13 @@ def main(arguments: Sequence[str]) -> int:
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     device = usable_device(options.device)
-    # torchvision's networks need no weights here, as those would have to be downloaded.
-    untrained = options.weights is None and options.network in torchvision_names()
-    load = _untrained if untrained else partial(load_network, weights=options.weights)
-    network = load(options.network, device=device)
+    if options.weights is None and options.network in torchvision_names():
+        # Random weights need no download and are as fast as trained ones, as no answer is zero or denormal.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = network_of(torchvision_classifier(options.network, untrained=True), options.network, device)
+    else:
+        network = load_network(options.network, weights=options.weights, device=device)
     times = study(network, options.samples, options.rounds)
     table = times.groupby(["contestant", "setting"], sort=False).agg(
         **{"median s": ("seconds", "median"), "ratio to bare forwards": ("ratio", "median")},
@@ -176,6 +166,6 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         table.reset_index().to_markdown(index=False, floatfmt=".2f"),
     ]
     file = options.out / f"speed-{device.type}.md"
-    page = write_page(file, f"What the engine costs: {network.name}", parts)
+    page = write_markdown(f"What the engine costs: {network.name}", {"": parts}, file)
     times.to_csv(file.with_suffix(".csv"), index=False, float_format="%.4f")
     return page

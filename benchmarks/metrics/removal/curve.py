@@ -45,12 +45,7 @@ FILLS: Mapping[str, Callable[[Tensor], Tensor]] = {
 class Imputation:
     """A removed pixel becomes the weighted mean of its neighbours, plus noise.
 
-    Parameters
-    ----------
-    noise
-        Its standard deviation, in the normalised space.
-    seed
-        Of the noise.
+    ``noise`` is the noise's standard deviation in the normalised space, and ``seed`` its seed.
     """
 
     noise: float = 0.01
@@ -155,18 +150,8 @@ def answers(
 ) -> list[Answers]:
     """Tell how the network answers when the first (or last) so many pixels of a ranking are shown.
 
-    Parameters
-    ----------
-    context
-        The case, which remembers what was asked.
-    order
-        (pixels,) int64: the pixels' indices, ranked.
-    shown
-        From which end of the ranking pixels are shown.
-    counts
-        How many, for each answer.
-    removed
-        What the others become.
+    ``order`` is (pixels,) int64: the pixels' indices, ranked. Each of ``counts`` says how many pixels are shown, and
+    ``removed`` what the others become. The context remembers what was asked.
     """
     ranks = _ranks(order.cpu())
     cuts = [count if shown == "first" else len(order) - count for count in counts]

@@ -69,7 +69,7 @@ def impute(image: Tensor, removed: Tensor, *, noise: float, seed: int) -> Tensor
 def _solve(image: Tensor, masks: Tensor) -> Tensor:
     """Solve for the missing pixels, (k, h, w) of 0 and 1, of an image, (c, h, w), both float64: (k, c, h, w)."""
     missing = masks.permute(1, 2, 0).contiguous().unsqueeze(0)
-    system, approximately = System.of(missing), VCycle(System.of(missing.float()))
+    system, approximately = System(missing), VCycle(System(missing.float()))
     residual = missing * neighbour_sum(image.unsqueeze(3) * (1 - missing))
     goal = TOLERANCE * _norm(residual)
     solution, direction = torch.zeros_like(residual), torch.zeros_like(residual)

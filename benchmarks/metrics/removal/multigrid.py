@@ -15,8 +15,6 @@ Source: W. L. Briggs, V. E. Henson, S. F. McCormick, "A Multigrid Tutorial", 2nd
 (chapter 2), bilinear interpolation, its transpose as restriction and Galerkin's coarse operators (chapters 3 and 5).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -43,25 +41,16 @@ def neighbour_sum(pictures: Tensor) -> Tensor:
     return both.sub_(pictures, alpha=4).mul_(DIAGONAL)
 
 
-@dataclass(frozen=True)
 class System:
     """The systems of some masks of pictures of one size.
 
-    Attributes
-    ----------
-    missing : Tensor
-        (1, h, w, k) of 0 and 1, in the precision to compute in.
-    degree : Tensor
-        (1, h, w, 1): the sum of the weights of each pixel's neighbours in the picture.
+    ``missing`` is (1, h, w, k) of 0 and 1, in the precision to compute in.
     """
 
-    missing: Tensor
-    degree: Tensor
-
-    @staticmethod
-    def of(missing: Tensor) -> System:
-        """Take the missing pixels, (1, h, w, k)."""
-        return System(missing, neighbour_sum(torch.ones_like(missing[..., :1])))
+    def __init__(self, missing: Tensor) -> None:
+        self.missing = missing
+        # (1, h, w, 1): the sum of the weights of each pixel's neighbours in the picture.
+        self.degree = neighbour_sum(torch.ones_like(missing[..., :1]))
 
     def apply(self, pictures: Tensor) -> Tensor:
         """Multiply pictures, (c, h, w, k) and 0 where pixels stay, by A."""
@@ -77,13 +66,7 @@ class _Level:
 
 
 class VCycle:
-    """An approximate inverse of A, symmetric and positive on the missing pixels: one V-cycle.
-
-    Parameters
-    ----------
-    system : System
-        What to invert. Its precision is the cycle's.
-    """
+    """An approximate inverse of a system's A, in its precision, symmetric and positive on the missing pixels."""
 
     def __init__(self, system: System) -> None:
         missing = system.missing

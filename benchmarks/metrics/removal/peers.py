@@ -37,21 +37,17 @@ from benchmarks.registry import look_up
 from mint.parameters import require_number
 from mint.scores import Score
 
-
-def _rows(pixels: int, width: int) -> list[int]:
-    return [min(step * width, pixels) for step in range(math.ceil(pixels / width) + 1)]
-
-
 POINTS: Mapping[str, Points] = {
-    "a picture row a step": lambda ranked, width: _rows(len(ranked), width),
-    "a picture row a step, without the start": lambda ranked, width: _rows(len(ranked), width)[1:],
+    "a picture row a step": lambda ranked, width: [*range(0, len(ranked), width), len(ranked)],
+    "a picture row a step, without the start": lambda ranked, width: [
+        *range(width, len(ranked), width),
+        len(ranked),
+    ],
     "20 intervals, sizes rounded up": lambda ranked, _width: [
         *range(0, len(ranked), math.ceil(len(ranked) / 20)),
         len(ranked),
     ],
-    "10 intervals, bounds rounded down": lambda ranked, _width: [
-        int(bound) for bound in np.linspace(0, len(ranked), 11)
-    ],
+    "10 intervals, bounds rounded down": lambda ranked, _width: np.linspace(0, len(ranked), 11).astype(int).tolist(),
     "10 points, the last leaps from 80% to 100%": lambda ranked, _width: [
         *(min(step * max(len(ranked) // 10, 1), len(ranked)) for step in range(9)),
         len(ranked),
@@ -74,16 +70,6 @@ AREAS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
 }
 
 
-MEASURES: Mapping[str, str] = {
-    "deletion": "Deletion",
-    "insertion": "Insertion",
-    "LeRF": "LeRF",
-    "LeRF - MoRF": "SRG",
-    "(LeRF - MoRF) / 2": "SRG",
-}
-"""What each of the curves in `PATHS` measures."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class RemovalProfile(Metric):
     """How one tool scores one map by a removal curve; itself the metric that does so.
@@ -101,7 +87,7 @@ class RemovalProfile(Metric):
     tool, version
         What it mirrors: a release, or a commit of what was never released.
     direction
-        Which scores are better.
+        Which scores are better. By default, this and what follows are those of deletion.
     curve
         One of `PATHS`: which curve, or which difference of two.
     points
@@ -122,20 +108,21 @@ class RemovalProfile(Metric):
 
     tool: str
     version: str
-    direction: Direction
-    curve: str
+    direction: Direction = "lower"
+    curve: str = "deletion"
     points: str
-    removed: Removed
-    score: Score
+    removed: Removed = "zero"
+    score: Score = "probability"
     area: str
-    ties: str
+    ties: str = "by index"
     follows: Followed = "target"
     call: str = field(default="", repr=False)
 
     @property
     def measure(self) -> str:
         """What the curve measures, however it is read."""
-        kind = MEASURES[self.curve]
+        # The other curves are differences of two.
+        kind = {"deletion": "Deletion", "insertion": "Insertion", "LeRF": "LeRF"}.get(self.curve, "SRG")
         if not isinstance(self.removed, Imputation):
             return kind
         return "ROAD" if kind == "SRG" else f"{kind} by imputation"
@@ -213,8 +200,8 @@ class PointingProfile(RegionMetric):
     version: str
     tolerance: float
     ties: str
-    average: Average
-    subsets: tuple[str, ...]
+    average: Average = "cases"
+    subsets: tuple[str, ...] = ("all",)
     call: str = field(default="", repr=False)
 
     @property
@@ -235,11 +222,7 @@ class PointingProfile(RegionMetric):
 _RISE = RemovalProfile(
     tool="RISE",
     version="fac5d54",
-    direction="lower",
-    curve="deletion",
     points="a picture row a step",
-    removed="zero",
-    score="probability",
     area="trapezoid, steps taken as equal",
     ties="by index, last first",
     follows="predicted",
@@ -248,22 +231,15 @@ _RISE = RemovalProfile(
 _TORCHCAM = RemovalProfile(
     tool="torch-cam",
     version="0.5.0",
-    direction="lower",
-    curve="deletion",
     points="20 intervals, sizes rounded up",
-    removed="zero",
     score="logit",
     area="trapezoid",
-    ties="by index",
     call="DeletionInsertionMetric(extractor).update(x, class_idx)",
 )
 _XPLIQUE = RemovalProfile(
     tool="Xplique",
     version="2.0.2",
-    direction="lower",
-    curve="deletion",
     points="10 intervals, bounds rounded down",
-    removed="zero",
     score="logit",
     area="trapezoid, steps taken as equal",
     ties="by index, last first",
@@ -272,13 +248,8 @@ _XPLIQUE = RemovalProfile(
 _PNPXAI = RemovalProfile(
     tool="PnPXAI",
     version="0.1.4",
-    direction="lower",
-    curve="deletion",
     points="10 points, the last leaps from 80% to 100%",
-    removed="zero",
-    score="probability",
     area="mean of the points",
-    ties="by index",
     call="MoRF(net).evaluate(x, targets, maps)",
 )
 
@@ -296,16 +267,12 @@ PROFILES: Mapping[str, RemovalProfile | PointingProfile] = {
     "quantus-pixel-flipping": RemovalProfile(
         tool="Quantus",
         version="0.6.0",
-        direction="lower",
-        curve="deletion",
         # Quantus's default is one channel of one pixel a step: 150,528 forward passes at 224 x 224. Its steps must
         # divide height times width; where three rows' worth of features do not, its nearest call takes one, which
         # reads the same curve three times as often and has three times the area.
         points="a picture row a step, without the start",
         removed="minimum",
-        score="probability",
         area="trapezoid, steps of length 1",
-        ties="by index",
         call="PixelFlipping(features_in_step=3 * width, return_auc_per_sample=True)(net, x, targets, maps)",
     ),
     "xplique-deletion": _XPLIQUE,
@@ -324,9 +291,7 @@ PROFILES: Mapping[str, RemovalProfile | PointingProfile] = {
         curve="(LeRF - MoRF) / 2",
         points="9 percentiles, 10% to 90%",
         removed=Imputation(noise=0.01, seed=0),
-        score="probability",
         area="mean of the points",
-        ties="by index",
         call="ROADCombined()(x, maps, [ClassifierOutputSoftmaxTarget(target)], net)",
     ),
     "torchray-pointing": PointingProfile(
@@ -343,8 +308,6 @@ PROFILES: Mapping[str, RemovalProfile | PointingProfile] = {
         version="0.6.0",
         tolerance=1,
         ties="any",
-        average="cases",
-        subsets=("all",),
         call="PointingGame()(net, x, targets, maps, masks)",
     ),
 }

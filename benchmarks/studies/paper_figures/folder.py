@@ -8,8 +8,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmarks.registry import look_up
+from benchmarks.report.page import write_markdown
 from benchmarks.report.plots import save_picture
-from benchmarks.studies.commandline import finish, made_by, positive, study_parser, write_page
+from benchmarks.studies.commandline import finish, made_by, positive, study_parser
 from benchmarks.studies.paper_figures.figures import Plate, compared, samples, segmentation
 from benchmarks.studies.paper_figures.pipeline import pipeline
 from benchmarks.studies.paper_figures.sources import MINIMAL_IMPORTANCE, SOURCES, Source, own_pictures
@@ -82,5 +83,5 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
             save_picture(plate.figure, files[-1])
             parts += [f"### {plate.title}", f"![{plate.title}]({files[-1].name})", plate.caption]
             parts += filter(None, [plate.table])
-    write_page(options.out / "README.md", "The paper's figures, made again", parts)
+    write_markdown("The paper's figures, made again", {"": parts}, options.out / "README.md")
     return f"{len(files)} figures: {options.out / 'README.md'}"

@@ -25,14 +25,9 @@ MINIMAL_IMPORTANCE = 0.05
 class Source:
     """The pictures and classes of one set of figures, whose files have its name.
 
-    Attributes
-    ----------
-    samples : int
-        How often MINT and LIME ask the network, if the command line does not say.
-    panels : tuple of Group
-        For each network, pictures with the network's first class.
-    pairs, absent : Group
-        Each picture twice: with two classes of its own; with one of its own and then one that it does not show.
+    ``samples`` is how often MINT and LIME ask the network, if the command line does not say. ``panels`` has, for each
+    network, pictures with the network's first class. In ``pairs`` and ``absent`` each picture comes twice: with two
+    classes of its own; with one of its own and then one that it does not show.
     """
 
     name: str

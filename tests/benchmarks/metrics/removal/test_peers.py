@@ -344,7 +344,7 @@ def test_hits_are_those_of_the_definitions(seed: int) -> None:
 
 def test_profiles_are_metrics_by_their_names_and_versions() -> None:
     for name, profile in PROFILES.items():
-        assert METRICS[name]() is profile
+        assert METRICS[name]() == profile
         assert profile.tool in repr(profile)
         assert profile.version in repr(profile)
         assert profile.call
