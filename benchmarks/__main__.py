@@ -181,6 +181,9 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         # Every name is looked up before anything is computed.
         names = dict.fromkeys(options.plan or DEFAULT)
         plans = [select(find(PLAN, name), only=only, more=more, limit=limit) for name in names]
+        called = [plan.name for plan in plans]
+        if twins := {name for name in called if called.count(name) > 1}:
+            raise InputError(f"two plans are called {twins.pop()!r} and would write to one folder; rename one.")
         networks = {name_of(name): None for plan in plans for part in plan.parts for name in part.networks}
         for name, _ in options.weights:
             look_up("network in --weights,", name, networks)

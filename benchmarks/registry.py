@@ -58,11 +58,25 @@ def _instance(found: Any, where: str, call: str) -> Any:
         raise InputError(f"the class {where} has no __call__(self, {call.removeprefix(function + '(')}.")
     try:
         return found()
-    except TypeError as error:
+    except Exception as error:  # a user's class can raise anything
         raise InputError(
-            f"the class {where} cannot be made without arguments ({error}); give every parameter a default, or "
+            f"the class {where} cannot be made without arguments ({said(error)}); give every parameter a default, or "
             "name an instance."
         ) from error
+
+
+def _metric(found: Any, where: str, call: str) -> Any:
+    """Refuse what does not say what its scores mean, before anything is computed."""
+    found = _instance(found, where, call)
+    known: bool = isinstance(found, _at("benchmarks.metrics.metric:Declared"))
+    if not known or "__dataclass_fields__" not in vars(type(found)):
+        raise InputError(f"{where} is no frozen dataclass that inherits from benchmarks.metrics.Metric.")
+    if found.direction not in ("higher", "lower") or found.average not in ("cases", "classes"):
+        raise InputError(
+            f"{where} declares direction {found.direction!r} and average {found.average!r}; they are 'higher' or "
+            "'lower', and 'cases' or 'classes'."
+        )
+    return found
 
 
 def _plan(found: Any, where: str, call: str) -> Any:
@@ -89,7 +103,7 @@ class Kind:
 METHOD = Kind(
     "method", "mint.attributors", "benchmarks.plans.methods:METHODS", "method(model, images, targets)", _instance, True
 )
-METRIC = Kind("metric", "mint.metrics", "benchmarks.metrics:METRICS", "metric(context, saliency)", _instance, True)
+METRIC = Kind("metric", "mint.metrics", "benchmarks.metrics:METRICS", "metric(context, saliency)", _metric, True)
 NETWORK = Kind(
     "network",
     "mint.networks",
@@ -164,7 +178,7 @@ def _from_module(name: str, kind: Kind) -> ModuleType:
     try:
         with _importable(Path.cwd()):
             return importlib.import_module(name)
-    except Exception as error:  # the user's module can raise anything
+    except (Exception, SystemExit) as error:  # the user's module can raise anything
         raise InputError(f"the module {name!r} of --{kind.word} cannot be imported: {said(error)}.") from error
 
 
@@ -185,7 +199,7 @@ def _from_file(path: Path, kind: Kind) -> ModuleType:
     try:
         with _importable(path.parent):
             spec.loader.exec_module(module)
-    except Exception as error:  # the user's file can raise anything
+    except (Exception, SystemExit) as error:  # the user's file can raise anything
         del sys.modules[name]
         raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     return module

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.registry import NETWORK, find, name_of
-from mint.app.classifiers import Classifier, Preprocessing, make_classifier, ready, usable_device
+from mint.app.classifiers import Classifier, Preprocessing, make_classifier, ready, said, usable_device
 from mint.checks import Check, report_all, require
 from mint.contract import InputError
 from mint.layers import find_layers
@@ -101,6 +101,18 @@ def network_of(classifier: Classifier, name: str, device: torch.device) -> Netwo
     if not classifier.classes:
         raise InputError(f"the network {name} has no class names; give its Classifier one for each output.")
     ready(classifier, device)
+    try:
+        with torch.no_grad():
+            answer: Any = classifier.module(torch.zeros(1, 3, preprocess.size, preprocess.size, device=device))
+    except Exception as error:  # a user's network can raise anything
+        raise InputError(f"the network {name} cannot take a picture: {said(error)}.") from error
+    expected = (1, len(classifier.classes))
+    if not isinstance(answer, Tensor) or tuple(answer.shape) != expected:
+        shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        raise InputError(
+            f"the network {name} answers a picture with {shape}, but it has {expected[1]} class names; "
+            "give it one name for each output."
+        )
     if classifier.weights is None:
         digest = hash_state(classifier.module.state_dict())
     else:

@@ -12,6 +12,7 @@ was scored in its place (see ``baselines.controls``). Records of runs before the
 """
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -173,7 +174,7 @@ def load(directory: Path) -> Records:
         raise RecordsError(f"there are no records in {directory}; make them with `python -m benchmarks run`.")
     try:
         provenance = json.loads((directory / "provenance.json").read_text(encoding="utf-8"))
-        inputs = provenance["inputs"]
+        inputs, _ = provenance["inputs"], provenance["run"]
         declared = [about for setting in inputs["settings"] for about in setting["metrics"].values()]
         if "report" not in inputs or any(DECLARED - about.keys() for about in declared):
             raise ValueError("they are of an older form, which does not say what the metrics measure")
@@ -185,7 +186,7 @@ def load(directory: Path) -> Records:
             _load_gallery(directory / "gallery" / "data.npz"),
             _load_maps(directory / "maps.npz"),
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise RecordsError(f"the records in {directory} cannot be read ({error}); run the plan again.") from error
 
 

@@ -93,7 +93,7 @@ def _is_ours(kind: Any) -> bool:
 def _files_behind(module: str) -> frozenset[Path]:
     """Return the module's file and those it imports, through all packages of ours and the modules beside a FILE.py."""
     tops = {*OUR_PACKAGES, module.partition(".")[0]}
-    users = _file_of(module) if module.startswith(USERS_FILE) else None
+    users = _file_of(module) if module.startswith(USERS_FILE) or "." not in module else None
     found: set[Path] = set()
     waiting = [module]
     seen = set()

@@ -19,10 +19,10 @@ from PIL import Image
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from benchmarks.datasets import Case, DataOptions, check_options
+from benchmarks.datasets import Case, DataOptions, Dataset, check_options
 from benchmarks.metrics import Context
 from benchmarks.metrics.metric import controlling, declaration
-from benchmarks.networks.network import load_network
+from benchmarks.networks.network import Network, load_network
 from benchmarks.registry import DATASET, find, name_of
 from benchmarks.results.records import (
     CURVE_COLUMNS,
@@ -38,6 +38,7 @@ from benchmarks.run.cells import Cells, Failure, digest_of
 from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.plan import Options, Plan
 from benchmarks.run.store import Cell, Store
+from mint.app.classifiers import said
 from mint.contract import InputError
 
 CASES_PER_CELL = 4  # explained at a time, and lost at most if the run is killed
@@ -80,10 +81,25 @@ def run(plan: Plan, options: Options, store: Store) -> Results:
         part = replace(part, dataset=name_of(part.dataset))
         for name in part.networks:
             network = load_network(name, weights=options.weights.get(name_of(name)), device=options.device)
-            cases = dataset(network, data)
+            cases = _cases_of(dataset, part.dataset, network, data)
             cells = Cells(part, network, name, options, store, results.failures)
             _Bench(plan.name, cells, results).measure(cases, options.skipped)
     return results
+
+
+def _cases_of(dataset: Dataset, name: str, network: Network, options: DataOptions) -> Sequence[Case]:
+    """Call a data set; refuse what is no sequence of cases."""
+    try:
+        found = dataset(network, options)
+        if not (hasattr(found, "__len__") and hasattr(found, "__getitem__")):
+            found = list(found)
+    except InputError:
+        raise
+    except Exception as error:  # a user's data set can raise anything
+        raise InputError(f"the data set {name} cannot be read: {said(error)}.") from error
+    if not len(found):
+        raise InputError(f"the data set {name} gives no case for the network {network.name}.")
+    return found
 
 
 def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[str, Any]) -> Records:
@@ -118,6 +134,7 @@ class _Bench:
         self.part = cells.part
         self.network = cells.network
         self.results = results
+        self.keys: dict[str, int] = {}
         self.nulls = [name for name in cells.methods if name in self.part.nulls]
         self.controlling = controlling(self.part.metrics)
 
@@ -186,6 +203,8 @@ class _Bench:
         for number in numbers:
             try:
                 case = dataset[number]
+                if self.keys.setdefault(case.key, number) != number:
+                    raise InputError(f"its key {case.key!r} is that of number {self.keys[case.key] + 1}, too.")
                 image = self.network.tensor(case.image)
             except Exception as error:
                 self.cells.fail("", "data", f"number {number + 1}", error)

@@ -55,6 +55,8 @@ class Plan:
     report: Literal["comparison", "ablation", "challenge"] = "comparison"
 
     def __post_init__(self) -> None:
+        if not self.parts:
+            raise InputError(f"plan {self.name!r} has no part; give it one or more.")
         pairs = [(name_of(part.dataset), name_of(each)) for part in self.parts for each in part.networks]
         if len(pairs) != len(set(pairs)):
             raise InputError(f"plan {self.name!r} has a data set and a network together in two parts; join them.")

@@ -278,6 +278,6 @@ def _imported(name: str) -> Any:
     return getattr(module, function_name)
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """Name an error that somebody else's code raised and quote it, without the full stop."""
     return f"{type(error).__name__}: {error}".rstrip(". ")

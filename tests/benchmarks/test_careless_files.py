@@ -1,0 +1,117 @@
+"""What a user's file can do wrong is one sentence and status 2, before anything is computed."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import main
+
+BASE = """
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from baselines import Random
+from benchmarks.datasets import Case
+from benchmarks.metrics import Metric, Pointing
+from benchmarks.networks import Classifier, Preprocessing
+from benchmarks.run.plan import Part, Plan
+
+tiny = Plan("tiny", "One map.", (Part("scenes", ("scenes-vgg",), {"random": Random()}, {"pointing": Pointing()}),))
+twin = Plan("tiny", "Another.", tiny.parts)
+
+
+def network(classes=("red", "green")):
+    module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    return Classifier(module, Preprocessing(16, (0.5,) * 3, (0.25,) * 3), classes)
+
+
+def misnamed():
+    return network(("red", "green", "blue"))
+
+
+def cases(network, options, keys=("a", "b")):
+    return [Case(key, key, 0, "red", np.full((16, 16, 3), i, np.uint8), None, False) for i, key in enumerate(keys)]
+
+
+def namesakes(network, options):
+    return cases(network, options, ("a", "a"))
+
+
+def nothing(network, options):
+    return []
+
+
+def raising(network, options):
+    raise RuntimeError("no such picture")
+
+
+def none(network, options):
+    return None
+
+
+def score(context, saliency):
+    return 1.0
+
+
+@dataclass(frozen=True)
+class Upwards(Metric):
+    direction = "up"
+
+    def score_map(self, context, saliency):
+        return 1.0
+
+
+class Demanding:
+    def __init__(self):
+        raise RuntimeError("no licence")
+
+    def __call__(self, model, images, targets): ...
+"""
+
+
+@pytest.fixture
+def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "bad.py").write_text(BASE, encoding="utf-8")
+    (tmp_path / "leaving.py").write_text("import sys\n\nsys.exit(0)\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ("--plan bad.py:tiny,bad.py:twin", "two plans are called 'tiny'"),
+        ("--plan bad.py:tiny --networks bad.py:misnamed --datasets bad.py:cases", "3 class names"),
+        ("--plan bad.py:tiny --networks bad.py:network --datasets bad.py:nothing", "gives no case"),
+        ("--plan bad.py:tiny --networks bad.py:network --datasets bad.py:raising", "no such picture"),
+        ("--plan bad.py:tiny --networks bad.py:network --datasets bad.py:none", "cannot be read"),
+        ("--plan bad.py:tiny --metric bad.py:score", "no frozen dataclass"),
+        ("--plan bad.py:tiny --metric bad.py:Upwards", "direction 'up'"),
+        ("--plan bad.py:tiny --method bad.py:Demanding", "no licence"),
+        ("--plan bad.py:tiny --method leaving.py:Mine", "SystemExit"),
+    ],
+)
+@pytest.mark.usefixtures("bad")
+def test_it_is_refused_in_one_sentence(arguments: str, named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", *arguments.split(), "--limit", "1", "--out", "out"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: ")
+    assert named in line
+
+
+@pytest.mark.usefixtures("bad")
+def test_two_cases_of_one_key_are_not_taken_for_one(capsys: pytest.CaptureFixture[str]) -> None:
+    given = "--plan bad.py:tiny --networks bad.py:network --datasets bad.py:namesakes --out out"
+    assert main(["run", *given.split()]) == 1
+    assert "its key 'a' is that of number 1, too" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["[]", '{"inputs": {}}', '{"inputs": "none", "run": {}}'])
+def test_damaged_provenance_is_one_sentence(text: str, bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--plan", "bad.py:tiny", "--limit", "1", "--out", "out"]) == 0
+    (bad / "out" / "provenance.json").write_text(text, encoding="utf-8")
+    assert main(["report", "--plan", "tiny", "--out", "out"]) == 2
+    assert "cannot be read" in capsys.readouterr().err
