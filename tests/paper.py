@@ -134,6 +134,40 @@ def of_scores(
     return records(rows, [setting(methods, metrics, asked, **more)], failures=list(failures))
 
 
+CONTROLS = {
+    "blurred": {"id": "Blurred()", "null": True},
+    "other-class": {"id": "OtherClass()", "null": True},
+    "7x7": {"id": "Averaged(cells=7)", "null": False},
+}
+
+
+def of_controls(scores: Mapping[tuple[str, str, str], Sequence[float]], **more: Any) -> Records:
+    """Make records of scores with the three controls that `CONTROLS` declares, on all cases."""
+    return of_scores(scores, **{"controls": CONTROLS, "controlled": None} | more)
+
+
+def known_controls(pairs: int = 8) -> Records:
+    """Nulls win over mint under insertion, over nobody under deletion, and one draws under pointing."""
+    scores = {
+        ("mint", "", "insertion"): [0.5, 0.6],
+        ("mint", "blurred", "insertion"): [0.6, 0.7],
+        ("mint", "other-class", "insertion"): [0.1, 0.1],
+        ("mint", "7x7", "insertion"): [0.4, 0.4],
+        ("lime", "", "insertion"): [0.55, 0.65],
+        ("lime", "blurred", "insertion"): [0.15, 0.25],
+        ("lime", "other-class", "insertion"): [0.35, 0.45],
+        ("lime", "7x7", "insertion"): [0.5, 0.5],
+        ("centre", "", "insertion"): [0.53, 0.62],
+        ("mint", "", "deletion"): [0.1, 0.2],
+        ("mint", "other-class", "deletion"): [0.3, 0.4],
+        ("centre", "", "deletion"): [0.5, 0.4],
+        ("mint", "", "pointing"): [1.0, 1.0],
+        ("mint", "blurred", "pointing"): [1.0, 1.0],
+        ("centre", "", "pointing"): [0.0, 0.0],
+    }
+    return of_controls({name: pair * pairs for name, pair in scores.items()})
+
+
 def jpeg(number: int, side: int) -> bytes:
     generator = np.random.default_rng(number)
     coarse = Image.fromarray(generator.integers(0, 256, (5, 5, 3), dtype=np.uint8))

@@ -4,26 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paper import of_scores
+from paper import CONTROLS, known_controls, of_controls
 
 from benchmarks.analysis.controls import measure_margins, measure_resolution
 from benchmarks.analysis.coverage import measure_coverage
 
 NAN = float("nan")
-CONTROLS = {
-    "blurred": {"id": "Blurred()", "null": True},
-    "other-class": {"id": "OtherClass()", "null": True},
-    "7x7": {"id": "Averaged(cells=7)", "null": False},
-}
-
-
-def make(scores, **more):
-    return of_scores(scores, **{"controls": CONTROLS, "controlled": None} | more)
 
 
 def test_a_margin_is_the_difference_of_means_and_positive_where_the_method_is_better() -> None:
     found = measure_margins(
-        make(
+        of_controls(
             {
                 ("mint", "", "deletion"): [0.1, 0.2, 0.3],
                 ("mint", "blurred", "deletion"): [0.2, 0.3, 0.4],
@@ -42,7 +33,7 @@ def test_a_margin_is_the_difference_of_means_and_positive_where_the_method_is_be
 
 
 def test_null_methods_count_on_all_cases_and_controls_on_those_on_which_they_were_scored() -> None:
-    records = make(
+    records = of_controls(
         {
             ("mint", "", "insertion"): [0.5, 0.7, 0.0, 0.0],
             ("mint", "blurred", "insertion"): [0.4, 0.6],
@@ -64,12 +55,12 @@ def test_null_methods_count_on_all_cases_and_controls_on_those_on_which_they_wer
 
 def test_a_metric_that_describes_maps_judges_none() -> None:
     scores = {("mint", "", "tiedpixels"): [0.5, 0.7], ("random", "", "tiedpixels"): [0, 0]}
-    assert measure_margins(make(scores)).empty
+    assert measure_margins(of_controls(scores)).empty
 
 
 def test_without_controls_all_cases_and_null_methods_count() -> None:
     scores = {("mint", "", "insertion"): [0.5, 0.7, 0.9], ("centre", "", "insertion"): [0.1, 0.1, 0.1]}
-    records = make(scores, controls={})
+    records = of_controls(scores, controls={})
     (row,) = measure_margins(records).to_dict("records")
     assert (row["null"], row["cases"], row["margin"]) == ("centre", 3, pytest.approx(0.6))
     assert measure_resolution(records).empty
@@ -78,7 +69,7 @@ def test_without_controls_all_cases_and_null_methods_count() -> None:
 def test_classes_are_averaged_as_the_metric_says() -> None:
     # Class 0: a hit and two misses; class 1: a hit. The null hits the first of class 0 only.
     scores = {("mint", "", "pointing"): [1.0, 0, 0, 1.0], ("random", "", "pointing"): [1.0, 0, 0, 0]}
-    records = make(scores, controls={}, average="classes", targets=[0, 0, 0, 1])
+    records = of_controls(scores, controls={}, average="classes", targets=[0, 0, 0, 1])
     (row,) = measure_margins(records).to_dict("records")
     assert row["margin"] == pytest.approx((1 / 3 + 1) / 2 - 1 / 6)
 
@@ -91,43 +82,21 @@ def test_adding_a_number_to_all_changes_no_margin_and_negating_a_direction_negat
     def measured(metric: str, add: float) -> list[float]:
         names = [("mint", ""), ("mint", "blurred"), ("random", "")]
         scores = {(*name, metric): [each[i] + add for each in triples] for i, name in enumerate(names)}
-        return measure_margins(make(scores))["margin"].to_list()
+        return measure_margins(of_controls(scores))["margin"].to_list()
 
     plain = measured("insertion", 0)
     np.testing.assert_allclose(measured("insertion", shift), plain, atol=1e-12)
     np.testing.assert_allclose(measured("deletion", 0), [-each for each in plain], atol=1e-12)
 
 
-def known(pairs: int = 8):
-    """Nulls win over mint under insertion, over nobody under deletion, and one draws under pointing."""
-    scores = {
-        ("mint", "", "insertion"): [0.5, 0.6],
-        ("mint", "blurred", "insertion"): [0.6, 0.7],
-        ("mint", "other-class", "insertion"): [0.1, 0.1],
-        ("mint", "7x7", "insertion"): [0.4, 0.4],
-        ("lime", "", "insertion"): [0.55, 0.65],
-        ("lime", "blurred", "insertion"): [0.15, 0.25],
-        ("lime", "other-class", "insertion"): [0.35, 0.45],
-        ("lime", "7x7", "insertion"): [0.5, 0.5],
-        ("centre", "", "insertion"): [0.53, 0.62],
-        ("mint", "", "deletion"): [0.1, 0.2],
-        ("mint", "other-class", "deletion"): [0.3, 0.4],
-        ("centre", "", "deletion"): [0.5, 0.4],
-        ("mint", "", "pointing"): [1.0, 1.0],
-        ("mint", "blurred", "pointing"): [1.0, 1.0],
-        ("centre", "", "pointing"): [0.0, 0.0],
-    }
-    return make({name: pair * pairs for name, pair in scores.items()})
-
-
 def test_nothing_is_clear_on_two_pictures() -> None:
-    found = measure_margins(known(pairs=1))
+    found = measure_margins(known_controls(pairs=1))
     # Both pictures agree, so that the bootstrap's intervals have no width.
     assert (found["p_holm"] >= 0.5).all()
 
 
 def test_null_methods_and_own_controls_are_corrected_apart() -> None:
-    found = measure_margins(known(pairs=2))
+    found = measure_margins(known_controls(pairs=2))
     # Four pictures that agree: p is 2 / 16, for one null method as it is, for two controls doubled.
     mint = found[(found["method"] == "mint") & (found["metric"] == "insertion")].set_index("null")
     assert mint["p_holm"].to_dict() == pytest.approx({"centre": 0.125, "blurred": 0.25, "other-class": 0.25})
@@ -135,7 +104,7 @@ def test_null_methods_and_own_controls_are_corrected_apart() -> None:
 
 def test_a_method_that_failed_on_every_case_is_compared_with_nothing() -> None:
     scores = {("mint", "", "insertion"): [0.5, 0.7], ("lime", "", "insertion"): [None, None]}
-    records = make({**scores, ("random", "", "insertion"): [0.1, 0.1]}, controls={})
+    records = of_controls({**scores, ("random", "", "insertion"): [0.1, 0.1]}, controls={})
     assert measure_margins(records)["method"].tolist() == ["mint"]
 
 
@@ -146,7 +115,7 @@ FAILURE = {"dataset": "scenes", "network": "net", "case": "case-1", "reason": "R
 
 def test_what_does_not_apply_and_what_failed_are_counted_apart_with_the_reason() -> None:
     """Peers leave NaN out of a mean, or print an exception and go on (their defects 6 and 7)."""
-    records = make(
+    records = of_controls(
         {
             ("mint", "", "pointing"): [1.0, NAN, NAN, 0.0],
             ("lime", "", "pointing"): [1.0, None, NAN, None],
@@ -168,7 +137,7 @@ def test_what_does_not_apply_and_what_failed_are_counted_apart_with_the_reason()
 
 
 def test_controls_are_counted_on_the_cases_that_they_were_asked_for() -> None:
-    records = make(
+    records = of_controls(
         {
             ("mint", "", "deletion"): [0.1, 0.2, 0.3],
             ("mint", "blurred", "deletion"): [0.1, None],

@@ -1,6 +1,6 @@
 """The tables of margins, resolutions and coverage: what stands out, and how it is spelled."""
 
-from paper import of_scores
+from paper import CONTROLS, known_controls, of_controls
 
 from benchmarks.analysis.controls import measure_margins, measure_resolution
 from benchmarks.analysis.coverage import measure_coverage
@@ -9,48 +9,17 @@ from benchmarks.report.tables import latex, markdown
 
 NAN = float("nan")
 FAILURE = {"dataset": "scenes", "network": "net", "case": "case-1", "reason": "RuntimeError: no"}
-CONTROLS = {
-    "blurred": {"id": "Blurred()", "null": True},
-    "other-class": {"id": "OtherClass()", "null": True},
-    "7x7": {"id": "Averaged(cells=7)", "null": False},
-}
-
-
-def make(scores, **more):
-    return of_scores(scores, **{"controls": CONTROLS, "controlled": None} | more)
-
-
-def known(pairs: int = 8):
-    """Nulls win over mint under insertion, over nobody under deletion, and one draws under pointing."""
-    scores = {
-        ("mint", "", "insertion"): [0.5, 0.6],
-        ("mint", "blurred", "insertion"): [0.6, 0.7],
-        ("mint", "other-class", "insertion"): [0.1, 0.1],
-        ("mint", "7x7", "insertion"): [0.4, 0.4],
-        ("lime", "", "insertion"): [0.55, 0.65],
-        ("lime", "blurred", "insertion"): [0.15, 0.25],
-        ("lime", "other-class", "insertion"): [0.35, 0.45],
-        ("lime", "7x7", "insertion"): [0.5, 0.5],
-        ("centre", "", "insertion"): [0.53, 0.62],
-        ("mint", "", "deletion"): [0.1, 0.2],
-        ("mint", "other-class", "deletion"): [0.3, 0.4],
-        ("centre", "", "deletion"): [0.5, 0.4],
-        ("mint", "", "pointing"): [1.0, 1.0],
-        ("mint", "blurred", "pointing"): [1.0, 1.0],
-        ("centre", "", "pointing"): [0.0, 0.0],
-    }
-    return make({name: pair * pairs for name, pair in scores.items()})
 
 
 def test_a_small_margin_has_as_many_decimals_as_it_needs() -> None:
     scores = {("mint", "", "insertion"): [0.5, 0.1], ("random", "", "insertion"): [0.50042, 0.10042]}
-    found = measure_margins(make(scores, controls={}))
+    found = measure_margins(of_controls(scores, controls={}))
     (table,) = margin_tables(found)
     assert table.rows[0][1].text == "-0.00042"
 
 
 def test_the_tables_flag_a_metric_that_a_null_wins() -> None:
-    table, own = margin_tables(measure_margins(known()))
+    table, own = margin_tables(measure_margins(known_controls()))
     assert (table.file, own.file) == ("net-on-scenes-margins", "net-on-scenes-own-margins")
     assert list(table.header) == list(own.header) == ["metric", "mint", "lime", "does it win?"]
     dash = "\N{EN DASH}"
@@ -73,7 +42,7 @@ def test_the_tables_flag_a_metric_that_a_null_wins() -> None:
 
 
 def test_the_resolution_table_has_the_best_of_each_resolution_in_bold() -> None:
-    table, *rest = resolution_tables(measure_resolution(known(pairs=1)))
+    table, *rest = resolution_tables(measure_resolution(known_controls(pairs=1)))
     assert rest == []
     assert list(table.header) == ["metric", "method", "as it is", "7x7"]
     insertion = [[entry.text for entry in row] for row in table.rows[:2]]
@@ -84,7 +53,7 @@ def test_the_resolution_table_has_the_best_of_each_resolution_in_bold() -> None:
 
 
 def test_every_table_can_be_spelled() -> None:
-    made = [*margin_tables(measure_margins(known())), *resolution_tables(measure_resolution(known()))]
+    made = [*margin_tables(measure_margins(known_controls())), *resolution_tables(measure_resolution(known_controls()))]
     assert len(made) == 3
     for table in made:
         assert {len(row) for row in table.rows} == {len(table.header)}
@@ -93,12 +62,12 @@ def test_every_table_can_be_spelled() -> None:
 
 
 def test_few_pictures_are_said_to_be_too_few() -> None:
-    for table in margin_tables(measure_margins(known(pairs=1))):
+    for table in margin_tables(measure_margins(known_controls(pairs=1))):
         assert [row[3].note for row in table.rows if row[3].bold] == ["(too few pictures for any to be clear)"]
 
 
 def test_coverage_has_a_row_for_what_misses_a_score() -> None:
-    records = make(
+    records = of_controls(
         {("mint", "", "deletion"): [0.1, 0.2], ("mint", "blurred", "deletion"): [0.1, None]},
         controls={"blurred": CONTROLS["blurred"]},
         controlled=2,
@@ -116,7 +85,7 @@ def test_coverage_has_a_row_for_what_misses_a_score() -> None:
 
 def test_what_misses_alike_shares_a_row_and_a_picture_that_cannot_be_read_counts_for_all() -> None:
     methods = ["a", "b", "c", "d", "e", "f", "random"]
-    records = make(
+    records = of_controls(
         {(method, "", metric): [1.0, NAN, None] for method in methods for metric in ("pointing", "grid")},
         controls={},
         failures=[{**FAILURE, "method": "", "step": "data", "reason": "OSError: broken"}],
@@ -133,7 +102,7 @@ def test_a_reason_can_hold_anything() -> None:
     failures = [
         {**FAILURE, "method": "mint", "step": "map", "reason": r"KeyError: <class 'a|b'> {x}^2 \~ $5 100% a < b"}
     ]
-    records = make({("mint", "", "deletion"): [0.1, None]}, controls={}, failures=failures)
+    records = of_controls({("mint", "", "deletion"): [0.1, None]}, controls={}, failures=failures)
     (table,) = coverage_tables(measure_coverage(records))
     row = markdown(table).splitlines()[-1]
     assert row.count("|") - row.count(r"\|") == len(table.header) + 1
@@ -144,5 +113,5 @@ def test_a_reason_can_hold_anything() -> None:
 
 
 def test_nothing_missing_makes_no_table() -> None:
-    records = make({("mint", "", "deletion"): [0.1, 0.2]}, controls={})
+    records = of_controls({("mint", "", "deletion"): [0.1, 0.2]}, controls={})
     assert coverage_tables(measure_coverage(records)) == []
