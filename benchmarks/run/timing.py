@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import itertools
+import math
 import sys
 import threading
 import time
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from mint.contract import Attributor
 
 SAMPLING_INTERVAL = 0.001  # seconds between two looks at the resident set
+BARE_SIZES = {"cpu": (4, 8, 16, 32), "cuda": (32, 64, 128, 256, 512)}  # pictures at a time
 SHORTEST_MEASUREMENT = 0.02  # seconds: faster calls are repeated within one measurement
 
 
@@ -79,7 +81,7 @@ def time_attributor(
     explain()
     peak, clock = (_cuda_peak, _cuda_clock) if network.device.type == "cuda" else (_resident_peak, _clock)
     began = time.perf_counter()
-    with _counting(network.module) as counts:
+    with counting(network.module) as counts:
         memory = max(peak(explain, network.device) for _ in images)
     estimate = (time.perf_counter() - began) / len(images)
     milliseconds = clock(explain, network.device, max(repeats, len(images)), estimate)
@@ -96,7 +98,8 @@ def time_attributor(
 
 
 @contextmanager
-def _counting(model: nn.Module) -> Iterator[dict[str, int]]:
+def counting(model: nn.Module) -> Iterator[dict[str, int]]:
+    """Count the pictures that go through a network, and those of them whose answer is differentiated."""
     counts = {"forwards": 0, "backwards": 0}
 
     def differentiated(gradient: Tensor) -> None:
@@ -112,6 +115,33 @@ def _counting(model: nn.Module) -> Iterator[dict[str, int]]:
         yield counts
     finally:
         handle.remove()
+
+
+def bare_seconds(network: Network) -> float:
+    """Measure how long a network alone takes for a picture: seconds, in batches of the size that is fastest.
+
+    The size is doubled until that gains less than a twentieth, or the memory of a GPU is full. Of three tries the
+    fastest counts, after one that warms up.
+    """
+    device, best = network.device, math.inf
+    for size in BARE_SIZES[device.type]:
+        images = torch.zeros(size, 3, network.input_size, network.input_size, device=device)
+        images = images.contiguous(memory_format=torch.channels_last)
+        read_back = torch.zeros(1, device=device).item  # waits for a GPU
+        tries = []
+        try:
+            for _ in range(4):
+                began = time.perf_counter()
+                with torch.inference_mode():
+                    network.module(images)
+                read_back()
+                tries.append((time.perf_counter() - began) / size)
+        except torch.OutOfMemoryError:
+            break
+        before, best = best, min(best, *tries[1:])
+        if best > 0.95 * before:
+            break
+    return best
 
 
 def _clock(explain: Callable[[], None], _device: torch.device, repeats: int, estimate: float) -> list[float]:
