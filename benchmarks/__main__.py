@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.results.provenance import foreign_package, git_state, hardware, now
+from benchmarks.results.provenance import device_name, foreign_package, git_state, hardware, now
 from benchmarks.studies import STUDIES
 
 if TYPE_CHECKING:
@@ -117,7 +117,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NETWORK=FILE",
         help="a network's weights from a file; may repeat",
     )
-    run.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
+    run.add_argument(
+        "--controls",
+        type=_names,
+        metavar="A,B",
+        help="these controls made from each method's maps, or `all` or `none`, in place of the plan's",
+    )
+    run.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto (default): cuda if there is one")
+    run.add_argument("--precision", default="float32", help="float32 (default), tf32 or bfloat16: how networks compute")
     run.add_argument("--batch-size", type=_positive, metavar="N", help="pictures through a network at a time")
     run.add_argument("--seed", type=int, metavar="N", help="seed of all methods and data sets (default: their own)")
     run.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: results/PLAN)")
@@ -169,7 +176,8 @@ def _about(found: Any, made: bool) -> str:
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from benchmarks.registry import KINDS, PLAN, find, look_up, name_of
-    from benchmarks.run.plan import Options, select
+    from benchmarks.run.plan import Options, controls_of, select
+    from mint.app.classifiers import usable_device
     from mint.contract import InputError
 
     first, last = options.cases or (1, None)
@@ -180,16 +188,25 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         more = {KINDS[word]: getattr(options, word) for word in CHOICES}
         # Every name is looked up before anything is computed.
         names = dict.fromkeys(options.plan or DEFAULT)
-        plans = [select(find(PLAN, name), only=only, more=more, limit=limit) for name in names]
+        controls = None if options.controls is None else controls_of(options.controls)
+        plans = [select(find(PLAN, name), only=only, more=more, limit=limit, controls=controls) for name in names]
         called = [plan.name for plan in plans]
         if twins := {name for name in called if called.count(name) > 1}:
             raise InputError(f"two plans are called {twins.pop()!r} and would write to one folder; rename one.")
         networks = {name_of(name): None for plan in plans for part in plan.parts for name in part.networks}
         for name, _ in options.weights:
             look_up("network in --weights,", name, networks)
+        device = usable_device(options.device)
         how = Options(
-            options.data, dict(options.weights), options.device, options.batch_size, options.seed, skipped=first - 1
+            data=options.data,
+            weights=dict(options.weights),
+            device=str(device),
+            precision=options.precision,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            skipped=first - 1,
         )
+        print(f"computing on {device_name(device)} in {how.precision}", flush=True)
         command = shlex.join(["python", "-m", "benchmarks", *arguments])
         complete = [_run_plan(plan, how, _directory(options.out, plan.name, plans), command) for plan in plans]
     except InputError as error:
@@ -222,6 +239,11 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
     records.save(as_records(plan, options, results, facts), directory)
     print(f"\n{make_report(directory)}")
     print("± is half of the 95 % interval's width, * the best of a column.")
+    for row in results.efficiency:
+        print(
+            f"{row['network']} on {row['dataset']}: {row['pictures']:,} pictures through the network in "
+            f"{row['seconds']:.0f} s, {row['seconds'] / row['bare_seconds']:.2f} times what the network alone takes"
+        )
     print(f"{store.written} cells computed, {store.reused} found; report: {directory / 'README.md'}")
     for path in store.damaged:
         print(f"computed again, as it could not be read: {path}")

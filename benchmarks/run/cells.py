@@ -57,7 +57,7 @@ class Cells:
         self.setting: dict[str, Any] = {
             "network": network_identity(network, find(NETWORK, source)),
             "device": network.device.type,
-            "precision": f"{torch.get_default_dtype()}, {torch.get_float32_matmul_precision()}",
+            "precision": options.precision,
             "versions": versions(),
         }
         self.method_identities = {name: method_identity(method) for name, method in self.methods.items()}

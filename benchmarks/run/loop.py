@@ -6,8 +6,9 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from typing import Any
@@ -37,7 +38,9 @@ from benchmarks.results.records import (
 from benchmarks.run.cells import Cells, Failure, digest_of
 from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.plan import Options, Plan
+from benchmarks.run.precision import computing_in, lower
 from benchmarks.run.store import Cell, Store
+from benchmarks.run.timing import bare_seconds, counting
 from mint.app.classifiers import said
 from mint.contract import InputError
 
@@ -58,6 +61,7 @@ class Results:
     maps: list[CaseMaps] = field(default_factory=list)  # every case with its maps, small
     inputs: list[Row] = field(default_factory=list)  # for each dataset and network, all that determines the numbers
     failures: list[Failure] = field(default_factory=list)  # what is missing in the above, and why
+    efficiency: list[Row] = field(default_factory=list)  # for each dataset and network, what its pictures cost
     # Where a part is remembering: pictures shown to the networks, and those not answered from memory.
     asked: int = 0
     forwarded: int = 0
@@ -76,14 +80,18 @@ def run(plan: Plan, options: Options, store: Store) -> Results:
     data = DataOptions(options.data, options.seed or 0)
     for part in plan.parts:
         check_options(find(DATASET, part.dataset), data)
-    for part in plan.parts:
-        dataset = find(DATASET, part.dataset)
-        part = replace(part, dataset=name_of(part.dataset))
-        for name in part.networks:
-            network = load_network(name, weights=options.weights.get(name_of(name)), device=options.device)
-            cases = _cases_of(dataset, part.dataset, network, data)
-            cells = Cells(part, network, name, options, store, results.failures)
-            _Bench(plan.name, cells, results).measure(cases, options.skipped)
+    with computing_in(options.precision):
+        for part in plan.parts:
+            dataset = find(DATASET, part.dataset)
+            part = replace(part, dataset=name_of(part.dataset))
+            for name in part.networks:
+                network = load_network(name, weights=options.weights.get(name_of(name)), device=options.device)
+                lower(network.module, options.precision)
+                cases = _cases_of(dataset, part.dataset, network, data)
+                cells = Cells(part, network, name, options, store, results.failures)
+                bench = _Bench(plan.name, cells, results)
+                bench.measure(cases, options.skipped)
+                bench.time_methods()
     return results
 
 
@@ -107,7 +115,9 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
 
     ``facts`` is the "run" part of the provenance: when, where, by which command.
     """
-    pictures = {"asked": results.asked, "forwarded": results.forwarded}
+    measured: dict[str, Any] = {"efficiency": results.efficiency}
+    if results.asked:
+        measured["pictures"] = {"asked": results.asked, "forwarded": results.forwarded}
     inputs = {
         "plan": plan.name,
         "summary": plan.summary,
@@ -119,7 +129,7 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
         pd.DataFrame(results.records, columns=list(RECORD_COLUMNS)),
         pd.DataFrame(results.curves, columns=list(CURVE_COLUMNS)),
         pd.DataFrame(results.timings, columns=list(TIMING_COLUMNS)),
-        {"inputs": inputs, "run": {**facts, **({"pictures": pictures} if results.asked else {})}},
+        {"inputs": inputs, "run": {**facts, **measured}},
         results.gallery,
         results.maps,
     )
@@ -134,12 +144,14 @@ class _Bench:
         self.part = cells.part
         self.network = cells.network
         self.results = results
+        self.title = f"{self.part.dataset}, {self.network.name}"
         self.keys: dict[str, int] = {}
+        self.to_time: list[Context] = []
         self.nulls = [name for name in cells.methods if name in self.part.nulls]
         self.controlling = controlling(self.part.metrics)
 
     def measure(self, dataset: Sequence[Case], first: int) -> None:
-        """Explain, measure and show the cases from number ``first`` on, a few at a time; then time the methods."""
+        """Explain, measure and show the cases from number ``first`` on, a few at a time."""
         methods, controls = self.cells.methods, self.part.controls
         end = len(dataset) if self.part.limit is None else min(self.part.limit, len(dataset))
         if first >= end > 0:
@@ -147,14 +159,13 @@ class _Bench:
                 f"of {self.part.dataset}, the plan has {end} cases, none from the one numbered {first + 1} on; "
                 "give --cases a smaller number."
             )
-        to_time: list[Context] = []
         data = hashlib.sha256()
         difficult = 0
-        title = f"{self.part.dataset}, {self.network.name}"
         controlled = end if self.part.controlled is None else min(max(first, self.part.controlled), end)
         own = [method for method in methods if method not in self.nulls]
         total = (end - first) * len(methods) + (controlled - first) * len(own) * len(controls)
-        with tqdm(total=total, desc=title, unit="map", mininterval=1) as bar:
+        progress = tqdm(total=total, desc=self.title, unit="map", mininterval=1)
+        with progress as bar, self._efficiency():
             # The same cells wherever the first case is, but for the first cell.
             starts = [first, *range(first - first % CASES_PER_CELL + CASES_PER_CELL, end, CASES_PER_CELL)]
             for start, stop in pairwise([*starts, end]):
@@ -183,20 +194,39 @@ class _Bench:
                 for context in _before(self.part.shown, numbered):
                     self._show(context, maps)
                 self.results.maps += [self._small(context, maps) for context in chunk]
-                to_time += _before(self.part.timed, numbered)
+                self.to_time += _before(self.part.timed, numbered)
                 data.update("".join(digest_of(context) for context in chunk).encode())
                 difficult += sum(bool(context.case.difficult) for context in chunk)
-        if to_time:
-            cases = {context.case.key for context in to_time}
-            explained = [method for method in methods if not self.cells.failed(method, cases)]
-            for method in tqdm(explained, desc=f"{title}: timing", unit="method", mininterval=1):
-                timing = self.cells.timing(method, to_time)
-                if timing is not None:
-                    self.results.timings.append(self._place(method) | timing)
         counts = {"all": end - first, "difficult": difficult}
         self.results.inputs.append(
             self._inputs(counts, data.hexdigest(), None if self.part.controlled is None else controlled - first)
         )
+
+    @contextmanager
+    def _efficiency(self) -> Iterator[None]:
+        """Note how long the work inside takes, and how long the network alone would take for its pictures."""
+        results, began = self.results, time.perf_counter()
+        from_memory = results.asked - results.forwarded
+        with counting(self.network.module) as counts:
+            yield
+        seconds = time.perf_counter() - began
+        pictures = counts["forwards"] - (results.asked - results.forwarded - from_memory)
+        if pictures:
+            place = {"dataset": self.part.dataset, "network": self.network.name}
+            bare = pictures * bare_seconds(self.network)
+            found = {"pictures": pictures, "seconds": seconds, "bare_seconds": bare}
+            results.efficiency.append(place | found)
+
+    def time_methods(self) -> None:
+        """Time every method that explained the cases to be timed."""
+        if not self.to_time:
+            return
+        cases = {context.case.key for context in self.to_time}
+        explained = [method for method in self.cells.methods if not self.cells.failed(method, cases)]
+        for method in tqdm(explained, desc=f"{self.title}: timing", unit="method", mininterval=1):
+            timing = self.cells.timing(method, self.to_time)
+            if timing is not None:
+                self.results.timings.append(self._place(method) | timing)
 
     def _read(self, dataset: Sequence[Case], numbers: Iterable[int]) -> dict[int, Context]:
         contexts = {}

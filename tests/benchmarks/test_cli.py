@@ -2,8 +2,9 @@ import json
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
-from typing import TextIO
+from typing import Any, TextIO
 
+import pandas as pd
 import pytest
 
 from benchmarks.__main__ import main
@@ -146,6 +147,36 @@ def test_options_narrow_the_run_down(arguments: list[str], tmp_path: Path) -> No
     assert len(table) == 3
     inputs = json.loads((tmp_path / "out" / "provenance.json").read_text())["inputs"]
     assert inputs["seed"] == 3
+
+
+def test_the_run_keeps_and_prints_its_efficiency(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def efficiency() -> list[dict[str, Any]]:
+        run: dict[str, list[dict[str, Any]]] = json.loads((tmp_path / "out" / "provenance.json").read_text())["run"]
+        return run["efficiency"]
+
+    assert main([*arguments, "--limit", "2", "--metrics", "deletion"]) == 0
+    (row,) = efficiency()
+    assert (row["dataset"], row["network"]) == ("noise", "tiny")
+    # Four steps have three points between their ends, for two maps of two cases; and the clean and the empty picture.
+    assert row["pictures"] == 2 * (2 * 3 + 2)
+    assert row["seconds"] > row["bare_seconds"] > 0
+    assert "16 pictures through the network" in capsys.readouterr().out
+    assert main([*arguments, "--limit", "2", "--metrics", "deletion"]) == 0
+    assert efficiency() == [], "what is found again asks no network"
+
+
+def test_controls_come_when_they_are_asked_for(arguments: list[str], tmp_path: Path) -> None:
+    def controls() -> set[str]:
+        return set(pd.read_parquet(tmp_path / "out" / "records.parquet")["control"])
+
+    assert main([*arguments, "--limit", "2"]) == 0
+    assert controls() == {""}
+    assert main([*arguments, "--limit", "2", "--controls", "shuffled,7x7"]) == 0
+    assert controls() == {"", "shuffled", "7x7"}
+    assert main([*arguments, "--limit", "2", "--controls", "none"]) == 0
+    assert controls() == {""}
 
 
 def test_several_plans_have_a_directory_each(
