@@ -38,6 +38,7 @@ from benchmarks.run.store import Store
 from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser
 from benchmarks.studies.settings import by_picture, part_for
 from mint import MINT, Explanation, Surrogate
+from mint.app.classifiers import usable_device
 from mint.fidelity import rank_correlation, split_half_agreement
 
 COUNTS = (100, 200, 300, 400, 500, 700, 1000, 1500, 2000, 3000, 4000, 5000)
@@ -238,7 +239,7 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     settling.to_csv(options.out / "settling.csv", index=False, float_format="%.5f")
     draw_settling(settling).savefig(options.out / "settling.png")
     parts = [
-        f"{made_by('forwards', arguments, options.device)} Nothing here is the paper's.",
+        f"{made_by('forwards', arguments, usable_device(options.device))} Nothing here is the paper's.",
         "## When the importances have settled",
         f"The rank correlation of u_f from the first K samples with u_f from all {settling['samples'].max()} samples; "
         "and where `samples=UntilSettled(level)` stops for several values of `level`, with the correlation there. "

@@ -14,6 +14,7 @@ from benchmarks.studies.commandline import finish, made_by, positive, study_pars
 from benchmarks.studies.paper_figures.figures import Plate, compared, pipeline, samples, segmentation
 from benchmarks.studies.paper_figures.sources import MINIMAL_IMPORTANCE, SOURCES, Group, Source, own_pictures
 from benchmarks.studies.paper_figures.subjects import Subject, explain
+from mint.app.classifiers import usable_device
 from mint.contract import InputError
 
 ABSTAINING = (
@@ -71,7 +72,7 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         "class's probability, and `first` marks the network's most probable class. Where a data set has masks, a line "
         "in the input runs around the object. In the tables, the coarse region is a share of the picture, and R² is "
         "the surrogates' on samples held out.",
-        f"{made_by('figures', arguments, options.device)} The same command draws the same figures.",
+        f"{made_by('figures', arguments, usable_device(options.device))} The same command draws the same figures.",
     ]
     files = []
     for source in sources:
