@@ -11,16 +11,14 @@ from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from benchmarks.analysis.scores import summarise
 from benchmarks.report import tables
 from benchmarks.report.numbers import ROUNDING, counted
 from benchmarks.report.page import Block, Picture, cost_section, fresh, origin, write_pages
-from benchmarks.report.plots import DOTS_PER_INCH, save_picture
+from benchmarks.report.plots import look, panels_of, save_plot
 from benchmarks.report.tables import Entry, Metric, Subject, Table, by_setting, place_of, where
 from benchmarks.results.records import REMOVAL, Records, with_removal
 
@@ -154,22 +152,20 @@ def _plot(summary: pd.DataFrame, dataset: str, directory: Path) -> Path:
     methods = [str(method) for method in summary["method"].unique()]
     places = _places(methods)
     networks = list(summary["network"].unique())
-    sns.set_theme(style="whitegrid", rc={"axes.edgecolor": ".6", "font.size": 10})
-    size = (3.0 + 2.6 * len(columns), 1.3 + 0.27 * max(places))
-    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
-    panels: Sequence[Axes] = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0].tolist()
-    with mpl.rc_context({"axes.titlelocation": "left"}):
+    file = directory / f"{dataset}.png"
+    with mpl.rc_context():
+        look("whitegrid", **{"font.size": 10})
+        height, width = 1.3 + 0.27 * max(places), 2.6 + 3.0 / len(columns)
+        figure, panels = panels_of(len(columns), height, width, len(columns), sharey=True)
         for axes, column in zip(panels, columns, strict=True):
             _forest(axes, _rows(summary, column), column, places, networks)
-    panels[0].set_yticks(places, methods)
-    panels[0].set_ylim(max(places) + 0.8, min(places) - 0.8)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), frameon=False)
-    cases = summary[summary["subset"] == "all"]["n"].max()
-    title = f"{dataset}, {cases} cases: means with 95 % intervals (dotted: the default; filled: differs from it)"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=".35")
-    file = directory / f"{dataset}.png"
-    save_picture(figure, file)
+        panels[0].set_yticks(places, methods)
+        panels[0].set_ylim(max(places) + 0.8, min(places) - 0.8)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), frameon=False)
+        cases = summary[summary["subset"] == "all"]["n"].max()
+        title = f"{dataset}, {cases} cases: means with 95 % intervals (dotted: the default; filled: differs from it)"
+        save_plot(figure, title, file)
     return file
 
 

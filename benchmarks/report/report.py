@@ -92,7 +92,7 @@ def _section(
     """Lay out what the page shows of one network and dataset."""
     shown = [column for column in columns if column.headline and column.judges]
     place, plots = place_of(here["scores"]), directory / "plots"
-    files = draw_plots(records, here["scores"], plots)
+    files = draw_plots(records, here["scores"], setting["metrics"], plots)
     gallery = [each for each in records.gallery if (each.dataset, each.network) == place]
     if gallery:
         files["gallery"] = directory / "gallery" / f"{stem(place)}.jpg"

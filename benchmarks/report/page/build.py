@@ -27,14 +27,8 @@ MINUS, SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 def write_html(records: Records, sections: Mapping[str, Sequence[Block]], file: Path) -> None:
     """Write a page that stands alone: no other file, no network.
 
-    Parameters
-    ----------
-    records : Records
-    sections : Mapping
-        The blocks by heading, which stand before the viewer; the headings are the page's menu, too. A number in the
-        table of a setting leads to the pictures of its subject.
-    file : pathlib.Path
-        An existing file is replaced.
+    The sections' blocks, by heading, stand before the viewer; the headings are the page's menu, too. A number in the
+    table of a setting leads to the pictures of its subject.
     """
     index, files = gather(records)
     inputs, run = records.provenance["inputs"], records.provenance["run"]
@@ -70,15 +64,8 @@ def data_uri(data: bytes, media: str) -> str:
 
 
 def embedded_json(data: Any) -> str:
-    """Spell plain data as JSON that can stand in a script element: no "<", so no end tag and no comment.
-
-    Raises
-    ------
-    ValueError
-        If it holds NaN or infinity, which JSON has no word for.
-    """
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
+    """Spell plain data, without NaN and infinity, as JSON without "<": a script element can hold it."""
+    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -176,20 +163,18 @@ def _whiskers(column: Sequence[Entry]) -> list[dict[str, float] | None]:
 
     Not in a column that holds several metrics: their scales differ.
     """
-    shown = [entry for entry in column if entry.number is not None and not np.isnan(entry.low)]
-    low = min((entry.low for entry in shown), default=0.0)
-    width = max((entry.high for entry in shown), default=0.0) - low
-    if len({entry.subject and entry.subject.metric for entry in shown}) > 1 or not width > 0:
-        return [None] * len(column)
+    shown = {i: e for i, e in enumerate(column) if e.number is not None and not np.isnan(e.low)}
+    low = min((entry.low for entry in shown.values()), default=0.0)
+    high = max((entry.high for entry in shown.values()), default=0.0)
     places: list[dict[str, float] | None] = [None] * len(column)
-    for i, entry in enumerate(column):
-        if entry not in shown:
-            continue
+    if len({entry.subject and entry.subject.metric for entry in shown.values()}) > 1 or not high > low:
+        return places
+    for i, entry in shown.items():
         value = entry.value if np.isnan(entry.change) else entry.change
         middle = min(max(float(value), entry.low), entry.high)  # type: ignore[arg-type]
         place = {"left": entry.low - low, "width": entry.high - entry.low, "mean": middle - low}
-        if low < 0 < low + width:
+        if low < 0 < high:
             # Where nothing differs from nothing: the line that an interval may leave out.
             place["zero"] = -low
-        places[i] = {name: round(100 * each / width, 1) for name, each in place.items()}
+        places[i] = {name: round(100 * each / (high - low), 1) for name, each in place.items()}
     return places
