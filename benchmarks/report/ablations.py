@@ -63,9 +63,8 @@ FEWEST_CASES = 6
 def make_ablation_report(records: Records, directory: Path) -> str:
     """Derive tables, plot and both pages from an ablation's records; return the summary for the terminal."""
     records = with_removal(records)
-    fresh(directory, "tables", "plots")
     summary = summarise(records)
-    summary.to_csv(directory / "tables" / "scores.csv", index=False, float_format="%.6g")
+    fresh(directory, {"scores": summary}, "tables", "plots")
     clear = clear_table(summary)
     plots = [
         Picture(_plot(group, str(dataset), directory / "plots"), f"variants on {dataset}")
@@ -130,16 +129,13 @@ def _sign(row: Mapping[Any, Any] | pd.Series) -> int:
 
 def clear_table(summary: pd.DataFrame) -> Table:
     """Make the table of what every network agrees on: the sign of a change whose intervals all leave 0 out."""
-    words = {1: "rises", -1: "falls", 0: ""}
+    words = {frozenset({1}): "rises", frozenset({-1}): "falls"}
     columns = _measured(summary, TABLE_COLUMNS)
     rows = []
     for method in summary["method"].unique()[1:]:
-        signs = []
-        for column in columns:
-            here = _rows(summary, column)
-            found = {_sign(row) for row in here[here["method"] == method].to_dict("records")}
-            signs.append(found.pop() if len(found) == 1 else 0)
-        rows.append([Entry(method), *(Entry(words[sign]) for sign in signs)])
+        own = summary[summary["method"] == method]
+        signs = [{_sign(row) for row in _rows(own, column).to_dict("records")} for column in columns]
+        rows.append([Entry(method), *(Entry(words.get(frozenset(found), "")) for found in signs)])
     header = ["variant", *(column.title.removesuffix(", change") for column in columns)]
     count = summary.groupby(["dataset", "network"]).ngroups
     networks = "the network" if count == 1 else f"each of the {count} networks by itself"
@@ -203,15 +199,13 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
         axes.set_xlim(min(low, -0.05), max(high, 0.05))
     if column.metric.endswith("fidelity held out"):
         axes.set_xlim(left=max(axes.get_xlim()[0], LOWEST))
-    few = ""
-    if column.metric == "cost":
+    cost, most = column.metric == "cost", rows["n"].max()
+    if cost:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        few = f" ({counted(rows['n'].max())})" if rows["n"].max() < FEWEST_CASES else ""
+        axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if cost else MaxNLocator(5))
+    few = f" ({counted(most)})" if most < FEWEST_CASES and not cost else ""
     axes.set_title(f"{column.title}{few}", fontsize=10)
     axes.grid(False, axis="y")
     axes.tick_params(labelsize=9)

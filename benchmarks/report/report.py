@@ -49,7 +49,6 @@ def make_comparison_report(records: Records, directory: Path) -> str:
         # One number of both curves, for a plan that has no other.
         records = with_removal(records)
         columns = read_columns(records)
-    fresh(directory, "tables", "plots", "gallery")
     summary, pairs = summarise(records), comparisons.compare_pairs(columns)
     findings = {
         "scores": summary,
@@ -63,9 +62,8 @@ def make_comparison_report(records: Records, directory: Path) -> str:
         "resolution": measure_resolution(records),
         "coverage": measure_coverage(records),
     }
-    for name, frame in findings.items():
-        if len(frame):
-            frame.to_csv(directory / "tables" / f"{name}.csv", index=False, float_format="%.6g")
+    filled = {name: frame for name, frame in findings.items() if len(frame)}
+    fresh(directory, filled, "tables", "plots", "gallery")
     sections: dict[str, list[Block]] = {"How to read the numbers": [origin(records), READING]}
     for setting in records.provenance["inputs"]["settings"]:
         place = (setting["dataset"], setting["network"]["name"])

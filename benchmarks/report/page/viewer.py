@@ -30,8 +30,8 @@ File = tuple[bytes, str]  # a picture's bytes and its media type
 def gather(records: Records) -> tuple[Row, list[File]]:
     """Collect what the viewer shows: an index, plain data for JSON, and the pictures, maps and curves of its cases.
 
-    The index has the "settings", each with its methods, metrics and cases, and "inferno", the colours. A case names each
-    of its files by the place in the list.
+    The index has the "settings", each with its methods, metrics and cases, and "inferno", the colours. A case names
+    each of its files by the place in the list.
     """
     files: list[File] = []
     index = {
