@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.networks.network import Network
 from mint.checks import Check, report_all, require
+from mint.contract import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,39 +115,43 @@ def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, 
         first, second = ([(case.key, case.digest) for case in read()] for _ in range(2))
         require(first == second, "called twice with the same seed, it gives different cases")
 
-    def gives_sound_cases() -> None:
-        broken = [f"case {case.key}: {sentence}" for case in cases() for sentence in faults(case, network)]
+    def look(clause: str) -> None:
+        broken = [f"case {case.key}: {found[clause]}" for case in cases() if clause in (found := faults(case, network))]
         require(not broken, "; ".join(broken))
 
-    checks = (has_cases, has_different_keys, keeps_pictures_apart, gives_the_same_again, gives_sound_cases)
-    return [(check.__name__.replace("_", " "), check) for check in checks]
+    checks = (has_cases, has_different_keys, keeps_pictures_apart, gives_the_same_again)
+    named = [(check.__name__.replace("_", " "), check) for check in checks]
+    return [*named, *((clause, partial(look, clause)) for clause in CLAUSES)]
 
 
-def faults(case: Any, network: Network) -> list[str]:
-    """Return a sentence for each thing about a case that the suite cannot use with a network."""
+CLAUSES = ("has a safe key", "shows the picture", "marks a region", "names the class", "says if it is difficult")
+"""What is asked of each case."""
+
+
+def faults(case: Any, network: Network) -> dict[str, str]:
+    """Find what a network's run cannot use about a case: a sentence for each of `CLAUSES` that is broken."""
     if not isinstance(case, Case):
-        return [f"it is a {type(case).__name__}, not a benchmarks.datasets.Case"]
+        raise InputError(f"a case is a benchmarks.datasets.Case, not a {type(case).__name__}.")
     size = (network.input_size, network.input_size)
     image = np.asarray(case.image)
     region = np.zeros(size, bool) if case.region is None else np.asarray(case.region)
-    target, classes = case.target, network.classes
-    numbered = isinstance(target, int | np.integer) and 0 <= target < len(classes)
-    wanted = {
-        f"the key {case.key!r} is no text of letters, digits, '.', '_' and '-', as a file name must be": (
-            isinstance(case.key, str) and re.fullmatch(r"[\w.-]+", case.key)
-        ),
-        f"the image is {image.dtype} {image.shape}, not uint8 {(*size, 3)}": (
-            image.dtype == np.uint8 and image.shape == (*size, 3)
-        ),
-        f"the region is {region.dtype} {region.shape}, not None or bool {size}": (
-            region.dtype == np.bool_ and region.shape == size
-        ),
-        f"class {target!r} of {network.name} is not {case.target_name!r}": (
-            numbered and case.target_name == classes[target]
-        ),
-        f"difficult is {case.difficult!r}, not True or False": isinstance(case.difficult, bool | np.bool_),
-    }
-    return [sentence for sentence, holds in wanted.items() if not holds]
+    numbered = isinstance(case.target, int | np.integer) and 0 <= case.target < len(network.classes)
+    holds = (
+        isinstance(case.key, str) and re.fullmatch(r"[\w.-]+", case.key),
+        image.dtype == np.uint8 and image.shape == (*size, 3),
+        region.dtype == np.bool_ and region.shape == size,
+        numbered and case.target_name == network.classes[case.target],
+        isinstance(case.difficult, bool | np.bool_),
+    )
+    sentences = (
+        f"the key {case.key!r} is no text of letters, digits, '.', '_' and '-', as a file name must be",
+        f"the image is {image.dtype} {image.shape}, not uint8 {(*size, 3)}",
+        f"the region is {region.dtype} {region.shape}, not None or bool {size}",
+        f"class {case.target!r} of {network.name} is not {case.target_name!r}",
+        f"difficult is {case.difficult!r}, not True or False",
+    )
+    found = zip(CLAUSES, holds, sentences, strict=True)
+    return {clause: sentence for clause, good, sentence in found if not good}
 
 
 def slug(name: str) -> str:

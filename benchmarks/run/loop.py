@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmarks.datasets import Case, DataOptions, Dataset, check_options
+from benchmarks.datasets.case import faults
 from benchmarks.metrics import Context
 from benchmarks.metrics.metric import controlling, declaration
 from benchmarks.networks.network import Network, load_network
@@ -235,6 +236,8 @@ class _Bench:
                 case = dataset[number]
                 if self.keys.setdefault(case.key, number) != number:
                     raise InputError(f"its key {case.key!r} is that of number {self.keys[case.key] + 1}, too.")
+                if broken := faults(case, self.network):
+                    raise InputError("; ".join(broken.values()) + ".")
                 image = self.network.tensor(case.image)
             except Exception as error:
                 self.cells.fail("", "data", f"number {number + 1}", error)

@@ -575,3 +575,17 @@ def test_records_from_before_there_were_controls_still_load(world: ModuleType, l
     assert tuple(old.scores.columns) == RECORD_COLUMNS
     assert tuple(old.curves.columns) == CURVE_COLUMNS
     assert len(records.own_maps(old.curves)) == len(old.curves)
+
+
+def test_a_case_that_cannot_be_used_is_named_and_the_others_are_measured(
+    world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = [world.case(number) for number in range(4)]
+    cases[1] = dataclasses.replace(cases[1], region=np.zeros((3, 3), dtype=bool))
+    cases[2] = dataclasses.replace(cases[2], key="../up", target_name="blue or so")
+    monkeypatch.setitem(world.DATASETS, "noise", lambda network, options: cases)
+    results = run(world.plan(log), Options(), Store(tmp_path / "cells"))
+    assert {row["case"] for row in results.records} == {cases[0].key, cases[3].key}
+    assert [failure.case for failure in results.failures] == ["number 2", "number 3"]
+    assert "(3, 3)" in results.failures[0].reason
+    assert all(word in results.failures[1].reason for word in ("../up", "blue or so"))
