@@ -218,15 +218,24 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 
 
 def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -> bool:
+    from benchmarks.analysis.scores import summarise
     from benchmarks.report.report import make_report
+    from benchmarks.report.tables import terminal
     from benchmarks.results import records
-    from benchmarks.run.loop import as_records, run
+    from benchmarks.run.loop import Results, as_records, run
     from benchmarks.run.store import Store
 
     store = Store(directory / "cells")
     store.prepare()
     started, clock = now(), time.monotonic()
-    results = run(plan, options, store)
+
+    def show(found: Results) -> None:
+        found_there = as_records(plan, options, found, {})
+        print(f"\n{terminal(summarise(found_there), found_there.timings)}", flush=True)
+
+    several = sum(len(part.networks) for part in plan.parts) > 1
+    # The first tables are there when the first network is done, and all of them together at the end.
+    results = run(plan, options, store, *[show] * several)
     facts = {
         "command": command,
         "started": started,

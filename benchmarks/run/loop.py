@@ -7,7 +7,7 @@
 import hashlib
 import io
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
@@ -68,8 +68,10 @@ class Results:
     forwarded: int = 0
 
 
-def run(plan: Plan, options: Options, store: Store) -> Results:
+def run(plan: Plan, options: Options, store: Store, seen: Callable[[Results], None] = lambda found: None) -> Results:
     """Run a plan; maps, scores and timings are kept and found in the store.
+
+    After each data set and network, ``seen`` is called with what was found there.
 
     Raises
     ------
@@ -93,7 +95,19 @@ def run(plan: Plan, options: Options, store: Store) -> Results:
                 bench = _Bench(plan.name, cells, results)
                 bench.measure(cases, options.skipped)
                 bench.time_methods()
+                seen(_latest(results))
     return results
+
+
+def _latest(results: Results) -> Results:
+    """Keep the scores and timings of the last data set and network."""
+    inputs = results.inputs[-1]
+    place = inputs["dataset"], inputs["network"]["name"]
+    scores, timings = (
+        [row for row in rows if (row["dataset"], row["network"]) == place]
+        for rows in (results.records, results.timings)
+    )
+    return Results(records=scores, timings=timings, inputs=[inputs])
 
 
 def _cases_of(dataset: Dataset, name: str, network: Network, options: DataOptions) -> Sequence[Case]:

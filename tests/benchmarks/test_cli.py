@@ -167,6 +167,16 @@ def test_the_run_keeps_and_prints_its_efficiency(
     assert efficiency() == [], "what is found again asks no network"
 
 
+def test_the_tables_of_each_network_are_printed_when_it_is_done(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], world: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(world.NETWORKS, "twin", world.NETWORKS["tiny"])
+    assert main([*arguments, "--limit", "2", "--networks", "tiny,twin"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = [line for line in lines if line.endswith(" on noise")]
+    assert found == ["tiny on noise", "twin on noise"] * 2
+
+
 def test_controls_come_when_they_are_asked_for(arguments: list[str], tmp_path: Path) -> None:
     def controls() -> set[str]:
         return set(pd.read_parquet(tmp_path / "out" / "records.parquet")["control"])
