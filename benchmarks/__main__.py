@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from benchmarks.run.cells import Failure
     from benchmarks.run.plan import Options, Plan
 
-# The exit status of a program that SIGPIPE ends, as shells give it.
-UNREAD = 141
+# The exit statuses of programs that SIGPIPE and SIGINT end, as shells give them.
+UNREAD, INTERRUPTED = 141, 130
 DEFAULT = ("quick",)  # the plan of `run` and `report`
 
 # Whatever imports torch is imported by the command that needs it: `report` works without.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0, 1 if cases failed, 2 for bad input, 141 if nobody reads the output."""
+    """Run a command; return the exit status: 0, 1 if cases failed, 2 for bad input, 130 or 141 if it was stopped."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(arguments)
     problem = foreign_package()
@@ -40,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has gone (`| head`): what is left in the buffer has nowhere to go when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
+    except OSError as error:  # a full disk, a folder that vanished
+        place = f": {error.filename}" if error.filename else ""
+        return _refuse(f"{error.strerror or error}{place}; what was computed is kept, and the same command goes on.")
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here.", file=sys.stderr)
+        return INTERRUPTED
     return status
 
 
@@ -211,9 +217,6 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         complete = [_run_plan(plan, how, _directory(options.out, plan.name, plans), command) for plan in plans]
     except InputError as error:
         return _refuse(error)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here.", file=sys.stderr)
-        return 130
     return 0 if all(complete) else 1
 
 
@@ -302,8 +305,10 @@ def _join(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
 
 def _study(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     if options.name not in STUDIES:
+        if options.name not in (None, "-h", "--help"):
+            return _refuse(f"unknown study {options.name!r}; the studies are {', '.join(STUDIES)}.")
         print(f"usage: python -m benchmarks study NAME [options], with one of the names {', '.join(STUDIES)}")
-        return 0 if options.name in (None, "-h", "--help") else 2
+        return 0
     return int(importlib.import_module(STUDIES[options.name]).main(options.rest))
 
 

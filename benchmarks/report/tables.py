@@ -191,7 +191,7 @@ def _score_entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
     for row in column.to_dict("records"):
         bold = bool(row["judges"] and row["mean"] == best)
         note = f"({counted(row['n'])})" if row["n"] < most else ""
-        why = "does not apply" if row["not_applicable"] else "failed"
+        why = "does not apply" if row["not_applicable"] else "failed" if row["failed"] else "no such case"
         subject = Subject(row["method"], metric.name, metric.subset)
         entries.append(Entry(row["mean"], note, bold, form, row["low"], row["high"], missing=why, subject=subject))
     return entries

@@ -163,7 +163,7 @@ class Cells:
             return cell
         try:
             cell = compute(chunk)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a method or metric can do anything
             if len(chunk) > 1:
                 alone = [self._cells([context], identify, compute, step, stored=stored) for context in chunk]
                 return {key: arrays for each in alone for key, arrays in each.items()}
@@ -179,7 +179,7 @@ class Cells:
         own = {"kind": "map", **self.setting, "method": self.method_identities[method], "cases": cases}
         return {"kind": "derived", "maps": key_of(own), **self.control_identities[control]} if control else own
 
-    def fail(self, method: str, step: str, case: str, error: Exception, control: str = "") -> None:
+    def fail(self, method: str, step: str, case: str, error: BaseException, control: str = "") -> None:
         """Note a failure; say so on the terminal if none like it was said before."""
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         names = (self.part.dataset, self.network.name, method, step, case)

@@ -1,3 +1,4 @@
+import errno
 import json
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.registry import METRIC, registered
+from benchmarks.run.store import Cell, Identity, Store
 
 MINE = """
 from dataclasses import dataclass
@@ -298,3 +300,55 @@ def test_an_interrupted_run_says_how_to_go_on(
     monkeypatch.setattr("benchmarks.run.loop.run", interrupt)
     assert main(arguments) == 130
     assert "the same command goes on from here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["study", "sped"], ["'sped'", "speed"]),
+        (["report", "--out", "results/quik"], ["no records in results/quik", "results/quick"]),
+        (["join", "results/quick", "--out", "README.md"], ["README.md", "irectory"]),
+    ],
+)
+def test_a_name_that_is_not_there_gets_those_that_are(
+    arguments: list[str], parts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    sentence = capsys.readouterr().err
+    assert sentence.count("\n") == 1
+    assert all(part in sentence for part in parts)
+
+
+def test_a_file_without_a_name_gets_the_names_in_it(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "method.py").write_text(MINE)
+    assert main([*arguments, "--method", str(tmp_path / "method.py")]) == 2
+    assert capsys.readouterr().err.endswith("method.py has Mine.\n")
+
+
+def test_a_method_that_leaves_the_program_fails_its_case_alone(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "method.py").write_text(MINE.replace("return images[:, 0].contiguous()", "raise SystemExit(3)"))
+    assert main([*arguments, "--limit", "2", "--method", f"{tmp_path / 'method.py'}:Mine"]) == 1
+    assert "SystemExit: 3" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_what_was_stored(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = Store.write, []
+
+    def write_some(store: Store, identity: Identity, cell: Cell) -> None:
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+        written.append(identity)
+        write(store, identity, cell)
+
+    monkeypatch.setattr(Store, "write", write_some)
+    assert main(arguments) == 2
+    assert f"error: No space left on device: {tmp_path}; " in capsys.readouterr().err
+    monkeypatch.setattr(Store, "write", write)
+    assert main(arguments) == 0
+    assert " 3 found" in capsys.readouterr().out
