@@ -223,6 +223,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -> bool:
     from benchmarks.analysis.scores import summarise
     from benchmarks.report.report import make_report
+    from benchmarks.report.sentences import efficiency
     from benchmarks.report.tables import terminal
     from benchmarks.results import records
     from benchmarks.run.loop import Results, as_records, run
@@ -252,10 +253,7 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
     print(f"\n{make_report(directory)}")
     print("± is half of the 95 % interval's width, * the best of a column.")
     for row in results.efficiency:
-        print(
-            f"{row['network']} on {row['dataset']}: {row['pictures']:,} pictures through the network in "
-            f"{row['seconds']:.0f} s, {row['seconds'] / row['bare_seconds']:.2f} times what the network alone takes"
-        )
+        print(efficiency(row))
     print(f"{store.written} cells computed, {store.reused} found; report: {directory / 'README.md'}")
     for path in store.damaged:
         print(f"computed again, as it could not be read: {path}")

@@ -164,7 +164,10 @@ def test_the_run_keeps_and_prints_its_efficiency(
     # Four steps have three points between their ends, for two maps of two cases; and the clean and the empty picture.
     assert row["pictures"] == 2 * (2 * 3 + 2)
     assert row["seconds"] > row["bare_seconds"] > 0
-    assert "16 pictures through the network" in capsys.readouterr().out
+    sentence = f"tiny on noise: 16 pictures through the network in {row['seconds']:.0f} s, "
+    assert sentence in capsys.readouterr().out
+    assert sentence in (tmp_path / "out" / "README.md").read_text()
+    assert sentence in (tmp_path / "out" / "index.html").read_text()
     assert main([*arguments, "--limit", "2", "--metrics", "deletion"]) == 0
     assert efficiency() == [], "what is found again asks no network"
 

@@ -25,6 +25,7 @@ from benchmarks.report.page.markdown import (
     write_markdown,
 )
 from benchmarks.report.page.viewer import gather
+from benchmarks.report.sentences import efficiency
 from benchmarks.report.tables import ARROWS, Entry, Metric, Subject, Table
 from benchmarks.results.records import Records
 
@@ -91,8 +92,14 @@ def origin(records: Records) -> str:
 
 
 def cost_section(records: Records) -> dict[str, list[Block]]:
-    """Make the section of what the methods cost; none where nothing was timed."""
-    return {"Cost": [tables.cost_table(records.timings)]} if len(records.timings) else {}
+    """Make the section of what the methods and the run itself cost; none where nothing was measured."""
+    blocks: list[Block] = [tables.cost_table(records.timings)] if len(records.timings) else []
+    measured = pd.DataFrame(records.provenance["run"].get("efficiency", ()))
+    if len(measured):
+        # Joined runs have a row each.
+        summed = measured.groupby(["dataset", "network"], sort=False, as_index=False).sum()
+        blocks.append("\n".join(f"- {efficiency(row)}" for row in summed.to_dict("records")))
+    return {"Cost": blocks} if blocks else {}
 
 
 def write_pages(records: Records, sections: Mapping[str, Sequence[Block]], directory: Path) -> None:
