@@ -27,8 +27,8 @@ class Gini(Metric):
     Source: P. Chalasani et al., "Concise Explanations of Neural Networks using Adversarial Training", ICML 2020.
     Direction: higher is sparser, which the paper calls better. Range: [0, 1 - 1/N]; NaN for a map of zeros.
 
-    What it cannot tell: whether the map is right. A single pixel anywhere scores best, so as a measure of quality it
-    would reward maps that leave evidence out. A constant added to a map lowers the score, and so does smoothing.
+    What it cannot tell: whether the map is right. A single pixel anywhere scores best, and a map that leaves evidence
+    out scores better than one that shows it all. A constant added to a map lowers the score, and so does smoothing.
     """
 
     judges = False
@@ -53,8 +53,7 @@ class Entropy(Metric):
     2020 (complexity). Direction: lower is simpler, which the paper calls better. Range: [0, ln N], ln N for a constant
     map, so pictures of different sizes do not compare; NaN for a map of zeros.
 
-    What it cannot tell: whether the map is right, as `Gini`. A constant added to a map raises the score, and so does
-    smoothing.
+    What it cannot tell: whether the map is right. A constant added to a map raises the score, and so does smoothing.
     """
 
     direction = "lower"

@@ -1,8 +1,4 @@
-"""Infidelity: how badly a map predicts what removing a square does to the answer.
-
-Source: C.-K. Yeh, C.-Y. Hsieh, A. Suggala, D. I. Inouye, P. Ravikumar, "On the (In)fidelity and Sensitivity of
-Explanations", NeurIPS 2019.
-"""
+"""Infidelity: how badly a map predicts what removing a square does to the answer."""
 
 from dataclasses import dataclass
 
@@ -23,10 +19,10 @@ class Infidelity(Metric):
 
         min over b of  mean over squares S of  (b sum over S of s - (f(x) - f(x without S)))^2
 
-    Captum's ``infidelity`` with ``normalize=True`` and the paper's square removal, for maps that hold each pixel's
-    contribution: a removed pixel becomes 0 in the normalised space. The squares are drawn by a generator of this
-    metric's own. Direction: lower is better. Range: from 0 to the mean squared drop, at most 1 with
-    ``score="probability"``; a map of zeros predicts no drop and scores the mean squared drop.
+    Source: C.-K. Yeh, C.-Y. Hsieh, A. Suggala, D. I. Inouye, P. Ravikumar, "On the (In)fidelity and Sensitivity of
+    Explanations", NeurIPS 2019, with square removal, as Captum's ``infidelity`` with ``normalize=True``, for maps that
+    hold each pixel's contribution. A removed pixel becomes 0 in the normalised space. Direction: lower is better.
+    Range: from 0 to the mean squared drop, which a map of zeros scores; at most 1 with ``score="probability"``.
 
     What it cannot tell: a map from its negative, as b may be negative; nor how a map ranks the pixels within a square.
     The mean depends most on the pictures whose answers move most, and the score depends on what a removed pixel becomes
@@ -37,11 +33,9 @@ class Infidelity(Metric):
     ----------
     side
         Side of a square, as a share of the picture's shorter side.
-    samples
-        How many squares, anywhere inside the picture with equal chances; each costs a forward pass a case, whatever
-        the number of methods.
-    seed
-        Of the squares' places.
+    samples, seed
+        How many squares, anywhere inside the picture with equal chances, and the seed of their places. Each costs a
+        forward pass a case, whatever the number of methods.
     score
         The network's answer that is followed.
     """

@@ -1,8 +1,4 @@
-"""Max-sensitivity: how much a method's map changes under small random changes of the picture.
-
-Source: C.-K. Yeh, C.-Y. Hsieh, A. Suggala, D. I. Inouye, P. Ravikumar, "On the (In)fidelity and Sensitivity of
-Explanations", NeurIPS 2019.
-"""
+"""Max-sensitivity: how much a method's map changes under small random changes of the picture."""
 
 from dataclasses import dataclass
 
@@ -21,9 +17,10 @@ class MaxSensitivity(MethodMetric):
 
         max over samples of  ||map(x + d) - map(x)|| / ||map(x)||,   d uniform in [-radius, radius]
 
-    Captum's ``sensitivity_max`` with its default distribution; the changes are drawn by a generator of this metric's
-    own, because Captum's would draw from the global one. Direction: lower is better. Range: 0 and up; NaN where the map
-    is all zeros (there Captum divides by 1), and for cases that are passed over.
+    Source: C.-K. Yeh, C.-Y. Hsieh, A. Suggala, D. I. Inouye, P. Ravikumar, "On the (In)fidelity and Sensitivity of
+    Explanations", NeurIPS 2019, as Captum's ``sensitivity_max`` with its default distribution; its own draws would come
+    from the global generator. Direction: lower is better. Range: 0 and up; NaN where the map is all zeros (there Captum
+    divides by 1), and for cases that are passed over.
 
     What it cannot tell: whether the map is right. A map that does not depend on the picture scores a perfect 0. Where
     the network itself is unstable, the true explanation changes, too. The maximum over a few draws is a lower bound,
@@ -33,10 +30,8 @@ class MaxSensitivity(MethodMetric):
     ----------
     radius
         Largest change of a pixel, in the network's normalised units.
-    samples
-        How many changed pictures; each costs an explanation, and one more is that of the picture itself.
-    seed
-        Of the changes.
+    samples, seed
+        How many changed pictures, and their seed; each costs an explanation, and one more is that of the picture.
     every
         One case in so many is measured; the case's digest decides which. The score of the others is NaN.
     """

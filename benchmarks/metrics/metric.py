@@ -30,23 +30,12 @@ class Context:
 
     A run makes one for each case and network and hands it to every metric of every method, so that what does not
     depend on the map is computed once.
-
-    Attributes
-    ----------
-    network
-        The network explained, in evaluation mode.
-    case
-        Picture, target and annotated region.
-    image
-        The case's picture as the network sees it: (c, h, w) float32, normalised, on the network's device.
-    batch_size
-        Pictures through the network at a time; None lets the perturbation engine choose.
     """
 
-    network: Network
-    case: Case
-    image: Tensor
-    batch_size: int | None = None
+    network: Network  # in evaluation mode
+    case: Case  # picture, target and annotated region
+    image: Tensor  # as the network sees it: (c, h, w) float32, normalised, on the network's device
+    batch_size: int | None = None  # pictures through the network at a time; None lets the perturbation engine choose
     _memory: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, key: Hashable, compute: Callable[[], Answer]) -> Answer:
@@ -74,42 +63,23 @@ NOT_APPLICABLE = Measurement(float("nan"))
 
 @dataclass(frozen=True)
 class CurveLabels:
-    """How a metric's curve is drawn.
+    """How a metric's curve is drawn."""
 
-    ``score`` tells what the score is of the curve: the area under it, or the mean of its points. ``x`` and ``y`` say
-    what the fractions and the values are.
-    """
-
-    score: Literal["area", "mean"]
-    x: str
-    y: str
+    score: Literal["area", "mean"]  # what the score is of the curve: the area under it, or the mean of its points
+    x: str  # what the fractions are
+    y: str  # what the values are
 
 
 class Declared:
-    """What a metric declares about itself; each metric states only what differs from these defaults.
+    """What a metric declares about itself; each metric states only what differs from these defaults."""
 
-    Attributes
-    ----------
-    direction
-        Which scores are better.
-    average
-        "cases": a table shows the mean over cases. "classes": the mean over classes of each class's mean.
-    subsets
-        The subsets of cases that it is averaged over: "all", or "all" and "difficult".
-    judges
-        Whether a better score means a better explanation. False where the score only describes a map.
-    controlled
-        Whether maps made from a method's map (derived controls) are scored, too.
-    curve_labels
-        How its curve is drawn; None where it has no curve.
-    """
-
-    direction: Direction = "higher"
+    direction: Direction = "higher"  # which scores are better
+    # "cases": a table shows the mean over cases. "classes": the mean over classes of each class's mean.
     average: Average = "cases"
-    subsets: tuple[str, ...] = ("all",)
-    judges: bool = True
-    controlled: bool = True
-    curve_labels: CurveLabels | None = None
+    subsets: tuple[str, ...] = ("all",)  # of cases, that it is averaged over: "all", or "all" and "difficult"
+    judges: bool = True  # whether a better score means a better explanation; False where it only describes a map
+    controlled: bool = True  # whether maps made from a method's map (derived controls) are scored, too
+    curve_labels: CurveLabels | None = None  # how its curve is drawn; None where it has no curve
 
     @property
     def measure(self) -> str:
@@ -165,13 +135,7 @@ def passed_over(context: Context, every: int) -> bool:
 
 
 def check_saliency(context: Context, saliency: Tensor) -> None:
-    """Refuse a map that cannot be ranked.
-
-    Raises
-    ------
-    InputError
-        If the map's shape is not the picture's, or it holds a NaN or an infinity.
-    """
+    """Refuse a map whose shape is not the picture's, or that holds a NaN or an infinity, by an InputError."""
     expected = tuple(context.image.shape[-2:])
     if tuple(saliency.shape) != expected:
         raise InputError(
@@ -219,11 +183,7 @@ def _plain(value: Any) -> Any:
 
 
 def controlling(metrics: Mapping[str, Metric | MethodMetric]) -> tuple[str, ...]:
-    """Name the metrics that derived controls are scored under: of each measure that judges a map, the first.
-
-    The others are the same measure with other settings, describe a map without judging it, or declare that they take
-    no controls.
-    """
+    """Name the metrics that derived controls are scored under: of each measure that judges a map, the first."""
     first: dict[str, str] = {}
     for name, metric in metrics.items():
         if metric.controlled and metric.judges:

@@ -1,8 +1,4 @@
-"""The model-randomisation check: whether a method's map changes when the network's weights become random.
-
-Source: J. Adebayo, J. Gilmer, M. Muelly, I. Goodfellow, M. Hardt, B. Kim, "Sanity Checks for Saliency Maps", NeurIPS
-2018, cascading randomisation: the layer of the logits first, then the layers below it as well.
-"""
+"""The model-randomisation check: whether a method's map changes when the network's weights become random."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,11 +22,12 @@ Similarity = Literal["rank-correlation", "ssim"]
 class Randomisation(MethodMetric):
     """How alike a method's maps of the trained network and of ever more randomised ones are: mean over stages.
 
-    Direction: lower is better, because the map of a method that explains the network has to change with the network.
-    Range: [-1, 1]. The curve has the similarity by the share of layers randomised, from the logits down. A constant map
-    has no similarity to any other: the score is NaN where the map of the trained network is constant, or those of all
-    stages; a single stage whose map is constant is left out of the mean, and the case has no curve. The score is NaN,
-    too, for cases that are passed over.
+    Source: the cascading randomisation of J. Adebayo, J. Gilmer, M. Muelly, I. Goodfellow, M. Hardt, B. Kim, "Sanity
+    Checks for Saliency Maps", NeurIPS 2018: the layer of the logits first, then the layers below it as well. Direction:
+    lower is better, because the map of a method that explains the network has to change with the network. Range:
+    [-1, 1]. The curve has the similarity by the share of layers randomised. A constant map has no similarity to any
+    other: the score is NaN where the map of the trained network is constant, or those of all stages; a single stage
+    whose map is constant is left out of the mean, and the case has no curve. NaN, too, for cases that are passed over.
 
     What it cannot tell: whether the map is right; a map of noise passes. The check is disputed. Randomising from the
     top leaves the lower layers' features as they were, so methods that rightly build on these change less (A. Binder et
@@ -131,11 +128,8 @@ def similarity(kind: str, one: np.ndarray, other: np.ndarray) -> float:
 def _ssim(one: np.ndarray, other: np.ndarray) -> float:
     stretched = ((each - each.min()) / np.ptp(each) for each in (one, other))
     # The settings are those of the authors of structural similarity.
-    return float(
-        structural_similarity(  # type: ignore[no-untyped-call]
-            *stretched, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-        )
-    )
+    settings = {"data_range": 1.0, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    return float(structural_similarity(*stretched, **settings))  # type: ignore[no-untyped-call]
 
 
 SIMILARITIES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {

@@ -50,7 +50,7 @@ class TiedPixels(Metric):
 class TieRange(Metric):
     """How much a metric's score depends on the order of tied pixels: its highest score minus its lowest.
 
-    Source: this suite's own. The question is known from search engines: G. Cabanac, G. Hubert, M. Boughanem,
+    Source: this suite's own; for search engines, the question is that of G. Cabanac, G. Hubert, M. Boughanem,
     C. Chrisment, "Tie-breaking Bias: Effect of an Uncontrolled Parameter on Information Retrieval Evaluation", CLEF
     2010. Direction: lower is better; 0 where nothing ties, or where ties do not matter. Range: that of the metric's
     differences; NaN where the metric does not apply.
@@ -65,10 +65,8 @@ class TieRange(Metric):
     over
         "orders": tied pixels as they stand (row by row), reversed, and in ``samples`` random orders. "maxima", for a
         metric that looks at one highest pixel alone: each of the tied maxima, so that the bounds are exact.
-    samples
-        How many random orders.
-    seed
-        Of the random orders, the same for all maps.
+    samples, seed
+        How many random orders, the same for all maps, and their seed.
     """
 
     direction = "lower"
@@ -97,11 +95,7 @@ class TieRange(Metric):
     def bounds(self, context: Context, saliency: Tensor) -> tuple[float, float]:
         """Return the metric's lowest and highest score, found once for each map of a case.
 
-        Raises
-        ------
-        InputError
-            If the map cannot be ranked, or the metric depends on more than the order of the values, or, with
-            ``over="maxima"``, on more than one highest pixel.
+        InputError if the map cannot be ranked, or the metric depends on more of it than ``over`` says.
         """
         check_saliency(context, saliency)
         content = hashlib.sha256(saliency.cpu().contiguous().numpy().tobytes()).digest()

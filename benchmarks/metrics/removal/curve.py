@@ -17,18 +17,19 @@ smooth maps are favoured. Compare them with the nulls, the controls and another 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from itertools import product
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, CurveLabels
+from benchmarks.metrics.metric import Context, CurveLabels, Measurement, Metric
 from benchmarks.metrics.removal.imputation import impute
 from mint.contract import InputError
 from mint.parameters import require_number, require_word
 from mint.perturbation import blurred, default_batch_size, masked_scores
-from mint.scores import Score, read_scores
+from mint.scores import NOT_FINITE, SCORES, Score, read_logits
 
 Baseline = Literal["zero", "blur", "mean", "minimum"]
 Followed = Literal["target", "predicted"]
@@ -107,42 +108,61 @@ PATHS: Mapping[str, tuple[Path, ...]] = {
 Points = Callable[[np.ndarray, int], Sequence[int]]
 """How many pixels have moved at each point of a curve, given the map's values as ranked and the picture's width."""
 
+AREAS: Mapping[str, Callable[[np.ndarray, np.ndarray], Any]] = {
+    "trapezoid": lambda fractions, values: np.trapezoid(values, fractions),
+    "trapezoid, steps taken as equal": lambda _fractions, values: np.mean((values[1:] + values[:-1]) / 2),
+    "trapezoid, steps of length 1": lambda _fractions, values: np.trapezoid(values),
+    "mean of the points": lambda _fractions, values: np.mean(values),
+}
+"""The scores that are read off a curve's fractions and values."""
 
-def _network_said(context: Context, name: Removed | Literal["clean"], image: Tensor) -> Callable[[Tensor], Tensor]:
-    """Ask the network about a picture once a case; return a function that repeats its answer."""
 
-    def ask() -> Tensor:
-        with torch.no_grad():
-            logits: Tensor = context.network.module(image.unsqueeze(0))
-        return logits
+@dataclass(frozen=True)
+class Removal:
+    """A curve, along one path or the weighted sum of several, and the score that is read off it."""
 
-    logits = context.once(("logits", name), ask)
-    return lambda _images: logits
+    paths: tuple[Path, ...]
+    points: Points
+    removed: Removed
+    score: Score
+    area: str
+    ties: str = "by index, mirrored"
+    follows: Followed = "target"
+
+
+NAMES: tuple[Score, ...] = get_args(Score)
+Answers = Mapping[tuple[Followed, Score], float]
+
+
+@torch.no_grad()
+def _logits(context: Context, name: Removed | Literal["clean"], image: Tensor) -> Tensor:
+    """Ask the network about a picture, once a case: (1, classes)."""
+    network, target = context.network.module, context.case.target
+    return context.once(("logits", name), lambda: read_logits(network, image.unsqueeze(0), target))
 
 
 def _classes(context: Context) -> dict[Followed, int]:
     """Return the class that is explained, and the one that the network predicts on the whole picture."""
-    clean = _network_said(context, "clean", context.image)
-    target = context.case.target
-    _read(clean, context.image.unsqueeze(0), {"target": target})
-    return {"target": target, "predicted": int(clean(context.image).argmax())}
+    clean = _finite(_logits(context, "clean", context.image))
+    return {"target": context.case.target, "predicted": int(clean.argmax())}
 
 
-SCORES: tuple[Score, ...] = get_args(Score)
-Answers = Mapping[tuple[Followed, Score], float]
+def _finite(logits: Tensor) -> Tensor:
+    if not torch.isfinite(logits).all():
+        raise InputError(NOT_FINITE)
+    return logits
 
 
-def _read(network: Callable[[Tensor], Tensor], images: Tensor, classes: Mapping[Followed, int]) -> list[Answers]:
+def _read(logits: Tensor, classes: Mapping[Followed, int]) -> list[Answers]:
     """Read every score of the classes, image by image, off one forward pass."""
-    logits = network(images)
-    found = {
-        (followed, score): read_scores(
-            lambda _images: logits, images, torch.full((len(images),), index, device=images.device), score
-        ).tolist()
-        for followed, index in classes.items()
-        for score in SCORES
-    }
-    return [{key: values[i] for key, values in found.items()} for i in range(len(images))]
+    read = torch.stack([SCORES[name](_finite(logits)) for name in NAMES], dim=2)
+    return _named(classes, read[:, list(classes.values())])
+
+
+def _named(classes: Mapping[Followed, int], read: Tensor) -> list[Answers]:
+    """Name the answers, (images, classes, scores)."""
+    names = list(product(classes, NAMES))
+    return [dict(zip(names, row, strict=True)) for row in read.flatten(1).tolist()]
 
 
 def answers(
@@ -180,10 +200,8 @@ def _digest(shown: Tensor) -> bytes:
 
 
 def _end(context: Context, removed: Removed, whole: bool) -> Answers:
-    name: Removed | Literal["clean"] = "clean" if whole else removed
-    image = context.image if whole else _fill(context, removed)
-    said = _network_said(context, name, image)
-    return context.once(("end", name), lambda: _read(said, image.unsqueeze(0), _classes(context))[0])
+    logits = _logits(context, "clean", context.image) if whole else _logits(context, removed, _fill(context, removed))
+    return _read(logits, _classes(context))[0]
 
 
 def _fill(context: Context, removed: Removed) -> Tensor:
@@ -207,13 +225,10 @@ def _fill_and_ask(context: Context, ranks: Tensor, head: bool, cuts: Sequence[in
         labels.to(context.image.device),
         before if head else ~before,
         list(classes.values()),
-        score=SCORES,
+        score=NAMES,
         batch_size=context.batch_size,
-    ).tolist()
-    return [
-        {(followed, score): row[i][j] for i, followed in enumerate(classes) for j, score in enumerate(SCORES)}
-        for row in found
-    ]
+    )
+    return _named(classes, found)
 
 
 def _impute_and_ask(
@@ -226,56 +241,43 @@ def _impute_and_ask(
     classes, found = _classes(context), []
     for part in torch.split(masks, context.batch_size or default_batch_size(image)):
         copies = impute(image, part, noise=removed.noise, seed=removed.seed)
+        copies = copies.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            found += _read(context.network.module, copies.contiguous(memory_format=torch.channels_last), classes)
+            found += _read(read_logits(context.network.module, copies, max(classes.values())), classes)
     return found
 
 
-def removal_curve(
-    context: Context,
-    saliency: Tensor,
-    paths: Sequence[Path],
-    *,
-    points: Points,
-    ties: str,
-    removed: Removed,
-    score: Score,
-    follows: Followed = "target",
-) -> tuple[np.ndarray, np.ndarray]:
-    """Follow the network's answer along one path, or the weighted sum of several.
+class RemovalMetric(Metric):
+    """Base of the metrics that are read off a removal curve."""
 
-    Returns
-    -------
-    fractions, values
-        Two float64 arrays of one length: the share of pixels removed (or inserted), and the answer.
+    @property
+    def removal(self) -> Removal:
+        """Which curve, and what is read off it."""
+        raise NotImplementedError
 
-    Raises
-    ------
-    InputError
-        If the points do not suit the picture.
-    """
-    flat, width = saliency.flatten(), saliency.shape[1]
-    fractions, values = [], []
-    for path in paths:
-        order = RANKINGS[ties][path.first](flat)
-        ranked = (flat if path.first == "most" else -flat)[order].cpu().numpy()
-        moved = list(points(ranked, width))
-        shown: Literal["first", "last"] = "first" if path.action == "insert" else "last"
-        counts = moved if path.action == "insert" else [len(order) - count for count in moved]
-        found = answers(context, order, shown, counts, removed)
-        fractions.append(np.array(moved) / len(order))
-        values.append(path.weight * np.array([answer[follows, score] for answer in found], dtype=np.float64))
-    return fractions[0], np.sum(values, axis=0)
+    def score_map(self, context: Context, saliency: Tensor) -> Measurement:
+        """Return the score, and the curve: the share of pixels removed (or inserted), and the answer.
+
+        InputError if the points do not suit the picture.
+        """
+        removal, flat = self.removal, saliency.flatten()
+        fractions, values = [], []
+        for path in removal.paths:
+            order = RANKINGS[removal.ties][path.first](flat)
+            ranked = (flat if path.first == "most" else -flat)[order].cpu().numpy()
+            moved = list(removal.points(ranked, saliency.shape[1]))
+            shown: Literal["first", "last"] = "first" if path.action == "insert" else "last"
+            counts = moved if path.action == "insert" else [len(order) - count for count in moved]
+            found = answers(context, order, shown, counts, removal.removed)
+            fractions.append(np.array(moved) / len(order))
+            followed = [answer[removal.follows, removal.score] for answer in found]
+            values.append(path.weight * np.array(followed, dtype=np.float64))
+        curve = fractions[0], np.sum(values, axis=0)
+        return Measurement(float(AREAS[removal.area](*curve)), curve)
 
 
 def check_removal(removed: Removed, score: Score) -> None:
-    """Refuse a baseline value or a score that does not exist.
-
-    Raises
-    ------
-    InputError
-        It lists those that do.
-    """
+    """Refuse a baseline value or a score that does not exist; the InputError lists those that do."""
     if isinstance(removed, str) and removed not in FILLS:
         raise InputError(f"A removed pixel becomes a number or one of {', '.join(map(repr, FILLS))}, not {removed!r}.")
-    require_word("score", score, SCORES)
+    require_word("score", score, NAMES)

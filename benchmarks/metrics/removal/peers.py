@@ -18,31 +18,17 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from benchmarks.metrics.metric import Average, Context, CurveLabels, Direction, Measurement, Metric, RegionMetric
+from benchmarks.metrics.metric import Average, Context, CurveLabels, Direction, RegionMetric
 from benchmarks.metrics.pointing import highest_pixel, squared_distances
-from benchmarks.metrics.removal.curve import (
-    ANSWER,
-    GAIN,
-    PATHS,
-    RANKINGS,
-    Followed,
-    Imputation,
-    Points,
-    Removed,
-    check_removal,
-    removal_curve,
-)
+from benchmarks.metrics.removal import curve as curves
 from benchmarks.metrics.removal.road import ROAD_LABELS
 from benchmarks.registry import look_up
 from mint.parameters import require_number
 from mint.scores import Score
 
-POINTS: Mapping[str, Points] = {
+POINTS: Mapping[str, curves.Points] = {
     "a picture row a step": lambda ranked, width: [*range(0, len(ranked), width), len(ranked)],
-    "a picture row a step, without the start": lambda ranked, width: [
-        *range(width, len(ranked), width),
-        len(ranked),
-    ],
+    "a picture row a step, without the start": lambda ranked, width: [*range(width, len(ranked), width), len(ranked)],
     "20 intervals, sizes rounded up": lambda ranked, _width: [
         *range(0, len(ranked), math.ceil(len(ranked) / 20)),
         len(ranked),
@@ -62,16 +48,9 @@ At percentiles all pixels of a plateau go together, so that ties have no order. 
 tenth of the picture, as often when negative values were set to 0, no pixel is left at the tenth percentile.
 """
 
-AREAS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "trapezoid": lambda fractions, values: np.trapezoid(values, fractions),
-    "trapezoid, steps taken as equal": lambda _fractions, values: np.mean((values[1:] + values[:-1]) / 2),
-    "trapezoid, steps of length 1": lambda _fractions, values: np.trapezoid(values),
-    "mean of the points": lambda _fractions, values: np.mean(values),
-}
-
 
 @dataclass(frozen=True, kw_only=True)
-class RemovalProfile(Metric):
+class RemovalProfile(curves.RemovalMetric):
     """How one tool scores one map by a removal curve; itself the metric that does so.
 
     Source: each tool's own code, in the version named. Direction: `direction`. Range: with "probability", [0, 1] for
@@ -88,18 +67,11 @@ class RemovalProfile(Metric):
         What it mirrors: a release, or a commit of what was never released.
     direction
         Which scores are better. By default, this and what follows are those of deletion.
-    curve
-        One of `PATHS`: which curve, or which difference of two.
-    points
-        One of `POINTS`: where the curve is read.
-    removed
-        What removed pixels become, in the normalised space.
-    score
-        What is read of the network's answer.
-    area
-        One of `AREAS`: how the score is computed from the curve.
-    ties
-        One of `RANKINGS`: the order of tied pixels.
+    curve, points, area, ties
+        Which curve or difference of two, where it is read, how the score is computed from it, and the order of tied
+        pixels: names in ``PATHS``, `POINTS`, ``AREAS`` and ``RANKINGS``.
+    removed, score
+        What removed pixels become, in the normalised space, and what is read of the network's answer.
     follows
         The class whose answer is followed: the one explained, or the one predicted on the whole picture.
     call
@@ -111,11 +83,11 @@ class RemovalProfile(Metric):
     direction: Direction = "lower"
     curve: str = "deletion"
     points: str
-    removed: Removed = "zero"
+    removed: curves.Removed = "zero"
     score: Score = "probability"
     area: str
     ties: str = "by index"
-    follows: Followed = "target"
+    follows: curves.Followed = "target"
     call: str = field(default="", repr=False)
 
     @property
@@ -123,14 +95,14 @@ class RemovalProfile(Metric):
         """What the curve measures, however it is read."""
         # The other curves are differences of two.
         kind = {"deletion": "Deletion", "insertion": "Insertion", "LeRF": "LeRF"}.get(self.curve, "SRG")
-        if not isinstance(self.removed, Imputation):
+        if not isinstance(self.removed, curves.Imputation):
             return kind
         return "ROAD" if kind == "SRG" else f"{kind} by imputation"
 
     @property
     def curve_labels(self) -> CurveLabels:  # type: ignore[override]
         """As this suite's own metric of the same measure."""
-        return {"SRG": GAIN, "ROAD": ROAD_LABELS}.get(self.measure, ANSWER)
+        return {"SRG": curves.GAIN, "ROAD": ROAD_LABELS}.get(self.measure, curves.ANSWER)
 
     @property
     def summary(self) -> str:
@@ -138,25 +110,17 @@ class RemovalProfile(Metric):
         return f"{self.curve} as {self.tool} {self.version} scores it: {self.call}."
 
     def __post_init__(self) -> None:
-        look_up("curve", self.curve, PATHS)
+        look_up("curve", self.curve, curves.PATHS)
         look_up("choice of points", self.points, POINTS)
-        look_up("area", self.area, AREAS)
-        look_up("order of ties", self.ties, RANKINGS)
-        check_removal(self.removed, self.score)
+        look_up("area", self.area, curves.AREAS)
+        look_up("order of ties", self.ties, curves.RANKINGS)
+        curves.check_removal(self.removed, self.score)
 
-    def score_map(self, context: Context, saliency: Tensor) -> Measurement:
-        """Return the score that the tool would print, and the curve."""
-        fractions, values = removal_curve(
-            context,
-            saliency,
-            PATHS[self.curve],
-            points=POINTS[self.points],
-            ties=self.ties,
-            removed=self.removed,
-            score=self.score,
-            follows=self.follows,
-        )
-        return Measurement(float(AREAS[self.area](fractions, values)), (fractions, values))
+    @property
+    def removal(self) -> curves.Removal:
+        """What the tool would print."""
+        asked = POINTS[self.points], self.removed, self.score, self.area
+        return curves.Removal(curves.PATHS[self.curve], *asked, ties=self.ties, follows=self.follows)
 
 
 MAXIMA: Mapping[str, Callable[[Tensor], Any]] = {
@@ -171,8 +135,7 @@ class PointingProfile(RegionMetric):
     """How one tool plays the pointing game; itself the metric that does so.
 
     Source: the tool's own code, in the version named. Direction: higher is better. Range: 0 or 1; NaN where the case
-    has no annotated region, or an empty one (Quantus 0.6.0 counts an empty one as a hit: it writes a NaN into a boolean
-    array, where it becomes True. That is not mirrored).
+    has no annotated region, or an empty one (Quantus 0.6.0 counts an empty one as a hit, which is not mirrored).
 
     What it cannot tell: anything about the map besides its maximum; and with ``ties="any"`` a map that is constant, or
     has its maximum on a large plateau, hits nearly always.
@@ -186,10 +149,8 @@ class PointingProfile(RegionMetric):
         photograph's own size, some 500 pixels: at 224 its 15 are generous). 1: on the region.
     ties
         One of `MAXIMA`.
-    average
-        "classes": the mean over classes of each one's hit rate; "cases": the mean over cases.
-    subsets
-        The subsets of cases that it is averaged over.
+    average, subsets
+        As every metric declares them.
     call
         The call of the tool that this stands for.
     """
@@ -290,7 +251,7 @@ PROFILES: Mapping[str, RemovalProfile | PointingProfile] = {
         direction="higher",
         curve="(LeRF - MoRF) / 2",
         points="9 percentiles, 10% to 90%",
-        removed=Imputation(noise=0.01, seed=0),
+        removed=curves.Imputation(noise=0.01, seed=0),
         area="mean of the points",
         call="ROADCombined()(x, maps, [ClassifierOutputSoftmaxTarget(target)], net)",
     ),

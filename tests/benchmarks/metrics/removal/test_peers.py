@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from benchmarks.metrics import METRICS, PROFILES, Context, Deletion, Insertion, Metric, PointingProfile, RemovalProfile
-from benchmarks.metrics.removal.curve import Imputation
-from benchmarks.metrics.removal.peers import AREAS, POINTS
+from benchmarks.metrics.removal.curve import AREAS, Imputation
+from benchmarks.metrics.removal.peers import POINTS
 from mint.contract import InputError
 
 REMOVAL = {name: profile for name, profile in PROFILES.items() if isinstance(profile, RemovalProfile)}
