@@ -136,17 +136,27 @@ def passed_over(context: Context, every: int) -> bool:
 
 def check_saliency(context: Context, saliency: Tensor) -> None:
     """Refuse a map whose shape is not the picture's, or that holds a NaN or an infinity, by an InputError."""
+    check_shape(context, saliency)
+    if not bool(torch.isfinite(saliency).all()):
+        raise not_finite(context)
+
+
+def check_shape(context: Context, saliency: Tensor) -> None:
+    """Refuse a map whose shape is not the picture's, by an InputError."""
     expected = tuple(context.image.shape[-2:])
     if tuple(saliency.shape) != expected:
         raise InputError(
             f"The map of {context.case.key} has shape {tuple(saliency.shape)}; "
             f"it must be {expected}, one value for each pixel of the picture."
         )
-    if not bool(torch.isfinite(saliency).all()):
-        raise InputError(
-            f"The map of {context.case.key} holds NaN or infinite values, which have no rank; "
-            "make the method answer with finite values."
-        )
+
+
+def not_finite(context: Context) -> InputError:
+    """Say that a map of the case holds a NaN or an infinity."""
+    return InputError(
+        f"The map of {context.case.key} holds NaN or infinite values, which have no rank; "
+        "make the method answer with finite values."
+    )
 
 
 def declaration(metric: Metric | MethodMetric) -> dict[str, Any]:

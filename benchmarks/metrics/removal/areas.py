@@ -14,9 +14,10 @@ method. What such curves cannot tell in general is said in :mod:`benchmarks.metr
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
+from torch import Tensor
 
 from benchmarks.metrics.removal import curve
+from benchmarks.metrics.removal.points import RemovalMetric
 from mint.contract import InputError
 from mint.parameters import require_count
 from mint.scores import Score
@@ -33,7 +34,7 @@ def equal_steps(pixels: int, steps: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class _Area(curve.RemovalMetric):
+class _Area(RemovalMetric):
     """An area under curves, by this suite's own conventions."""
 
     curve_labels = curve.ANSWER
@@ -53,8 +54,9 @@ class _Area(curve.RemovalMetric):
         """The area under the curve."""
         return curve.Removal(self.paths, self._points, self.baseline, self.score, "trapezoid")
 
-    def _points(self, ranked: np.ndarray, width: int) -> list[int]:
-        return equal_steps(len(ranked), len(ranked) // width if self.steps is None else self.steps)
+    def _points(self, ranked: Tensor, width: int) -> list[int]:
+        pixels = ranked.shape[1]
+        return equal_steps(pixels, pixels // width if self.steps is None else self.steps)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ TOLERANCE = 1e-7
 ITERATIONS = 200
 """More than this is an error; about ten are needed."""
 MASKS_AT_ONCE = {"cpu": 9}
-"""How many systems are solved together: on a CPU as many as its cache holds, elsewhere 64, which fill the device."""
+"""How many systems are solved together: on a CPU as many as its cache holds, elsewhere 256, a full batch."""
 
 
 def impute(image: Tensor, removed: Tensor, *, noise: float, seed: int) -> Tensor:
@@ -55,13 +55,21 @@ def impute(image: Tensor, removed: Tensor, *, noise: float, seed: int) -> Tensor
         )
     if removed.flatten(1).all(1).any():
         raise InputError("A mask removes the whole picture, which leaves nothing to impute it from; keep a pixel.")
+    return fill_in(image, removed.to(image.device), noise_of(image, noise, seed))
+
+
+def noise_of(image: Tensor, noise: float, seed: int) -> Tensor:
+    """Draw the noise of all copies of an image, (c, h, w) float64, on the image's device."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = noise * torch.randn(image.shape, generator=generator, dtype=torch.float64).to(image.device)
+    return noise * torch.randn(image.shape, generator=generator, dtype=torch.float64).to(image.device)
+
+
+def fill_in(image: Tensor, removed: Tensor, noise: Tensor) -> Tensor:
+    """Do what `impute` does, without its checks, on the image's device."""
     copies = image.expand(len(removed), *image.shape).clone()
-    size = MASKS_AT_ONCE.get(image.device.type, 64)
-    for masks, batch in zip(torch.split(removed, size), torch.split(copies, size), strict=True):
-        missing = masks.to(image.device)
-        filled = _solve(image.double(), missing.double()) + drawn
+    size = MASKS_AT_ONCE.get(image.device.type, 256)
+    for missing, batch in zip(torch.split(removed, size), torch.split(copies, size), strict=True):
+        filled = _solve(image.double(), missing.double()) + noise
         batch.copy_(torch.where(missing.unsqueeze(1), filled.to(image.dtype), batch))
     return copies
 

@@ -16,31 +16,40 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from benchmarks.metrics.metric import Average, Context, CurveLabels, Direction, RegionMetric
 from benchmarks.metrics.pointing import highest_pixel, squared_distances
 from benchmarks.metrics.removal import curve as curves
+from benchmarks.metrics.removal.points import RemovalMetric
 from benchmarks.metrics.removal.road import ROAD_LABELS
 from benchmarks.registry import look_up
 from mint.parameters import require_number
 from mint.scores import Score
 
+
+def _to_all(start: int, step: int, pixels: int) -> list[int]:
+    return [*range(start, pixels, step), pixels]
+
+
+def _at_percentiles(ranked: Tensor, _width: int) -> Tensor:
+    # Interpolated between two values, numpy's percentile divides the pixels as the upper one does.
+    last = ranked.shape[1] - 1
+    lowest = [ranked[:, [last - math.ceil(percentile / 100 * last)]] for percentile in range(90, 0, -10)]
+    return torch.stack([(ranked >= each).sum(1) for each in lowest], dim=1)
+
+
 POINTS: Mapping[str, curves.Points] = {
-    "a picture row a step": lambda ranked, width: [*range(0, len(ranked), width), len(ranked)],
-    "a picture row a step, without the start": lambda ranked, width: [*range(width, len(ranked), width), len(ranked)],
-    "20 intervals, sizes rounded up": lambda ranked, _width: [
-        *range(0, len(ranked), math.ceil(len(ranked) / 20)),
-        len(ranked),
+    "a picture row a step": lambda ranked, width: _to_all(0, width, ranked.shape[1]),
+    "a picture row a step, without the start": lambda ranked, width: _to_all(width, width, ranked.shape[1]),
+    "20 intervals, sizes rounded up": lambda ranked, _: _to_all(0, math.ceil(ranked.shape[1] / 20), ranked.shape[1]),
+    "10 intervals, bounds rounded down": lambda ranked, _: np.linspace(0, ranked.shape[1], 11).astype(int).tolist(),
+    "10 points, the last leaps from 80% to 100%": lambda ranked, _: [
+        *(min(step * max(ranked.shape[1] // 10, 1), ranked.shape[1]) for step in range(9)),
+        ranked.shape[1],
     ],
-    "10 intervals, bounds rounded down": lambda ranked, _width: np.linspace(0, len(ranked), 11).astype(int).tolist(),
-    "10 points, the last leaps from 80% to 100%": lambda ranked, _width: [
-        *(min(step * max(len(ranked) // 10, 1), len(ranked)) for step in range(9)),
-        len(ranked),
-    ],
-    "9 percentiles, 10% to 90%": lambda ranked, _width: [
-        int((ranked >= np.percentile(ranked, percentile)).sum()) for percentile in range(90, 0, -10)
-    ],
+    "9 percentiles, 10% to 90%": _at_percentiles,
 }
 """Where a curve is read.
 
@@ -50,7 +59,7 @@ tenth of the picture, as often when negative values were set to 0, no pixel is l
 
 
 @dataclass(frozen=True, kw_only=True)
-class RemovalProfile(curves.RemovalMetric):
+class RemovalProfile(RemovalMetric):
     """How one tool scores one map by a removal curve; itself the metric that does so.
 
     Source: each tool's own code, in the version named. Direction: `direction`. Range: with "probability", [0, 1] for

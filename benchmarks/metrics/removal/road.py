@@ -3,10 +3,11 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
+from torch import Tensor
 
 from benchmarks.metrics.metric import CurveLabels
 from benchmarks.metrics.removal import curve
+from benchmarks.metrics.removal.points import RemovalMetric
 from mint.contract import InputError
 from mint.scores import Score
 
@@ -14,7 +15,7 @@ ROAD_LABELS = CurveLabels("mean", "share of the pixels", "(LeRF \N{MINUS SIGN} M
 
 
 @dataclass(frozen=True)
-class ROAD(curve.RemovalMetric):
+class ROAD(RemovalMetric):
     """Half of what the target's answer loses more by removing the highest-ranked pixels than the lowest-ranked.
 
         mean over shares p of  (answer without the lowest p - answer without the highest p) / 2
@@ -64,7 +65,7 @@ class ROAD(curve.RemovalMetric):
         removed = curve.Imputation(self.noise, self.seed)
         return curve.Removal(curve.PATHS["(LeRF - MoRF) / 2"], self._counts, removed, self.score, "mean of the points")
 
-    def _counts(self, ranked: np.ndarray, _width: int) -> list[int]:
+    def _counts(self, ranked: Tensor, _width: int) -> list[int]:
         # n - ceil((n - 1) q) values lie at or above the q-th quantile of n, as numpy interpolates it.
-        pixels = len(ranked)
+        pixels = ranked.shape[1]
         return [pixels - math.ceil((pixels - 1) * (100 - percentile) / 100) for percentile in self.percentiles]
