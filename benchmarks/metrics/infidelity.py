@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from captum.metrics import infidelity
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, Metric
+from benchmarks.metrics.metric import Context, DeviceMetric
 from benchmarks.metrics.removal.curve import check_removal
 from mint.parameters import require_count, require_number
 from mint.perturbation import masked_scores
@@ -14,7 +13,7 @@ from mint.scores import Score
 
 
 @dataclass(frozen=True)
-class Infidelity(Metric):
+class Infidelity(DeviceMetric):
     """Mean squared error of the drop that the map predicts for a removed square, the map scaled to predict best.
 
         min over b of  mean over squares S of  (b sum over S of s - (f(x) - f(x without S)))^2
@@ -52,46 +51,34 @@ class Infidelity(Metric):
         require_count("samples", self.samples, 2)
         check_removal("zero", self.score)
 
-    def score_map(self, context: Context, saliency: Tensor) -> float:
+    def score_map(self, context: Context, saliency: Tensor) -> Tensor:
         """Compare the drops that the map predicts with the network's, which are found once a case."""
-        squares = context.once(("squares", self), lambda: self._squares(context))
-        # For Captum the input is which pixels are present, all of them, so that a map has the input's shape. What the
-        # network answers does not depend on the map.
-        present = torch.ones_like(squares[:1])
-        answers = context.once(
-            ("answers to squares", self), lambda: self._ask(context, torch.cat([present, 1 - squares]))
-        )
-        known = {1: answers[:1], self.samples: answers[1:]}
-        found = infidelity(
-            lambda presence: known[len(presence)],
-            lambda presence: (squares, presence - squares),
-            present,
-            saliency.double().cpu().unsqueeze(0),
-            n_perturb_samples=self.samples,
-            normalize=True,
-        )
-        return max(0.0, float(found))
+        squares, drops = context.once(("squares", self), lambda: self._ask(context))
+        predicted = squares @ saliency.double().flatten()
+        size = predicted.square().sum()
+        best = torch.where(size > 0, predicted @ drops / size, 0.0)
+        return (best * predicted - drops).square().mean()
 
-    def _ask(self, context: Context, presence: Tensor) -> Tensor:
-        pixels = presence[0].numel()
-        return masked_scores(
-            context.network.module,
-            context.image,
-            torch.zeros_like(context.image),
-            torch.arange(pixels).view(presence.shape[1:]),
-            presence.flatten(1).bool(),
-            context.case.target,
-            score=self.score,
-            batch_size=context.batch_size,
-        )
-
-    def _squares(self, context: Context) -> Tensor:
-        """Draw the squares: (samples, h, w) float64 of 0 and 1, on the CPU."""
+    def _ask(self, context: Context) -> tuple[Tensor, Tensor]:
+        """Return the squares, (samples, pixels) float64 of 0 and 1, and how much the answer drops without each."""
+        image = context.image
         generator = torch.Generator().manual_seed(self.seed)
-        height, width = context.image.shape[-2:]
+        height, width = image.shape[-2:]
         side = max(1, round(self.side * min(height, width)))
         tops = torch.randint(height - side + 1, (self.samples, 1), generator=generator)
         lefts = torch.randint(width - side + 1, (self.samples, 1), generator=generator)
         rows, columns = torch.arange(height) - tops, torch.arange(width) - lefts
         down, across = ((each >= 0) & (each < side) for each in (rows, columns))
-        return (down.unsqueeze(2) & across.unsqueeze(1)).double()
+        squares = (down.unsqueeze(2) & across.unsqueeze(1)).flatten(1)
+        whole = torch.ones_like(squares[:1])
+        answers = masked_scores(
+            context.network.module,
+            image,
+            torch.zeros_like(image),
+            torch.arange(height * width).view(height, width),
+            torch.cat([whole, ~squares]),
+            context.case.target,
+            score=self.score,
+            batch_size=context.batch_size,
+        )
+        return squares.to(image.device).double(), (answers[0] - answers[1:]).to(image.device)

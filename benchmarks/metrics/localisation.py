@@ -52,7 +52,7 @@ class Localisation(RegionMetric):
         """Tell whether the two boxes overlap enough."""
         values = saliency.cpu().numpy()
         highest = values.max()
-        if highest <= 0:
+        if not highest > 0:
             return float("nan")
         labels, _ = label(values > self.threshold * highest, CONNECTED)
         largest = labels == 1 + np.bincount(labels.ravel())[1:].argmax()

@@ -45,6 +45,10 @@ class Context:
         answer: Answer = self._memory[key]
         return answer
 
+    def on_device(self, key: Hashable, compute: Callable[[], np.ndarray]) -> Tensor:
+        """Return the array ``compute()`` as a tensor beside the picture, made at most once for each key."""
+        return self.once(key, lambda: torch.tensor(compute(), device=self.image.device))
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -99,22 +103,42 @@ class Metric(Declared):
         found = self.score_map(context, saliency)
         return found if isinstance(found, Measurement) else Measurement(float(found))
 
-    def score_map(self, context: Context, saliency: Tensor) -> Measurement | float:
-        """Measure a map that has been checked."""
+    def score_map(self, context: Context, saliency: Tensor) -> Any:
+        """Measure a map that has been checked: a number, or a `Measurement`."""
         raise NotImplementedError
+
+
+class DeviceMetric(Metric):
+    """Base of the metrics that are computed where the network is: the check of the map and the score are read at once.
+
+    `score_map` answers a tensor of one number, whatever the map holds.
+    """
+
+    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
+        """Measure a map, (h, w) float32, of ``context.case``; InputError as `check_saliency`."""
+        check_shape(context, saliency)
+        saliency = saliency.to(context.image.device)
+        found = self.score_map(context, saliency)
+        if isinstance(found, Measurement):
+            check_saliency(context, saliency)
+            return found
+        score, finite = torch.stack([found.double(), torch.isfinite(saliency).all().double()]).tolist()
+        if not finite:
+            raise not_finite(context)
+        return Measurement(score)
 
 
 class RegionMetric(Metric):
     """Base of the metrics that compare a map with the target's annotated region; NaN where there is no such region."""
 
-    def score_map(self, context: Context, saliency: Tensor) -> Measurement | float:
+    def score_map(self, context: Context, saliency: Tensor) -> Any:
         """Measure a map where the target has a region that is not empty."""
         region = context.case.region
         if region is None or not region.any():
             return NOT_APPLICABLE
         return self.score_region(context, saliency, region)
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Any:
         """Measure a map by a region, (h, w) bool with at least one pixel."""
         raise NotImplementedError
 

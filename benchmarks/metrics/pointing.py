@@ -6,26 +6,25 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, RegionMetric
+from benchmarks.metrics.metric import Context, DeviceMetric, RegionMetric
 from mint.parameters import require_number
 
 REFERENCE_SIZE = 224
 """The picture size, in pixels, at which the tolerance is stated."""
 
 
-def highest_pixel(saliency: Tensor) -> tuple[int, int]:
-    """Return (row, column) of the maximum; of tied maxima the first one, top row first, left to right."""
-    row, column = divmod(int(saliency.argmax()), saliency.shape[1])
-    return row, column
+def at_maximum(values: Tensor, saliency: Tensor) -> Tensor:
+    """Return a picture's value at the map's maximum; of tied maxima the first one, top row first, left to right."""
+    return values.take(saliency.argmax())
 
 
-def squared_distances(context: Context, region: np.ndarray) -> np.ndarray:
-    """Return each pixel's squared distance from the case's region, (h, w), whole numbers; found once a case."""
-    return context.once("squared distances", lambda: np.rint(distance_transform_edt(~region) ** 2))
+def squared_distances(context: Context, region: np.ndarray) -> Tensor:
+    """Return each pixel's squared distance from the case's region, (h, w) float64, whole numbers; found once a case."""
+    return context.on_device("squared distances", lambda: np.rint(distance_transform_edt(~region) ** 2))
 
 
 @dataclass(frozen=True)
-class Pointing(RegionMetric):
+class Pointing(RegionMetric, DeviceMetric):
     """1 if the map's maximum lies on the target's region or strictly nearer to it than the tolerance, else 0.
 
     Source: J. Zhang et al., "Top-down Neural Attention by Excitation Backprop", ECCV 2016, with the protocol of
@@ -52,14 +51,14 @@ class Pointing(RegionMetric):
     def __post_init__(self) -> None:
         require_number("tolerance", self.tolerance, 0, beyond=True)
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
         """Tell whether the first maximum hits."""
         tolerance = self.tolerance * min(saliency.shape) / REFERENCE_SIZE
-        return float(squared_distances(context, region)[highest_pixel(saliency)] < tolerance**2)
+        return at_maximum(squared_distances(context, region), saliency) < tolerance**2
 
 
 @dataclass(frozen=True)
-class GridPointing(RegionMetric):
+class GridPointing(RegionMetric, DeviceMetric):
     """1 if the map's maximum lies in the target's region, without any tolerance, else 0.
 
     Source: the grid pointing game of M. Boehle, M. Fritz, B. Schiele, "Convolutional Dynamic Alignment Networks for
@@ -72,6 +71,6 @@ class GridPointing(RegionMetric):
     was trained on, and a network that pools locally finds the game easier.
     """
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
         """Tell whether the maximum is on the region."""
-        return float(region[highest_pixel(saliency)])
+        return at_maximum(context.on_device("region", lambda: region), saliency)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
-from torch import nn
+from torch import Tensor, nn
 
 from baselines.randomising import layer_names, randomised
 from benchmarks.metrics.metric import NOT_APPLICABLE, Context, CurveLabels, Measurement, MethodMetric, passed_over
@@ -91,22 +91,21 @@ class Randomisation(MethodMetric):
         return Measurement(float(values[defined].mean()), (shares, values) if defined.all() else None)
 
 
-def _maps(context: Context, method: Attributor, cascade: list[list[str]], seed: int) -> list[np.ndarray]:
-    """Explain the trained network, and then the one of each stage."""
+def _maps(context: Context, method: Attributor, cascade: list[list[str]], seed: int) -> np.ndarray:
+    """Explain the trained network, and then the one of each stage: (stages + 1, h, w) float64."""
     model = context.network.module
     images = context.image.unsqueeze(0)
     targets = torch.tensor([context.case.target], device=images.device)
 
-    def explain() -> np.ndarray:
+    def explain() -> Tensor:
         with explaining(model, images, targets):
-            found: np.ndarray = attribute(method, model, images, targets)[0].detach().cpu().double().numpy()
-        return found
+            return attribute(method, model, images, targets)[0].detach()
 
     maps = [explain()]
     for names in cascade:
         with randomised(model, seed, names):
             maps.append(explain())
-    return maps
+    return torch.stack(maps).cpu().double().numpy()
 
 
 def stages_of(model: nn.Module, stages: int) -> list[list[str]]:

@@ -7,11 +7,10 @@ explanations", Information Fusion 81, 2022, unless a metric says otherwise.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.ndimage import find_objects
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, RegionMetric
+from benchmarks.metrics.metric import Context, DeviceMetric, RegionMetric
 
 
 def boxed(mask: np.ndarray) -> np.ndarray:
@@ -22,7 +21,7 @@ def boxed(mask: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class RelevanceMass(RegionMetric):
+class RelevanceMass(RegionMetric, DeviceMetric):
     """Share of the map's positive attribution that falls inside the target's region.
 
         sum over the region of max(s, 0)  /  sum over the picture of max(s, 0)
@@ -37,15 +36,13 @@ class RelevanceMass(RegionMetric):
     mass in one pixel of the region.
     """
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
         """Return the share of the positive values that is inside."""
         positive = saliency.double().clamp(min=0)
-        inside = positive[torch.tensor(self._where(region), device=positive.device)].sum()
-        total = positive.sum()
-        return float(inside / total) if total > 0 else float("nan")
+        return (positive * self._where(context, region)).sum() / positive.sum()
 
-    def _where(self, region: np.ndarray) -> np.ndarray:
-        return region
+    def _where(self, context: Context, region: np.ndarray) -> Tensor:
+        return context.on_device("region", lambda: region)
 
 
 @dataclass(frozen=True)
@@ -73,12 +70,12 @@ class EnergyPointing(RelevanceMass):
     right.
     """
 
-    def _where(self, region: np.ndarray) -> np.ndarray:
-        return boxed(region)
+    def _where(self, context: Context, region: np.ndarray) -> Tensor:
+        return context.on_device("boxed region", lambda: boxed(region))
 
 
 @dataclass(frozen=True)
-class RelevanceRank(RegionMetric):
+class RelevanceRank(RegionMetric, DeviceMetric):
     """Share of the map's K highest pixels that lie inside the target's region of K pixels.
 
     Source: Arras et al., relevance rank accuracy. Direction: higher is better. Range: [0, 1]; NaN where the case has no
@@ -91,11 +88,10 @@ class RelevanceRank(RegionMetric):
     rightly shows only the decisive part of it scores less. Large regions are easier.
     """
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
         """Return the share of the highest pixels that is inside."""
-        inside = torch.tensor(region, device=saliency.device)
-        places = int(inside.sum())
+        inside, places = context.on_device("region", lambda: region), int(region.sum())
         last = saliency.flatten().topk(places).values[-1]
         above, tied = saliency > last, saliency == last
-        share = (places - int(above.sum())) / int(tied.sum())
-        return (int((above & inside).sum()) + share * int((tied & inside).sum())) / places
+        share = (places - above.sum()).double() / tied.sum()
+        return ((above & inside).sum() + share * (tied & inside).sum()) / places

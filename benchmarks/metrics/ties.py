@@ -7,16 +7,18 @@ not judge it, so derived controls are not scored by them.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, Metric, check_saliency
+from benchmarks.metrics.metric import Context, DeviceMetric, Metric, check_saliency
 from benchmarks.metrics.removal.areas import Insertion
+from benchmarks.metrics.removal.points import prepare
 from mint.contract import InputError
 from mint.parameters import require_count, require_word
 
@@ -27,7 +29,7 @@ SAME = 1e-6
 
 
 @dataclass(frozen=True)
-class TiedPixels(Metric):
+class TiedPixels(DeviceMetric):
     """Share of the pixels whose value another pixel has, too.
 
     Source: this suite's own. Direction: lower is better. Range: [0, 1]: 0 where all values differ, 1 for a constant
@@ -40,10 +42,11 @@ class TiedPixels(Metric):
     judges = False
     controlled = False
 
-    def score_map(self, context: Context, saliency: Tensor) -> float:
+    def score_map(self, context: Context, saliency: Tensor) -> Tensor:
         """Count the pixels whose value occurs more than once."""
-        _, counts = np.unique(saliency.cpu().numpy(), return_counts=True)
-        return float(counts[counts > 1].sum() / saliency.numel())
+        ordered = saliency.flatten().sort().values
+        same = ordered[1:] == ordered[:-1]
+        return (F.pad(same, (0, 1)) | F.pad(same, (1, 0))).double().mean()
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,10 @@ class TieRange(Metric):
         own = self.metric(context, saliency).score
         if np.isnan(own):
             return own, own
-        maps = _single_maxima(saliency) if self.over == "maxima" else self._untied(saliency)
+        maps: Iterable[Tensor] = _single_maxima(saliency)
+        if self.over == "orders":
+            maps = list(self._untied(saliency))
+            prepare(context, [self.metric], maps)
         found: set[float] = set()
         for each in maps:
             found.add(self.metric(context, each).score)

@@ -13,14 +13,13 @@ open, which is made stable here; ROAD's noise has a seed.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.metrics.metric import Average, Context, CurveLabels, Direction, RegionMetric
-from benchmarks.metrics.pointing import highest_pixel, squared_distances
+from benchmarks.metrics.metric import Average, Context, CurveLabels, DeviceMetric, Direction, RegionMetric
+from benchmarks.metrics.pointing import at_maximum, squared_distances
 from benchmarks.metrics.removal import curve as curves
 from benchmarks.metrics.removal.points import RemovalMetric
 from benchmarks.metrics.removal.road import ROAD_LABELS
@@ -132,15 +131,15 @@ class RemovalProfile(RemovalMetric):
         return curves.Removal(curves.PATHS[self.curve], *asked, ties=self.ties, follows=self.follows)
 
 
-MAXIMA: Mapping[str, Callable[[Tensor], Any]] = {
-    "first": highest_pixel,
-    "any": lambda saliency: (saliency == saliency.max()).cpu().numpy(),
+MAXIMA: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "first": at_maximum,
+    "any": lambda distances, saliency: torch.where(saliency == saliency.max(), distances, torch.inf).min(),
 }
-"""Which of a map's tied maxima may hit: an index of the map's pixels."""
+"""Which of a map's tied maxima may hit: the least distance of those that may."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PointingProfile(RegionMetric):
+class PointingProfile(RegionMetric, DeviceMetric):
     """How one tool plays the pointing game; itself the metric that does so.
 
     Source: the tool's own code, in the version named. Direction: higher is better. Range: 0 or 1; NaN where the case
@@ -183,10 +182,9 @@ class PointingProfile(RegionMetric):
         look_up("choice of maxima", self.ties, MAXIMA)
         require_number("tolerance", self.tolerance, 0, beyond=True)
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
         """Tell whether one of the maxima that may hit does."""
-        distances = squared_distances(context, region)[MAXIMA[self.ties](saliency)]
-        return float((distances < self.tolerance**2).any())
+        return MAXIMA[self.ties](squared_distances(context, region), saliency) < self.tolerance**2
 
 
 _RISE = RemovalProfile(

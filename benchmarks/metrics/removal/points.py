@@ -155,6 +155,7 @@ def _known(context: Context, removed: Removed) -> Known:
 def _ask(context: Context, ranks: Tensor, parts: Sequence[_Part], finite: np.ndarray) -> None:
     """Ask the network for what is not known, and copy its answers to the host once."""
     columns, clean = _clean(context)
+    _, whole = _weights(context)
     asked: list[tuple[Known, list[int]]] = []
     answers = [clean]
     for removed in dict.fromkeys(part.removal.removed for part in parts):
@@ -162,9 +163,7 @@ def _ask(context: Context, ranks: Tensor, parts: Sequence[_Part], finite: np.nda
         keys, known = points[0].tolist(), _known(context, removed)
         _, first = np.unique(points[0], return_index=True)
         # In the order in which they come: the points of one map follow each other.
-        fresh = [i for i in np.sort(first).tolist() if keys[i] not in known]
-        whole = _weights(context)[1]
-        fresh = [i for i in fresh if keys[i] != whole]
+        fresh = [i for i in np.sort(first).tolist() if keys[i] not in known and keys[i] != whole]
         asked.append((known, [keys[i] for i in fresh]))
         if fresh:
             answers.append(_answers(context, ranks, points[1:, fresh], removed, columns))
@@ -188,7 +187,8 @@ def _clean(context: Context) -> tuple[Tensor, Tensor]:
         columns = torch.cat([torch.full_like(predicted := logits.argmax(1), context.case.target), predicted])
         return columns, torch.stack([SCORES[name](logits)[:, columns] for name in NAMES], dim=2).double()
 
-    return context.once("clean", ask)
+    found: tuple[Tensor, Tensor] = context.once("clean", ask)
+    return found
 
 
 def _answers(context: Context, ranks: Tensor, points: np.ndarray, removed: Removed, columns: Tensor) -> Tensor:
@@ -218,8 +218,8 @@ def _answers(context: Context, ranks: Tensor, points: np.ndarray, removed: Remov
         # In the order of the batches, so that masks need no broadcasting.
         spread = ranks.repeat_interleave(channels, dim=1)
     draw = impute if isinstance(removed, Imputation) else fill
-    model, target = context.network.module, context.case.target
-    return scores_of_drawn(model, image, points.shape[1], draw, target, columns, NAMES, context.batch_size)
+    model, count, target = context.network.module, points.shape[1], context.case.target
+    return scores_of_drawn(model, image, count, draw, target, columns, NAMES, context.batch_size)
 
 
 def _read(context: Context, removal: Removal, parts: Sequence[_Part], row: int) -> Measurement:
