@@ -94,7 +94,7 @@ class VCycle:
             points * torch.finfo(missing.dtype).eps * torch.eye(points, dtype=torch.float64, device=missing.device)
         )
         lifted = (matrices + matrices.mT) / 2 + rounding
-        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(lifted)).to(missing.dtype)
+        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky_ex(lifted).L).to(missing.dtype)
 
     def __call__(self, residual: Tensor, depth: int = 0) -> Tensor:
         """Solve approximately for a right-hand side, (c, h, w, k)."""

@@ -199,7 +199,11 @@ def _answers(context: Context, ranks: Tensor, points: np.ndarray, removed: Remov
     which, head = which.squeeze(1), head.bool()
 
     def shown(start: int, stop: int, places: Tensor) -> Tensor:
-        return (places.index_select(0, which[start:stop]) < cut[start:stop]) == head[start:stop]
+        rows = points[0, start:stop]
+        # Most batches are of one map, whose ranks need no copies.
+        ranked = places[rows[0]] if (rows == rows[0]).all() else places.index_select(0, which[start:stop])
+        found: Tensor = (ranked < cut[start:stop]).eq_(head[start:stop])
+        return found
 
     def fill(start: int, stop: int, batch: Tensor) -> None:
         torch.where(shown(start, stop, spread), kept, absent, out=batch.view(len(batch), -1))
