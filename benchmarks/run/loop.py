@@ -193,16 +193,22 @@ class _Bench:
                     for method in methods:
                         bar.set_postfix_str(method)
                         maps[method] = self.cells.maps(method, chunk)
+                    self.cells.prepare(chunk, {(name, ""): cell for name, cell in maps.items()}, self.part.metrics)
+                    for method in methods:
                         for metric in self.part.metrics:
                             self._score(method, "", metric, chunk, maps[method])
                         bar.update(stop - start)
                 # Not from memory: a control may ask the network with other weights.
+                derived = {}
+                under_control = _before(controlled, numbered)
                 for method, control in product(own, controls):
                     bar.set_postfix_str(f"{method}, {control}")
-                    mapped = [each for each in _before(controlled, numbered) if each.case.key in maps[method]]
-                    derived = self.cells.derived(method, control, mapped, maps[method])
+                    mapped = [each for each in under_control if each.case.key in maps[method]]
+                    derived[method, control] = self.cells.derived(method, control, mapped, maps[method])
+                self.cells.prepare(under_control, derived, self.controlling)
+                for (method, control), cell in derived.items():
                     for metric in self.controlling:
-                        self._score(method, control, metric, mapped, derived)
+                        self._score(method, control, metric, under_control, cell)
                     bar.update(max(0, min(stop, controlled) - start))
                 self.results.asked += memory.asked
                 self.results.forwarded += memory.forwarded

@@ -81,6 +81,25 @@ def test_the_stored_scores_are_those_of_the_metric_itself(world: ModuleType, log
             np.testing.assert_equal(found["bright", metric, case.key], expected)
 
 
+def test_maps_of_all_methods_share_batches_and_nothing_that_is_stored_is_asked(
+    world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[tuple[str, int, int]] = []
+
+    def note(context: Context, metrics: list[Any], maps: list[Tensor]) -> None:
+        prepared.append((context.case.key, len(metrics), len(maps)))
+
+    monkeypatch.setattr("benchmarks.run.cells.prepare", note)
+    plan = world.plan(log)
+    run(plan, Options(), Store(tmp_path / "cells"))
+    assert sorted(prepared) == sorted((world.case(number).key, 3, 2) for number in range(10))
+    prepared.clear()
+    methods = {**plan.parts[0].methods, "other": world.Brightness(str(log), gain=2.0)}
+    run(with_part(plan, methods=methods), Options(), Store(tmp_path / "cells"))
+    # For the stored ones, there is nothing to measure.
+    assert {(metrics, maps) for _, metrics, maps in prepared} == {(3, 1), (0, 2)}
+
+
 @pytest.mark.usefixtures("stopwatch")
 def test_a_second_run_computes_nothing_and_finds_the_same(world: ModuleType, log: Path, tmp_path: Path) -> None:
     first = run(world.plan(log, timed=1), Options(), Store(tmp_path / "cells"))
