@@ -193,6 +193,7 @@ class _Bench:
                     for method in methods:
                         bar.set_postfix_str(method)
                         maps[method] = self.cells.maps(method, chunk)
+                    bar.set_postfix_str("removal curves")
                     self.cells.prepare(chunk, {(name, ""): cell for name, cell in maps.items()}, self.part.metrics)
                     for method in methods:
                         for metric in self.part.metrics:
