@@ -19,6 +19,7 @@ What it changes, and why:
 * **An intercept**, because the answer to an empty picture is not zero.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -160,10 +161,14 @@ def draw_dealt_states(samples: int, owners: Sequence[Tensor], seed: int) -> Tens
         (K, atoms) bool.
     """
     generator = torch.Generator().manual_seed(seed)
+    counts = [int(owner.max()) + 1 for owner in owners]
+    # One draw gives the same numbers as a draw for each sample, in turn.
+    dealt = [counts[k % len(owners)] for k in range(samples)]
+    coins = torch.rand(sum(dealt), generator=generator) < 0.5
+    first = torch.tensor([0, *dealt[:-1]]).cumsum(0)
     states = torch.empty((samples, len(owners[0])), dtype=torch.bool)
-    for k in range(samples):
-        owner = owners[k % len(owners)]
-        states[k] = (torch.rand(int(owner.max()) + 1, generator=generator) < 0.5)[owner]
+    for i, owner in enumerate(owners):
+        states[i :: len(owners)] = coins[first[i :: len(owners), None] + owner]
     states[0] = True
     return states
 
@@ -187,16 +192,20 @@ def ridge(inputs: Tensor, answers: Tensor, weights: Tensor) -> Tensor:
     root = weights.sqrt()
     centred = root[:, None] * (inputs - weights @ inputs)
     target = root * (answers - weights @ answers)
-    left, size, right = torch.linalg.svd(centred, full_matrices=False)
-    seen = left.T @ target
-    unseen = float(target @ target - seen @ seen)
-    best, coefficients = float("inf"), torch.zeros(inputs.shape[1], dtype=torch.float64)
-    for penalty in float(size.square().mean()) * torch.logspace(-3, 2, 21, dtype=torch.float64):
-        shrink = size.square() / (size.square() + penalty)
-        residual = unseen + float(((1 - shrink) * seen).square().sum())
-        # The intercept is one more coefficient.
-        freedom = 1 - (float(shrink.sum()) + 1) / len(answers)
-        if freedom > 0 and residual / freedom**2 < best:
-            best = residual / freedom**2
-            coefficients = right.T @ (size / (size.square() + penalty) * seen)
-    return coefficients
+    # The Gram matrix holds all that is needed, and costs far less than the singular values of the samples.
+    curvature, vectors = torch.linalg.eigh(centred.T @ centred)
+    curvature = curvature.clamp(min=0)
+    pull = vectors.T @ (centred.T @ target)
+    penalties = float(curvature.sum()) / min(inputs.shape) * torch.logspace(-3, 2, 21, dtype=torch.float64)[:, None]
+    if not float(penalties[0]):
+        return torch.zeros(inputs.shape[1], dtype=torch.float64)
+    # One row for each penalty: coefficients along the vectors, the residual, and the freedom that it leaves.
+    fitted = pull / (curvature + penalties)
+    residual = target @ target - (fitted * (2 * pull - curvature * fitted)).sum(dim=1)
+    # The intercept is one more coefficient.
+    freedom = 1 - ((curvature / (curvature + penalties)).sum(dim=1) + 1) / len(answers)
+    score = torch.where(freedom > 0, residual / freedom.square(), torch.inf)
+    best = int(score.argmin())
+    if not math.isfinite(float(score[best])):
+        return torch.zeros(inputs.shape[1], dtype=torch.float64)
+    return vectors @ fitted[best]
