@@ -21,13 +21,17 @@ What it changes, and why:
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import skimage.segmentation
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mint.ahead import work_ahead
 from mint.contract import explaining
 from mint.display import break_ties
 from mint.features import read_features, represent, upsample
@@ -36,6 +40,8 @@ from mint.method import class_saliency
 from mint.parameters import require_batch_size, require_count, require_number
 from mint.perturbation import masked_scores
 from mint.superpixels import Segmentation, segment, to_picture
+
+_Cut = tuple[Tensor, Tensor, list[Tensor]]  # M, (h, w) float64; the coarse partition; the fine ones
 
 
 @dataclass(frozen=True)
@@ -83,15 +89,21 @@ class OverlayMINT:
         """Compute one map per image, (n, h, w) float32: importance per pixel, ties broken by M."""
         with explaining(model, images, targets):
             layer = find_layers(model, images[0])[1] if self.deep_layer is None else self.deep_layer
-            pairs = zip(images, targets.tolist(), strict=True)
-            maps = [self._explain(model, image, target, layer) for image, target in pairs]
+            pairs = list(zip(images, targets.tolist(), strict=True))
+            with closing(work_ahead(pairs, partial(_read, model, layer), self._cut, images.device)) as cuts:
+                maps = [self._fit(model, *pair, cut) for pair, cut in zip(pairs, cuts, strict=True)]
         return torch.stack(maps).to(images.device)
 
-    def _explain(self, model: nn.Module, image: Tensor, target: int, layer: str) -> Tensor:
-        deep = class_saliency(read_features(model, image, target, layer))
-        saliency = upsample(deep, (image.shape[-2], image.shape[-1])).double().cpu()
-        superpixels = segment(image, saliency[None], self.segmentation)[0]
-        partitions = [superpixels.fine, *(self._slic(image, count) for count in self.slic_segments)]
+    def _cut(self, pair: tuple[Tensor, int], planes: Tensor) -> _Cut:
+        """Cut a picture on the host: M, the coarse partition, and the fine ones."""
+        *channels, saliency = planes.double().cpu()
+        image = torch.stack(channels)
+        superpixels = segment(image, saliency[None], self.segmentation, pair[0].device)[0]
+        picture = to_picture(image)
+        return saliency, superpixels.coarse, [superpixels.fine, *(self._slic(picture, n) for n in self.slic_segments)]
+
+    def _fit(self, model: nn.Module, image: Tensor, target: int, cut: _Cut) -> Tensor:
+        saliency, coarse, partitions = cut
         atoms = overlay(partitions)
         count = int(atoms.max()) + 1
         states = draw_dealt_states(self.samples, [_owner(atoms, each) for each in partitions], self.seed)
@@ -100,21 +112,28 @@ class OverlayMINT:
         area = torch.bincount(atoms.flatten(), minlength=count).double() / atoms.numel()
         weights = torch.exp((states.double() @ area - 1) / self.proximity)
 
-        regions = [_owner(atoms, each) for each in (*partitions, superpixels.coarse)]
+        regions = [_owner(atoms, each) for each in (*partitions, coarse)]
         amplitude = self.gate + represent(_strength(saliency), atoms, count, "raw")
         profile = amplitude[:, None] * torch.cat([_one_hot(owner) for owner in regions], dim=1)
         density = profile @ ridge(states.double() @ (area[:, None] * profile), answers, weights)
         return break_ties(density[atoms], saliency)
 
-    def _slic(self, image: Tensor, segments: int) -> Tensor:
+    def _slic(self, picture: NDArray[np.uint8], segments: int) -> Tensor:
         labels = skimage.segmentation.slic(
-            to_picture(image),
+            picture,
             n_segments=segments,
             compactness=self.segmentation.compactness,
             start_label=0,
             channel_axis=-1,
         )
         return torch.from_numpy(np.unique(labels, return_inverse=True)[1].reshape(labels.shape))
+
+
+def _read(model: nn.Module, layer: str, pair: tuple[Tensor, int]) -> Tensor:
+    """Ask the network for M, and put it beneath the image, (c + 1, h, w), so that both go to the host in one copy."""
+    image, target = pair
+    deep = class_saliency(read_features(model, image, target, layer))
+    return torch.cat([image.detach(), upsample(deep, (image.shape[-2], image.shape[-1]))[None]])
 
 
 def overlay(partitions: Sequence[Tensor]) -> Tensor:
@@ -208,4 +227,5 @@ def ridge(inputs: Tensor, answers: Tensor, weights: Tensor) -> Tensor:
     best = int(score.argmin())
     if not math.isfinite(float(score[best])):
         return torch.zeros(inputs.shape[1], dtype=torch.float64)
-    return vectors @ fitted[best]
+    coefficients: Tensor = vectors @ fitted[best]
+    return coefficients

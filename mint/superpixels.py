@@ -102,7 +102,12 @@ class SuperPixels:
         return torch.nn.functional.one_hot(self.parent, int(self.coarse.max()) + 1).double()
 
 
-def segment(image: Tensor, saliencies: Tensor, options: Segmentation | None = None) -> tuple[SuperPixels, ...]:
+def segment(
+    image: Tensor,
+    saliencies: Tensor,
+    options: Segmentation | None = None,
+    device: torch.device | None = None,
+) -> tuple[SuperPixels, ...]:
     """Cut an image into nested super-pixels.
 
     Parameters
@@ -113,6 +118,8 @@ def segment(image: Tensor, saliencies: Tensor, options: Segmentation | None = No
         (classes, h, w), the map M of each class, at the image's size.
     options : Segmentation, optional
         The open choices; the defaults if None.
+    device : torch.device, optional
+        Where Quickshift computes; the image's device if None.
 
     Returns
     -------
@@ -127,7 +134,7 @@ def segment(image: Tensor, saliencies: Tensor, options: Segmentation | None = No
     options = options or Segmentation()
     picture = to_picture(image)
     coarse, routes = coarse_labels(picture, saliencies.detach().cpu().double().numpy(), options)
-    fine = fine_labels(picture, coarse, options, image.device)
+    fine = fine_labels(picture, coarse, options, device or image.device)
     parent = np.zeros(fine.max() + 1, dtype=np.int64)
     parent[fine.ravel()] = coarse.ravel()
     shared = torch.from_numpy(coarse), torch.from_numpy(fine), torch.from_numpy(parent)
