@@ -19,8 +19,10 @@ What it changes, and why:
 * **An intercept**, because the answer to an empty picture is not zero.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import skimage.segmentation
@@ -30,10 +32,11 @@ from torch import Tensor, nn
 from mint.contract import explaining
 from mint.display import break_ties
 from mint.features import read_features, represent, upsample
-from mint.layers import find_layers
-from mint.method import class_saliency
-from mint.parameters import require_batch_size, require_count, require_number
+from mint.layers import NoGradientError, find_layers
+from mint.method import WITHOUT_GRADIENT, class_saliency
+from mint.parameters import InputError, require_batch_size, require_count, require_number, require_seed
 from mint.perturbation import masked_scores
+from mint.scores import Score, require_score
 from mint.superpixels import Segmentation, segment, to_picture
 
 
@@ -53,6 +56,8 @@ class OverlayMINT:
         MINT's choices of Section 2, for the coarse and the first fine partition.
     slic_segments : tuple of int
         The further partitions: how many segments SLIC is asked for in each.
+    score : {"probability", "logit", "log-probability", "sigmoid"} or callable
+        The score that is explained; see :class:`~mint.method.MINT`'s ``response``.
     gate : float
         The value of v where M is not positive; where M is largest, v is this plus 1. A smaller gate trusts M more.
     proximity : float
@@ -67,6 +72,7 @@ class OverlayMINT:
     deep_layer: str | None = None
     segmentation: Segmentation = field(default_factory=Segmentation)
     slic_segments: tuple[int, ...] = (60, 90, 120)
+    score: Score = "probability"
     gate: float = 0.5
     proximity: float = 0.73
     seed: int = 0
@@ -74,20 +80,43 @@ class OverlayMINT:
 
     def __post_init__(self) -> None:
         require_count("samples", self.samples, 2)
-        require_number("gate", self.gate, 0)
-        require_number("proximity", self.proximity, 0, beyond=True)
+        if not isinstance(self.segmentation, Segmentation):
+            raise InputError(f"segmentation is a Segmentation, not {self.segmentation!r}.")
+        if not isinstance(self.slic_segments, tuple):
+            raise InputError(f"slic_segments is a tuple of whole numbers, not {self.slic_segments!r}.")
+        for count in self.slic_segments:
+            require_count("each of slic_segments", count, 1)
+        if not isinstance(self.deep_layer, str | None):
+            raise InputError(f"deep_layer is the name of a module, or None, not {self.deep_layer!r}.")
+        require_score("score", self.score)
+        require_seed("seed", self.seed)
+        require_number("gate", self.gate, 0, 1e6)
+        require_number("proximity", self.proximity, 1e-6, 1e6)
         require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Compute one map per image, (n, h, w) float32: importance per pixel, ties broken by M."""
         with explaining(model, images, targets):
-            layer = find_layers(model, images[0])[1] if self.deep_layer is None else self.deep_layer
+            layer = self._layer(model, images[0])
             pairs = zip(images, targets.tolist(), strict=True)
             maps = [self._explain(model, image, target, layer) for image, target in pairs]
         return torch.stack(maps).to(images.device)
 
-    def _explain(self, model: nn.Module, image: Tensor, target: int, layer: str) -> Tensor:
-        deep = class_saliency(read_features(model, image, target, layer))
+    def _layer(self, model: nn.Module, image: Tensor) -> str | None:
+        """Name the deep layer; None, with a warning, where no gradient leads to any."""
+        if self.deep_layer is not None:
+            return self.deep_layer
+        try:
+            return find_layers(model, image)[1]
+        except NoGradientError as error:
+            warnings.warn(f"{error} {WITHOUT_GRADIENT}", stacklevel=3)
+            return None
+
+    def _explain(self, model: nn.Module, image: Tensor, target: int, layer: str | None) -> Tensor:
+        if layer is None:
+            deep = torch.zeros((1, 1), dtype=image.dtype, device=image.device)
+        else:
+            deep = class_saliency(read_features(model, image, target, layer))
         saliency = upsample(deep, (image.shape[-2], image.shape[-1])).double().cpu()
         superpixels = segment(image, saliency[None], self.segmentation)[0]
         partitions = [superpixels.fine, *(self._slic(image, count) for count in self.slic_segments)]
@@ -95,7 +124,8 @@ class OverlayMINT:
         count = int(atoms.max()) + 1
         states = draw_dealt_states(self.samples, [_owner(atoms, each) for each in partitions], self.seed)
         absent = torch.zeros_like(image)
-        answers = masked_scores(model, image, absent, atoms, states, target, batch_size=self.batch_size)
+        ask = partial(masked_scores, model, image, absent, atoms, states, target)
+        answers = ask(score=self.score, batch_size=self.batch_size)
         area = torch.bincount(atoms.flatten(), minlength=count).double() / atoms.numel()
         weights = torch.exp((states.double() @ area - 1) / self.proximity)
 

@@ -178,7 +178,7 @@ def _say(text: str) -> None:
 
 
 _WORTHLESS = (
-    "          worse than a constant on samples held out: do not read these importances (more --samples may help)"
+    "          not better than a constant on samples held out: do not read these importances (more --samples may help)"
 )
 
 
@@ -193,7 +193,8 @@ def describe(explanation: Explanation) -> list[str]:
     """
     parts, fidelity, parameters = explanation.superpixels, explanation.fidelity, explanation.parameters
     u_c, u_f = explanation.u_c, explanation.u_f
-    shallow, deep = parameters["layers"]
+    layers = " and ".join(parameters["layers"] or ())
+    read = f"layers {layers}" if layers else "no layers, as no gradient leads to any"
     if explanation.chosen_coarse is None:
         coarse = f"none of {len(u_c)} regions: {explanation.abstention}"
     else:
@@ -213,8 +214,8 @@ def describe(explanation: Explanation) -> list[str]:
         *(["  importance   share  centre (x, y)", *rows] if rows else []),
         f"fidelity  R^2 {fidelity.coarse:.2f} coarse, {fidelity.fine:.2f} fine; on samples held out "
         f"{fidelity.coarse_held_out:.2f} and {fidelity.fine_held_out:.2f}",
-        *([_WORTHLESS] if fidelity.fine_held_out < 0 else []),
-        f"made by   {_ROUTES[parts.route]}; layers {shallow} and {deep}; "
+        *([] if fidelity.fine_held_out >= 0 else [_WORTHLESS]),
+        f"made by   {_ROUTES[parts.route]}; {read}; "
         f"{len(explanation.states)} samples, seed {parameters['seed']}; {explanation.cost.seconds:.1f} s",
     ]
 

@@ -17,7 +17,7 @@ smooth maps are favoured. Compare them with the nulls, the controls and another 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,7 +28,16 @@ from benchmarks.metrics.removal.imputation import impute
 from mint.contract import InputError
 from mint.parameters import require_number, require_word
 from mint.perturbation import blurred, default_batch_size, masked_scores
-from mint.scores import Score, read_scores
+from mint.scores import (
+    NOT_FINITE,
+    ONE_OUTPUT,
+    SCORE_NAMES,
+    SCORES_OF_ONE_OUTPUT,
+    Score,
+    ScoreName,
+    read_logits,
+    score_classes,
+)
 
 Baseline = Literal["zero", "blur", "mean", "minimum"]
 Followed = Literal["target", "predicted"]
@@ -128,21 +137,26 @@ def _classes(context: Context) -> dict[Followed, int]:
     return {"target": target, "predicted": int(clean(context.image).argmax())}
 
 
-SCORES: tuple[Score, ...] = get_args(Score)
+SCORES = SCORE_NAMES
 Answers = Mapping[tuple[Followed, Score], float]
 
 
 def _read(network: Callable[[Tensor], Tensor], images: Tensor, classes: Mapping[Followed, int]) -> list[Answers]:
     """Read every score of the classes, image by image, off one forward pass."""
-    logits = network(images)
+    logits = read_logits(network, images, max(classes.values()))
+    if not torch.isfinite(logits).all():
+        raise InputError(NOT_FINITE)
     found = {
-        (followed, score): read_scores(
-            lambda _images: logits, images, torch.full((len(images),), index, device=images.device), score
-        ).tolist()
+        (followed, score): score_classes(score, logits)[:, index].tolist()
         for followed, index in classes.items()
-        for score in SCORES
+        for score in _readable(logits)
     }
     return [{key: values[i] for key, values in found.items()} for i in range(len(images))]
+
+
+def _readable(logits: Tensor) -> tuple[ScoreName, ...]:
+    """List the scores that can be read of so many outputs."""
+    return SCORES_OF_ONE_OUTPUT if logits.shape[-1] == 1 else SCORES
 
 
 def answers(
@@ -200,6 +214,7 @@ def _fill_and_ask(context: Context, ranks: Tensor, head: bool, cuts: Sequence[in
     labels = torch.bucketize(ranks, bounds, right=True).view(context.image.shape[-2:])
     before = torch.arange(len(bounds) + 1) <= column[:, None]
     classes = _classes(context)
+    scores = _readable(_network_said(context, "clean", context.image)(context.image))
     found = masked_scores(
         context.network.module,
         context.image,
@@ -207,11 +222,11 @@ def _fill_and_ask(context: Context, ranks: Tensor, head: bool, cuts: Sequence[in
         labels.to(context.image.device),
         before if head else ~before,
         list(classes.values()),
-        score=SCORES,
+        score=scores,
         batch_size=context.batch_size,
     ).tolist()
     return [
-        {(followed, score): row[i][j] for i, followed in enumerate(classes) for j, score in enumerate(SCORES)}
+        {(followed, score): row[i][j] for i, followed in enumerate(classes) for j, score in enumerate(scores)}
         for row in found
     ]
 
@@ -263,6 +278,8 @@ def removal_curve(
         shown: Literal["first", "last"] = "first" if path.action == "insert" else "last"
         counts = moved if path.action == "insert" else [len(order) - count for count in moved]
         found = answers(context, order, shown, counts, removed)
+        if (follows, score) not in found[0]:
+            raise InputError(ONE_OUTPUT)
         fractions.append(np.array(moved) / len(order))
         values.append(path.weight * np.array([answer[follows, score] for answer in found], dtype=np.float64))
     return fractions[0], np.sum(values, axis=0)
