@@ -74,7 +74,7 @@ class LIME:
         require_number("kernel_width", self.kernel_width, 1e-3, 1e3)
         require_number("alpha", self.alpha, 0)
         require_quickshift(self.kernel_size, self.max_dist, self.ratio)
-        require_seed("seed", self.seed)
+        require_seed("seed", self.seed, 31)
         require_score("score", self.score)
         require_batch_size(self.batch_size)
 

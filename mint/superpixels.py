@@ -86,7 +86,7 @@ class Segmentation:
         require_word("fine", self.fine, get_args(FineCut))
         require_quickshift(self.kernel_size, self.max_dist, self.ratio)
         require_seed("grabcut_seed", self.grabcut_seed, 31)
-        require_seed("quickshift_seed", self.quickshift_seed)
+        require_seed("quickshift_seed", self.quickshift_seed, 31)
 
 
 def require_quickshift(kernel_size: object, max_dist: object, ratio: object) -> None:
