@@ -6,8 +6,8 @@ Classifier", KDD 2016, equations 1 and 2. With states z in {0, 1}^q, a super-pix
     min over w, b of  sum over k of  pi(z_k) (g(z_k) - w z_k - b)^2  +  alpha |w|^2
     pi(z) = exp( -D(z)^2 / (2 width^2) ),   D(z) = 1 - cos(z, 1) = 1 - sqrt(share of super-pixels present)
 
-with g the target's softmax probability. A super-pixel's value in the map is its weight in w. Sampled and
-fitted by Captum's ``Lime`` with scikit-learn's ``Ridge``; hyper-parameters from the authors' image package
+with g the target's softmax probability, or another score. A super-pixel's value in the map is its weight in w. Sampled
+and fitted by Captum's ``Lime`` with scikit-learn's ``Ridge``; hyper-parameters from the authors' image package
 ``lime_image`` and its image tutorial.
 """
 
@@ -20,11 +20,12 @@ from captum._utils.models.linear_model import SkLearnLinearModel
 from captum.attr import Lime
 from torch import Tensor, nn
 
-from baselines.asking import probability_of
+from baselines.asking import score_of
 from mint.contract import explaining
-from mint.parameters import require_batch_size, require_count, require_number
+from mint.parameters import require_batch_size, require_count, require_number, require_seed
 from mint.perturbation import default_batch_size
-from mint.superpixels import Labels, quickshift, to_picture
+from mint.scores import Score, require_score
+from mint.superpixels import Labels, quickshift, require_quickshift, to_picture
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class LIME:
         Width of the proximity kernel; ``lime_image``'s.
     alpha
         Ridge penalty; ``lime_image``'s.
+    score
+        g: "probability", "sigmoid", "logit", "log-probability", or a function; see `mint.scores.read_scores`.
     batch_size
         Perturbed pictures through the network at a time; None lets the perturbation engine choose. The
         maps do not depend on it.
@@ -64,11 +67,15 @@ class LIME:
     alpha: float = 1.0
     batch_size: int | None = None
     seed: int = 0
+    score: Score = "probability"
 
     def __post_init__(self) -> None:
         require_count("samples", self.samples, 2)
-        require_number("kernel_width", self.kernel_width, 0, beyond=True)
+        require_number("kernel_width", self.kernel_width, 1e-3, 1e3)
         require_number("alpha", self.alpha, 0)
+        require_quickshift(self.kernel_size, self.max_dist, self.ratio)
+        require_seed("seed", self.seed, 31)
+        require_score("score", self.score)
         require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -80,7 +87,7 @@ class LIME:
     def _explain(self, model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
         labels = torch.from_numpy(self.superpixels(image)).to(image.device)
         lime = Lime(
-            probability_of(model, target),
+            score_of(model, target, self.score),
             interpretable_model=SkLearnLinearModel("linear_model.Ridge", alpha=self.alpha),
             similarity_func=self._proximity,
             perturb_func=self._draw_states,

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mint.contract import explaining, read_scores
-from mint.parameters import require_number
+from mint.parameters import require_number, require_seed
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class Random:
     """
 
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_seed("seed", self.seed)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Answer (n, c, h, w) images with (n, h, w) float32 maps."""
@@ -83,7 +86,7 @@ class Centre:
     width: float = 0.25
 
     def __post_init__(self) -> None:
-        require_number("width", self.width, 0, beyond=True)
+        require_number("width", self.width, 1e-3, 1e3)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Answer (n, c, h, w) images with (n, h, w) float32 maps, in (0, 1]."""
@@ -121,4 +124,4 @@ class Sobel:
 
 @torch.no_grad()
 def _ask(model: nn.Module, images: Tensor, targets: Tensor) -> None:
-    read_scores(model, images, targets)
+    read_scores(model, images, targets, "logit")

@@ -5,23 +5,26 @@ section 4.2. A pixel's value is the mean fall over the windows W that hold it:
 
     map(p) = mean over {W : p in W} of  g(X) - g(X with W hidden)
 
-with g the target's softmax probability. Hidden pixels are 0 in the normalised space, which is gray. The windows are
-placed as Captum places them: the first one lies in the top left corner, and the last ones are cut off at the border, so
-that every pixel is hidden at least once. :class:`Occlusion` calls Captum's own; :class:`EngineOcclusion` computes the
-same map by the suite's perturbation engine, so that the two can be compared in speed.
+with g the target's softmax probability, or another score. Hidden pixels are 0 in the normalised space, which is gray.
+The windows are placed as Captum places them: the first one lies in the top left corner, and the last ones are cut off
+at the border, so that every pixel is hidden at least once. :class:`Occlusion` calls Captum's own;
+:class:`EngineOcclusion` computes the same map by the suite's perturbation engine, so that the two can be compared in
+speed.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 
 import torch
 from captum.attr import Occlusion as CaptumOcclusion
 from torch import Tensor, nn
 
-from baselines.asking import probability_of
+from baselines.asking import score_of
 from mint.contract import InputError, explaining
 from mint.parameters import require_batch_size
 from mint.perturbation import default_batch_size, masked_scores
+from mint.scores import Score, require_score
 
 REFERENCE_SIZE = 224  # pixels: the picture size at which window and stride are stated
 
@@ -38,14 +41,18 @@ class Occlusion:
     batch_size
         Captum's ``perturbations_per_eval``: perturbed pictures through the network at a time; 1 is Captum's
         default, None lets the perturbation engine choose. The maps do not depend on it.
+    score
+        g: "probability", "sigmoid", "logit", "log-probability", or a function; see `mint.scores.read_scores`.
     """
 
     window: int = 32
     stride: int = 16
     batch_size: int | None = None
+    score: Score = "probability"
 
     def __post_init__(self) -> None:
         _check_windows(self.window, self.stride)
+        require_score("score", self.score)
         require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -57,7 +64,7 @@ class Occlusion:
     def _explain(self, model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
         channels, *size = image.shape
         with torch.no_grad():
-            falls: Tensor = CaptumOcclusion(probability_of(model, target)).attribute(
+            falls: Tensor = CaptumOcclusion(score_of(model, target, self.score)).attribute(
                 image.unsqueeze(0),
                 sliding_window_shapes=(channels, *(scaled(self.window, length) for length in size)),
                 strides=(channels, *(scaled(self.stride, length) for length in size)),
@@ -75,16 +82,18 @@ class EngineOcclusion:
 
     Parameters
     ----------
-    window, stride, batch_size
+    window, stride, batch_size, score
         As for :class:`Occlusion`.
     """
 
     window: int = 32
     stride: int = 16
     batch_size: int | None = None
+    score: Score = "probability"
 
     def __post_init__(self) -> None:
         _check_windows(self.window, self.stride)
+        require_score("score", self.score)
         require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -102,13 +111,15 @@ class EngineOcclusion:
         whole = torch.ones_like(hidden[:1], dtype=torch.bool)
         states = torch.cat([whole, hidden == 0])
         fill = torch.zeros_like(image)
-        answers = masked_scores(model, image, fill, cells, states, target, batch_size=self.batch_size)
+        ask = partial(masked_scores, model, image, fill, cells, states, target)
+        answers = ask(score=self.score, batch_size=self.batch_size)
         falls = (answers[0] - answers[1:]) @ hidden / hidden.sum(0)
         return falls.float()[cells].to(image.device)
 
 
 def _check_windows(window: int, stride: int) -> None:
-    if not 1 <= stride <= window <= REFERENCE_SIZE:
+    whole = isinstance(window, int) and isinstance(stride, int)
+    if not whole or not 1 <= stride <= window <= REFERENCE_SIZE:
         raise InputError(
             f"A window of {window} pixels at a stride of {stride} does not slide over a picture of "
             f"{REFERENCE_SIZE} without gaps; choose 1 <= stride <= window <= {REFERENCE_SIZE}."

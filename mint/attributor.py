@@ -6,9 +6,11 @@ them. A frozen dataclass suits it well: it has a ``repr`` and equality, from whi
 """
 
 import re
+import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -44,12 +46,26 @@ class Attributor(Protocol):
         ...
 
 
+_LOCKS: "weakref.WeakKeyDictionary[Any, threading.RLock]" = weakref.WeakKeyDictionary()
+_LOCKING = threading.Lock()
+
+
+def _lock_of(model: nn.Module) -> threading.RLock:
+    try:
+        with _LOCKING:
+            return _LOCKS.setdefault(model, threading.RLock())
+    except TypeError:  # no network at all, such as a text, to which nothing weak can refer
+        _check_network(model)
+        return threading.RLock()
+
+
 @contextmanager
 def explaining(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[None]:
     """Check the input and lend the model out in evaluation mode; hand it back as it was.
 
     Every submodule's mode, every parameter's ``requires_grad`` and every ``.grad`` is restored on leaving, also
-    after an error.
+    after an error. Threads that explain the same network wait for each other, because modes and hooks are the network's
+    own; a thread may enter again what it has entered. A plain function is a network without modules.
 
     Parameters
     ----------
@@ -65,6 +81,18 @@ def explaining(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[No
     """
     _check_images(images)
     _check_targets(targets, len(images))
+    with _lock_of(model):
+        if isinstance(model, nn.Module):
+            with _lent(model, images, targets):
+                yield
+        else:
+            _check_network(model)
+            _check_autograd(nn.Module(), images, targets)
+            yield
+
+
+@contextmanager
+def _lent(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[None]:
     _check_autograd(model, images, targets)
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     for parameter, _, _ in parameters:
@@ -145,6 +173,12 @@ def _check_targets(targets: Tensor, count: int) -> None:
         raise InputError(f"targets must be class indices from 0, not {int(targets.min())}.")
 
 
+def _check_network(model: object) -> None:
+    if not callable(model) or isinstance(model, type):
+        kind = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise InputError(f"the network must be an nn.Module, or a function from pictures to logits, not {kind}.")
+
+
 def _check_autograd(model: nn.Module, images: Tensor, targets: Tensor) -> None:
     if torch.is_inference_mode_enabled():
         raise InputError("methods need gradients, which torch.inference_mode() rules out; call them outside of it.")
@@ -176,6 +210,11 @@ def _raise_if_input_is_to_blame(model: nn.Module, images: Tensor, targets: Tenso
     if targets.device != images.device and "same device" in str(error):
         raise InputError(
             f"targets are on {targets.device} but the images on {images.device}; pass targets.to(images.device)."
+        ) from error
+    if "BackwardHookFunction" in str(error):
+        raise InputError(
+            "the network has a full backward hook on a module that works in place, which torch cannot differentiate; "
+            "remove the hook, or build the module with inplace=False."
         ) from error
     if _TOO_SMALL.search(str(error)):
         raise InputError(

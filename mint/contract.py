@@ -1,7 +1,8 @@
 """The contract that every attribution method meets: what the author of a method needs.
 
 A method is an :class:`Attributor`. It asks the network inside :func:`explaining`, where it reads the answer by
-:func:`read_scores`. It is called through :func:`attribute`, and tested by :func:`check_attributor`.
+:func:`read_scores`. It is called through :func:`attribute`, and tested by :func:`check_attributor`. Whoever lends a
+network to somebody else's code does it inside :func:`unchanged`.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ from mint.attributor import Attributor, attribute, explaining, modes_kept, name_
 from mint.checks import Check, report_all, require
 from mint.parameters import InputError
 from mint.scores import read_scores
+from mint.unchanged import Fingerprint, fingerprint, unchanged
 
 __all__ = [
     "Attributor",
@@ -24,7 +26,9 @@ __all__ = [
     "attributor_checks",
     "check_attributor",
     "explaining",
+    "fingerprint",
     "read_scores",
+    "unchanged",
 ]
 
 
@@ -148,9 +152,9 @@ class _Trial:
 
     def leaves_network(self, training: bool) -> None:
         with modes_kept(self.model):
-            before = _fingerprint(self.model.train(training))
+            before = fingerprint(self.model.train(training))
             self.attributor(self.model, self.images.clone(), self.targets)
-            _require_unchanged(self.model, before)
+            _require_unchanged(before)
 
     def repeats(self) -> None:
         expected = self.expected
@@ -174,11 +178,11 @@ class _Trial:
     def refuses(self, what: str, spoil: "_Spoil") -> None:
         with modes_kept(self.model):
             images, targets = spoil(self.model.eval(), self.images.clone(), self.targets)
-            before = _fingerprint(self.model.train())
+            before = fingerprint(self.model.train())
             try:
                 self.attributor(self.model, images, targets)
             except ValueError:
-                _require_unchanged(self.model, before)
+                _require_unchanged(before)
                 return
             except Exception as error:
                 raise AssertionError(f"it met {what} with {type(error).__name__}; raise an InputError.") from error
@@ -214,21 +218,10 @@ _SPOILT: dict[str, _Spoil] = {
 }
 
 
-def _require_unchanged(model: nn.Module, before: dict[str, object]) -> None:
-    changed = [what for what, value in _fingerprint(model).items() if value != before[what]]
-    require(not changed, f"it did not leave the network as it was: {', '.join(changed)} changed.")
+def _require_unchanged(before: Fingerprint) -> None:
+    changes = before.restore()
+    require(not changes, f"it did not leave the network as it was; what changed: {'; '.join(changes)}.")
 
 
 def _global_generators() -> tuple[bytes, str]:
     return torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state())  # noqa: NPY002 - only watched
-
-
-def _fingerprint(model: nn.Module) -> dict[str, object]:
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return {
-        "mode": tuple(module.training for module in model.modules()),
-        "hooks": tuple(len(getattr(module, kind)) for module in model.modules() for kind in hooks),
-        "gradients": tuple(None if p.grad is None else float(p.grad.double().sum()) for p in model.parameters()),
-        "requires_grad": tuple(p.requires_grad for p in model.parameters()),
-        "parameters": tuple(float(t.double().sum()) for t in model.state_dict().values()),
-    }

@@ -17,7 +17,7 @@ from torch import Tensor
 from mint import archive
 from mint.display import SCALES, Scale, break_ties, draw_coarse, draw_fine
 from mint.fidelity import Fidelity, measure_fidelity
-from mint.panel import Row, draw_panels, to_png
+from mint.panel import Map, Row, draw_panels, to_png
 from mint.problem import Samples, Solution
 from mint.superpixels import SuperPixels, centres, shares
 from mint.surrogate import Surrogate
@@ -179,6 +179,7 @@ class Explanation:
             chosen=len(self.chosen_fine),
             coarse=self.superpixels.coarse.numpy(),
             fine=self.superpixels.fine.numpy(),
+            attributions=(Map("MINT", self.importance_map().numpy(), "importance: red for, blue against"),),
         )
 
     def plot(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from mint.parameters import InputError, nearest
-from mint.scores import NOT_FINITE, SCORES, Score, read_logits
+from mint.scores import NOT_FINITE, Score, read_logits, score_classes
 
 Pooling = Literal["mean-one", "raw", "ones"]
 
@@ -120,7 +120,7 @@ def read_features(
             logits = read_logits(model, images, target)
             if not torch.isfinite(logits).all():
                 raise InputError(NOT_FINITE)
-            score = SCORES[derivative_of](logits)[:, target]
+            score = score_classes(derivative_of, logits)[:, target]
             for name, outputs in kept.items():
                 _check_layer(name, outputs)
             (leaf,) = kept[deep_layer]

@@ -68,12 +68,17 @@ def measure_fidelity(surrogate: Surrogate, solution: Solution, samples: Samples)
 
 def weighted_r_squared(answers: Tensor, predictions: Tensor, weights: Tensor) -> float:
     """Return 1 - sum h (y - y^)^2 / sum h (y - mean y)^2, the mean weighted alike; NaN if the answers do not vary."""
+    if not vary(answers):
+        return float("nan")
     mean = weights @ answers / weights.sum()
     variance = float(weights @ (answers - mean).square())
-    # Answers that differ by rounding alone do not vary.
-    if variance <= 1e-24 * float(weights @ answers.square()):
-        return float("nan")
     return 1 - float(weights @ (answers - predictions).square()) / variance
+
+
+def vary(answers: Tensor) -> bool:
+    """Tell whether answers, (K,), differ by more than rounding, which float32 networks do to seven digits."""
+    low, high = answers.min(), answers.max()
+    return bool(high - low > 1e-6 * max(abs(low), abs(high)))
 
 
 def _predict(surrogate: Surrogate, solution: Solution, fitted: Samples, asked: Tensor) -> Tensor:

@@ -17,6 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from mint.parameters import InputError
+from mint.scores import read_answer
+
+
+class NoGradientError(InputError):
+    """A network from whose answer no gradient leads to a layer, so that it can only be asked."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,16 @@ def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:
 
     Raises
     ------
+    NoGradientError
+        If no gradient leads from the answer to a layer: the network computes without gradients, is scripted or traced,
+        or is a function. It is an InputError.
     InputError
-        If no two such layers are found.
+        If the answer has no logits, or no two such layers are found.
     """
+    if not isinstance(model, nn.Module):
+        raise NoGradientError("the network is a function, whose layers cannot be read; give the nn.Module itself.")
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise NoGradientError("the network is scripted or traced, and its layers cannot be read; give the module.")
     maps = _trace(model, image)
     shallow = _end_of_first_stage(maps)
     deep = _last_map(maps, shallow) if shallow else None
@@ -147,7 +159,13 @@ def _trace(model: nn.Module, image: Tensor) -> list[_Map]:
     finally:
         for handle in handles:
             handle.remove()
-    trunk = _trunk(answer.grad_fn, images) if isinstance(answer, Tensor) else frozenset()
+    logits = read_answer(answer, 1)
+    if logits.grad_fn is None:
+        raise NoGradientError(
+            "no gradient leads from the network's answer to its layers, as where its forward runs under no_grad or "
+            "detaches."
+        )
+    trunk = _trunk(logits.grad_fn, images)
     return [
         _Map(name, size, node, i < with_parameters)
         for i, (name, size, node) in enumerate(maps)

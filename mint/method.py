@@ -6,7 +6,9 @@ doi 10.1109/TMM.2019.2902099. Each choice that the paper leaves open is a parame
 """
 
 import dataclasses
+import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -24,19 +26,26 @@ from mint.contract import explaining
 from mint.display import Display
 from mint.explanation import Cost, Explanation
 from mint.features import Features, Pooling, read_features, represent, upsample
-from mint.fidelity import UntilSettled
-from mint.layers import find_layers
-from mint.parameters import InputError, require_batch_size, require_count, require_number, require_word
-from mint.perturbation import Fill, Sampling, baseline_image, draw_states, masked_scores
+from mint.fidelity import UntilSettled, vary
+from mint.layers import NoGradientError, find_layers
+from mint.parameters import (
+    InputError,
+    require_batch_size,
+    require_count,
+    require_number,
+    require_seed,
+    require_word,
+)
+from mint.perturbation import Fill, Sampling, baseline_image, draw_states, masked_scores, require_fill
 from mint.problem import Samples
-from mint.scores import Score
+from mint.scores import Score, require_score, score_name
 from mint.superpixels import Segmentation, SuperPixels, segment, to_picture
 from mint.surrogate import Surrogate
 
 Prior = Literal["elementwise", "grad-cam"]
+SAME_ANSWERS = "all samples have the same answer: the network does not depend on what is in this picture"
+WITHOUT_GRADIENT = "MINT goes on without a gradient: SLIC alone cuts the picture, and no foreground is found."
 _WORDS: Mapping[str, tuple[str, ...]] = {
-    "response": get_args(Score),
-    "derivative_of": get_args(Score),
     "prior": get_args(Prior),
     "sampling": get_args(Sampling),
     "pooling": get_args(Pooling),
@@ -61,9 +70,11 @@ class MINT:
         in any convolutional classifier, see :func:`~mint.layers.find_layers` (VGG: the last ReLU before the first
         max-pool, and the last ReLU of ``features``; ResNet: ``relu`` and ``layer4``). The paper does not name its
         layers.
-    response : {"probability", "logit", "log-probability"}
-        g, the score that is explained (the paper's Fig. 3 shows probabilities).
-    derivative_of : {"logit", "probability", "log-probability"}
+    response : {"probability", "logit", "log-probability", "sigmoid"} or callable
+        g, the score that is explained (the paper's Fig. 3 shows probabilities); or a function from the network's
+        answers, (n, outputs), to scores, (n, classes). A network with one output needs "sigmoid" or "logit"; its two
+        classes are the output and its opposite.
+    derivative_of : {"logit", "probability", "log-probability", "sigmoid"} or callable
         The score whose derivative makes the saliency M; the logit's does not vanish where the network is sure.
     prior : {"elementwise", "grad-cam"}
         How gradient and activation make M: multiplied element by element (Section 1), or with each channel's
@@ -114,16 +125,22 @@ class MINT:
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():
             require_word(name, getattr(self, name), words)
+        require_score("response", self.response)
+        require_score("derivative_of", self.derivative_of)
         if not isinstance(self.samples, UntilSettled):
             require_count("samples", self.samples, 2)
-        if self.layers is not None and not (isinstance(self.layers, tuple) and len(self.layers) == 2):
+        pair = isinstance(self.layers, tuple) and len(self.layers) == 2 and all(isinstance(e, str) for e in self.layers)
+        if self.layers is not None and not pair:
             raise InputError(
                 f"layers is a pair of names, the shallow and the deep layer, or None, not {self.layers!r}."
             )
         for name, kind in (("segmentation", Segmentation), ("surrogate", Surrogate), ("shown", Display)):
             if not isinstance(getattr(self, name), kind):
                 raise InputError(f"{name} is a {kind.__name__}, not {getattr(self, name)!r}.")
-        require_number("proximity", self.proximity, 0, beyond=True)
+        if self.proximity != math.inf:  # all samples alike
+            require_number("proximity", self.proximity, 1e-6, 1e6)
+        require_seed("seed", self.seed)
+        require_fill(self.fill)
         require_batch_size(self.batch_size)
 
     @classmethod
@@ -238,7 +255,14 @@ class MINT:
         return {"coarse": explanation.coarse_picture(), "fine": explanation.fine_picture()}
 
     def _with_layers(self, model: nn.Module, image: Tensor) -> "MINT":
-        return self if self.layers is not None else dataclasses.replace(self, layers=find_layers(model, image))
+        """Name the layers; leave them out, and say so, where no gradient leads to any."""
+        if self.layers is not None:
+            return self
+        try:
+            return dataclasses.replace(self, layers=find_layers(model, image))
+        except NoGradientError as error:
+            warnings.warn(f"{error} {WITHOUT_GRADIENT}", stacklevel=3)
+            return self
 
     def _explain(self, model: nn.Module, image: Tensor, targets: Sequence[int]) -> tuple[Explanation, ...]:
         pair = image, targets
@@ -251,10 +275,14 @@ class MINT:
         size = (image.shape[-2], image.shape[-1])
 
         # 1  Class-discriminative saliency of the deep layer.
-        assert self.layers is not None
-        shallow_layer, deep_layer = self.layers
-        read = partial(read_features, model, image, derivative_of=self.derivative_of)
-        features = [read(target, deep_layer, shallow_layer) for target in targets]
+        if self.layers is None:
+            # No gradient: M is zero, so that SLIC alone cuts the picture, and all features are alike.
+            one = torch.ones((1, 1, 1), dtype=image.dtype, device=image.device)
+            features = [Features(one, torch.zeros_like(one), one)] * len(targets)
+        else:
+            shallow_layer, deep_layer = self.layers
+            read = partial(read_features, model, image, derivative_of=self.derivative_of)
+            features = [read(target, deep_layer, shallow_layer) for target in targets]
         saliencies = [upsample(class_saliency(each, self.prior), size) for each in features]
 
         # The layers' features come after a ReLU in the paper; those read before one are rectified.
@@ -309,11 +337,15 @@ class MINT:
         solutions = [self.surrogate(dataclasses.replace(samples, answers=column)) for column in answers.T]
 
         # 8  What is shown (Eqs. 43-44).
-        cost = Cost(len(targets) + len(answers), len(targets), cut.seconds + time.perf_counter() - began)
+        gradients = len(targets) if self.layers is not None else 0
+        cost = Cost(gradients + len(answers), gradients, cut.seconds + time.perf_counter() - began)
         explanations = []
         for i, (target, solution) in enumerate(zip(targets, solutions, strict=True)):
             answer = float(answers[0, i])
             chosen_coarse, abstention = self.shown.choose_coarse(solution.w_c * a_c, answer)
+            chosen_fine = self.shown.choose_fine(solution.w_f * a_f)
+            if not vary(answers[:, i]):
+                chosen_coarse, abstention, chosen_fine = None, SAME_ANSWERS, ()
             explanations.append(
                 Explanation(
                     target=int(target),
@@ -331,9 +363,10 @@ class MINT:
                     solution=solution,
                     chosen_coarse=chosen_coarse,
                     abstention=abstention,
-                    chosen_fine=self.shown.choose_fine(solution.w_f * a_f),
+                    chosen_fine=chosen_fine,
                     cost=cost,
-                    parameters=dataclasses.asdict(self),
+                    parameters=dataclasses.asdict(self)
+                    | {"response": score_name(self.response), "derivative_of": score_name(self.derivative_of)},
                 )
             )
         return tuple(explanations)

@@ -20,6 +20,7 @@ What it changes, and why:
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -35,10 +36,11 @@ from mint.ahead import work_ahead
 from mint.contract import explaining
 from mint.display import break_ties
 from mint.features import read_features, represent, upsample
-from mint.layers import find_layers
-from mint.method import class_saliency
-from mint.parameters import require_batch_size, require_count, require_number
+from mint.layers import NoGradientError, find_layers
+from mint.method import WITHOUT_GRADIENT, class_saliency
+from mint.parameters import InputError, require_batch_size, require_count, require_number, require_seed
 from mint.perturbation import masked_scores
+from mint.scores import Score, require_score
 from mint.superpixels import Segmentation, segment, to_picture
 
 _Cut = tuple[Tensor, Tensor, list[Tensor]]  # M, (h, w) float64; the coarse partition; the fine ones
@@ -60,6 +62,8 @@ class OverlayMINT:
         MINT's choices of Section 2, for the coarse and the first fine partition.
     slic_segments : tuple of int
         The further partitions: how many segments SLIC is asked for in each.
+    score : {"probability", "logit", "log-probability", "sigmoid"} or callable
+        The score that is explained; see :class:`~mint.method.MINT`'s ``response``.
     gate : float
         The value of v where M is not positive; where M is largest, v is this plus 1. A smaller gate trusts M more.
     proximity : float
@@ -74,6 +78,7 @@ class OverlayMINT:
     deep_layer: str | None = None
     segmentation: Segmentation = field(default_factory=Segmentation)
     slic_segments: tuple[int, ...] = (60, 90, 120)
+    score: Score = "probability"
     gate: float = 0.5
     proximity: float = 0.73
     seed: int = 0
@@ -81,18 +86,38 @@ class OverlayMINT:
 
     def __post_init__(self) -> None:
         require_count("samples", self.samples, 2)
-        require_number("gate", self.gate, 0)
-        require_number("proximity", self.proximity, 0, beyond=True)
+        if not isinstance(self.segmentation, Segmentation):
+            raise InputError(f"segmentation is a Segmentation, not {self.segmentation!r}.")
+        if not isinstance(self.slic_segments, tuple):
+            raise InputError(f"slic_segments is a tuple of whole numbers, not {self.slic_segments!r}.")
+        for count in self.slic_segments:
+            require_count("each of slic_segments", count, 1)
+        if not isinstance(self.deep_layer, str | None):
+            raise InputError(f"deep_layer is the name of a module, or None, not {self.deep_layer!r}.")
+        require_score("score", self.score)
+        require_seed("seed", self.seed)
+        require_number("gate", self.gate, 0, 1e6)
+        require_number("proximity", self.proximity, 1e-6, 1e6)
         require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Compute one map per image, (n, h, w) float32: importance per pixel, ties broken by M."""
         with explaining(model, images, targets):
-            layer = find_layers(model, images[0])[1] if self.deep_layer is None else self.deep_layer
+            layer = self._layer(model, images[0])
             pairs = list(zip(images, targets.tolist(), strict=True))
             with closing(work_ahead(pairs, partial(_read, model, layer), self._cut, images.device)) as cuts:
                 maps = [self._fit(model, *pair, cut) for pair, cut in zip(pairs, cuts, strict=True)]
         return torch.stack(maps).to(images.device)
+
+    def _layer(self, model: nn.Module, image: Tensor) -> str | None:
+        """Name the deep layer; None, with a warning, where no gradient leads to any."""
+        if self.deep_layer is not None:
+            return self.deep_layer
+        try:
+            return find_layers(model, image)[1]
+        except NoGradientError as error:
+            warnings.warn(f"{error} {WITHOUT_GRADIENT}", stacklevel=3)
+            return None
 
     def _cut(self, pair: tuple[Tensor, int], planes: Tensor) -> _Cut:
         """Cut a picture on the host: M, the coarse partition, and the fine ones."""
@@ -108,7 +133,8 @@ class OverlayMINT:
         count = int(atoms.max()) + 1
         states = draw_dealt_states(self.samples, [_owner(atoms, each) for each in partitions], self.seed)
         absent = torch.zeros_like(image)
-        answers = masked_scores(model, image, absent, atoms, states, target, batch_size=self.batch_size)
+        ask = partial(masked_scores, model, image, absent, atoms, states, target)
+        answers = ask(score=self.score, batch_size=self.batch_size)
         area = torch.bincount(atoms.flatten(), minlength=count).double() / atoms.numel()
         weights = torch.exp((states.double() @ area - 1) / self.proximity)
 
@@ -129,10 +155,13 @@ class OverlayMINT:
         return torch.from_numpy(np.unique(labels, return_inverse=True)[1].reshape(labels.shape))
 
 
-def _read(model: nn.Module, layer: str, pair: tuple[Tensor, int]) -> Tensor:
+def _read(model: nn.Module, layer: str | None, pair: tuple[Tensor, int]) -> Tensor:
     """Ask the network for M, and put it beneath the image, (c + 1, h, w), so that both go to the host in one copy."""
     image, target = pair
-    deep = class_saliency(read_features(model, image, target, layer))
+    if layer is None:
+        deep = torch.zeros((1, 1), dtype=image.dtype, device=image.device)
+    else:
+        deep = class_saliency(read_features(model, image, target, layer))
     return torch.cat([image.detach(), upsample(deep, (image.shape[-2], image.shape[-1]))[None]])
 
 

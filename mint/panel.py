@@ -1,12 +1,14 @@
 """Explanations drawn in the paper's style: input, coarse super-pixel on gray, fine feature in jet on dark blue.
 
+The fine picture shows features, not importance, so the attribution itself is drawn beside it.
+
 One row for each explanation. matplotlib is imported when something is drawn, and without pyplot: no state is shared
 and no window opens.
 """
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 # Inches: the longer side of a picture, the space around it, the title above a row; under a picture the caption and its
 # note together.
 SIDE, GAP, TITLE, CAPTION, NOTE = 2.6, 0.1, 0.34, 0.45, 0.22
+BAR = 0.5  # a colour bar and its numbers
 DOTS_PER_INCH = 150
 TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE = 12.0, 9.5, 8.0  # points
 CHARACTER = 0.6  # width of a character over its size, generously, in the font that matplotlib brings along
@@ -46,6 +49,8 @@ class Row:
         How many fine super-pixels are shown.
     coarse, fine : ndarray
         (h, w) int64, the labels of the super-pixels, from 0.
+    attributions : tuple of Map
+        What is drawn over the picture in further columns, each with a colour bar.
     """
 
     name: str
@@ -58,10 +63,20 @@ class Row:
     chosen: int
     coarse: NDArray[np.int64]
     fine: NDArray[np.int64]
+    attributions: tuple["Map", ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """An attribution, (h, w), signed, with the method's name and what its numbers are, in a few words."""
+
+    name: str
+    values: NDArray[np.float64]
+    unit: str
 
 
 def draw_panels(rows: Sequence[Row], *, contours: bool = False, figure: "Figure | None" = None) -> "Figure":
-    """Draw explanations, a row of three pictures each: the input, the coarse and the fine explanation.
+    """Draw explanations, a row each: the input, the coarse and the fine explanation, and the attributions.
 
     Parameters
     ----------
@@ -84,19 +99,21 @@ def draw_panels(rows: Sequence[Row], *, contours: bool = False, figure: "Figure 
     if not rows:
         raise InputError("a panel needs at least one explanation.")
     sizes = [_size(row) for row in rows]
-    width = 3 * SIDE + 4 * GAP
+    further = max(len(row.attributions) for row in rows)
+    width = 3 * SIDE + 4 * GAP + further * (SIDE + GAP + BAR)
     height = sum(TITLE + down + CAPTION for _, down in sizes) + GAP
     figure = _prepared(figure, width, height)
     top = GAP / 2
     for row, (across, down) in zip(rows, sizes, strict=True):
         _draw_title(figure, row, width, 1 - (top + TITLE / 2) / height)
         top += TITLE
-        for column in range(3):
-            left = GAP + column * (SIDE + GAP) + (SIDE - across) / 2
+        columns: list[Draw] = [*_COLUMNS, *(partial(_draw_attribution, each) for each in row.attributions)]
+        for column, draw in enumerate(columns):
+            left = GAP + column * (SIDE + GAP) + max(0, column - 3) * BAR + (SIDE - across) / 2
             place = (left / width, 1 - (top + down) / height, across / width, down / height)
             axes = figure.add_axes(place)
             axes.set_axis_off()
-            caption, note = _COLUMNS[column](axes, row, across)
+            caption, note = draw(axes, row, across)
             if column == 0 and contours:
                 _draw_contours(axes, row)
             below = partial(axes.text, transform=axes.transAxes, ha="center", va="top")
@@ -169,6 +186,34 @@ def _draw_fine(axes: "Axes", row: Row, across: float) -> tuple[str, str]:
     axes.imshow(row.fine_picture, interpolation="antialiased")
     caption = f"fine: {row.chosen} of {int(row.fine.max()) + 1} super-pixels"
     return caption, "colour: shallow feature, not importance"
+
+
+Draw = Callable[["Axes", Row, float], tuple[str, str]]
+
+
+def _draw_attribution(attribution: Map, axes: "Axes", row: Row, across: float) -> tuple[str, str]:
+    """Draw a signed map over the gray picture: red for, blue against, and the picture where there is nothing."""
+    largest = float(np.abs(attribution.values).max()) or 1.0
+    gray = row.picture.mean(axis=2)
+    axes.imshow(255 - (255 - gray) * 0.6, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
+    strength = np.abs(attribution.values) / largest
+    shown = axes.imshow(
+        attribution.values,
+        cmap="RdBu_r",
+        vmin=-largest,
+        vmax=largest,
+        alpha=np.clip(0.85 * np.sqrt(strength), 0, 1),
+        interpolation="nearest",
+    )
+    scale = axes.inset_axes((1 + 0.06 / across, 0, 0.1 / across, 1))
+    figure = axes.get_figure()
+    assert figure is not None
+    colours = type(shown)(scale, cmap="RdBu_r")  # opaque
+    colours.set_clim(-largest, largest)
+    bar = figure.colorbar(colours, cax=scale, ticks=[-largest, 0, largest])
+    bar.ax.set_yticklabels([f"{-largest:.2g}", "0", f"{largest:.2g}"])
+    bar.ax.tick_params(labelsize=NOTE_SIZE - 1, length=2, pad=1)
+    return f"{attribution.name}: attribution", attribution.unit
 
 
 _COLUMNS = (_draw_input, _draw_coarse, _draw_fine)

@@ -43,8 +43,24 @@ def require_count(name: str, value: object, least: int) -> None:
     InputError
         If it is no integer, or below ``least``.
     """
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or int(value) < least:
+    if not _whole(value) or int(value) < least:  # type: ignore[call-overload]
         raise InputError(f"{name} is a whole number, {least} or more, not {value!r}.")
+
+
+def require_seed(name: str, value: object, bits: int = 63) -> None:
+    """Refuse a seed that is no whole number from 0 to 2^63 - 1, which torch and NumPy take, or of fewer bits.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if not _whole(value) or not 0 <= int(value) < 2**bits:  # type: ignore[call-overload]
+        raise InputError(f"{name} is a whole number from 0 to 2^{bits} - 1, not {value!r}.")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def require_number(name: str, value: object, low: float, high: float = math.inf, *, beyond: bool = False) -> None:
@@ -62,9 +78,10 @@ def require_number(name: str, value: object, low: float, high: float = math.inf,
     Raises
     ------
     InputError
-        If it is no real number, NaN included, or out of range.
+        If it is no finite real number, or out of range.
     """
-    sound = isinstance(value, numbers.Real) and low <= float(value) <= high and not (beyond and float(value) == low)
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    sound = real and low <= float(value) <= high and not (beyond and float(value) == low)  # type: ignore[arg-type]
     if not sound:
         least = f"above {low:g}" if beyond else f"{low:g} or more"
         most = "" if high == math.inf else f", at most {high:g}"

@@ -5,6 +5,7 @@ sample is described by a row of booleans over segments of the image, never by a 
 at a time are expanded on the device, in the channels-last format that convolutions are fastest in.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Literal
@@ -16,7 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
 from mint.parameters import InputError, require_batch_size, require_count
-from mint.scores import NOT_FINITE, SCORES, Score, read_logits
+from mint.scores import NOT_FINITE, Score, read_logits, score_classes, warn_of_probabilities
 
 Sampling = Literal["coins", "uniform-cardinality", "antithetic", "hierarchical"]
 Fill = float | Literal["blur", "super-pixel mean"]
@@ -61,8 +62,8 @@ def masked_scores(
         (k, s) bool: which segments are present in each sample.
     target : int or sequence of int
         The class that is scored, or several, in the same forward passes.
-    score : {"probability", "logit", "log-probability"} or sequence of them
-        What is read of it; several are read off the same forward passes.
+    score : {"probability", "logit", "log-probability", "sigmoid"}, callable, or sequence of them
+        What is read of it, see :func:`~mint.scores.read_scores`; several are read off the same forward passes.
     batch_size : int, optional
         Samples in one forward pass; found if None. The result does not depend on it.
 
@@ -89,13 +90,14 @@ def masked_scores(
         torch.where(masks, kept, absent, out=batch.view(len(batch), -1))
 
     targets = [target] if isinstance(target, int) else list(target)
-    scores: list[Score] = [score] if isinstance(score, str) else list(score)
+    single = isinstance(score, str) or callable(score)
+    scores: list[Score] = [score] if single else list(score)  # type: ignore[list-item, arg-type]
     columns = torch.tensor(targets, device=device)
     # There is one check, at the end, because a check makes the GPU wait for the host.
     result = scores_of_drawn(model, image, len(states), draw, max(targets), columns, scores, batch_size).cpu()
     if not torch.isfinite(result).all():
         raise InputError(NOT_FINITE)
-    if isinstance(score, str):
+    if single:
         result = result[..., 0]
     return result[:, 0] if isinstance(target, int) else result
 
@@ -126,8 +128,9 @@ def scores_of_drawn(
         The highest class that is known on the host; the network must have it.
     columns : Tensor
         (n,) int64 on the device: the classes that are scored.
-    scores : sequence of {"probability", "logit", "log-probability"}
-        What is read of them.
+    scores : sequence of str or callable
+        What is read of them, as `masked_scores` takes it. If it is one score, answers that are probabilities already
+        get a warning.
 
     Returns
     -------
@@ -146,8 +149,10 @@ def scores_of_drawn(
         try:
             draw(start, stop, batch)
             logits = read_logits(model, batch.permute(0, 3, 1, 2), target)
+            if start == 0 and len(scores) == 1:
+                warn_of_probabilities(scores[0], logits)
             for index, each in enumerate(scores):
-                answers[start:stop, :, index] = SCORES[each](logits).index_select(1, columns)
+                answers[start:stop, :, index] = score_classes(each, logits).index_select(1, columns)
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
@@ -186,11 +191,17 @@ def baseline_image(image: Tensor, fine: Tensor, fill: Fill) -> Tensor:
     InputError
         If ``fill`` is another word.
     """
+    require_fill(fill)
     if isinstance(fill, float | Real):
         return torch.full_like(image, float(fill))
-    if fill not in _FILLS:
-        raise InputError(f"fill is a number or one of {', '.join(map(repr, _FILLS))}, not {fill!r}.")
     return _FILLS[fill](image, fine.to(image.device))
+
+
+def require_fill(fill: object) -> None:
+    """Refuse a baseline value that is neither a finite number nor one of the words, by an InputError."""
+    number = isinstance(fill, Real) and not isinstance(fill, bool) and math.isfinite(fill)
+    if not number and not (isinstance(fill, str) and fill in _FILLS):
+        raise InputError(f"fill is a number or one of {', '.join(map(repr, _FILLS))}, not {fill!r}.")
 
 
 BLUR_SIZE = 11  # pixels, RISE

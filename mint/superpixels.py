@@ -8,7 +8,7 @@ classes can share one partition, in which each has a foreground.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mint.parameters import InputError
+from mint.parameters import InputError, require_count, require_number, require_seed, require_word
 from mint.quickshift import quickshift as quickshift_on_device
 
 Route = Literal["grabcut", "threshold", "slic"]
@@ -70,6 +70,31 @@ class Segmentation:
     ratio: float = 0.2
     quickshift_seed: int = 0
     sliver: float = 0.0005
+
+    def __post_init__(self) -> None:
+        for name in ("sure_foreground", "probable_foreground", "probable_background", "fallback_threshold"):
+            require_number(name, getattr(self, name), 0, 1)
+        if not self.sure_foreground >= self.probable_foreground >= self.probable_background:
+            raise InputError(
+                "sure_foreground, probable_foreground and probable_background fall in this order, not "
+                f"{self.sure_foreground}, {self.probable_foreground}, {self.probable_background}."
+            )
+        for name in ("smallest_foreground", "largest_foreground", "sliver"):
+            require_number(name, getattr(self, name), 0, 1)
+        for name in ("grabcut_iterations", "background_segments"):
+            require_count(name, getattr(self, name), 1)
+        require_number("compactness", self.compactness, 0, beyond=True)
+        require_word("fine", self.fine, get_args(FineCut))
+        require_quickshift(self.kernel_size, self.max_dist, self.ratio)
+        require_seed("grabcut_seed", self.grabcut_seed, 31)
+        require_seed("quickshift_seed", self.quickshift_seed, 31)
+
+
+def require_quickshift(kernel_size: object, max_dist: object, ratio: object) -> None:
+    """Refuse parameters that Quickshift cannot take, by an InputError."""
+    require_number("kernel_size", kernel_size, 1)
+    require_number("max_dist", max_dist, 0, beyond=True)
+    require_number("ratio", ratio, 0, 1)
 
 
 @dataclass(frozen=True, eq=False)

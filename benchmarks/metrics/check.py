@@ -8,12 +8,12 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.metrics import metric as metrics
 from benchmarks.metrics.metric import Context, Measurement, MethodMetric, Metric
 from mint.checks import Check, report_all, require
-from mint.contract import Attributor
+from mint.contract import Attributor, fingerprint
 
 DECLARED = {
     "direction": get_args(metrics.Direction),
@@ -142,11 +142,10 @@ def metric_checks(
         require(all(map(torch.equal, inputs, before)), "it changes the map or the picture")
 
     def leaves_the_network() -> None:
-        before = [_state(context.network.module) for context in contexts]
+        before = [fingerprint(module) for module in {context.network.module for context in contexts}]
         answers()
-        after = [_state(context.network.module) for context in contexts]
-        changed = {what for one, other in zip(before, after, strict=True) for what in one if one[what] != other[what]}
-        require(not changed, f"it changes the network: {', '.join(sorted(changed))}")
+        changed = dict.fromkeys(what for each in before for what in each.restore())
+        require(not changed, f"it changes the network: {'; '.join(changed)}")
 
     def refuses(change: Callable[[Tensor], Tensor]) -> Callable[[], None]:
         def check() -> None:
@@ -187,13 +186,3 @@ def _require_same(found: Sequence[Measurement], expected: Sequence[Measurement],
 
 def _generators() -> tuple[bytes, str, object]:
     return torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state()), random.getstate()  # noqa: NPY002
-
-
-def _state(model: nn.Module) -> dict[str, object]:
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return {
-        "modes": [module.training for module in model.modules()],
-        "hooks": [len(getattr(module, kind)) for module in model.modules() for kind in hooks],
-        "gradients": [(each.requires_grad, each.grad is None) for each in model.parameters()],
-        "weights": [each.detach().cpu().numpy().tobytes() for each in model.state_dict().values()],
-    }

@@ -5,7 +5,7 @@ A failure costs its own case only and is never stored.
 
 import sys
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -25,7 +25,8 @@ from benchmarks.run.identity import code_digest, method_identity, network_identi
 from benchmarks.run.plan import Options, Part
 from benchmarks.run.store import Cell, Identity, Store, key_of
 from benchmarks.run.timing import time_attributor
-from mint.contract import Attributor, InputError, attribute, explaining
+from mint.contract import Attributor, InputError, attribute, explaining, unchanged
+from mint.unchanged import copies_of
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Cells:
         self.store = store
         self.failures = failures
         self.batch_size = options.batch_size
+        self.copies = copies_of(network.module)
         given = {"batch_size": options.batch_size, "seed": options.seed}
         self.methods = {name: bind(method, network, **given) for name, method in part.methods.items()}
         self.setting: dict[str, Any] = {
@@ -72,8 +74,7 @@ class Cells:
 
         def compute(contexts: list[Context]) -> Cell:
             images, targets = _stacked(contexts)
-            # Whatever a method does to the network's mode or gradients, the next one finds it as it was.
-            with explaining(self.network.module, images, targets):
+            with explaining(self.network.module, images, targets), self._lent(f"the method {method}"):
                 return _by_case(contexts, attribute(self.methods[method], self.network.module, images, targets))
 
         return self._cells(chunk, lambda contexts: self._map_identity(method, contexts), compute, (method, "", "map"))
@@ -85,7 +86,7 @@ class Cells:
         def compute(contexts: list[Context]) -> Cell:
             images, targets = _stacked(contexts)
             maps = torch.from_numpy(np.stack([own[context.case.key]["map"] for context in contexts])).to(images.device)
-            with explaining(self.network.module, images, targets):
+            with explaining(self.network.module, images, targets), self._lent(f"the method {method}"):
                 return _by_case(contexts, control(self.methods[method], self.network.module, images, targets, maps))
 
         def identify(contexts: list[Context]) -> Identity:
@@ -100,10 +101,11 @@ class Cells:
             return self._score_identity(method, control, metric, contexts)
 
         def compute(contexts: list[Context]) -> Cell:
-            found = {}
+            found, measure = {}, self.part.metrics[metric]
             for context in contexts:
                 key = context.case.key
-                found[key] = _measurement(self.part.metrics[metric], context, maps[key]["map"], self.methods[method])
+                with self._lent(f"the metric {metric}"):
+                    found[key] = _measurement(measure, context, maps[key]["map"], self.methods[method])
             return found
 
         return self._cells(chunk, identify, compute, (method, control, metric))
@@ -136,7 +138,8 @@ class Cells:
             return {"kind": "pictures", "maps": key_of(self._map_identity(method, contexts))}
 
         def compute(contexts: list[Context]) -> Cell:
-            drawn = draw(self.network.module, contexts[0].image, contexts[0].case.target)
+            with self._lent(f"the method {method}"):
+                drawn = draw(self.network.module, contexts[0].image, contexts[0].case.target)
             return {contexts[0].case.key: {panel: _panel(picture) for panel, picture in drawn.items()}}
 
         return self._cells([context], identify, compute, (method, "", "pictures"))
@@ -154,13 +157,18 @@ class Cells:
         cell = self.store.read(identity)
         if cell is None:
             try:
-                timing = time_attributor(self.methods[method], self.network, *_stacked(chunk))
+                with self._lent(f"the method {method}"):
+                    timing = time_attributor(self.methods[method], self.network, *_stacked(chunk))
             except Exception as error:
                 self.fail(method, "timing", f"the first {len(chunk)}", error)
                 return None
             cell = {"timing": {name: np.array(value) for name, value in vars(timing).items()}}
             self.store.write(identity, cell)
         return {name: array.item() for name, array in cell["timing"].items()}
+
+    def _lent(self, by: str) -> AbstractContextManager[None]:
+        """Lend the network out: whatever is done to it, the next one finds it as it was, and who did it fails."""
+        return unchanged(self.network.module, by, self.copies)
 
     def _cells(
         self,

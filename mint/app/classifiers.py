@@ -1,12 +1,15 @@
-"""Classifiers: torchvision's by name, and anybody's by ``module:function``."""
+"""Classifiers: torchvision's by name, and anybody's by ``FILE.py:NAME`` or ``module:NAME``."""
 
 import importlib
+import importlib.util
 import inspect
+import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,21 +73,25 @@ class Classifier:
     weights: Path | None = None
 
 
-def load_classifier(name: str, weights: Path | None = None, device: str = "cpu") -> Classifier:
+def load_classifier(
+    name: str, weights: Path | None = None, device: str = "cpu", classes: Sequence[str] = ()
+) -> Classifier:
     """Load a classifier and make it ready to be explained.
 
     Parameters
     ----------
     name : str
-        The name of one of torchvision's classifiers, such as "resnet50"; or ``module:function``, with a function (or
-        anything else to be called without arguments) that returns a :class:`Classifier`, or an ``nn.Module`` whose
-        attributes ``preprocess`` and ``classes``, if it has them, are those of a :class:`Classifier`. Modules are
-        found as by ``python -m``, in the current directory first.
+        The name of one of torchvision's classifiers, such as "resnet50"; or ``FILE.py:NAME`` or ``module:NAME``, with
+        a function (or anything else to be called without arguments) that returns a :class:`Classifier`, or an
+        ``nn.Module`` whose attributes ``preprocess`` and ``classes``, if it has them, are those of a
+        :class:`Classifier`. Modules are found as by ``python -m``, in the current directory first.
     weights : pathlib.Path, optional
         A state dict to use. By default torchvision's own are downloaded, once; and a function's network is taken as
         it is returned.
     device : str
         Where to put the network.
+    classes : sequence of str
+        The names of the classes, in place of the classifier's own. A network of torchvision gets as many outputs.
 
     Returns
     -------
@@ -97,8 +104,64 @@ def load_classifier(name: str, weights: Path | None = None, device: str = "cpu")
         If the name, the weights or the device cannot be used, or torchvision is needed and not installed.
     """
     where = usable_device(device)
-    found = make_classifier(_imported(name), name, weights) if ":" in name else torchvision_classifier(name, weights)
+    if ":" in name:
+        found = make_classifier(_imported(name), name, weights)
+        found = replace(found, classes=tuple(classes)) if classes else found
+    else:
+        found = torchvision_classifier(name, weights, classes=classes)
     return ready(found, where)
+
+
+def read_classes(file: Path) -> tuple[str, ...]:
+    """Read class names: one in each line, or as JSON, a list or a mapping, as :func:`class_names` takes them.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it cannot be read, or holds no names.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InputError(f"the class names in {file} cannot be read ({error}).") from error
+    try:
+        given: Any = json.loads(text)
+    except ValueError:
+        given = [line.strip() for line in text.splitlines() if line.strip()]
+    names = class_names(given, str(file))
+    if not names:
+        raise InputError(f"{file} holds no class names; write one in each line.")
+    return names
+
+
+def class_names(given: Any, where: str) -> tuple[str, ...]:
+    """Put class names into the order of the outputs.
+
+    Parameters
+    ----------
+    given : sequence or mapping
+        The names in order; or a mapping from each output's number to its name, or from each name to its number.
+    where : str
+        Whose names they are, for the error's sentence.
+
+    Raises
+    ------
+    InputError
+        If they are something else, or numbers are missing.
+    """
+    if isinstance(given, Mapping):
+        pairs = list(given.items())
+        if pairs and all(isinstance(value, int) for value in given.values()):
+            pairs = [(number, name) for name, number in pairs]
+        numbered = {int(number): str(name) for number, name in pairs if str(number).isdecimal()}
+        if sorted(numbered) == list(range(len(pairs))):
+            return tuple(numbered[number] for number in sorted(numbered))
+    elif not isinstance(given, str) and hasattr(given, "__iter__"):
+        return tuple(map(str, given))
+    raise InputError(
+        f"the class names of {where} must be a list, or a mapping from the numbers 0, 1, ... of the outputs to names, "
+        f"not {str(given)[:60]}."
+    )
 
 
 def make_classifier(found: Any, name: str, weights: Path | None = None) -> Classifier:
@@ -139,7 +202,7 @@ def make_classifier(found: Any, name: str, weights: Path | None = None) -> Class
         found = Classifier(
             found,
             getattr(found, "preprocess", defaults.preprocess),
-            tuple(map(str, getattr(found, "classes", defaults.classes))),
+            class_names(getattr(found, "classes", defaults.classes), name),
         )
     if not isinstance(found, Classifier):
         raise InputError(
@@ -151,10 +214,10 @@ def make_classifier(found: Any, name: str, weights: Path | None = None) -> Class
             f"the preprocess of {name} is a {type(found.preprocess).__name__}; it must be a function from a picture "
             "to a tensor."
         )
+    classifier: Classifier = replace(found, classes=class_names(found.classes, name))
     if left is not None:
-        fit_state(found.module, read_state(left, name), name, left)
-        return replace(found, weights=left)
-    classifier: Classifier = found
+        fit_state(classifier.module, read_state(left, name), name, left)
+        classifier = replace(classifier, weights=left)
     return classifier
 
 
@@ -209,7 +272,12 @@ def torchvision_names() -> list[str]:
 
 
 def torchvision_classifier(
-    name: str, weights: Path | None = None, *, first: bool = False, untrained: bool = False
+    name: str,
+    weights: Path | None = None,
+    *,
+    first: bool = False,
+    untrained: bool = False,
+    classes: Sequence[str] = (),
 ) -> Classifier:
     """Build one of torchvision's classifiers.
 
@@ -223,6 +291,8 @@ def torchvision_classifier(
         Of torchvision's own weights, take the first that were published (mostly ``IMAGENET1K_V1``), not the best.
     untrained : bool
         Leave the random weights as they are: nothing is downloaded.
+    classes : sequence of str
+        The names of the classes that given weights were trained for, where they are not torchvision's.
 
     Raises
     ------
@@ -242,10 +312,11 @@ def torchvision_classifier(
     file = None if untrained else weights or _downloaded(name, chosen)
     state = {} if file is None else read_state(file, name)
     with torch.random.fork_rng(devices=[]):
-        module = models.get_model(name, weights=None, **_OPTIONS.get(name, {}))
+        outputs = {"num_classes": len(classes)} if classes and weights is not None else {}
+        module = models.get_model(name, weights=None, **_OPTIONS.get(name, {}), **outputs)
     if file is not None:
         fit_state(module, state, name, file, _ONLY_TRAINING_NEEDS)
-    return Classifier(module, chosen.transforms(), tuple(chosen.meta["categories"]), file)
+    return Classifier(module, chosen.transforms(), tuple(classes) or tuple(chosen.meta["categories"]), file)
 
 
 def _downloaded(name: str, published: Any) -> Path:
@@ -265,12 +336,18 @@ def _downloaded(name: str, published: Any) -> Path:
 
 
 def _imported(name: str) -> Any:
-    module_name, _, function_name = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    import mint.app.torchvision_ops  # noqa: F401  (the module may import torchvision)
+
+    module_name, _, function_name = name.rpartition(":")
+    file = Path(module_name)
+    if file.suffix == ".py" and not file.is_file():
+        raise InputError(f"the file {file} of --model does not exist.")
+    folder = str(file.resolve().parent) if file.suffix == ".py" else os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
+        module = _run(file) if file.suffix == ".py" else importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
         raise InputError(f"the module {module_name!r} of --model cannot be imported: {said(error)}.") from error
     if not hasattr(module, function_name):
         public = [each for each in vars(module) if callable(getattr(module, each)) and not each.startswith("_")]
@@ -278,6 +355,17 @@ def _imported(name: str) -> Any:
             f"the module {module_name!r} has no {function_name!r}; the nearest are {nearest(function_name, public)}."
         )
     return getattr(module, function_name)
+
+
+def _run(file: Path) -> ModuleType:
+    # A name of its own, so that a mine.py can neither hide nor be hidden by an installed module.
+    name = f"_users_network_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None  # noqa: PT018
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    return module
 
 
 def said(error: BaseException) -> str:

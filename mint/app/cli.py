@@ -1,33 +1,37 @@
 """The command line: ``mint explain PICTURE --model resnet50``."""
 
 import argparse
+import dataclasses
 import importlib.util
+import json
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import torch
 from torch import Tensor, nn
 
-from mint.app.classifiers import EXTRA, Classifier, load_classifier, said
+from mint.app.classifiers import EXTRA, Classifier, load_classifier, read_classes, said
+from mint.app.describe import describe
+from mint.app.pictures import find_pictures, prepared, read_picture
 from mint.display import Display
-from mint.explanation import Explanation
 from mint.fidelity import UntilSettled
-from mint.layers import find_layers
+from mint.layers import NoGradientError, find_layers
 from mint.method import MINT
-from mint.panel import DOTS_PER_INCH, draw_panels
+from mint.overlay import OverlayMINT
+from mint.panel import DOTS_PER_INCH, Map, draw_panels
 from mint.parameters import InputError, nearest
-from mint.superpixels import centres, shares
+from mint.scores import SCORE_NAMES, ScoreName, read_answer, score_classes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# How many classes, and how many fine super-pixels of each, are printed.
-CLASSES, STRONGEST = 5, 5
+CLASSES = 5  # that are printed
 # The largest difference of two logarithms of width over height that rounding to whole pixels may have made.
 SAME_PROPORTIONS = 0.02
 
@@ -36,7 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0, 2 for bad input, 130 if interrupted."""
     options = _parser().parse_args(arguments)
     try:
-        _explain(options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+            _explain(options)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -59,16 +66,40 @@ def _parser() -> argparse.ArgumentParser:
         help="explain one picture",
         description="Print a classifier's answer to a picture and what it stands on, at two scales, and draw it.",
     )
-    explain.add_argument("picture", type=Path, metavar="PICTURE", help="a picture in any common format")
+    explain.add_argument(
+        "pictures", type=Path, nargs="+", metavar="PICTURE", help="a picture in any common format, or a folder of them"
+    )
     explain.add_argument(
         "--model",
         required=True,
         metavar="NAME",
-        help="one of torchvision's classifiers, such as resnet50, or module:function of yours, which returns an "
-        "nn.Module (with the optional attributes preprocess and classes) or a mint.app.classifiers.Classifier",
+        help="one of torchvision's classifiers, such as resnet50, or FILE.py:NAME or module:NAME of yours, a function "
+        "which returns an nn.Module (with the optional attributes preprocess and classes) or a "
+        "mint.app.classifiers.Classifier",
     )
     explain.add_argument(
         "--weights", type=Path, metavar="FILE", help="a state dict (default: torchvision's, downloaded once)"
+    )
+    explain.add_argument(
+        "--classes",
+        type=Path,
+        dest="class_names",
+        metavar="FILE",
+        help="the names of the network's classes: one in each line, or JSON",
+    )
+    explain.add_argument(
+        "--score",
+        choices=SCORE_NAMES,
+        default="probability",
+        help="what is explained of the answer (default: probability, by softmax); a network of one output needs "
+        "sigmoid, with the classes p and 1 - p, or logit",
+    )
+    explain.add_argument(
+        "--methods",
+        type=_methods,
+        default=("mint",),
+        metavar="A,B",
+        help="mint (default), or mint,overlay to draw OverlayMINT's attribution beside it",
     )
     which = explain.add_mutually_exclusive_group()
     which.add_argument(
@@ -87,18 +118,21 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--minimal-importance",
         type=_importance,
-        default=0.05,
         metavar="X",
         help="show no coarse region if none reaches this importance, as for a class that is absent; 0 leaves only the "
-        "rule relative to the class's own probability (default: 0.05)",
+        "rule relative to the class's own score (default: 0.05 for probabilities, 0 for other scores)",
     )
-    explain.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the samples (default: 0)")
+    explain.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of the samples (default: 0)")
     explain.add_argument("--shallow-layer", metavar="NAME", help="end of the network's first stage (default: found)")
     explain.add_argument("--deep-layer", metavar="NAME", help="last convolutional features (default: found)")
     explain.add_argument("--contours", action="store_true", help="draw the super-pixels over the input")
     explain.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
     explain.add_argument(
-        "--out", type=Path, metavar="FILE", help="where the panel goes (default: PICTURE's stem + -mint.png, here)"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="where the panel goes (default: PICTURE's stem + -mint.png, here); a folder for several pictures, which "
+        "also gets explanations.jsonl, a line for each explanation",
     )
     return parser
 
@@ -119,53 +153,146 @@ def _importance(text: str) -> float:
     return value
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^63 - 1")
+    return int(text)
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if names not in (("mint",), ("mint", "overlay")):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither mint nor mint,overlay")
+    return names
+
+
 def _samples(text: str) -> int | UntilSettled:
     return UntilSettled() if text == "auto" else _positive(text)
 
 
 def _explain(options: argparse.Namespace) -> None:
     # Whatever can be refused is refused before anything long begins.
-    out = _writable(options.out or Path(f"{options.picture.stem}-mint.png"))
-    picture = _read_picture(options.picture)
-    classifier = load_classifier(options.model, options.weights, options.device)
-    image = _prepared(classifier, picture, options.device)
-    probabilities = _answer(classifier.module, image)
-    names = _names(classifier, len(probabilities))
-    ranked = probabilities.argsort(descending=True, stable=True).tolist()
+    files = find_pictures(options.pictures)
+    several = len(files) > 1 or len(options.pictures) > 1 or options.pictures[0].is_dir()
+    panels = _panels(options.out, files, several)
+    pictures = {} if several else {files[0]: read_picture(files[0])}
+    classes = read_classes(options.class_names) if options.class_names else ()
+    classifier = load_classifier(options.model, options.weights, options.device, classes)
+    lines = panels[0].parent / "explanations.jsonl" if several else None
+    failed = 0
+    with _open(lines) as stream:
+        for file, out in zip(files, panels, strict=True):
+            try:
+                records = _explain_one(options, classifier, file, pictures.get(file) or read_picture(file), out)
+            except InputError as error:
+                if not several:
+                    raise
+                print(f"error: {file}: {error}", file=sys.stderr)
+                failed += 1
+                continue
+            if stream is not None:
+                stream.writelines(f"{json.dumps(record, allow_nan=False)}\n" for record in records)
+                stream.flush()
+            if several:
+                _say("")
+    if lines is not None:
+        _say(f"{len(files) - failed} of {len(files)} pictures: {lines}")
+    if failed:
+        raise InputError(f"{failed} of {len(files)} pictures could not be explained; the sentences above say why.")
+
+
+@contextmanager
+def _open(file: Path | None) -> Iterator[TextIO | None]:
+    if file is None:
+        yield None
+        return
+    try:
+        with file.open("w", encoding="utf-8") as stream:
+            yield stream
+    except OSError as error:
+        raise InputError(f"the explanations cannot be written to {file} ({error}).") from error
+
+
+def _panels(out: Path | None, files: Sequence[Path], several: bool) -> list[Path]:
+    """Name the panel of each picture: the file ``out``, or files in the folder ``out``, which is made."""
+    folder = Path(".") if out is None else out
+    if out is not None and not (several or out.is_dir()):
+        return [_writable(out)]
+    if folder.suffix and not folder.is_dir():
+        raise InputError(f"--out {folder} must be a folder, as there are several pictures.")
+    _writable(Path("panel.png"))
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {folder} of --out cannot be made ({error}).") from error
+    names: list[str] = []
+    for file in files:
+        count = sum(name.startswith(f"{file.stem}-mint") for name in names)
+        names.append(f"{file.stem}-mint{f'-{count + 1}' if count else ''}.png")
+    return [folder / name for name in names]
+
+
+def _explain_one(
+    options: argparse.Namespace, classifier: Classifier, file: Path, picture: "Image", out: Path
+) -> list[dict[str, Any]]:
+    image = prepared(classifier, picture, options.device, options.model)
+    answers = _answer(classifier.module, image, options.score)
+    names = _names(classifier, len(answers))
+    ranked = answers.argsort(descending=True, stable=True).tolist()
     targets = [_class_index(name, names) for name in options.classes] if options.classes else ranked[: options.top]
+    common = {"samples": options.samples, "seed": options.seed}
+    shares_of_one = options.score in ("probability", "sigmoid")
+    minimal = options.minimal_importance
     method = MINT(
-        samples=options.samples,
-        seed=options.seed,
+        **common,
+        response=options.score,
         layers=_layers(options.shallow_layer, options.deep_layer, classifier.module, image),
-        shown=Display(minimal_importance=options.minimal_importance),
+        shown=Display(minimal_importance=(0.05 if shares_of_one else 0.0) if minimal is None else minimal),
     )
 
     height, width = image.shape[-2:]
-    _say(f"{options.picture}: {picture.width} x {picture.height}, seen by {options.model} as {width} x {height}")
+    _say(f"{file}: {picture.width} x {picture.height}, seen by {options.model} as {width} x {height}")
     if abs(math.log(picture.width * height / (picture.height * width))) > SAME_PROPORTIONS:
         _say("  not in its own proportions: the network's preprocess crops or stretches it, as the panel shows")
     for index in ranked[: max(CLASSES, options.top)]:
-        _say(f"  {float(probabilities[index]):7.2%}  {names[index]}")
-    explanations = []
+        value = float(answers[index])
+        _say(f"  {f'{value:7.2%}' if shares_of_one else f'{value:8.4g}'}  {names[index]}")
+    explanations, rows = [], []
     for target in targets:
         with _progress(classifier.module, method, names[target]):
             explanations.append(method.explain(classifier.module, image, target))
         _say(f"\n{names[target]}{f' (class {target})' if classifier.classes else ''}")
         _say("\n".join(f"  {line}" for line in describe(explanations[-1])))
-    rows = [each.row(names[each.target]) for each in explanations]
+        row = explanations[-1].row(names[target])
+        if "overlay" in options.methods:
+            if isinstance(options.samples, UntilSettled):
+                raise InputError("--samples auto is MINT's alone; give --methods mint,overlay a number.")
+            overlay = OverlayMINT(**common, score=options.score, deep_layer=method.layers and method.layers[1])
+            with _progress(classifier.module, overlay, f"{names[target]}, overlay"):
+                found = overlay(classifier.module, image[None], torch.tensor([target], device=image.device))
+            shown = Map("OverlayMINT", found[0].double().cpu().numpy(), "density of importance")
+            row = dataclasses.replace(row, attributions=(*row.attributions, shown))
+        rows.append(row)
     figure = draw_panels(rows, contours=options.contours)
     try:
         figure.savefig(out, dpi=DOTS_PER_INCH)
     except OSError as error:
         raise InputError(f"the panel cannot be written to {out} ({error}); name another file with --out.") from error
     _say(f"\npanel: {out}")
+    head = {"picture": str(file), "panel": str(out)}
+    return [head | {"class": names[each.target]} | each.to_dict() for each in explanations]
 
 
-def _layers(shallow: str | None, deep: str | None, module: nn.Module, image: Tensor) -> tuple[str, str]:
-    """Return the two layers: those that are named, and by tracing those that are not."""
+def _layers(shallow: str | None, deep: str | None, module: nn.Module, image: Tensor) -> tuple[str, str] | None:
+    """Return the two layers, named or found by tracing; None if none are named and no gradient leads to any."""
     if shallow is not None and deep is not None:
         return shallow, deep
-    found = find_layers(module, image)
+    try:
+        found = find_layers(module, image)
+    except NoGradientError:
+        if shallow is None and deep is None:
+            return None  # MINT says so
+        raise
     return shallow or found[0], deep or found[1]
 
 
@@ -175,55 +302,6 @@ def _say(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-_WORTHLESS = (
-    "          worse than a constant on samples held out: do not read these importances (more --samples may help)"
-)
-
-
-def describe(explanation: Explanation) -> list[str]:
-    """Say in a few lines what an explanation found and how.
-
-    Returns
-    -------
-    list of str
-        The score, the coarse choice, the strongest fine super-pixels (their importance, share of the picture, and
-        centre in pixels of the network's input), the fidelity, and what it took.
-    """
-    parts, fidelity, parameters = explanation.superpixels, explanation.fidelity, explanation.parameters
-    u_c, u_f = explanation.u_c, explanation.u_f
-    shallow, deep = parameters["layers"]
-    if explanation.chosen_coarse is None:
-        coarse = f"none of {len(u_c)} regions: {explanation.abstention}"
-    else:
-        share = float(shares(parts.coarse)[explanation.chosen_coarse])
-        importance = float(u_c[explanation.chosen_coarse])
-        coarse = f"one of {len(u_c)} regions, {share:.0%} of the picture, importance {importance:.3g}"
-    sizes, places = shares(parts.fine), centres(parts.fine)
-    rows = [
-        f"  {float(u_f[i]):10.3g}  {float(sizes[i]):6.1%}  ({places[i, 0]:.0f}, {places[i, 1]:.0f})"
-        for i in explanation.chosen_fine[:STRONGEST]
-    ]
-    held = f" hold {parameters['shown']['coverage']:.0%} of the positive importance; the strongest:" if rows else ""
-    return [
-        f"g(X)      {explanation.answer:.4g}, the {parameters['response']}",
-        f"coarse    {coarse}",
-        f"fine      {len(explanation.chosen_fine)} of {len(u_f)} super-pixels{held}",
-        *(["  importance   share  centre (x, y)", *rows] if rows else []),
-        f"fidelity  R^2 {fidelity.coarse:.2f} coarse, {fidelity.fine:.2f} fine; on samples held out "
-        f"{fidelity.coarse_held_out:.2f} and {fidelity.fine_held_out:.2f}",
-        *([_WORTHLESS] if fidelity.fine_held_out < 0 else []),
-        f"made by   {_ROUTES[parts.route]}; layers {shallow} and {deep}; "
-        f"{len(explanation.states)} samples, seed {parameters['seed']}; {explanation.cost.seconds:.1f} s",
-    ]
-
-
-_ROUTES = {
-    "grabcut": "GrabCut",
-    "threshold": "a threshold on the saliency, where GrabCut failed",
-    "slic": "SLIC alone, the saliency having no positive value",
-}
 
 
 def _writable(out: Path) -> Path:
@@ -239,52 +317,22 @@ def _writable(out: Path) -> Path:
     return out
 
 
-def _read_picture(file: Path) -> "Image":
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise InputError(f"reading a picture needs pillow; {EXTRA}.") from error
-    if not file.is_file():
-        raise InputError(f"the picture {file} {'is a folder' if file.is_dir() else 'does not exist'}.")
-    try:
-        with Image.open(file) as picture:
-            if picture.mode[:1] in ("I", "F"):
-                # Pillow would cut off all that is above 255.
-                raise InputError(f"{file} has gray values of more than 8 bits; save it with 8.")
-            return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{file} cannot be read as a picture ({error}).") from error
-
-
-def _prepared(classifier: Classifier, picture: "Image", device: str) -> Tensor:
-    try:
-        image: Any = classifier.preprocess(picture)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"the classifier's preprocess failed: {said(error)}.") from error
-    if not isinstance(image, Tensor) or image.ndim != 3 or not image.is_floating_point():
-        kind = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image).__name__
-        raise InputError(f"the classifier's preprocess must return a floating point (c, h, w) tensor, not {kind}.")
-    if not torch.isfinite(image).all():
-        raise InputError("the classifier's preprocess returned a picture with NaN or infinite values.")
-    return image.to(device)
-
-
 @torch.no_grad()
-def _answer(module: nn.Module, image: Tensor) -> Tensor:
+def _answer(module: nn.Module, image: Tensor, score: ScoreName) -> Tensor:
+    """Return the score of each class, (classes,) float64."""
     try:
-        logits: Any = module(image[None])
+        answer: Any = module(image[None])
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"the network cannot take a picture of shape {tuple(image.shape)}: {said(error)}.") from error
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(f"the network must answer one image with (1, classes) logits, not with {shape}.")
+    logits = read_answer(answer, 1)
     if not torch.isfinite(logits).all():
         raise InputError("the network answered with NaN or infinite values; check its weights.")
-    return logits[0].double().softmax(dim=0).cpu()
+    try:
+        return score_classes(score, logits.double())[0].cpu()
+    except InputError as error:
+        raise InputError(f"{error} On the command line: --score sigmoid.") from error
 
 
 def _names(classifier: Classifier, count: int) -> Sequence[str]:
@@ -310,7 +358,7 @@ def _class_index(name: str, names: Sequence[str]) -> int:
 
 
 @contextmanager
-def _progress(module: nn.Module, method: MINT, name: str) -> Iterator[None]:
+def _progress(module: nn.Module, method: MINT | OverlayMINT, name: str) -> Iterator[None]:
     """Show a bar of the pictures that went through the network, if tqdm is installed and someone may be looking."""
     if importlib.util.find_spec("tqdm") is None:
         yield

@@ -1,5 +1,6 @@
 """Weights files: state dicts read without running anything of the file, and fitted to a network or refused."""
 
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
     Parameters
     ----------
     file : pathlib.Path
-        `.safetensors`, or anything that `torch.load` reads with `weights_only=True`. The wrappers
-        `{"state_dict": ...}`, `{"model_state_dict": ...}` and `{"model": ...}` are taken off.
+        `.safetensors`, or anything that `torch.load` reads with `weights_only=True`. What training frameworks wrap
+        around a state dict is taken off, such as `{"state_dict": ...}` or `{"model": ...}`.
     name : str
         The network's, for the error's sentence.
 
@@ -38,18 +39,36 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
     except InputError:
         raise
     except Exception as error:  # a damaged file makes the unpickler raise almost anything
+        if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
+            raise InputError(
+                f"the weights file {file} for {name} cannot be read as a state dict: it holds more than tensors, and "
+                "reading that would run code of the file. If you trust it, read it by torch.load(FILE, "
+                "weights_only=False) and save the state_dict() of what it holds by torch.save."
+            ) from error
+        if "TorchScript" in str(error):
+            raise InputError(
+                f"the weights file {file} for {name} is a TorchScript archive; save the state_dict() of "
+                "torch.jit.load(FILE) by torch.save."
+            ) from error
         raise InputError(
             f"the weights file {file} for {name} cannot be read as a state dict (.pth, .pt or .safetensors): it is "
             "damaged, or it holds more than tensors."
         ) from error
-    for wrapper in ("state_dict", "model_state_dict", "model"):
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
+    for _ in range(3):  # a wrapper may lie in a wrapper
+        inside = [state[each] for each in _WRAPPERS if isinstance(state, Mapping) and each in state]
+        state = next((each for each in inside if isinstance(each, Mapping)), state)
     if not isinstance(state, Mapping) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
     ):
         raise InputError(f"the weights file {file} for {name} holds no state dict (a mapping from names to tensors).")
     return dict(state)
+
+
+# What frameworks call the state dict in a checkpoint; averages of the weights come last.
+_WRAPPERS = (
+    *("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params"),
+    *("state_dict_ema", "model_ema", "ema_state_dict", "ema", "params_ema"),
+)
 
 
 def _read_pickle(file: Path) -> Any:
@@ -67,7 +86,10 @@ def _read_safetensors(file: Path) -> Any:
 _READERS: Mapping[str, Callable[[Path], Any]] = {".safetensors": _read_safetensors}
 
 
-_PARALLEL = "module."
+# What compiling, sharding and checkpointing put inside names.
+_INSIDE = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+# Of these, what is missing in a file does not matter: files older than torch 0.4.1 lack the batch counters.
+_COUNTERS = "num_batches_tracked"
 
 
 def fit_state(
@@ -80,7 +102,8 @@ def fit_state(
     module : nn.Module
         The network.
     state : Mapping
-        From :func:`read_state`. The prefix `module.` of `DataParallel` is taken off.
+        From :func:`read_state`. What wraps a network in training puts before its names, such as the `module.` of
+        `DataParallel` or the `model.` of Lightning modules, is taken off; what such a wrapper has besides is left out.
     name : str
         The network's, for the error's sentence.
     file : pathlib.Path
@@ -94,12 +117,9 @@ def fit_state(
         If parameters are missing, unknown or of another shape.
     """
     own = module.state_dict()
-    # A network may have a submodule of that name, so the prefix is DataParallel's only where no name is the network's.
-    if own.keys().isdisjoint(state) and all(key.startswith(_PARALLEL) for key in state):
-        state = {key.removeprefix(_PARALLEL): value for key, value in state.items()}
+    state = _without_wrappers(state, own)
     state = {key: value for key, value in state.items() if not key.startswith(unused)}
-    # Files older than torch 0.4.1 lack the batch counters, which evaluation does not use.
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    missing = [key for key in own if key not in state and not key.endswith(_COUNTERS)]
     unknown = [key for key in state if key not in own]
     reshaped = [
         f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
@@ -112,5 +132,28 @@ def fit_state(
         if keys
     ]
     if problems:
-        raise InputError(f"the weights in {file} do not fit {name}; tensors {'; '.join(problems)}.")
+        head = reshaped and not missing and not unknown and _is_head([each.split()[0] for each in reshaped], own)
+        hint = " If it was trained for other classes, name them with --classes FILE, a line each." if head else ""
+        raise InputError(f"the weights in {file} do not fit {name}; tensors {'; '.join(problems)}.{hint}")
     module.load_state_dict(state, strict=False)
+
+
+def _without_wrappers(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Take off what was put inside names, and the one prefix that makes all the network's names appear."""
+    needed = [key for key in own if not key.endswith(_COUNTERS)]
+    for inside in _INSIDE:
+        if not any(inside in key for key in own):
+            state = {key.replace(inside, ""): value for key, value in state.items()}
+    if not needed or all(key in state for key in needed):
+        return state
+    prefixes = {key.removesuffix(needed[0]) for key in state if key.endswith(f".{needed[0]}")}
+    # The shortest that fits, so that a wrapper's own copies of the network, further in, are not taken for it.
+    for prefix in sorted(prefixes, key=lambda each: (len(each), each)):
+        if all(prefix + key in state for key in needed):
+            return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    return state
+
+
+def _is_head(reshaped: list[str], own: Mapping[str, Tensor]) -> bool:
+    """Tell whether tensors of another shape are those of the last layers alone."""
+    return set(reshaped) <= set(list(own)[-4:])

@@ -99,8 +99,8 @@ def test_a_plain_picture_gives_a_plain_map() -> None:
     [
         ({"samples": 0}, "samples is a whole number, 2 or more, not 0"),
         ({"samples": 1}, "samples is a whole number, 2 or more, not 1"),
-        ({"kernel_width": 0}, "kernel_width is a number above 0, not 0"),
-        ({"kernel_width": float("nan")}, "kernel_width is a number above 0, not nan"),
+        ({"kernel_width": 0}, "kernel_width is a number 0.001 or more, at most 1000, not 0"),
+        ({"kernel_width": float("nan")}, "kernel_width is a number 0.001 or more, at most 1000, not nan"),
         ({"batch_size": 0}, "batch_size is a whole number, 1 or more, not 0"),
     ],
 )

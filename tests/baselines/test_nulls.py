@@ -76,7 +76,7 @@ def test_the_centre_at_one_width_is_a_standard_deviation_away() -> None:
 
 @pytest.mark.parametrize("width", [0.0, -0.25, float("nan")])
 def test_a_centre_without_width_is_refused(width: float) -> None:
-    with pytest.raises(InputError, match="width is a number above 0"):
+    with pytest.raises(InputError, match=r"width is a number 0.001 or more"):
         Centre(width)
 
 

@@ -69,7 +69,6 @@ def broken_clauses(method: object, model: nn.Module, images: Tensor, targets: Te
 MAPS = "answers with finite float32 maps, (n, h, w)"
 GRAPH = "gives maps without a gradient graph"
 APART = "explains each image apart from its batch"
-AGAIN = "gives the same maps again"
 TRAINING = "leaves a network in training mode as it was"
 EVALUATION = "leaves a network in evaluation mode as it was"
 
@@ -81,11 +80,11 @@ BROKEN: dict[str, tuple[Callable[..., object], set[str], str]] = {
     "graph of the images": (lambda m, i, t, maps: maps + 0 * i[:, 0], {GRAPH}, "maps of images that require grad"),
     "batch": (lambda m, i, t, maps: maps - maps.mean(), {APART}, "a call for each image alone gives other maps"),
     "images": (change_the_images, {"leaves the images alone"}, "changed the images"),
-    "evaluation mode": (leave_evaluation_mode, {TRAINING}, "mode changed"),
-    "training mode": (leave_training_mode, {EVALUATION}, "mode changed"),
-    "hook": (leave_a_hook, {TRAINING, EVALUATION}, "hooks changed"),
+    "evaluation mode": (leave_evaluation_mode, {TRAINING}, "the training mode ("),
+    "training mode": (leave_training_mode, {EVALUATION}, "the training mode ("),
+    "hook": (leave_a_hook, {TRAINING, EVALUATION}, "the hooks (stem)"),
     # In training mode its forward pass moves the running statistics, and later calls give other maps.
-    "gradient": (leave_a_gradient, {TRAINING, EVALUATION, AGAIN, APART}, "gradients, parameters changed"),
+    "gradient": (leave_a_gradient, {TRAINING, EVALUATION, APART}, "stem.1.num_batches_tracked); the gradients ("),
 }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import mint.app.torchvision_ops  # noqa: F401
 from mint.contract import InputError
 from mint.features import read_features
-from mint.layers import find_layers
+from mint.layers import NoGradientError, find_layers
 from mint.method import MINT
 
 
@@ -197,12 +197,16 @@ class Silent(nn.Module):
     [
         pytest.param(nn.Sequential(nn.Flatten(), nn.Linear(3 * 40 * 48, 2)), id="no convolution"),
         pytest.param(sequence(only=nn.Conv2d(3, 5, 3)), id="one layer"),
-        pytest.param(Silent().eval(), id="no gradient"),
     ],
 )
 def test_without_two_layers_the_sentence_asks_for_names(network: nn.Module, images: Tensor) -> None:
     with pytest.raises(InputError, match="40 x 48 pixels; name a shallow and a deep layer"):
         find_layers(network, images[0])
+
+
+def test_without_a_gradient_the_sentence_says_so(images: Tensor) -> None:
+    with pytest.raises(NoGradientError, match="no gradient leads from the network's answer to its layers"):
+        find_layers(Silent().eval(), images[0])
 
 
 def test_mint_traces_what_is_not_named(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from mint.contract import InputError
 from mint.explanation import Explanation
 from mint.method import MINT
-from mint.panel import borders, draw_panels
+from mint.panel import Map, borders, draw_panels
 
 METHOD = MINT(samples=30, layers=("stem", "trunk"))
 
@@ -35,7 +35,7 @@ def test_a_row_shows_input_coarse_and_fine(explanation: Explanation) -> None:
     figure = explanation.plot(class_name="zebra")
     shown = [axes.images[0].get_array() for axes in figure.axes]
     expected = [explanation.picture, explanation.coarse_picture(), explanation.fine_picture()]
-    assert all(np.array_equal(*pair) for pair in zip(shown, expected, strict=True))
+    assert all(np.array_equal(*pair) for pair in zip(shown[:3], expected, strict=True))
     importance = f"{float(explanation.u_c[1]):.2g}"
     assert set(texts(figure)) == {
         "zebra",
@@ -46,6 +46,8 @@ def test_a_row_shows_input_coarse_and_fine(explanation: Explanation) -> None:
         "the most important region",
         f"fine: {len(explanation.chosen_fine)} of {len(explanation.u_f)} super-pixels",
         "colour: shallow feature, not importance",
+        "MINT: attribution",
+        "importance: red for, blue against",
     }
     assert explanation.plot().texts[1].get_text() == "class 3"
 
@@ -82,7 +84,7 @@ def test_no_two_texts_overlap_and_none_leaves_the_figure(explanation: Explanatio
         assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1, text
         assert figure.bbox.y0 <= box.y0 <= box.y1 <= figure.bbox.y1, text
     # The reason stays inside its panel.
-    panel = figure.axes[4]
+    panel = figure.axes[5]
     inside = panel.texts[0].get_window_extent()
     assert panel.bbox.x0 <= inside.x0 <= inside.x1 <= panel.bbox.x1
     assert panel.bbox.y0 <= inside.y0 <= inside.y1 <= panel.bbox.y1
@@ -99,12 +101,31 @@ def test_borders_are_the_edges_between_labels() -> None:
 
 def test_contours_are_drawn_on_demand(explanation: Explanation) -> None:
     plain, lined = explanation.plot(), explanation.plot(contours=True)
-    assert [len(axes.collections) for axes in plain.axes] == [0, 0, 0]
-    assert [len(axes.collections) for axes in lined.axes] == [4, 0, 0]
+    assert [len(axes.collections) for axes in plain.axes] == [0, 0, 0, 0]
+    assert [len(axes.collections) for axes in lined.axes] == [4, 0, 0, 0]
     fine, coarse = (lined.axes[0].collections[i] for i in (1, 3))
     assert len(coarse.get_segments()) == len(borders(explanation.superpixels.coarse.numpy()))
     assert len(fine.get_segments()) == len(borders(explanation.superpixels.fine.numpy()))
     assert coarse.get_linewidth()[0] > fine.get_linewidth()[0]
+
+
+def test_an_attribution_is_drawn_signed_with_its_scale(explanation: Explanation) -> None:
+    axes = explanation.plot().axes[3]
+    attribution = axes.images[1]
+    largest = float(explanation.u_f.abs().max())
+    assert attribution.get_clim() == pytest.approx((-largest, largest))
+    np.testing.assert_allclose(attribution.get_array(), explanation.importance_map().numpy())
+    (bar,) = axes.child_axes
+    assert [label.get_text() for label in bar.get_yticklabels()] == [f"{-largest:.2g}", "0", f"{largest:.2g}"]
+    assert bar.get_window_extent().x1 < axes.figure.bbox.x1
+
+
+def test_further_attributions_stand_beside(explanation: Explanation) -> None:
+    row = explanation.row()
+    further = replace(row, attributions=(*row.attributions, Map("another", np.zeros((40, 48)), "nothing")))
+    figure = draw_panels([row, further])
+    assert len(figure.axes) == 4 + 5
+    assert "another: attribution" in texts(figure)
 
 
 def test_a_figure_of_ones_own_is_used(explanation: Explanation) -> None:
@@ -120,7 +141,7 @@ def test_a_notebook_gets_a_png(explanation: Explanation) -> None:
     assert png is not None
     with Image.open(io.BytesIO(png)) as picture:
         assert picture.format == "PNG"
-        assert picture.width == 1230
+        assert picture.width == 1710
         assert len(set(picture.convert("RGB").get_flattened_data())) > 100
 
 

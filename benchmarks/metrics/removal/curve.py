@@ -11,7 +11,7 @@ smooth maps are favoured. Compare them with the nulls, the controls and another 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -132,4 +132,4 @@ def check_removal(removed: Removed, score: Score) -> None:
     """Refuse a baseline value or a score that does not exist; the InputError lists those that do."""
     if isinstance(removed, str) and removed not in FILLS:
         raise InputError(f"A removed pixel becomes a number or one of {', '.join(map(repr, FILLS))}, not {removed!r}.")
-    require_word("score", score, get_args(Score))
+    require_word("score", score, SCORE_NAMES)

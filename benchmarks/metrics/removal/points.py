@@ -25,13 +25,18 @@ from benchmarks.metrics.removal.curve import AREAS, RANKINGS, Followed, Imputati
 from benchmarks.metrics.removal.imputation import fill_in, noise_of
 from mint.contract import InputError
 from mint.perturbation import channels_last, scores_of_drawn
-from mint.scores import NOT_FINITE, SCORES, Score, read_logits
+from mint.scores import (
+    NOT_FINITE,
+    ONE_OUTPUT,
+    SCORE_NAMES,
+    SCORES_OF_ONE_OUTPUT,
+    ScoreName,
+    read_logits,
+    score_classes,
+)
 
-NAMES: tuple[Score, ...] = get_args(Score)
-ANSWERS = {name: i for i, name in enumerate(product(get_args(Followed), NAMES))}
-"""The place of each answer about a picture: whose class is followed, and by which score."""
 Known = dict[int, np.ndarray]
-"""The answers to what was asked, by the sum of what was shown: (6,) float64, in the order of `ANSWERS`."""
+"""The answers to what was asked, by the sum of what was shown: float64, for each class that is followed every score."""
 
 
 class RemovalMetric(Metric):
@@ -154,7 +159,7 @@ def _known(context: Context, removed: Removed) -> Known:
 @torch.no_grad()
 def _ask(context: Context, ranks: Tensor, parts: Sequence[_Part], finite: np.ndarray) -> None:
     """Ask the network for what is not known, and copy its answers to the host once."""
-    columns, clean = _clean(context)
+    columns, clean, names = _clean(context)
     _, whole = _weights(context)
     asked: list[tuple[Known, list[int]]] = []
     answers = [clean]
@@ -166,7 +171,7 @@ def _ask(context: Context, ranks: Tensor, parts: Sequence[_Part], finite: np.nda
         fresh = [i for i in np.sort(first).tolist() if keys[i] not in known and keys[i] != whole]
         asked.append((known, [keys[i] for i in fresh]))
         if fresh:
-            answers.append(_answers(context, ranks, points[1:, fresh], removed, columns))
+            answers.append(_answers(context, ranks, points[1:, fresh], removed, columns, names))
     if len(answers) == 1 and all(whole in known for known, _ in asked):
         return
     rows = torch.cat(answers).flatten(1).cpu()
@@ -179,19 +184,26 @@ def _ask(context: Context, ranks: Tensor, parts: Sequence[_Part], finite: np.nda
         known.update(zip(keys, found, strict=False))
 
 
-def _clean(context: Context) -> tuple[Tensor, Tensor]:
-    """Return the classes whose answers are followed, (2,) int64, and the answers about the whole picture, (1, 2, 3)."""
+def _clean(context: Context) -> tuple[Tensor, Tensor, tuple[ScoreName, ...]]:
+    """Ask about the whole picture.
 
-    def ask() -> tuple[Tensor, Tensor]:
+    Returns the classes whose answers are followed, (2,) int64; the answers, (1, 2, scores); and the scores that can be
+    read of so many outputs.
+    """
+
+    def ask() -> tuple[Tensor, Tensor, tuple[ScoreName, ...]]:
         logits = read_logits(context.network.module, context.image.unsqueeze(0), context.case.target)
-        columns = torch.cat([torch.full_like(predicted := logits.argmax(1), context.case.target), predicted])
-        return columns, torch.stack([SCORES[name](logits)[:, columns] for name in NAMES], dim=2).double()
+        names = SCORES_OF_ONE_OUTPUT if logits.shape[1] == 1 else SCORE_NAMES
+        predicted = score_classes("logit", logits).argmax(1)
+        columns = torch.cat([torch.full_like(predicted, context.case.target), predicted])
+        return columns, torch.stack([score_classes(name, logits)[:, columns] for name in names], dim=2).double(), names
 
-    found: tuple[Tensor, Tensor] = context.once("clean", ask)
-    return found
+    return context.once("clean", ask)
 
 
-def _answers(context: Context, ranks: Tensor, points: np.ndarray, removed: Removed, columns: Tensor) -> Tensor:
+def _answers(
+    context: Context, ranks: Tensor, points: np.ndarray, removed: Removed, columns: Tensor, names: Sequence[ScoreName]
+) -> Tensor:
     """Show what is ranked before each cut, or from it on: ``points`` has ranking, cut and which of both, (3, k)."""
     image = context.image
     channels, height, width = image.shape
@@ -223,12 +235,15 @@ def _answers(context: Context, ranks: Tensor, points: np.ndarray, removed: Remov
         spread = ranks.repeat_interleave(channels, dim=1)
     draw = impute if isinstance(removed, Imputation) else fill
     model, count, target = context.network.module, points.shape[1], context.case.target
-    return scores_of_drawn(model, image, count, draw, target, columns, NAMES, context.batch_size)
+    return scores_of_drawn(model, image, count, draw, target, columns, names, context.batch_size)
 
 
 def _read(context: Context, removal: Removal, parts: Sequence[_Part], row: int) -> Measurement:
     """Compute one map's score of one curve from what is known."""
-    known, column = _known(context, removal.removed), ANSWERS[removal.follows, removal.score]
+    known, names = _known(context, removal.removed), _clean(context)[2]
+    if removal.score not in names:
+        raise InputError(ONE_OUTPUT)
+    column = list(product(get_args(Followed), names)).index((removal.follows, removal.score))
     own = [part for part in parts if part.removal is removal]
     values = [part.path.weight * np.array([known[key][column] for key in part.keys[row].tolist()]) for part in own]
     curve = own[0].moved[row] / context.image[0].numel(), np.sum(values, axis=0)

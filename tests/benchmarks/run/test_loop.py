@@ -16,7 +16,7 @@ from baselines import Centre
 from baselines.controls import Averaged, Blurred, RandomisedNetwork
 from baselines.randomising import randomised
 from benchmarks.analysis.coverage import measure_coverage
-from benchmarks.metrics import Context, Deletion, Fidelity, Gini, Insertion, Pointing, TiedPixels
+from benchmarks.metrics import Context, Deletion, Fidelity, Gini, Insertion, Metric, Pointing, TiedPixels
 from benchmarks.networks.network import Network, load_network
 from benchmarks.results import records
 from benchmarks.results.records import CURVE_COLUMNS, MAP_SIZE, RECORD_COLUMNS
@@ -322,36 +322,77 @@ def test_a_run_stopped_at_any_cell_goes_on_from_there(world: ModuleType, log: Pa
 
 
 @dataclasses.dataclass(frozen=True)
-class Careless:
-    """Leaves the network in training mode, its answer attached to a graph, and draws a panel of the wrong kind."""
+class Untidy:
+    """Gives maps that are attached to a graph, and draws a panel of the wrong kind."""
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        model.train()
         return images.clone().requires_grad_(True).mean(dim=1)
 
     def pictures(self, model: nn.Module, image: Tensor, target: int) -> dict[str, np.ndarray]:
         return {"panel": np.zeros((4, 4))}
 
 
-def test_a_careless_method_harms_nobody_else(
-    world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    modes = []
-
-    def load(*arguments: Any, **options: Any) -> Network:
-        network = load_network(*arguments, **options)
-        network.module.register_forward_pre_hook(lambda module, _inputs: modes.append(module.training))
-        return network
-
-    monkeypatch.setattr("benchmarks.run.loop.load_network", load)
+def test_a_panel_of_the_wrong_kind_is_refused(world: ModuleType, log: Path, tmp_path: Path) -> None:
     plan = world.plan(log)
-    methods = {"careless": Careless(), **plan.parts[0].methods}
+    methods = {"untidy": Untidy(), **plan.parts[0].methods}
     results = run(with_part(plan, methods=methods), Options(), Store(tmp_path / "cells"))
-    assert modes
-    assert not any(modes)
     assert {failure.step for failure in results.failures} == {"pictures"}
     assert "a panel is uint8 (h, w, 3)" in results.failures[0].reason
-    assert {row["method"] for row in results.records} == {"careless", "bright", "dark"}
+    assert {row["method"] for row in results.records} == {"untidy", "bright", "dark"}
+
+
+def in_training_mode(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    return model.train()(images)[:, :1, None].expand(images[:, 0].shape)
+
+
+def leaving_a_hook(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    model[0].register_forward_hook(lambda _module, _inputs, output: output * 0)
+    return images.mean(dim=1)
+
+
+def writing_weights(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    model[-1].weight.data.add_(1)
+    return images.mean(dim=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spoiling(Metric):
+    """Measures nothing, and spoils the network."""
+
+    def score_map(self, context: Context, saliency: Tensor) -> float:
+        writing_weights(context.network.module, saliency, saliency)
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "changed"),
+    [
+        (in_training_mode, "the training mode (the network itself, "),
+        (leaving_a_hook, "the hooks (0)"),
+        (writing_weights, "the parameters or buffers (6.weight)"),
+    ],
+)
+def test_who_changes_the_network_fails_and_nobody_else_notices(
+    world: ModuleType, log: Path, tmp_path: Path, spoil: Any, changed: str
+) -> None:
+    plan = world.plan(log)
+    part = plan.parts[0]
+    clean = run(plan, Options(), Store(tmp_path / "clean"))
+    spoilt = with_part(
+        plan, methods={"spoiling": spoil, **part.methods}, metrics={"spoiling metric": Spoiling(), **part.metrics}
+    )
+    results = run(spoilt, Options(), Store(tmp_path / "spoilt"))
+    np.testing.assert_equal(scores(results), scores(clean))
+    by = {(failure.method, failure.step) for failure in results.failures}
+    assert by == {("spoiling", "map"), ("bright", "spoiling metric"), ("dark", "spoiling metric")}
+    assert len(results.failures) == 30
+    reasons = {failure.reason for failure in results.failures if failure.method == "spoiling"}
+    assert len(reasons) == 1
+    assert reasons.pop().startswith(f"the method spoiling changed the network and did not put it back: {changed}")
+    # What is stored is reused by a run without them, and is right.
+    store = Store(tmp_path / "spoilt")
+    np.testing.assert_equal(scores(run(plan, Options(), store)), scores(clean))
+    assert store.written == 0
 
 
 # Derived controls.

@@ -1,5 +1,6 @@
 """``mint explain``, on networks that need no download."""
 
+import json
 import re
 import runpy
 import subprocess
@@ -84,6 +85,17 @@ def constant():
     torch.nn.init.zeros_(network.head.weight)
     return Classifier(network, Preprocessing(40))
 
+def single():
+    network = _network()
+    network.head = torch.nn.Linear(16, 1)
+    network.preprocess = Preprocessing(40)
+    return network
+
+def softmaxed():
+    network = torch.nn.Sequential(_network(), torch.nn.Softmax(dim=1))
+    network.preprocess = Preprocessing(40)
+    return network
+
 def silent():
     network = _network()
     torch.nn.init.constant_(network.head.bias, float("nan"))
@@ -100,6 +112,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mine.py").write_text(MINE)
     rows = np.add.outer(np.arange(60), np.arange(80))
     Image.fromarray(np.stack([rows, 2 * rows, 255 - rows], axis=2).astype(np.uint8)).save(tmp_path / "ant.png")
+    (tmp_path / "empty").mkdir()
     Image.fromarray((200 * rows).astype(np.uint16)).save(tmp_path / "deep.png")
     # The modules draw their weights from the global generator.
     with torch.random.fork_rng(devices=[]):
@@ -134,6 +147,55 @@ def test_the_panel_is_drawn_though_nobody_reads(desk: Path, unread: TextIO) -> N
     with redirect_stdout(unread):
         assert explain("ant.png", "--model", "mine:named") == 0
     assert (desk / "ant-mint.png").exists()
+
+
+def test_several_pictures_and_folders_are_explained(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = desk / "more"
+    folder.mkdir()
+    for name in ("ant.png", "bee.JPG", ".hidden.png"):
+        Image.open(desk / "ant.png").save(folder / name)
+    (folder / "notes.txt").write_text("no picture")
+    given = ("ant.png", "more", "--model", "mine:named", "--out", "out", "--methods", "mint,overlay")
+    assert explain(*given) == 0
+    assert capsys.readouterr().out.endswith(f"3 of 3 pictures: {Path('out') / 'explanations.jsonl'}\n")
+    records = [json.loads(line) for line in (desk / "out" / "explanations.jsonl").read_text().splitlines()]
+    panels = [str(Path("out") / name) for name in ("ant-mint.png", "ant-mint-2.png", "bee-mint.png")]
+    assert [record["panel"] for record in records] == panels
+    assert [record["picture"] for record in records] == ["ant.png", "more/ant.png", "more/bee.JPG"]
+    assert all(len(record["fine"]["importance"]) > 1 for record in records)
+    with Image.open(panels[0]) as panel:
+        assert panel.width > 2000  # five columns
+
+
+def test_a_picture_that_cannot_be_read_does_not_stop_the_others(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain("deep.png", "ant.png", "--model", "mine:named") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: deep.png: ")
+    assert "error: 1 of 2 pictures could not be explained" in error
+    assert (desk / "ant-mint.png").exists()
+    assert len((desk / "explanations.jsonl").read_text().splitlines()) == 1
+
+
+def test_one_picture_goes_into_a_folder(desk: Path) -> None:
+    assert explain("ant.png", "--model", "mine:named", "--out", "empty") == 0
+    assert [file.name for file in (desk / "empty").iterdir()] == ["ant-mint.png"]
+
+
+def test_a_network_of_one_output_asks_for_another_score(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "names.txt").write_text("bee\nno bee\n")
+    assert explain("ant.png", "--model", "mine:single") == 2
+    assert "softmax of one output is always 1" in capsys.readouterr().err
+    assert explain("ant.png", "--model", "mine:single", "--score", "sigmoid", "--classes", "names.txt") == 0
+    text = capsys.readouterr().out
+    assert sum(map(float, re.findall(r"^ +([\d.]+)%  (?:no )?bee$", text, flags=re.M))) == pytest.approx(100, abs=0.02)
+    assert "the sigmoid\n" in text
+
+
+def test_a_softmax_inside_the_network_is_warned_of(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain("ant.png", "--model", "mine:softmaxed") == 0
+    assert capsys.readouterr().err.startswith("warning: the network's answers seem to be probabilities already")
+    assert explain("ant.png", "--model", "mine:softmaxed", "--score", "logit") == 0
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_classes_are_chosen_by_name_or_number(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,10 +257,10 @@ def test_an_abstention_is_described_with_its_reason(small_cnn: SmallCNN, images:
 def test_a_fit_that_is_worse_than_a_constant_is_said_to_be(small_cnn: SmallCNN, images: Tensor) -> None:
     found = MINT(samples=100, response="logit", surrogate=Surrogate(intercept=True)).explain(small_cnn, images[0], 3)
     assert found.fidelity.fine_held_out > 0
-    assert not any("worse than a constant" in line for line in describe(found))
+    assert not any("not better than a constant" in line for line in describe(found))
     noise = torch.randn(100, generator=torch.Generator().manual_seed(0)).double()
     lines = describe(replace(found, answers=noise))
-    assert any("worse than a constant on samples held out" in line for line in lines)
+    assert any("not better than a constant on samples held out" in line for line in lines)
 
 
 def test_preprocessing_cuts_out_the_middle_and_normalises() -> None:
@@ -217,7 +279,12 @@ NEEDS = ["ant.png", "--model", "mine:named"]
     [
         (["nowhere.png", "--model", "mine:named"], "the picture nowhere.png does not exist"),
         (["mine.py", "--model", "mine:named"], "mine.py cannot be read as a picture"),
-        ([".", "--model", "mine:named"], "the picture . is a folder"),
+        (["empty", "--model", "mine:named"], "the folder empty holds no picture (.bmp, .gif"),
+        ([*NEEDS, "--score", "softmax"], "invalid choice: 'softmax'"),
+        ([*NEEDS, "--methods", "lime"], "'lime' is neither mint nor mint,overlay"),
+        ([*NEEDS, "--seed", "-1"], "'-1' is not a whole number from 0 to 2^63 - 1"),
+        ([*NEEDS, "--classes", "nowhere.txt"], "the class names in nowhere.txt cannot be read"),
+        (["ant.png", "deep.png", "--model", "mine:named", "--out", "a.png"], "--out a.png must be a folder, as there"),
         (["deep.png", "--model", "mine:named"], "deep.png has gray values of more than 8 bits; save it with 8"),
         (["ant.png"], "the following arguments are required: --model"),
         ([*NEEDS, "--top", "0"], "'0' is not a positive integer"),
@@ -244,10 +311,19 @@ NEEDS = ["ant.png", "--model", "mine:named"]
         (["ant.png", "--model", "mine:broken"], "mine:broken could not be called without arguments: KeyError: 'lost'"),
         (["ant.png", "--model", "mine:number"], "mine:number returned a int; it must return an nn.Module"),
         (["ant.png", "--model", "mine:miscounted"], "the classifier names 2 classes, but the network answers 5"),
-        (["ant.png", "--model", "mine:raw"], "preprocess must return a floating point (c, h, w) tensor, not Image"),
-        (["ant.png", "--model", "mine:clumsy"], "preprocess failed: AttributeError: 'Image' object has no attribute"),
+        (
+            ["ant.png", "--model", "mine:raw"],
+            "the preprocess of mine:raw must return a floating point (c, h, w) tensor, not Image",
+        ),
+        (
+            ["ant.png", "--model", "mine:clumsy"],
+            "the preprocess of mine:clumsy failed: AttributeError",
+        ),
         (["ant.png", "--model", "mine:unset"], "the preprocess of mine:unset is a NoneType; it must be a function"),
-        (["ant.png", "--model", "mine:dark"], "preprocess returned a picture with NaN or infinite values."),
+        (
+            ["ant.png", "--model", "mine:dark"],
+            "the preprocess of mine:dark returned a picture with NaN or infinite values.",
+        ),
         (["ant.png", "--model", "mine:failing"], "cannot take a picture of shape (3, 224, 224): KeyError: 'lost'."),
         (["ant.png", "--model", "mine:silent"], "NaN or infinite values; check its weights"),
     ],

@@ -62,3 +62,52 @@ def test_wrappers_are_taken_off(tmp_path: Path, wrapper: str) -> None:
 def test_what_is_no_state_dict_is_refused_in_a_sentence(tmp_path: Path, content: Any) -> None:
     with pytest.raises(InputError, match="holds no state dict"):
         fitted(nn.Linear(2, 2), content, tmp_path)
+
+
+def small() -> nn.Module:
+    return nn.Sequential(OrderedDict(features=nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), head=nn.Linear(4, 2)))
+
+
+def renamed(state: Any, rename: Any, **more: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {**{rename(key): value for key, value in state.items()}, **more}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: renamed(s, lambda key: f"_orig_mod.{key}"),
+        lambda s: renamed(s, lambda key: f"module._orig_mod.{key}"),
+        lambda s: renamed(s, lambda key: key.replace("features.", "features._orig_mod.")),
+        lambda s: renamed(s, lambda key: f"_fsdp_wrapped_module.{key}"),
+        lambda s: {"state_dict": renamed(s, lambda key: f"model.{key}", criterion=torch.ones(1)), "epoch": 1},
+        lambda s: {"state_dict": {**renamed(s, "net.{}".format), **renamed(s, "ema.net.{}".format)}},
+        lambda s: renamed(s, lambda key: f"module.{key}", n_averaged=torch.tensor(3)),
+        lambda s: {"checkpoint": 1, "model": {"state_dict": s}},
+        lambda s: {"model_ema": renamed(s, lambda key: key, **{}), "model": renamed(s, "module.{}".format)},
+        lambda s: {"net": {key: value for key, value in s.items() if "tracked" not in key}, "acc": 93.1},
+    ],
+)
+def test_what_frameworks_wrap_around_weights_is_seen_through(tmp_path: Path, wrap: Any) -> None:
+    trained = small()
+    found = fitted(small(), wrap(trained.state_dict()), tmp_path)
+    assert_equal(trained, found)
+
+
+def test_of_weights_and_their_average_the_weights_are_taken(tmp_path: Path) -> None:
+    trained, average = small(), small()
+    content = {"state_dict_ema": average.state_dict(), "state_dict": trained.state_dict()}
+    assert_equal(trained, fitted(small(), content, tmp_path))
+
+
+def test_a_file_that_would_run_code_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"torch.load\(FILE, weights_only=False\) and save"):
+        fitted(small(), small(), tmp_path)
+
+
+def test_a_head_of_another_size_says_how_to_name_the_classes(tmp_path: Path) -> None:
+    other = {**small().state_dict(), "head.weight": torch.zeros(7, 4), "head.bias": torch.zeros(7)}
+    with pytest.raises(InputError, match=r"head.weight is \(7, 4\) instead of \(2, 4\).*--classes FILE"):
+        fitted(small(), other, tmp_path)
+    with pytest.raises(InputError) as caught:
+        fitted(small(), {**small().state_dict(), "features.0.weight": torch.zeros(9, 3)}, tmp_path)
+    assert "--classes" not in str(caught.value)

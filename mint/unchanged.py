@@ -1,0 +1,274 @@
+"""Noticing that a network was changed, and putting it back as it was.
+
+A method or a metric borrows the network. One that leaves a hook, or runs the network in training mode, would change the
+numbers of everything that borrows it afterwards.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mint.parameters import InputError
+
+Copies = Mapping[str, Tensor]
+"""A copy of every parameter and buffer, by name, on its device."""
+
+_MOST_NAMES = 3  # that a sentence lists of what changed
+
+
+def copies_of(model: nn.Module) -> Copies:
+    """Copy every parameter and buffer of a network, on its own device."""
+    return {name: tensor.detach().clone() for name, tensor in _tensors(model).items()}
+
+
+@contextmanager
+def unchanged(model: nn.Module, by: str, copies: Copies | None = None) -> Iterator[None]:
+    """Lend a network out; if it comes back changed, put it back as it was and refuse what was done with it.
+
+    See :class:`Fingerprint` for what is noticed. After an error, the network is put back, too, and the error goes on.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any network.
+    by : str
+        Who borrows it, for the error's sentence: "the method LIME".
+    copies : Copies, optional
+        From :func:`copies_of`, where a network is lent out many times.
+
+    Raises
+    ------
+    InputError
+        If the network has changed; the sentence names what.
+    """
+    before = fingerprint(model, copies)
+    try:
+        yield
+    except BaseException:
+        before.restore()
+        raise
+    changes = before.restore()
+    if changes:
+        raise InputError(
+            f"{by} changed the network and did not put it back: {'; '.join(changes)}. It was put back, so that nothing "
+            "else is affected; let it work on a copy, or undo what it does."
+        )
+
+
+def fingerprint(model: nn.Module, copies: Copies | None = None) -> "Fingerprint":
+    """Note the state of a network, to tell later what has changed.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any network.
+    copies : Copies, optional
+        From :func:`copies_of`, to save making them again.
+    """
+    return Fingerprint(
+        model,
+        copies_of(model) if copies is None else copies,
+        {name: _Part.of(module) for name, module in model.named_modules()},
+        {name: _Gradient.of(parameter) for name, parameter in model.named_parameters()},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprint:
+    """The state of a network at one time: its modules, modes, hooks, tensors, ``requires_grad`` and gradients.
+
+    Tensors are compared bit by bit on their own device, and the answer is read once, so a GPU is waited for once.
+    Counters of versions would be cheaper, but they miss what is written to ``parameter.data``.
+
+    Attributes
+    ----------
+    model : nn.Module
+        The network.
+    copies : Copies
+        Its parameters and buffers.
+    parts, gradients : Mapping
+        What is kept of each module and of each parameter besides, by name.
+    """
+
+    model: nn.Module
+    copies: Copies
+    parts: Mapping[str, "_Part"]
+    gradients: Mapping[str, "_Gradient"]
+
+    def changes(self) -> list[str]:
+        """Say what has changed since: a phrase for each kind of change, with the first few names; empty if nothing."""
+        now, tensors, parameters = map(dict, (self.model.named_modules(), _tensors(self.model), self._parameters()))
+        same = {name: part for name, part in self.parts.items() if now.get(name) is part.module}
+        shared = {name: (kept, parameters[name]) for name, kept in self.gradients.items() if name in parameters}
+        pairs = {name: (copy, tensors.get(name)) for name, copy in self.copies.items()}
+        gradients = {name: (kept.copy, parameter.grad) for name, (kept, parameter) in shared.items()}
+        found = {
+            "the modules": [
+                *(name for name in [*now, *self.parts] if name not in same),
+                *(name for name, part in same.items() if part.rebuilt()),
+            ],
+            "the training mode": [name for name, part in same.items() if part.module.training != part.training],
+            "the hooks": [
+                *(name for name, part in same.items() if part.hooked()),
+                *(name for name, (kept, parameter) in shared.items() if _hooks_of(parameter) != kept.hooks),
+            ],
+            "the parameters or buffers": [*_different(pairs), *(name for name in tensors if name not in self.copies)],
+            "requires_grad": [
+                name for name, (kept, parameter) in shared.items() if parameter.requires_grad != kept.requires_grad
+            ],
+            "the gradients": _different(gradients),
+        }
+        return [f"{what} ({_listed(names)})" for what, names in found.items() if names]
+
+    def restore(self) -> list[str]:
+        """Put the network back as it was; return what had changed, as :meth:`changes` does."""
+        changes = self.changes()
+        if changes:
+            for part in self.parts.values():
+                part.restore()
+            tensors = _tensors(self.model)
+            for name, copy in self.copies.items():
+                _write(tensors[name], copy)
+            for name, parameter in self._parameters():
+                self.gradients[name].restore(parameter)
+        return changes
+
+    def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        return self.model.named_parameters()
+
+
+@dataclass(frozen=True, eq=False)
+class _Gradient:
+    """What is kept of one parameter besides its value."""
+
+    requires_grad: bool
+    gradient: Tensor | None
+    copy: Tensor | None
+    hooks: Mapping[int, Any]
+
+    @staticmethod
+    def of(parameter: nn.Parameter) -> "_Gradient":
+        gradient = parameter.grad
+        copy = None if gradient is None else gradient.detach().clone()
+        return _Gradient(parameter.requires_grad, gradient, copy, dict(_hooks_of(parameter)))
+
+    def restore(self, parameter: nn.Parameter) -> None:
+        if self.gradient is not None and self.copy is not None:
+            _write(self.gradient, self.copy)
+        parameter.requires_grad_(self.requires_grad).grad = self.gradient
+        table = _hooks_of(parameter)
+        if table != self.hooks:
+            table.clear()
+            table.update(self.hooks)
+
+
+def _hooks_of(parameter: nn.Parameter) -> dict[int, Any]:
+    return getattr(parameter, "_backward_hooks", None) or {}
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What is kept of one module: its class and mode, what it consists of, and its hooks."""
+
+    module: nn.Module
+    kind: type
+    training: bool
+    forward: Any  # a forward of its own in place of its class's; None in most modules
+    tables: Mapping[str, tuple[dict[Any, Any], dict[Any, Any]]]  # by name: the table itself, and a copy
+
+    @staticmethod
+    def of(module: nn.Module) -> "_Part":
+        # Scripted modules keep some of these elsewhere, and not in dictionaries.
+        tables = {
+            name: (table, dict(table))
+            for name, table in vars(module).items()
+            if isinstance(table, dict) and (name in _CONTENTS or "_hooks" in name)
+        }
+        return _Part(module, type(module), module.training, vars(module).get("forward"), tables)
+
+    def rebuilt(self) -> bool:
+        """Tell whether it has another class, other parts, or another forward."""
+        module = self.module
+        return (
+            type(module) is not self.kind
+            or vars(module).get("forward") is not self.forward
+            or any(_other(*self.tables[name]) for name in _CONTENTS if name in self.tables)
+        )
+
+    def hooked(self) -> bool:
+        """Tell whether it has other hooks."""
+        return any(_other(*pair) for name, pair in self.tables.items() if name not in _CONTENTS)
+
+    def restore(self) -> None:
+        if type(self.module) is not self.kind:
+            self.module.__class__ = self.kind
+        if vars(self.module).get("forward") is not self.forward:
+            vars(self.module).pop("forward", None)
+            if self.forward is not None:
+                vars(self.module)["forward"] = self.forward
+        if self.module.training != self.training:
+            self.module.training = self.training
+        for table, copy in self.tables.values():
+            table.clear()
+            table.update(copy)
+
+
+_CONTENTS = ("_modules", "_parameters", "_buffers")
+
+
+def _other(table: Mapping[Any, Any], copy: Mapping[Any, Any]) -> bool:
+    # A buffer's tensor may be another one, as long as its values are the same: some networks make theirs anew.
+    return table.keys() != copy.keys() or any(
+        table[key] is not copy[key] and not (isinstance(copy[key], Tensor) and not isinstance(copy[key], nn.Parameter))
+        for key in copy
+    )
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def _different(pairs: Mapping[str, tuple[Tensor | None, Tensor | None]]) -> list[str]:
+    """Name the pairs of tensors that are not equal bit by bit, or of which one is missing."""
+    unlike, alike, flags = [], [], []
+    for name, (one, other) in pairs.items():
+        if one is None or other is None or not _comparable(one, other):
+            if one is not other:
+                unlike.append(name)
+        elif not one.is_meta:
+            alike.append(name)
+            flags.append((_bits(one) != _bits(other)).any())
+    if flags:
+        differ = torch.stack([flag.to(flags[0].device) for flag in flags]).tolist()
+        unlike += [name for name, flag in zip(alike, differ, strict=True) if flag]
+    return unlike
+
+
+def _comparable(one: Tensor, other: Tensor) -> bool:
+    return (one.shape, one.dtype, one.device) == (other.shape, other.dtype, other.device)
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    # As integers, because NaN differs from itself.
+    real = torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()
+    return real.view(_INTEGERS[real.element_size()])
+
+
+_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def _write(tensor: Tensor, copy: Tensor) -> None:
+    if not _comparable(tensor, copy):
+        tensor.data = copy.clone()
+    elif not tensor.is_meta:
+        tensor.data.copy_(copy)
+
+
+def _listed(names: Sequence[str]) -> str:
+    distinct = [name or "the network itself" for name in dict.fromkeys(names)]
+    more = f", and {len(distinct) - _MOST_NAMES} more" if len(distinct) > _MOST_NAMES else ""
+    return f"{', '.join(distinct[:_MOST_NAMES])}{more}"

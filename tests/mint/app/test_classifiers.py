@@ -1,0 +1,105 @@
+"""Classifiers of the user's: files, class names, and what errors say."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import mint.app.torchvision_ops  # noqa: F401
+from mint.app.classifiers import class_names, load_classifier, read_classes
+from mint.contract import InputError
+
+NETS = """
+from torch import nn
+from beside import OUTPUTS
+from torchvision.models import squeezenet1_1
+
+
+def tiny():
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, OUTPUTS))
+    network.classes = {1: "bee", 0: "ant"}
+    return network
+
+
+def numbered():
+    network = tiny()
+    network.classes = {"ant": 0, "crane": 2}
+    return network
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "beside", raising=False)
+    (tmp_path / "beside.py").write_text("OUTPUTS = 2\n")
+    (tmp_path / "nets.py").write_text(NETS)
+    yield tmp_path / "nets.py"
+    sys.modules.pop("beside", None)
+    sys.modules.pop("_users_network_nets", None)
+
+
+def test_a_file_with_a_module_beside_it_is_run(nets: Path) -> None:
+    assert load_classifier(f"{nets}:tiny").classes == ("ant", "bee")
+    assert load_classifier(f"{nets}:tiny", classes=("x", "y")).classes == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("{}:numbered", r"class names of .*nets.py:numbered must be a list, or a mapping"),
+        ("{}:tyni", "has no 'tyni'; the nearest are tiny"),
+        ("{}x.py:tiny", "nets.pyx.py of --model does not exist"),
+    ],
+)
+def test_errors_name_the_users_function(nets: Path, name: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        load_classifier(name.format(nets))
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (["a", "b"], ("a", "b")),
+        ({0: "a", 1: "b"}, ("a", "b")),
+        ({"1": "b", "0": "a"}, ("a", "b")),
+        ({"b": 1, "a": 0}, ("a", "b")),
+        ({}, ()),
+        ((5, 6), ("5", "6")),
+    ],
+)
+def test_class_names_come_in_the_order_of_the_outputs(given: Any, names: tuple[str, ...], tmp_path: Path) -> None:
+    assert class_names(given, "mine") == names
+    if names:
+        (tmp_path / "names.json").write_text(json.dumps(given))
+        assert read_classes(tmp_path / "names.json") == names
+
+
+@pytest.mark.parametrize("given", ["ant", 5, {0: "a", 2: "b"}, {"a": 1, "b": 1}, {"x": "y"}, None])
+def test_what_names_no_classes_is_refused(given: Any) -> None:
+    with pytest.raises(InputError, match="the class names of mine must be a list, or a mapping"):
+        class_names(given, "mine")
+
+
+def test_a_list_of_names_gives_torchvisions_network_its_head(tmp_path: Path) -> None:
+    from torchvision.models import squeezenet1_1
+
+    torch.save(squeezenet1_1(num_classes=3).state_dict(), tmp_path / "w.pth")
+    (tmp_path / "names.txt").write_text("ant\n\nbee\ncrane \n")
+    names = read_classes(tmp_path / "names.txt")
+    found = load_classifier("squeezenet1_1", tmp_path / "w.pth", classes=names)
+    assert found.classes == ("ant", "bee", "crane")
+    assert found.module(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
+    with pytest.raises(InputError, match="--classes FILE"):
+        load_classifier("squeezenet1_1", tmp_path / "w.pth")
+
+
+def test_a_file_without_names_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("\n")
+    with pytest.raises(InputError, match=r"names.txt holds no class names; write one in each line"):
+        read_classes(tmp_path / "names.txt")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_classes(tmp_path / "nowhere.txt")

@@ -1,0 +1,99 @@
+"""Networks that give no gradient, do not look at their picture, or are explained from several threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from examples import SmallCNN, smooth_images
+from torch import Tensor, nn
+
+from baselines import LIME, GradCAM
+from mint import MINT, OverlayMINT
+from mint.app.cli import describe
+from mint.contract import InputError, explaining
+from mint.method import SAME_ANSWERS
+
+
+class Ungraded(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        return self.inner(images)
+
+
+def ungraded(network: SmallCNN, kind: str) -> object:
+    if kind == "no_grad":
+        return Ungraded(network).eval()
+    if kind == "traced":
+        return torch.jit.trace(network, smooth_images(1))
+    if kind == "scripted":
+        return torch.jit.script(network)
+    return lambda images: network(images)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("kind", ["no_grad", "traced", "scripted", "function"])
+def test_without_a_gradient_mint_cuts_by_slic_and_says_so(kind: str, small_cnn: SmallCNN, images: Tensor) -> None:
+    network = ungraded(small_cnn, kind)
+    with pytest.warns(UserWarning, match="MINT goes on without a gradient: SLIC alone cuts the picture"):
+        found = MINT(samples=40).explain(network, images[0], 3)  # type: ignore[arg-type]
+    assert found.superpixels.route == "slic"
+    assert found.cost.backwards == 0
+    assert found.answer == pytest.approx(small_cnn(images[:1]).softmax(dim=1)[0, 3].item(), abs=1e-6)
+    assert any("no layers" in line for line in describe(found))
+    with pytest.warns(UserWarning, match="without a gradient"):
+        maps = OverlayMINT(samples=40)(network, images[:1], torch.tensor([3]))  # type: ignore[arg-type]
+    assert maps.abs().max() > 0
+    with pytest.raises(InputError, match=r"no gradient leads|scripted or traced|is a function"):
+        GradCAM()(network, images[:1], torch.tensor([3]))  # type: ignore[arg-type]
+    perturbed = LIME(samples=10)
+    same = perturbed(network, images[:1], torch.tensor([3]))  # type: ignore[arg-type]
+    torch.testing.assert_close(same, perturbed(small_cnn, images[:1], torch.tensor([3])))
+
+
+def test_what_is_no_network_is_refused(images: Tensor, targets: Tensor) -> None:
+    for network in ("resnet50", 5, SmallCNN):
+        with pytest.raises(InputError, match=r"the network must be an nn.Module, or a function"):
+            MINT(samples=10)(network, images, targets)  # type: ignore[arg-type]
+
+
+def test_a_full_backward_hook_on_a_module_in_place_is_named(small_cnn: SmallCNN, images: Tensor) -> None:
+    small_cnn.trunk[2].register_full_backward_hook(lambda *_: None)
+    with pytest.raises(InputError, match="a full backward hook on a module that works in place"):
+        MINT(samples=10).explain(small_cnn, images[0], 3)
+
+
+def test_a_network_that_ignores_its_picture_gets_no_region(small_cnn: SmallCNN, images: Tensor) -> None:
+    nn.init.zeros_(small_cnn.head.weight)
+    found = MINT(samples=40).explain(small_cnn, images[0], 3)
+    assert (found.chosen_coarse, found.chosen_fine, found.abstention) == (None, (), SAME_ANSWERS)
+    assert found.fidelity.fine != found.fidelity.fine  # NaN
+    assert any("do not read these importances" in line for line in describe(found))
+    small_cnn.head.weight.data.fill_(1e-9)  # rounding alone
+    assert MINT(samples=40).explain(small_cnn, images[0], 3).chosen_coarse is None
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_threads_wait_for_each_other_and_find_the_right_maps(training: bool, small_cnn: SmallCNN) -> None:
+    method, pictures = MINT(samples=20), smooth_images(8, seed=3)
+    targets = torch.arange(8) % 5
+    small_cnn.train(training)
+    buffers = {name: value.clone() for name, value in small_cnn.state_dict().items()}
+
+    def explain(i: int) -> Tensor:
+        return method(small_cnn, pictures[i : i + 1], targets[i : i + 1])
+
+    expected = [explain(i) for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(explain, [*range(8)] * 3))
+    assert all(torch.equal(one, other) for one, other in zip(found, expected * 3, strict=True))
+    assert all(module.training == training for module in small_cnn.modules())
+    assert all(torch.equal(value, small_cnn.state_dict()[name]) for name, value in buffers.items())
+
+
+def test_a_thread_may_enter_again(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    with explaining(small_cnn, images, targets), explaining(small_cnn, images, targets):
+        pass
