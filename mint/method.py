@@ -138,7 +138,7 @@ class MINT:
             if not isinstance(getattr(self, name), kind):
                 raise InputError(f"{name} is a {kind.__name__}, not {getattr(self, name)!r}.")
         if self.proximity != math.inf:  # all samples alike
-            require_number("proximity", self.proximity, 1e-6, 1e6)
+            require_number("proximity", self.proximity, 1e-6, 1e12)
         require_seed("seed", self.seed)
         require_fill(self.fill)
         require_batch_size(self.batch_size)

@@ -97,7 +97,7 @@ class OverlayMINT:
         require_score("score", self.score)
         require_seed("seed", self.seed)
         require_number("gate", self.gate, 0, 1e6)
-        require_number("proximity", self.proximity, 1e-6, 1e6)
+        require_number("proximity", self.proximity, 1e-6, 1e12)
         require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:

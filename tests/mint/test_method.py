@@ -239,8 +239,8 @@ def test_the_papers_setting_pools_raw_features() -> None:
         ({"segmentation": {}}, "segmentation is a Segmentation"),
         ({"layers": "relu"}, "layers is a pair of names, .*, not 'relu'"),
         ({"layers": ("relu",)}, "layers is a pair of names"),
-        ({"proximity": 0.0}, "proximity is a number 1e-06 or more, at most 1e.06, not 0.0"),
-        ({"proximity": float("nan")}, "proximity is a number 1e-06 or more, at most 1e.06, not nan"),
+        ({"proximity": 0.0}, "proximity is a number 1e-06 or more, at most 1e.12, not 0.0"),
+        ({"proximity": float("nan")}, "proximity is a number 1e-06 or more, at most 1e.12, not nan"),
         ({"batch_size": 0}, "batch_size is a whole number, 1 or more, not 0"),
     ],
 )
