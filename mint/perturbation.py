@@ -149,8 +149,6 @@ def scores_of_drawn(
         try:
             draw(start, stop, batch)
             logits = read_logits(model, batch.permute(0, 3, 1, 2), target)
-            if start == 0 and len(scores) == 1:
-                warn_of_probabilities(scores[0], logits)
             for index, each in enumerate(scores):
                 answers[start:stop, :, index] = score_classes(each, logits).index_select(1, columns)
         except torch.OutOfMemoryError:
@@ -160,6 +158,9 @@ def scores_of_drawn(
             buffer = torch.empty_like(buffer[:size])
             continue
         start = stop
+    if count and len(scores) == 1:
+        # At the end, because it makes the GPU wait for the host.
+        warn_of_probabilities(scores[0], logits)
     return answers
 
 

@@ -21,7 +21,7 @@ from benchmarks.metrics.metric import CurveLabels
 from mint.contract import InputError
 from mint.parameters import require_number, require_word
 from mint.perturbation import blurred
-from mint.scores import Score
+from mint.scores import SCORE_NAMES, Score
 
 Baseline = Literal["zero", "blur", "mean", "minimum"]
 Followed = Literal["target", "predicted"]
