@@ -12,22 +12,22 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.results.provenance import foreign_package, git_state, hardware, now
+from benchmarks.results.provenance import device_name, foreign_package, git_state, hardware, now
 from benchmarks.studies import STUDIES
 
 if TYPE_CHECKING:
     from benchmarks.run.cells import Failure
     from benchmarks.run.plan import Options, Plan
 
-# The exit status of a program that SIGPIPE ends, as shells give it.
-UNREAD = 141
+# The exit statuses of programs that SIGPIPE and SIGINT end, as shells give them.
+UNREAD, INTERRUPTED = 141, 130
 DEFAULT = ("quick",)  # the plan of `run` and `report`
 
 # Whatever imports torch is imported by the command that needs it: `report` works without.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0, 1 if cases failed, 2 for bad input, 141 if nobody reads the output."""
+    """Run a command; return the exit status: 0, 1 if cases failed, 2 for bad input, 130 or 141 if it was stopped."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(arguments)
     problem = foreign_package()
@@ -40,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has gone (`| head`): what is left in the buffer has nowhere to go when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
+    except OSError as error:  # a full disk, a folder that vanished
+        place = f": {error.filename}" if error.filename else ""
+        return _refuse(f"{error.strerror or error}{place}; what was computed is kept, and the same command goes on.")
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here.", file=sys.stderr)
+        return INTERRUPTED
     return status
 
 
@@ -117,7 +123,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NETWORK=FILE",
         help="a network's weights from a file; may repeat",
     )
-    run.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
+    run.add_argument(
+        "--controls",
+        type=_names,
+        metavar="A,B",
+        help="these controls made from each method's maps, or `all` or `none`, in place of the plan's",
+    )
+    run.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto (default): cuda if there is one")
+    run.add_argument("--precision", default="float32", help="float32 (default), tf32 or bfloat16: how networks compute")
     run.add_argument("--batch-size", type=_positive, metavar="N", help="pictures through a network at a time")
     run.add_argument("--seed", type=int, metavar="N", help="seed of all methods and data sets (default: their own)")
     run.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: results/PLAN)")
@@ -169,7 +182,8 @@ def _about(found: Any, made: bool) -> str:
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from benchmarks.registry import KINDS, PLAN, find, look_up, name_of
-    from benchmarks.run.plan import Options, select
+    from benchmarks.run.plan import Options, controls_of, select
+    from mint.app.classifiers import usable_device
     from mint.contract import InputError
 
     first, last = options.cases or (1, None)
@@ -180,36 +194,52 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         more = {KINDS[word]: getattr(options, word) for word in CHOICES}
         # Every name is looked up before anything is computed.
         names = dict.fromkeys(options.plan or DEFAULT)
-        plans = [select(find(PLAN, name), only=only, more=more, limit=limit) for name in names]
+        controls = None if options.controls is None else controls_of(options.controls)
+        plans = [select(find(PLAN, name), only=only, more=more, limit=limit, controls=controls) for name in names]
         called = [plan.name for plan in plans]
         if twins := {name for name in called if called.count(name) > 1}:
             raise InputError(f"two plans are called {twins.pop()!r} and would write to one folder; rename one.")
         networks = {name_of(name): None for plan in plans for part in plan.parts for name in part.networks}
         for name, _ in options.weights:
             look_up("network in --weights,", name, networks)
+        device = usable_device(options.device)
         how = Options(
-            options.data, dict(options.weights), options.device, options.batch_size, options.seed, skipped=first - 1
+            data=options.data,
+            weights=dict(options.weights),
+            device=str(device),
+            precision=options.precision,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            skipped=first - 1,
         )
+        print(f"computing on {device_name(device)} in {how.precision}", flush=True)
         command = shlex.join(["python", "-m", "benchmarks", *arguments])
         complete = [_run_plan(plan, how, _directory(options.out, plan.name, plans), command) for plan in plans]
     except InputError as error:
         return _refuse(error)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here.", file=sys.stderr)
-        return 130
     return 0 if all(complete) else 1
 
 
 def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -> bool:
+    from benchmarks.analysis.scores import summarise
     from benchmarks.report.report import make_report
+    from benchmarks.report.sentences import efficiency
+    from benchmarks.report.tables import terminal
     from benchmarks.results import records
-    from benchmarks.run.loop import as_records, run
+    from benchmarks.run.loop import Results, as_records, run
     from benchmarks.run.store import Store
 
     store = Store(directory / "cells")
     store.prepare()
     started, clock = now(), time.monotonic()
-    results = run(plan, options, store)
+
+    def show(found: Results) -> None:
+        found_there = as_records(plan, options, found, {})
+        print(f"\n{terminal(summarise(found_there), found_there.timings)}", flush=True)
+
+    several = sum(len(part.networks) for part in plan.parts) > 1
+    # The first tables are there when the first network is done, and all of them together at the end.
+    results = run(plan, options, store, *[show] * several)
     facts = {
         "command": command,
         "started": started,
@@ -222,6 +252,8 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
     records.save(as_records(plan, options, results, facts), directory)
     print(f"\n{make_report(directory)}")
     print("± is half of the 95 % interval's width, * the best of a column.")
+    for row in results.efficiency:
+        print(efficiency(row))
     print(f"{store.written} cells computed, {store.reused} found; report: {directory / 'README.md'}")
     for path in store.damaged:
         print(f"computed again, as it could not be read: {path}")
@@ -271,8 +303,10 @@ def _join(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
 
 def _study(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     if options.name not in STUDIES:
+        if options.name not in (None, "-h", "--help"):
+            return _refuse(f"unknown study {options.name!r}; the studies are {', '.join(STUDIES)}.")
         print(f"usage: python -m benchmarks study NAME [options], with one of the names {', '.join(STUDIES)}")
-        return 0 if options.name in (None, "-h", "--help") else 2
+        return 0
     return int(importlib.import_module(STUDIES[options.name]).main(options.rest))
 
 

@@ -151,6 +151,10 @@ def find(kind: Kind, name: str) -> Any:
         module = _from_file(Path(place), kind) if place.endswith(".py") else _from_module(place, kind)
         public = {key: value for key, value in vars(module).items() if not key.startswith("_")}
         return kind.usable(look_up(f"name in {place}:", inside, public), name, kind.call)
+    if name.endswith(".py"):
+        module = _from_file(Path(name), kind)
+        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        raise InputError(f"--{kind.word} takes FILE.py:NAME; {name} has {', '.join(own) or 'no class or function'}.")
     table = registered(kind)
     if name not in table and kind.beyond:
         table = {**table, **_at(kind.beyond)()}

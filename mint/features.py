@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from mint.parameters import InputError, nearest
-from mint.scores import Score, read_scores
+from mint.scores import NOT_FINITE, Score, read_logits, score_classes
 
 Pooling = Literal["mean-one", "raw", "ones"]
 
@@ -117,7 +117,10 @@ def read_features(
         hooks.append(hook_on(deep_layer, keep_leaf))
         with torch.enable_grad():
             images = image[None].contiguous(memory_format=torch.channels_last)
-            score = read_scores(model, images, torch.tensor([target], device=image.device), derivative_of)
+            logits = read_logits(model, images, target)
+            if not torch.isfinite(logits).all():
+                raise InputError(NOT_FINITE)
+            score = score_classes(derivative_of, logits)[:, target]
             for name, outputs in kept.items():
                 _check_layer(name, outputs)
             (leaf,) = kept[deep_layer]

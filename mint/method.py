@@ -10,6 +10,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, get_args
@@ -19,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mint.ahead import work_ahead
 from mint.captum_style import BoundAttribution, as_classes
 from mint.contract import explaining
 from mint.display import Display
@@ -38,7 +40,7 @@ from mint.perturbation import Fill, Sampling, baseline_image, draw_states, maske
 from mint.picture import to_picture
 from mint.problem import Samples
 from mint.scores import Score, require_score, score_name
-from mint.superpixels import Segmentation, segment
+from mint.superpixels import Segmentation, SuperPixels, segment
 from mint.surrogate import Surrogate
 
 Prior = Literal["elementwise", "grad-cam"]
@@ -172,10 +174,12 @@ class MINT:
         """
         with explaining(model, images, targets):
             named = self._with_layers(model, images[0])
-            maps = [
-                named._explain(model, image, [int(target)])[0].saliency_map(self.shown.scale)
-                for image, target in zip(images, targets, strict=True)
-            ]
+            pairs = [(image, [target]) for image, target in zip(images, targets.tolist(), strict=True)]
+            with closing(work_ahead(pairs, partial(named._read, model), named._cut, images.device)) as cuts:
+                maps = [
+                    named._fit(model, *pair, cut)[0].saliency_map(self.shown.scale)
+                    for pair, cut in zip(pairs, cuts, strict=True)
+                ]
         return torch.stack(maps).to(images.device)
 
     def explain(self, model: nn.Module, image: Tensor, target: int) -> Explanation:
@@ -262,7 +266,13 @@ class MINT:
             return self
 
     def _explain(self, model: nn.Module, image: Tensor, targets: Sequence[int]) -> tuple[Explanation, ...]:
+        pair = image, targets
+        return self._fit(model, *pair, self._cut(pair, self._read(model, pair)))
+
+    def _read(self, model: nn.Module, pair: tuple[Tensor, Sequence[int]]) -> tuple[Tensor, float]:
+        """Ask the network for all that is read of its layers; also return when that began."""
         began = time.perf_counter()
+        image, targets = pair
         size = (image.shape[-2], image.shape[-1])
 
         # 1  Class-discriminative saliency of the deep layer.
@@ -274,11 +284,31 @@ class MINT:
             shallow_layer, deep_layer = self.layers
             read = partial(read_features, model, image, derivative_of=self.derivative_of)
             features = [read(target, deep_layer, shallow_layer) for target in targets]
-        saliencies = torch.stack([upsample(class_saliency(each, self.prior), size) for each in features])
-        saliencies = saliencies.double().cpu()
+        saliencies = [upsample(class_saliency(each, self.prior), size) for each in features]
 
+        # The layers' features come after a ReLU in the paper; those read before one are rectified.
+        deep, shallow = features[0].deep, features[0].shallow
+        assert shallow is not None
+        sums = [upsample(each.clamp(min=0).sum(dim=0), size) for each in (deep, shallow)]
+        # All of it goes to the host in one copy.
+        return torch.stack([*image.detach(), *sums, *saliencies]), time.perf_counter() - began
+
+    def _cut(self, pair: tuple[Tensor, Sequence[int]], read: tuple[Tensor, float]) -> "_Cut":
+        """Do what the host can do before the network is asked again."""
+        began = time.perf_counter()
+        image, _ = pair
+        channels = len(image)
+        planes = read[0].double().cpu()
         # 2  Nested super-pixels.
-        partitions = segment(image, saliencies, self.segmentation)
+        saliencies = planes[channels + 2 :]
+        partitions = segment(planes[:channels], saliencies, self.segmentation, image.device)
+        seconds = read[1] + time.perf_counter() - began
+        picture = to_picture(planes[:channels])
+        return _Cut(picture, saliencies, planes[channels], planes[channels + 1], partitions, seconds)
+
+    def _fit(self, model: nn.Module, image: Tensor, targets: Sequence[int], cut: "_Cut") -> tuple[Explanation, ...]:
+        began = time.perf_counter()
+        saliencies, feature, partitions = cut.saliencies, cut.shallow, cut.partitions
         fine, coarse, parent = partitions[0].fine, partitions[0].coarse, partitions[0].parent
         p, q = int(coarse.max()) + 1, len(parent)
 
@@ -288,11 +318,8 @@ class MINT:
         states = draw_states(rounds[-1], parent, self.sampling, self.seed)
         absent = baseline_image(image, fine, self.fill)
 
-        # 4  Representations (Eqs. 3-6). The paper's features come after a ReLU; those read before one are rectified.
-        deep, shallow = features[0].deep, features[0].shallow
-        assert shallow is not None
-        a_c = represent(upsample(deep.clamp(min=0).sum(dim=0), size), coarse, p, self.pooling)
-        feature = upsample(shallow.clamp(min=0).sum(dim=0), size).double().cpu()
+        # 4  Representations (Eqs. 3-6).
+        a_c = represent(cut.deep, coarse, p, self.pooling)
         a_f = represent(feature, fine, q, self.pooling)
 
         # 5  Proximity (Eq. 8).
@@ -312,8 +339,7 @@ class MINT:
 
         # 8  What is shown (Eqs. 43-44).
         gradients = len(targets) if self.layers is not None else 0
-        cost = Cost(gradients + len(answers), gradients, time.perf_counter() - began)
-        picture = to_picture(image)
+        cost = Cost(gradients + len(answers), gradients, cut.seconds + time.perf_counter() - began)
         explanations = []
         for i, (target, solution) in enumerate(zip(targets, solutions, strict=True)):
             answer = float(answers[0, i])
@@ -325,7 +351,7 @@ class MINT:
                 Explanation(
                     target=int(target),
                     answer=answer,
-                    picture=picture,
+                    picture=cut.picture,
                     superpixels=partitions[i],
                     saliency=saliencies[i],
                     feature=feature,
@@ -345,6 +371,18 @@ class MINT:
                 )
             )
         return tuple(explanations)
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """What is known of a picture before the network is asked about perturbed samples; all of it is on the host."""
+
+    picture: NDArray[np.uint8]
+    saliencies: Tensor  # (classes, h, w)
+    deep: Tensor  # (h, w), the deep layer's features
+    shallow: Tensor
+    partitions: tuple[SuperPixels, ...]  # one for each class
+    seconds: float  # that it took
 
 
 def class_saliency(features: Features, prior: Prior = "elementwise") -> Tensor:

@@ -19,16 +19,20 @@ What it changes, and why:
 * **An intercept**, because the answer to an empty picture is not zero.
 """
 
+import math
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import skimage.segmentation
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mint.ahead import work_ahead
 from mint.contract import explaining
 from mint.display import break_ties
 from mint.features import read_features, represent, upsample
@@ -39,6 +43,8 @@ from mint.perturbation import masked_scores
 from mint.picture import to_picture
 from mint.scores import Score, require_score
 from mint.superpixels import Segmentation, segment
+
+_Cut = tuple[Tensor, Tensor, list[Tensor]]  # M, (h, w) float64; the coarse partition; the fine ones
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,9 @@ class OverlayMINT:
         """Compute one map per image, (n, h, w) float32: importance per pixel, ties broken by M."""
         with explaining(model, images, targets):
             layer = self._layer(model, images[0])
-            pairs = zip(images, targets.tolist(), strict=True)
-            maps = [self._explain(model, image, target, layer) for image, target in pairs]
+            pairs = list(zip(images, targets.tolist(), strict=True))
+            with closing(work_ahead(pairs, partial(_read, model, layer), self._cut, images.device)) as cuts:
+                maps = [self._fit(model, *pair, cut) for pair, cut in zip(pairs, cuts, strict=True)]
         return torch.stack(maps).to(images.device)
 
     def _layer(self, model: nn.Module, image: Tensor) -> str | None:
@@ -113,14 +120,16 @@ class OverlayMINT:
             warnings.warn(f"{error} {WITHOUT_GRADIENT}", stacklevel=3)
             return None
 
-    def _explain(self, model: nn.Module, image: Tensor, target: int, layer: str | None) -> Tensor:
-        if layer is None:
-            deep = torch.zeros((1, 1), dtype=image.dtype, device=image.device)
-        else:
-            deep = class_saliency(read_features(model, image, target, layer))
-        saliency = upsample(deep, (image.shape[-2], image.shape[-1])).double().cpu()
-        superpixels = segment(image, saliency[None], self.segmentation)[0]
-        partitions = [superpixels.fine, *(self._slic(image, count) for count in self.slic_segments)]
+    def _cut(self, pair: tuple[Tensor, int], planes: Tensor) -> _Cut:
+        """Cut a picture on the host: M, the coarse partition, and the fine ones."""
+        *channels, saliency = planes.double().cpu()
+        image = torch.stack(channels)
+        superpixels = segment(image, saliency[None], self.segmentation, pair[0].device)[0]
+        picture = to_picture(image)
+        return saliency, superpixels.coarse, [superpixels.fine, *(self._slic(picture, n) for n in self.slic_segments)]
+
+    def _fit(self, model: nn.Module, image: Tensor, target: int, cut: _Cut) -> Tensor:
+        saliency, coarse, partitions = cut
         atoms = overlay(partitions)
         count = int(atoms.max()) + 1
         states = draw_dealt_states(self.samples, [_owner(atoms, each) for each in partitions], self.seed)
@@ -130,21 +139,31 @@ class OverlayMINT:
         area = torch.bincount(atoms.flatten(), minlength=count).double() / atoms.numel()
         weights = torch.exp((states.double() @ area - 1) / self.proximity)
 
-        regions = [_owner(atoms, each) for each in (*partitions, superpixels.coarse)]
+        regions = [_owner(atoms, each) for each in (*partitions, coarse)]
         amplitude = self.gate + represent(_strength(saliency), atoms, count, "raw")
         profile = amplitude[:, None] * torch.cat([_one_hot(owner) for owner in regions], dim=1)
         density = profile @ ridge(states.double() @ (area[:, None] * profile), answers, weights)
         return break_ties(density[atoms], saliency)
 
-    def _slic(self, image: Tensor, segments: int) -> Tensor:
+    def _slic(self, picture: NDArray[np.uint8], segments: int) -> Tensor:
         labels = skimage.segmentation.slic(
-            to_picture(image),
+            picture,
             n_segments=segments,
             compactness=self.segmentation.compactness,
             start_label=0,
             channel_axis=-1,
         )
         return torch.from_numpy(np.unique(labels, return_inverse=True)[1].reshape(labels.shape))
+
+
+def _read(model: nn.Module, layer: str | None, pair: tuple[Tensor, int]) -> Tensor:
+    """Ask the network for M, and put it beneath the image, (c + 1, h, w), so that both go to the host in one copy."""
+    image, target = pair
+    if layer is None:
+        deep = torch.zeros((1, 1), dtype=image.dtype, device=image.device)
+    else:
+        deep = class_saliency(read_features(model, image, target, layer))
+    return torch.cat([image.detach(), upsample(deep, (image.shape[-2], image.shape[-1]))[None]])
 
 
 def overlay(partitions: Sequence[Tensor]) -> Tensor:
@@ -191,10 +210,14 @@ def draw_dealt_states(samples: int, owners: Sequence[Tensor], seed: int) -> Tens
         (K, atoms) bool.
     """
     generator = torch.Generator().manual_seed(seed)
+    counts = [int(owner.max()) + 1 for owner in owners]
+    # One draw gives the same numbers as a draw for each sample, in turn.
+    dealt = [counts[k % len(owners)] for k in range(samples)]
+    coins = torch.rand(sum(dealt), generator=generator) < 0.5
+    first = torch.tensor([0, *dealt[:-1]]).cumsum(0)
     states = torch.empty((samples, len(owners[0])), dtype=torch.bool)
-    for k in range(samples):
-        owner = owners[k % len(owners)]
-        states[k] = (torch.rand(int(owner.max()) + 1, generator=generator) < 0.5)[owner]
+    for i, owner in enumerate(owners):
+        states[i :: len(owners)] = coins[first[i :: len(owners), None] + owner]
     states[0] = True
     return states
 
@@ -218,16 +241,21 @@ def ridge(inputs: Tensor, answers: Tensor, weights: Tensor) -> Tensor:
     root = weights.sqrt()
     centred = root[:, None] * (inputs - weights @ inputs)
     target = root * (answers - weights @ answers)
-    left, size, right = torch.linalg.svd(centred, full_matrices=False)
-    seen = left.T @ target
-    unseen = float(target @ target - seen @ seen)
-    best, coefficients = float("inf"), torch.zeros(inputs.shape[1], dtype=torch.float64)
-    for penalty in float(size.square().mean()) * torch.logspace(-3, 2, 21, dtype=torch.float64):
-        shrink = size.square() / (size.square() + penalty)
-        residual = unseen + float(((1 - shrink) * seen).square().sum())
-        # The intercept is one more coefficient.
-        freedom = 1 - (float(shrink.sum()) + 1) / len(answers)
-        if freedom > 0 and residual / freedom**2 < best:
-            best = residual / freedom**2
-            coefficients = right.T @ (size / (size.square() + penalty) * seen)
+    # The Gram matrix holds all that is needed, and costs far less than the singular values of the samples.
+    curvature, vectors = torch.linalg.eigh(centred.T @ centred)
+    curvature = curvature.clamp(min=0)
+    pull = vectors.T @ (centred.T @ target)
+    penalties = float(curvature.sum()) / min(inputs.shape) * torch.logspace(-3, 2, 21, dtype=torch.float64)[:, None]
+    if not float(penalties[0]):
+        return torch.zeros(inputs.shape[1], dtype=torch.float64)
+    # One row for each penalty: coefficients along the vectors, the residual, and the freedom that it leaves.
+    fitted = pull / (curvature + penalties)
+    residual = target @ target - (fitted * (2 * pull - curvature * fitted)).sum(dim=1)
+    # The intercept is one more coefficient.
+    freedom = 1 - ((curvature / (curvature + penalties)).sum(dim=1) + 1) / len(answers)
+    score = torch.where(freedom > 0, residual / freedom.square(), torch.inf)
+    best = int(score.argmin())
+    if not math.isfinite(float(score[best])):
+        return torch.zeros(inputs.shape[1], dtype=torch.float64)
+    coefficients: Tensor = vectors @ fitted[best]
     return coefficients

@@ -78,33 +78,80 @@ def masked_scores(
     InputError
         If the network's answer cannot be used (see :func:`read_scores`) or ``batch_size`` is not positive.
     """
-    require_batch_size(batch_size)
-    count = len(states)
-    size = min(batch_size or default_batch_size(image), max(count, 1))
     device = image.device
-    channels, height, width = image.shape
     # Everything is flat, in the channels-last order, so that the masks need no broadcasting. The masks are gathered as
     # floats, because torch gathers floats several times faster than booleans.
-    segments = labels.to(device).flatten().repeat_interleave(channels)
+    segments = labels.to(device).flatten().repeat_interleave(len(image))
     present = states.to(device, torch.float32)
-    kept, absent = _flat(image), _flat(fill.to(image).expand_as(image))
+    kept, absent = channels_last(image), channels_last(fill.to(image).expand_as(image))
+
+    def draw(start: int, stop: int, batch: Tensor) -> None:
+        masks = present[start:stop].index_select(1, segments).bool()
+        torch.where(masks, kept, absent, out=batch.view(len(batch), -1))
+
     targets = [target] if isinstance(target, int) else list(target)
-    columns = torch.tensor(targets, device=device)
     single = isinstance(score, str) or callable(score)
     scores: list[Score] = [score] if single else list(score)  # type: ignore[list-item, arg-type]
-    answers = torch.empty((count, len(targets), len(scores)), dtype=torch.float64, device=device)
-    buffer = torch.empty((size, height, width, channels), dtype=image.dtype, device=device)
+    columns = torch.tensor(targets, device=device)
+    # There is one check, at the end, because a check makes the GPU wait for the host.
+    result = scores_of_drawn(model, image, len(states), draw, max(targets), columns, scores, batch_size).cpu()
+    if not torch.isfinite(result).all():
+        raise InputError(NOT_FINITE)
+    if single:
+        result = result[..., 0]
+    return result[:, 0] if isinstance(target, int) else result
+
+
+@torch.no_grad()
+def scores_of_drawn(
+    model: nn.Module,
+    image: Tensor,
+    count: int,
+    draw: Callable[[int, int, Tensor], None],
+    target: int,
+    columns: Tensor,
+    scores: Sequence[Score],
+    batch_size: int | None = None,
+) -> Tensor:
+    """Score perturbed copies of one image, a batch at a time, without waiting for the device.
+
+    Parameters
+    ----------
+    model, image, batch_size
+        As `masked_scores`'s.
+    count : int
+        How many copies there are.
+    draw : function
+        ``draw(start, stop, batch)`` writes copies ``start`` to ``stop`` into ``batch``, (stop - start, h, w, c). A
+        batch that does not fit the device's memory is drawn again, in parts.
+    target : int
+        The highest class that is known on the host; the network must have it.
+    columns : Tensor
+        (n,) int64 on the device: the classes that are scored.
+    scores : sequence of str or callable
+        What is read of them, as `masked_scores` takes it. If it is one score, answers that are probabilities already
+        get a warning.
+
+    Returns
+    -------
+    Tensor
+        (count, n, number of scores) float64 on the device, not checked for NaN.
+    """
+    require_batch_size(batch_size)
+    size = min(batch_size or default_batch_size(image), max(count, 1))
+    channels, height, width = image.shape
+    answers = torch.empty((count, len(columns), len(scores)), dtype=torch.float64, device=image.device)
+    buffer = torch.empty((size, height, width, channels), dtype=image.dtype, device=image.device)
     start = 0
     while start < count:
         batch = buffer[: min(size, count - start)]
         stop = start + len(batch)
-        masks = present[start:stop].index_select(1, segments).bool()
-        torch.where(masks, kept, absent, out=batch.view(len(batch), -1))
         try:
-            logits = read_logits(model, batch.permute(0, 3, 1, 2), max(targets))
+            draw(start, stop, batch)
+            logits = read_logits(model, batch.permute(0, 3, 1, 2), target)
+            if start == 0 and len(scores) == 1:
+                warn_of_probabilities(scores[0], logits)
             for index, each in enumerate(scores):
-                if single and start == 0:
-                    warn_of_probabilities(each, logits)
                 answers[start:stop, :, index] = score_classes(each, logits).index_select(1, columns)
         except torch.OutOfMemoryError:
             if size == 1:
@@ -113,16 +160,11 @@ def masked_scores(
             buffer = torch.empty_like(buffer[:size])
             continue
         start = stop
-    # There is one check, at the end, because a check makes the GPU wait for the host.
-    result = answers.cpu()
-    if not torch.isfinite(result).all():
-        raise InputError(NOT_FINITE)
-    if single:
-        result = result[..., 0]
-    return result[:, 0] if isinstance(target, int) else result
+    return answers
 
 
-def _flat(image: Tensor) -> Tensor:
+def channels_last(image: Tensor) -> Tensor:
+    """Return the values of an image, (c, h, w), in the order of `scores_of_drawn`'s batches: (h w c,)."""
     return image.permute(1, 2, 0).reshape(-1)
 
 

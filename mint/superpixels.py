@@ -7,6 +7,7 @@ classes can share one partition, in which each has a foreground.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import cv2
@@ -127,7 +128,12 @@ class SuperPixels:
         return torch.nn.functional.one_hot(self.parent, int(self.coarse.max()) + 1).double()
 
 
-def segment(image: Tensor, saliencies: Tensor, options: Segmentation | None = None) -> tuple[SuperPixels, ...]:
+def segment(
+    image: Tensor,
+    saliencies: Tensor,
+    options: Segmentation | None = None,
+    device: torch.device | None = None,
+) -> tuple[SuperPixels, ...]:
     """Cut an image into nested super-pixels.
 
     Parameters
@@ -138,6 +144,8 @@ def segment(image: Tensor, saliencies: Tensor, options: Segmentation | None = No
         (classes, h, w), the map M of each class, at the image's size.
     options : Segmentation, optional
         The open choices; the defaults if None.
+    device : torch.device, optional
+        Where Quickshift computes; the image's device if None.
 
     Returns
     -------
@@ -147,7 +155,7 @@ def segment(image: Tensor, saliencies: Tensor, options: Segmentation | None = No
     options = options or Segmentation()
     picture = to_picture(image)
     coarse, routes = coarse_labels(picture, saliencies.detach().cpu().double().numpy(), options)
-    fine = fine_labels(picture, coarse, options, image.device)
+    fine = fine_labels(picture, coarse, options, device or image.device)
     parent = np.zeros(fine.max() + 1, dtype=np.int64)
     parent[fine.ravel()] = coarse.ravel()
     shared = torch.from_numpy(coarse), torch.from_numpy(fine), torch.from_numpy(parent)
@@ -285,9 +293,20 @@ def quickshift(
     """Cut an (h, w, 3) uint8 picture by Quickshift, as MINT and LIME do: (h, w) int64 labels from 0, without gaps.
 
     On a CPU scikit-image is the fastest. On any other device :mod:`mint.quickshift` finds the same labels there.
+    The last few pictures' labels are kept, for the next method that cuts the same picture alike.
     """
+    key = picture.tobytes(), picture.shape, kernel_size, max_dist, ratio, seed, str(device)
+    return _remembered_quickshift(*key).copy()
+
+
+# MINT, its variants and LIME cut each of a few pictures in turn. A cut of 224 x 224 pixels holds 0.5 MB.
+@lru_cache(maxsize=16)
+def _remembered_quickshift(
+    pixels: bytes, shape: tuple[int, ...], kernel_size: float, max_dist: float, ratio: float, seed: int, device: str
+) -> Labels:
+    picture = np.frombuffer(pixels, np.uint8).reshape(shape)
     if torch.device(device).type != "cpu":
-        return quickshift_on_device(picture, kernel_size, max_dist, ratio, seed, device).cpu().numpy()
+        return quickshift_on_device(picture.copy(), kernel_size, max_dist, ratio, seed, device).cpu().numpy()
     labels: Labels = skimage.segmentation.quickshift(  # type: ignore[no-untyped-call]
         picture, kernel_size=kernel_size, max_dist=max_dist, ratio=ratio, rng=seed
     )

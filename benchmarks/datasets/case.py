@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.networks.network import Network
 from mint.checks import Check, report_all, require
+from mint.contract import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,6 @@ def check_dataset(dataset: Dataset, network: Network, options: DataOptions | Non
 
 def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, limit: int = 8) -> list[Check]:
     """Return the clauses of `check_dataset`, each with the function that checks it."""
-    size = network.input_size
 
     def read() -> list[Case]:
         found = dataset(network, options)
@@ -98,24 +98,12 @@ def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, 
 
     cases = cache(read)
 
-    def for_each(look: Callable[[Case], tuple[bool, str]]) -> Callable[[], None]:
-        def check() -> None:
-            for case in cases():
-                holds, sentence = look(case)
-                require(holds, f"case {case.key}: {sentence}")
-
-        return check
-
     def has_cases() -> None:
-        found: Any = cases()
-        require(bool(found), "it has no case")
-        require(all(isinstance(case, Case) for case in found), "what it gives are not benchmarks.datasets.Case")
+        require(bool(cases()), "it has no case")
 
-    def has_safe_keys() -> None:
+    def has_different_keys() -> None:
         keys = [case.key for case in cases()]
         require(len(set(keys)) == len(keys), f"two cases have one key among {keys}")
-        unsafe = [key for key in keys if not re.fullmatch(r"[\w.-]+", key)]
-        require(not unsafe, f"keys must be safe as file names (letters, digits, '.', '_' and '-'): {unsafe}")
 
     def keeps_pictures_apart() -> None:
         pixels: dict[str, np.ndarray] = {}
@@ -127,31 +115,43 @@ def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, 
         first, second = ([(case.key, case.digest) for case in read()] for _ in range(2))
         require(first == second, "called twice with the same seed, it gives different cases")
 
-    def shows_picture(case: Case) -> tuple[bool, str]:
-        holds = case.image.dtype == np.uint8 and case.image.shape == (size, size, 3)
-        return holds, f"the image is {case.image.dtype} {case.image.shape}, not {(size, size, 3)}"
+    def look(clause: str) -> None:
+        broken = [f"case {case.key}: {found[clause]}" for case in cases() if clause in (found := faults(case, network))]
+        require(not broken, "; ".join(broken))
 
-    def marks_region(case: Case) -> tuple[bool, str]:
-        holds = case.region is None or (case.region.dtype == np.bool_ and case.region.shape == (size, size))
-        return holds, f"the region must be None or bool {(size, size)}"
+    checks = (has_cases, has_different_keys, keeps_pictures_apart, gives_the_same_again)
+    named = [(check.__name__.replace("_", " "), check) for check in checks]
+    return [*named, *((clause, partial(look, clause)) for clause in CLAUSES)]
 
-    def names_class(case: Case) -> tuple[bool, str]:
-        holds = 0 <= case.target < len(network.classes) and case.target_name == network.classes[case.target]
-        return holds, f"class {case.target} of {network.name} is not {case.target_name!r}"
 
-    def says_difficult(case: Case) -> tuple[bool, str]:
-        return isinstance(case.difficult, bool), f"difficult is {case.difficult!r}"
+CLAUSES = ("has a safe key", "shows the picture", "marks a region", "names the class", "says if it is difficult")
+"""What is asked of each case."""
 
-    return [
-        ("has cases", has_cases),
-        ("has safe keys", has_safe_keys),
-        ("keeps pictures apart", keeps_pictures_apart),
-        ("gives the same again", gives_the_same_again),
-        ("shows pictures of the network's size", for_each(shows_picture)),
-        ("marks a region of the picture", for_each(marks_region)),
-        ("names the network's class", for_each(names_class)),
-        ("says what is difficult", for_each(says_difficult)),
-    ]
+
+def faults(case: Any, network: Network) -> dict[str, str]:
+    """Find what a network's run cannot use about a case: a sentence for each of `CLAUSES` that is broken."""
+    if not isinstance(case, Case):
+        raise InputError(f"a case is a benchmarks.datasets.Case, not a {type(case).__name__}.")
+    size = (network.input_size, network.input_size)
+    image = np.asarray(case.image)
+    region = np.zeros(size, bool) if case.region is None else np.asarray(case.region)
+    numbered = isinstance(case.target, int | np.integer) and 0 <= case.target < len(network.classes)
+    holds = (
+        isinstance(case.key, str) and re.fullmatch(r"[\w.-]+", case.key),
+        image.dtype == np.uint8 and image.shape == (*size, 3),
+        region.dtype == np.bool_ and region.shape == size,
+        numbered and case.target_name == network.classes[case.target],
+        isinstance(case.difficult, bool | np.bool_),
+    )
+    sentences = (
+        f"the key {case.key!r} is no text of letters, digits, '.', '_' and '-', as a file name must be",
+        f"the image is {image.dtype} {image.shape}, not uint8 {(*size, 3)}",
+        f"the region is {region.dtype} {region.shape}, not None or bool {size}",
+        f"class {case.target!r} of {network.name} is not {case.target_name!r}",
+        f"difficult is {case.difficult!r}, not True or False",
+    )
+    found = zip(CLAUSES, holds, sentences, strict=True)
+    return {clause: sentence for clause, good, sentence in found if not good}
 
 
 def slug(name: str) -> str:

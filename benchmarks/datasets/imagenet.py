@@ -14,7 +14,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import overload
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -84,11 +84,7 @@ class ImageNetCases(Sequence[Case]):
         """Return the number of cases."""
         return len(self.items)
 
-    @overload
-    def __getitem__(self, index: int) -> Case: ...
-    @overload
-    def __getitem__(self, index: slice) -> "ImageNetCases": ...
-    def __getitem__(self, index: int | slice) -> "Case | ImageNetCases":
+    def __getitem__(self, index: Any) -> Any:
         """Read one case, or select some without reading them."""
         if isinstance(index, slice):
             return replace(self, items=self.items[index])
@@ -211,15 +207,15 @@ def _read_boxes(file: Path) -> dict[str, list[tuple[float, float, float, float]]
     return boxes
 
 
+def _number(element: ElementTree.Element, path: str) -> float:
+    return float(_text(element, path))
+
+
 def _text(element: ElementTree.Element, path: str) -> str:
     text = element.findtext(path)
     if not text:
         raise ValueError(f"it lacks <{path.replace('/', '><')}>")
     return text.strip()
-
-
-def _number(element: ElementTree.Element, path: str) -> float:
-    return float(_text(element, path))
 
 
 def _deal(items: Sequence[tuple[Path, str]], rng: np.random.Generator) -> tuple[tuple[Path, str], ...]:

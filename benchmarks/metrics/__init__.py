@@ -6,19 +6,17 @@ from functools import partial
 
 from benchmarks.metrics.check import check_metric
 from benchmarks.metrics.complexity import Entropy, Gini
-from benchmarks.metrics.fidelity import Fidelity
-from benchmarks.metrics.grid import GridPointing, GridShare
+from benchmarks.metrics.fidelity import Fidelity, Stability
 from benchmarks.metrics.infidelity import Infidelity
 from benchmarks.metrics.localisation import Localisation
 from benchmarks.metrics.max_sensitivity import MaxSensitivity
 from benchmarks.metrics.metric import Context, CurveLabels, Measurement, MethodMetric, Metric, RegionMetric
-from benchmarks.metrics.pointing import Pointing
+from benchmarks.metrics.pointing import GridPointing, Pointing
 from benchmarks.metrics.randomisation import Randomisation
-from benchmarks.metrics.relevance import EnergyPointing, RelevanceMass, RelevanceRank
+from benchmarks.metrics.relevance import EnergyPointing, GridShare, RelevanceMass, RelevanceRank
 from benchmarks.metrics.removal.areas import SRG, Deletion, Insertion, LeRF, MoRF
 from benchmarks.metrics.removal.peers import PROFILES, PointingProfile, RemovalProfile
 from benchmarks.metrics.removal.road import ROAD
-from benchmarks.metrics.stability import Stability
 from benchmarks.metrics.ties import TieBound, TiedPixels, TieRange
 
 __all__ = [

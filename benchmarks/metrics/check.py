@@ -10,22 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.metrics.metric import (
-    Average,
-    Context,
-    CurveLabels,
-    Direction,
-    Measurement,
-    MethodMetric,
-    Metric,
-    declaration,
-)
+from benchmarks.metrics import metric as metrics
+from benchmarks.metrics.metric import Context, Measurement, MethodMetric, Metric
 from mint.checks import Check, report_all, require
 from mint.contract import Attributor, fingerprint
 
 DECLARED = {
-    "direction": get_args(Direction),
-    "average": get_args(Average),
+    "direction": get_args(metrics.Direction),
+    "average": get_args(metrics.Average),
     "subsets": (("all",), ("all", "difficult")),
     "judges": (True, False),
     "controlled": (True, False),
@@ -62,9 +54,8 @@ def check_metric(
     AssertionError
         If a clause is broken; the message has one line for each.
     """
-    report_all(
-        f"the metric {type(metric).__name__}", metric_checks(metric, contexts, maps, method=method, tolerance=tolerance)
-    )
+    checks = metric_checks(metric, contexts, maps, method=method, tolerance=tolerance)
+    report_all(f"the metric {type(metric).__name__}", checks)
 
 
 def metric_checks(
@@ -103,10 +94,12 @@ def metric_checks(
             found = getattr(metric, name)
             require(found in values, f"{name} is one of {values}, not {found!r}")
         labels = metric.curve_labels
-        require(labels is None or isinstance(labels, CurveLabels), f"curve_labels is a CurveLabels, not {labels!r}")
+        require(
+            labels is None or isinstance(labels, metrics.CurveLabels), f"curve_labels is a CurveLabels, not {labels!r}"
+        )
 
     def declares_plain_json() -> None:
-        declared = declaration(metric)
+        declared = metrics.declaration(metric)
         text = json.dumps(declared)
         require(json.loads(text) == declared, f"JSON changes the declaration: {text}")
         require(" at 0x" not in text, f"a setting is no plain value: {text}")

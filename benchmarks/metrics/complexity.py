@@ -8,18 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, Metric
+from benchmarks.metrics.metric import Context, DeviceMetric
 
 
-def _shares(saliency: Tensor) -> Tensor | None:
-    """Return each pixel's share of the map's total size, (h w,) float64; None for a map of zeros."""
+def _shares(saliency: Tensor) -> Tensor:
+    """Return each pixel's share of the map's total size, (h w,) float64; NaN for a map of zeros."""
     sizes = saliency.double().abs().flatten()
-    total = sizes.sum()
-    return sizes / total if total > 0 else None
+    return sizes / sizes.sum()
 
 
 @dataclass(frozen=True)
-class Gini(Metric):
+class Gini(DeviceMetric):
     """The Gini index of the sizes of the map's values: 0 where all are equal, near 1 where one pixel has it all.
 
         1 - 2 sum over k of  |s|_(k) / sum |s|  (N - k + 1/2) / N,   |s|_(1) <= ... <= |s|_(N)
@@ -27,24 +26,22 @@ class Gini(Metric):
     Source: P. Chalasani et al., "Concise Explanations of Neural Networks using Adversarial Training", ICML 2020.
     Direction: higher is sparser, which the paper calls better. Range: [0, 1 - 1/N]; NaN for a map of zeros.
 
-    What it cannot tell: whether the map is right. A single pixel anywhere scores best, so as a measure of quality it
-    would reward maps that leave evidence out. A constant added to a map lowers the score, and so does smoothing.
+    What it cannot tell: whether the map is right. A single pixel anywhere scores best, and a map that leaves evidence
+    out scores better than one that shows it all. A constant added to a map lowers the score, and so does smoothing.
     """
 
     judges = False
 
-    def score_map(self, context: Context, saliency: Tensor) -> float:
+    def score_map(self, context: Context, saliency: Tensor) -> Tensor:
         """Measure how unequal the sizes are."""
         shares = _shares(saliency)
-        if shares is None:
-            return float("nan")
         count = len(shares)
         weights = torch.arange(count, 0, -1, dtype=torch.float64, device=shares.device) - 0.5
-        return 1 - 2 * float(shares.sort().values @ weights) / count
+        return 1 - 2 * (shares.sort().values @ weights) / count
 
 
 @dataclass(frozen=True)
-class Entropy(Metric):
+class Entropy(DeviceMetric):
     """The entropy of the map's sizes as a distribution over pixels, in nats.
 
         - sum over pixels of  p ln p,   p = |s| / sum |s|
@@ -53,14 +50,13 @@ class Entropy(Metric):
     2020 (complexity). Direction: lower is simpler, which the paper calls better. Range: [0, ln N], ln N for a constant
     map, so pictures of different sizes do not compare; NaN for a map of zeros.
 
-    What it cannot tell: whether the map is right, as `Gini`. A constant added to a map raises the score, and so does
-    smoothing.
+    What it cannot tell: whether the map is right. A constant added to a map raises the score, and so does smoothing.
     """
 
     direction = "lower"
     judges = False
 
-    def score_map(self, context: Context, saliency: Tensor) -> float:
+    def score_map(self, context: Context, saliency: Tensor) -> Tensor:
         """Measure how evenly the sizes are spread."""
-        shares = _shares(saliency)
-        return float("nan") if shares is None else float(torch.special.entr(shares).sum())
+        found: Tensor = torch.special.entr(_shares(saliency)).sum()
+        return found

@@ -1,32 +1,35 @@
-"""Fidelity: how well the surrogate that a method fits to the network predicts the network.
+"""How well the surrogate that a method fits to the network predicts it, and whether other seeds find the same one.
 
-It looks at the explanation, not at a map, and does not apply to a method that has no surrogate.
+These metrics look at the explanation, not at a map, and do not apply to a method that has no surrogate.
 """
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Measurement, MethodMetric
+import numpy as np
+
+from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Measurement, MethodMetric, passed_over
 from mint.display import Display
 from mint.explanation import Explanation
+from mint.fidelity import rank_correlation
+from mint.parameters import require_count
 
 
-def has_surrogate(method: Any) -> bool:
-    """Tell whether a method explains by a surrogate, as MINT does."""
+def _has_surrogate(method: Any) -> bool:
     return all(hasattr(method, name) for name in ("explain", "seed", "shown"))
 
 
-def explain(context: Context, method: Any) -> Explanation:
-    """Explain the case."""
+def _explain(context: Context, method: Any) -> Explanation:
     explanation: Explanation = method.explain(context.network.module, context.image, context.case.target)
     return explanation
 
 
-def explanation_of(context: Context, method: Any) -> Explanation:
+def _explanation_of(context: Context, method: Any) -> Explanation:
     """Explain the case, once for all metrics, and once for all methods that differ in what they show alone."""
     same = dataclasses.replace(method, shown=Display())
-    return context.once(("explanation", same), lambda: explain(context, same))
+    return context.once(("explanation", same), lambda: _explain(context, same))
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,45 @@ class Fidelity(MethodMetric):
 
     def examine(self, context: Context, method: Any) -> Measurement:
         """Measure a method on a case; NaN where it has no surrogate, or the network's answers are all equal."""
-        if not has_surrogate(method):
+        if not _has_surrogate(method):
             return NOT_APPLICABLE
-        found = explanation_of(context, method).fidelity
+        found = _explanation_of(context, method).fidelity
         return Measurement(float(getattr(found, self.scale + ("_held_out" if self.held_out else ""))))
+
+
+@dataclass(frozen=True)
+class Stability(MethodMetric):
+    """Mean rank correlation of the fine importances u_f over pairs of seeds.
+
+    Source: this suite's own; other indices for the same question are those of G. Visani, E. Bagli, F. Chesani,
+    A. Poluzzi, D. Capuzzo, "Statistical stability indices for LIME: Obtaining reliable explanations for machine
+    learning models", Journal of the Operational Research Society 73, 2022. Direction: higher is better. Range: [-1, 1];
+    NaN where the method has no surrogate, and for cases that are passed over. The super-pixels do not depend on the
+    seed, so the importances of two seeds can be compared one by one.
+
+    What it cannot tell: whether the importances are right. A surrogate that is wrong in the same way with every seed
+    scores 1. Only ranks are compared: where importances hardly differ, a change of order counts as much as elsewhere.
+
+    Parameters
+    ----------
+    seeds
+        How many: the method's own, and those that follow it. Each costs an explanation.
+    every
+        One case in so many is measured; the case's digest decides which. The score of the others is NaN.
+    """
+
+    seeds: int = 5
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        require_count("seeds", self.seeds, 2)
+        require_count("every", self.every, 1)
+
+    def examine(self, context: Context, method: Any) -> Measurement:
+        """Measure a method on a case; NaN where it has no surrogate, or the case is passed over."""
+        if not _has_surrogate(method) or passed_over(context, self.every):
+            return NOT_APPLICABLE
+        others = [dataclasses.replace(method, seed=method.seed + i) for i in range(1, self.seeds)]
+        importances = [_explanation_of(context, method).u_f, *(_explain(context, other).u_f for other in others)]
+        pairs = itertools.combinations(importances, 2)
+        return Measurement(float(np.mean([rank_correlation(one, other) for one, other in pairs])))

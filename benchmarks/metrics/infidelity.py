@@ -1,16 +1,11 @@
-"""Infidelity: how badly a map predicts what removing a square does to the answer.
-
-Source: C.-K. Yeh, C.-Y. Hsieh, A. Suggala, D. I. Inouye, P. Ravikumar, "On the (In)fidelity and Sensitivity of
-Explanations", NeurIPS 2019.
-"""
+"""Infidelity: how badly a map predicts what removing a square does to the answer."""
 
 from dataclasses import dataclass
 
 import torch
-from captum.metrics import infidelity
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, Metric
+from benchmarks.metrics.metric import Context, DeviceMetric
 from benchmarks.metrics.removal.curve import check_removal
 from mint.parameters import require_count, require_number
 from mint.perturbation import masked_scores
@@ -18,15 +13,15 @@ from mint.scores import Score
 
 
 @dataclass(frozen=True)
-class Infidelity(Metric):
+class Infidelity(DeviceMetric):
     """Mean squared error of the drop that the map predicts for a removed square, the map scaled to predict best.
 
         min over b of  mean over squares S of  (b sum over S of s - (f(x) - f(x without S)))^2
 
-    Captum's ``infidelity`` with ``normalize=True`` and the paper's square removal, for maps that hold each pixel's
-    contribution: a removed pixel becomes 0 in the normalised space. The squares are drawn by a generator of this
-    metric's own. Direction: lower is better. Range: from 0 to the mean squared drop, at most 1 with
-    ``score="probability"``; a map of zeros predicts no drop and scores the mean squared drop.
+    Source: C.-K. Yeh, C.-Y. Hsieh, A. Suggala, D. I. Inouye, P. Ravikumar, "On the (In)fidelity and Sensitivity of
+    Explanations", NeurIPS 2019, with square removal, as Captum's ``infidelity`` with ``normalize=True``, for maps that
+    hold each pixel's contribution. A removed pixel becomes 0 in the normalised space. Direction: lower is better.
+    Range: from 0 to the mean squared drop, which a map of zeros scores; at most 1 with ``score="probability"``.
 
     What it cannot tell: a map from its negative, as b may be negative; nor how a map ranks the pixels within a square.
     The mean depends most on the pictures whose answers move most, and the score depends on what a removed pixel becomes
@@ -37,11 +32,9 @@ class Infidelity(Metric):
     ----------
     side
         Side of a square, as a share of the picture's shorter side.
-    samples
-        How many squares, anywhere inside the picture with equal chances; each costs a forward pass a case, whatever
-        the number of methods.
-    seed
-        Of the squares' places.
+    samples, seed
+        How many squares, anywhere inside the picture with equal chances, and the seed of their places. Each costs a
+        forward pass a case, whatever the number of methods.
     score
         The network's answer that is followed.
     """
@@ -58,46 +51,34 @@ class Infidelity(Metric):
         require_count("samples", self.samples, 2)
         check_removal("zero", self.score)
 
-    def score_map(self, context: Context, saliency: Tensor) -> float:
+    def score_map(self, context: Context, saliency: Tensor) -> Tensor:
         """Compare the drops that the map predicts with the network's, which are found once a case."""
-        squares = context.once(("squares", self), lambda: self._squares(context))
-        # For Captum the input is which pixels are present, all of them, so that a map has the input's shape. What the
-        # network answers does not depend on the map.
-        present = torch.ones_like(squares[:1])
-        answers = context.once(
-            ("answers to squares", self), lambda: self._ask(context, torch.cat([present, 1 - squares]))
-        )
-        known = {1: answers[:1], self.samples: answers[1:]}
-        found = infidelity(
-            lambda presence: known[len(presence)],
-            lambda presence: (squares, presence - squares),
-            present,
-            saliency.double().cpu().unsqueeze(0),
-            n_perturb_samples=self.samples,
-            normalize=True,
-        )
-        return max(0.0, float(found))
+        squares, drops = context.once(("squares", self), lambda: self._ask(context))
+        predicted = squares @ saliency.double().flatten()
+        size = predicted.square().sum()
+        best = torch.where(size > 0, predicted @ drops / size, 0.0)
+        return (best * predicted - drops).square().mean()
 
-    def _ask(self, context: Context, presence: Tensor) -> Tensor:
-        pixels = presence[0].numel()
-        return masked_scores(
-            context.network.module,
-            context.image,
-            torch.zeros_like(context.image),
-            torch.arange(pixels).view(presence.shape[1:]),
-            presence.flatten(1).bool(),
-            context.case.target,
-            score=self.score,
-            batch_size=context.batch_size,
-        )
-
-    def _squares(self, context: Context) -> Tensor:
-        """Draw the squares: (samples, h, w) float64 of 0 and 1, on the CPU."""
+    def _ask(self, context: Context) -> tuple[Tensor, Tensor]:
+        """Return the squares, (samples, pixels) float64 of 0 and 1, and how much the answer drops without each."""
+        image = context.image
         generator = torch.Generator().manual_seed(self.seed)
-        height, width = context.image.shape[-2:]
+        height, width = image.shape[-2:]
         side = max(1, round(self.side * min(height, width)))
         tops = torch.randint(height - side + 1, (self.samples, 1), generator=generator)
         lefts = torch.randint(width - side + 1, (self.samples, 1), generator=generator)
         rows, columns = torch.arange(height) - tops, torch.arange(width) - lefts
         down, across = ((each >= 0) & (each < side) for each in (rows, columns))
-        return (down.unsqueeze(2) & across.unsqueeze(1)).double()
+        squares = (down.unsqueeze(2) & across.unsqueeze(1)).flatten(1)
+        whole = torch.ones_like(squares[:1])
+        answers = masked_scores(
+            context.network.module,
+            image,
+            torch.zeros_like(image),
+            torch.arange(height * width).view(height, width),
+            torch.cat([whole, ~squares]),
+            context.case.target,
+            score=self.score,
+            batch_size=context.batch_size,
+        )
+        return squares.to(image.device).double(), (answers[0] - answers[1:]).to(image.device)

@@ -1,9 +1,4 @@
-"""Localisation: whether the box around the map's strongest part meets the box around the target.
-
-Source: B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba, "Learning Deep Features for Discriminative
-Localization" (CAM), CVPR 2016, by the ILSVRC's criterion (O. Russakovsky et al., "ImageNet Large Scale
-Visual Recognition Challenge", IJCV 115, 2015).
-"""
+"""Localisation: whether the box around the map's strongest part meets the box around the target."""
 
 from dataclasses import dataclass
 
@@ -24,15 +19,17 @@ CONNECTED = np.ones((3, 3), dtype=bool)
 class Localisation(RegionMetric):
     """1 if the box around the largest component of what is above a threshold overlaps the target's box, else 0.
 
-    Direction: higher is better. Range: 0 or 1; NaN where the case has no annotated region, or an empty one, and where
-    the map has no positive value. The target's box is the smallest that holds all parts of its region. Of components
-    of equal size the first counts, by rows. A constant positive map boxes the whole picture.
+    Source: B. Zhou et al., "Learning Deep Features for Discriminative Localization" (CAM), CVPR 2016, by the ILSVRC's
+    criterion (O. Russakovsky et al., IJCV 115, 2015). Direction: higher is better. Range: 0 or 1; NaN where the case
+    has no annotated region, or an empty one, and where the map has no positive value. The target's box is the smallest
+    that holds all parts of its region. Of components of equal size the first counts, by rows. A constant positive map
+    boxes the whole picture.
 
     What it cannot tell: how good a map is apart from this threshold. 20 % of the maximum was found for CAMs. A map to
     which a constant was added fails it however well it ranks the pixels, and so does a map of thin lines; each method
-    has a threshold of its own at which it would do best (J. Choe et al., "Evaluating Weakly Supervised Object
-    Localization Methods Right", CVPR 2020). The metric asks for the whole object, not for its decisive part. On large
-    objects, a box in the middle of the picture or around all of it does well.
+    has a threshold at which it would do best (J. Choe et al., "Evaluating Weakly Supervised Object Localization Methods
+    Right", CVPR 2020). It asks for the whole object, not for its decisive part. On large objects, a box in the middle
+    of the picture or around all of it does well.
 
     Parameters
     ----------
@@ -55,15 +52,9 @@ class Localisation(RegionMetric):
         """Tell whether the two boxes overlap enough."""
         values = saliency.cpu().numpy()
         highest = values.max()
-        if highest <= 0:
+        if not highest > 0:
             return float("nan")
-        found, wanted = boxed(largest_component(values > self.threshold * highest)), boxed(region)
+        labels, _ = label(values > self.threshold * highest, CONNECTED)
+        largest = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
+        found, wanted = boxed(largest), boxed(region)
         return float((found & wanted).sum() / (found | wanted).sum() >= self.overlap)
-
-
-def largest_component(mask: np.ndarray) -> np.ndarray:
-    """Return the largest connected component of a mask, (h, w) bool with at least one pixel; of equals the first."""
-    labels, _ = label(mask, CONNECTED)
-    sizes = np.bincount(labels.ravel())
-    largest: np.ndarray = labels == 1 + int(sizes[1:].argmax())
-    return largest

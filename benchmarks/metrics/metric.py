@@ -30,23 +30,12 @@ class Context:
 
     A run makes one for each case and network and hands it to every metric of every method, so that what does not
     depend on the map is computed once.
-
-    Attributes
-    ----------
-    network
-        The network explained, in evaluation mode.
-    case
-        Picture, target and annotated region.
-    image
-        The case's picture as the network sees it: (c, h, w) float32, normalised, on the network's device.
-    batch_size
-        Pictures through the network at a time; None lets the perturbation engine choose.
     """
 
-    network: Network
-    case: Case
-    image: Tensor
-    batch_size: int | None = None
+    network: Network  # in evaluation mode
+    case: Case  # picture, target and annotated region
+    image: Tensor  # as the network sees it: (c, h, w) float32, normalised, on the network's device
+    batch_size: int | None = None  # pictures through the network at a time; None lets the perturbation engine choose
     _memory: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, key: Hashable, compute: Callable[[], Answer]) -> Answer:
@@ -55,6 +44,10 @@ class Context:
             self._memory[key] = compute()
         answer: Answer = self._memory[key]
         return answer
+
+    def on_device(self, key: Hashable, compute: Callable[[], np.ndarray]) -> Tensor:
+        """Return the array ``compute()`` as a tensor beside the picture, made at most once for each key."""
+        return self.once(key, lambda: torch.tensor(compute(), device=self.image.device))
 
 
 @dataclass(frozen=True)
@@ -74,42 +67,23 @@ NOT_APPLICABLE = Measurement(float("nan"))
 
 @dataclass(frozen=True)
 class CurveLabels:
-    """How a metric's curve is drawn.
+    """How a metric's curve is drawn."""
 
-    ``score`` tells what the score is of the curve: the area under it, or the mean of its points. ``x`` and ``y`` say
-    what the fractions and the values are.
-    """
-
-    score: Literal["area", "mean"]
-    x: str
-    y: str
+    score: Literal["area", "mean"]  # what the score is of the curve: the area under it, or the mean of its points
+    x: str  # what the fractions are
+    y: str  # what the values are
 
 
 class Declared:
-    """What a metric declares about itself; each metric states only what differs from these defaults.
+    """What a metric declares about itself; each metric states only what differs from these defaults."""
 
-    Attributes
-    ----------
-    direction
-        Which scores are better.
-    average
-        "cases": a table shows the mean over cases. "classes": the mean over classes of each class's mean.
-    subsets
-        The subsets of cases that it is averaged over: "all", or "all" and "difficult".
-    judges
-        Whether a better score means a better explanation. False where the score only describes a map.
-    controlled
-        Whether maps made from a method's map (derived controls) are scored, too.
-    curve_labels
-        How its curve is drawn; None where it has no curve.
-    """
-
-    direction: Direction = "higher"
+    direction: Direction = "higher"  # which scores are better
+    # "cases": a table shows the mean over cases. "classes": the mean over classes of each class's mean.
     average: Average = "cases"
-    subsets: tuple[str, ...] = ("all",)
-    judges: bool = True
-    controlled: bool = True
-    curve_labels: CurveLabels | None = None
+    subsets: tuple[str, ...] = ("all",)  # of cases, that it is averaged over: "all", or "all" and "difficult"
+    judges: bool = True  # whether a better score means a better explanation; False where it only describes a map
+    controlled: bool = True  # whether maps made from a method's map (derived controls) are scored, too
+    curve_labels: CurveLabels | None = None  # how its curve is drawn; None where it has no curve
 
     @property
     def measure(self) -> str:
@@ -129,22 +103,42 @@ class Metric(Declared):
         found = self.score_map(context, saliency)
         return found if isinstance(found, Measurement) else Measurement(float(found))
 
-    def score_map(self, context: Context, saliency: Tensor) -> Measurement | float:
-        """Measure a map that has been checked."""
+    def score_map(self, context: Context, saliency: Tensor) -> Any:
+        """Measure a map that has been checked: a number, or a `Measurement`."""
         raise NotImplementedError
+
+
+class DeviceMetric(Metric):
+    """Base of the metrics that are computed where the network is: the check of the map and the score are read at once.
+
+    `score_map` answers a tensor of one number, whatever the map holds.
+    """
+
+    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
+        """Measure a map, (h, w) float32, of ``context.case``; InputError as `check_saliency`."""
+        check_shape(context, saliency)
+        saliency = saliency.to(context.image.device)
+        found = self.score_map(context, saliency)
+        if isinstance(found, Measurement):
+            check_saliency(context, saliency)
+            return found
+        score, finite = torch.stack([found.double(), torch.isfinite(saliency).all().double()]).tolist()
+        if not finite:
+            raise not_finite(context)
+        return Measurement(score)
 
 
 class RegionMetric(Metric):
     """Base of the metrics that compare a map with the target's annotated region; NaN where there is no such region."""
 
-    def score_map(self, context: Context, saliency: Tensor) -> Measurement | float:
+    def score_map(self, context: Context, saliency: Tensor) -> Any:
         """Measure a map where the target has a region that is not empty."""
         region = context.case.region
         if region is None or not region.any():
             return NOT_APPLICABLE
         return self.score_region(context, saliency, region)
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Any:
         """Measure a map by a region, (h, w) bool with at least one pixel."""
         raise NotImplementedError
 
@@ -165,24 +159,28 @@ def passed_over(context: Context, every: int) -> bool:
 
 
 def check_saliency(context: Context, saliency: Tensor) -> None:
-    """Refuse a map that cannot be ranked.
+    """Refuse a map whose shape is not the picture's, or that holds a NaN or an infinity, by an InputError."""
+    check_shape(context, saliency)
+    if not bool(torch.isfinite(saliency).all()):
+        raise not_finite(context)
 
-    Raises
-    ------
-    InputError
-        If the map's shape is not the picture's, or it holds a NaN or an infinity.
-    """
+
+def check_shape(context: Context, saliency: Tensor) -> None:
+    """Refuse a map whose shape is not the picture's, by an InputError."""
     expected = tuple(context.image.shape[-2:])
     if tuple(saliency.shape) != expected:
         raise InputError(
             f"The map of {context.case.key} has shape {tuple(saliency.shape)}; "
             f"it must be {expected}, one value for each pixel of the picture."
         )
-    if not bool(torch.isfinite(saliency).all()):
-        raise InputError(
-            f"The map of {context.case.key} holds NaN or infinite values, which have no rank; "
-            "make the method answer with finite values."
-        )
+
+
+def not_finite(context: Context) -> InputError:
+    """Say that a map of the case holds a NaN or an infinity."""
+    return InputError(
+        f"The map of {context.case.key} holds NaN or infinite values, which have no rank; "
+        "make the method answer with finite values."
+    )
 
 
 def declaration(metric: Metric | MethodMetric) -> dict[str, Any]:
@@ -219,11 +217,7 @@ def _plain(value: Any) -> Any:
 
 
 def controlling(metrics: Mapping[str, Metric | MethodMetric]) -> tuple[str, ...]:
-    """Name the metrics that derived controls are scored under: of each measure that judges a map, the first.
-
-    The others are the same measure with other settings, describe a map without judging it, or declare that they take
-    no controls.
-    """
+    """Name the metrics that derived controls are scored under: of each measure that judges a map, the first."""
     first: dict[str, str] = {}
     for name, metric in metrics.items():
         if metric.controlled and metric.judges:

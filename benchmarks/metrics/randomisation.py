@@ -1,8 +1,4 @@
-"""The model-randomisation check: whether a method's map changes when the network's weights become random.
-
-Source: J. Adebayo, J. Gilmer, M. Muelly, I. Goodfellow, M. Hardt, B. Kim, "Sanity Checks for Saliency Maps", NeurIPS
-2018, cascading randomisation: the layer of the logits first, then the layers below it as well.
-"""
+"""The model-randomisation check: whether a method's map changes when the network's weights become random."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +8,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
-from torch import nn
+from torch import Tensor, nn
 
 from baselines.randomising import layer_names, randomised
 from benchmarks.metrics.metric import NOT_APPLICABLE, Context, CurveLabels, Measurement, MethodMetric, passed_over
@@ -26,11 +22,12 @@ Similarity = Literal["rank-correlation", "ssim"]
 class Randomisation(MethodMetric):
     """How alike a method's maps of the trained network and of ever more randomised ones are: mean over stages.
 
-    Direction: lower is better, because the map of a method that explains the network has to change with the network.
-    Range: [-1, 1]. The curve has the similarity by the share of layers randomised, from the logits down. A constant map
-    has no similarity to any other: the score is NaN where the map of the trained network is constant, or those of all
-    stages; a single stage whose map is constant is left out of the mean, and the case has no curve. The score is NaN,
-    too, for cases that are passed over.
+    Source: the cascading randomisation of J. Adebayo, J. Gilmer, M. Muelly, I. Goodfellow, M. Hardt, B. Kim, "Sanity
+    Checks for Saliency Maps", NeurIPS 2018: the layer of the logits first, then the layers below it as well. Direction:
+    lower is better, because the map of a method that explains the network has to change with the network. Range:
+    [-1, 1]. The curve has the similarity by the share of layers randomised. A constant map has no similarity to any
+    other: the score is NaN where the map of the trained network is constant, or those of all stages; a single stage
+    whose map is constant is left out of the mean, and the case has no curve. NaN, too, for cases that are passed over.
 
     What it cannot tell: whether the map is right; a map of noise passes. The check is disputed. Randomising from the
     top leaves the lower layers' features as they were, so methods that rightly build on these change less (A. Binder et
@@ -94,22 +91,21 @@ class Randomisation(MethodMetric):
         return Measurement(float(values[defined].mean()), (shares, values) if defined.all() else None)
 
 
-def _maps(context: Context, method: Attributor, cascade: list[list[str]], seed: int) -> list[np.ndarray]:
-    """Explain the trained network, and then the one of each stage."""
+def _maps(context: Context, method: Attributor, cascade: list[list[str]], seed: int) -> np.ndarray:
+    """Explain the trained network, and then the one of each stage: (stages + 1, h, w) float64."""
     model = context.network.module
     images = context.image.unsqueeze(0)
     targets = torch.tensor([context.case.target], device=images.device)
 
-    def explain() -> np.ndarray:
+    def explain() -> Tensor:
         with explaining(model, images, targets):
-            found: np.ndarray = attribute(method, model, images, targets)[0].detach().cpu().double().numpy()
-        return found
+            return attribute(method, model, images, targets)[0].detach()
 
     maps = [explain()]
     for names in cascade:
         with randomised(model, seed, names):
             maps.append(explain())
-    return maps
+    return torch.stack(maps).cpu().double().numpy()
 
 
 def stages_of(model: nn.Module, stages: int) -> list[list[str]]:
@@ -131,11 +127,8 @@ def similarity(kind: str, one: np.ndarray, other: np.ndarray) -> float:
 def _ssim(one: np.ndarray, other: np.ndarray) -> float:
     stretched = ((each - each.min()) / np.ptp(each) for each in (one, other))
     # The settings are those of the authors of structural similarity.
-    return float(
-        structural_similarity(  # type: ignore[no-untyped-call]
-            *stretched, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-        )
-    )
+    settings = {"data_range": 1.0, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    return float(structural_similarity(*stretched, **settings))  # type: ignore[no-untyped-call]
 
 
 SIMILARITIES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {

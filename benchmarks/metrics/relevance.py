@@ -1,18 +1,16 @@
-"""How much of a map lies where the target is: relevance mass and rank accuracy, energy-based pointing.
+"""How much of a map lies where the target is: relevance mass and rank accuracy, energy-based and grid pointing.
 
 Source: L. Arras, A. Osman, W. Samek, "CLEVR-XAI: A benchmark dataset for the ground truth evaluation of neural network
-explanations", Information Fusion 81, 2022, on masks; and, on boxes, the energy-based pointing game of H. Wang et al.,
-"Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks", CVPR Workshops 2020.
+explanations", Information Fusion 81, 2022, unless a metric says otherwise.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.ndimage import find_objects
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, RegionMetric
+from benchmarks.metrics.metric import Context, DeviceMetric, RegionMetric
 
 
 def boxed(mask: np.ndarray) -> np.ndarray:
@@ -23,7 +21,7 @@ def boxed(mask: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class RelevanceMass(RegionMetric):
+class RelevanceMass(RegionMetric, DeviceMetric):
     """Share of the map's positive attribution that falls inside the target's region.
 
         sum over the region of max(s, 0)  /  sum over the picture of max(s, 0)
@@ -38,34 +36,46 @@ class RelevanceMass(RegionMetric):
     mass in one pixel of the region.
     """
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
         """Return the share of the positive values that is inside."""
         positive = saliency.double().clamp(min=0)
-        inside = positive[torch.tensor(self._where(region), device=positive.device)].sum()
-        total = positive.sum()
-        return float(inside / total) if total > 0 else float("nan")
+        return (positive * self._where(context, region)).sum() / positive.sum()
 
-    def _where(self, region: np.ndarray) -> np.ndarray:
-        return region
+    def _where(self, context: Context, region: np.ndarray) -> Tensor:
+        return context.on_device("region", lambda: region)
+
+
+@dataclass(frozen=True)
+class GridShare(RelevanceMass):
+    """Share of the map's positive attribution in the target's region: relevance mass, on a mosaic of pictures.
+
+    Source: the localisation metric of M. Boehle, M. Fritz, B. Schiele, "Convolutional Dynamic Alignment Networks for
+    Interpretable Classifications", CVPR 2021, section 4.2. Direction, range and NaN: as `RelevanceMass`, which it is
+    by another name; a constant map scores .25 in a 2 x 2 mosaic.
+
+    What it cannot tell: where inside the cell the map lies. A constant that is added to a map spreads it over all
+    cells, however well it ranks the pixels, and mosaics differ from training pictures.
+    """
 
 
 @dataclass(frozen=True)
 class EnergyPointing(RelevanceMass):
     """Share of the map's positive attribution that falls inside the box around the target's region.
 
-    Source: Wang et al., the energy-based pointing game, which is measured on boxes: here, the smallest one that holds
-    all parts of the region. Direction, range and NaN: as :class:`RelevanceMass`.
+    Source: the energy-based pointing game of H. Wang et al., "Score-CAM: Score-Weighted Visual Explanations for
+    Convolutional Neural Networks", CVPR Workshops 2020, which is played on boxes: here, the smallest one that holds all
+    parts of the region. Direction, range and NaN: as `RelevanceMass`.
 
     What it cannot tell: what `RelevanceMass` cannot. Besides, what lies in the box but not on the object counts as
     right.
     """
 
-    def _where(self, region: np.ndarray) -> np.ndarray:
-        return boxed(region)
+    def _where(self, context: Context, region: np.ndarray) -> Tensor:
+        return context.on_device("boxed region", lambda: boxed(region))
 
 
 @dataclass(frozen=True)
-class RelevanceRank(RegionMetric):
+class RelevanceRank(RegionMetric, DeviceMetric):
     """Share of the map's K highest pixels that lie inside the target's region of K pixels.
 
     Source: Arras et al., relevance rank accuracy. Direction: higher is better. Range: [0, 1]; NaN where the case has no
@@ -78,11 +88,10 @@ class RelevanceRank(RegionMetric):
     rightly shows only the decisive part of it scores less. Large regions are easier.
     """
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
         """Return the share of the highest pixels that is inside."""
-        inside = torch.tensor(region, device=saliency.device)
-        places = int(inside.sum())
+        inside, places = context.on_device("region", lambda: region), int(region.sum())
         last = saliency.flatten().topk(places).values[-1]
         above, tied = saliency > last, saliency == last
-        share = (places - int(above.sum())) / int(tied.sum())
-        return (int((above & inside).sum()) + share * int((tied & inside).sum())) / places
+        share = (places - above.sum()).double() / tied.sum()
+        return ((above & inside).sum() + share * (tied & inside).sum()) / places

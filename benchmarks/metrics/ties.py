@@ -7,16 +7,18 @@ not judge it, so derived controls are not scored by them.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, Metric, check_saliency
+from benchmarks.metrics.metric import Context, DeviceMetric, Metric, check_saliency
 from benchmarks.metrics.removal.areas import Insertion
+from benchmarks.metrics.removal.points import prepare
 from mint.contract import InputError
 from mint.parameters import require_count, require_word
 
@@ -27,7 +29,7 @@ SAME = 1e-6
 
 
 @dataclass(frozen=True)
-class TiedPixels(Metric):
+class TiedPixels(DeviceMetric):
     """Share of the pixels whose value another pixel has, too.
 
     Source: this suite's own. Direction: lower is better. Range: [0, 1]: 0 where all values differ, 1 for a constant
@@ -40,17 +42,18 @@ class TiedPixels(Metric):
     judges = False
     controlled = False
 
-    def score_map(self, context: Context, saliency: Tensor) -> float:
+    def score_map(self, context: Context, saliency: Tensor) -> Tensor:
         """Count the pixels whose value occurs more than once."""
-        _, counts = np.unique(saliency.cpu().numpy(), return_counts=True)
-        return float(counts[counts > 1].sum() / saliency.numel())
+        ordered = saliency.flatten().sort().values
+        same = ordered[1:] == ordered[:-1]
+        return (F.pad(same, (0, 1)) | F.pad(same, (1, 0))).double().mean()
 
 
 @dataclass(frozen=True)
 class TieRange(Metric):
     """How much a metric's score depends on the order of tied pixels: its highest score minus its lowest.
 
-    Source: this suite's own. The question is known from search engines: G. Cabanac, G. Hubert, M. Boughanem,
+    Source: this suite's own; for search engines, the question is that of G. Cabanac, G. Hubert, M. Boughanem,
     C. Chrisment, "Tie-breaking Bias: Effect of an Uncontrolled Parameter on Information Retrieval Evaluation", CLEF
     2010. Direction: lower is better; 0 where nothing ties, or where ties do not matter. Range: that of the metric's
     differences; NaN where the metric does not apply.
@@ -65,10 +68,8 @@ class TieRange(Metric):
     over
         "orders": tied pixels as they stand (row by row), reversed, and in ``samples`` random orders. "maxima", for a
         metric that looks at one highest pixel alone: each of the tied maxima, so that the bounds are exact.
-    samples
-        How many random orders.
-    seed
-        Of the random orders, the same for all maps.
+    samples, seed
+        How many random orders, the same for all maps, and their seed.
     """
 
     direction = "lower"
@@ -97,11 +98,7 @@ class TieRange(Metric):
     def bounds(self, context: Context, saliency: Tensor) -> tuple[float, float]:
         """Return the metric's lowest and highest score, found once for each map of a case.
 
-        Raises
-        ------
-        InputError
-            If the map cannot be ranked, or the metric depends on more than the order of the values, or, with
-            ``over="maxima"``, on more than one highest pixel.
+        InputError if the map cannot be ranked, or the metric depends on more of it than ``over`` says.
         """
         check_saliency(context, saliency)
         content = hashlib.sha256(saliency.cpu().contiguous().numpy().tobytes()).digest()
@@ -111,7 +108,10 @@ class TieRange(Metric):
         own = self.metric(context, saliency).score
         if np.isnan(own):
             return own, own
-        maps = _single_maxima(saliency) if self.over == "maxima" else self._untied(saliency)
+        maps: Iterable[Tensor] = _single_maxima(saliency)
+        if self.over == "orders":
+            maps = list(self._untied(saliency))
+            prepare(context, [self.metric], maps)
         found: set[float] = set()
         for each in maps:
             found.add(self.metric(context, each).score)

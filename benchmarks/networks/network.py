@@ -5,7 +5,7 @@ module with the attributes ``preprocess`` and ``classes``). `load_network` makes
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -67,8 +67,8 @@ class Network:
                 f"{image.shape}: convert it to RGB."
             )
         pixels = torch.tensor(image, device=self.device).permute(2, 0, 1).float() / 255
-        mean = torch.tensor(self.preprocess.mean, device=self.device).view(3, 1, 1)
-        std = torch.tensor(self.preprocess.std, device=self.device).view(3, 1, 1)
+        channels = (self.preprocess.mean, self.preprocess.std)
+        mean, std = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in channels)
         return (pixels - mean) / std
 
 
@@ -106,18 +106,14 @@ def network_of(classifier: Classifier, name: str, device: torch.device) -> Netwo
             answer: Any = classifier.module(torch.zeros(1, 3, preprocess.size, preprocess.size, device=device))
     except Exception as error:  # a user's network can raise anything
         raise InputError(f"the network {name} cannot take a picture: {said(error)}.") from error
-    expected = (1, len(classifier.classes))
-    if not isinstance(answer, Tensor) or tuple(answer.shape) != expected:
-        shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+    shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+    if shape != (1, len(classifier.classes)):
         raise InputError(
-            f"the network {name} answers a picture with {shape}, but it has {expected[1]} class names; "
+            f"the network {name} answers a picture with {shape}, but it has {len(classifier.classes)} class names; "
             "give it one name for each output."
         )
-    if classifier.weights is None:
-        digest = hash_state(classifier.module.state_dict())
-    else:
-        with classifier.weights.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    file = classifier.weights
+    digest = hashlib.sha256(file.read_bytes()).hexdigest() if file else hash_state(classifier.module.state_dict())
     return Network(name, classifier.module, preprocess, classifier.classes, digest, device)
 
 
@@ -160,14 +156,9 @@ def check_network(network: Network, *, tolerance: float = 1e-3) -> None:
 def network_checks(network: Network, *, tolerance: float = 1e-3) -> list[Check]:
     """Return the clauses of `check_network`, each with the function that checks it."""
     size, module = network.input_size, network.module
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (2, size, size, 3), generator=generator, dtype=torch.uint8).numpy()
+    pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     images = torch.stack([network.tensor(each) for each in pixels])
-
-    @torch.no_grad()
-    def ask(pictures: Tensor) -> Tensor:
-        answer: Tensor = module(pictures)
-        return answer
+    ask: Callable[[Tensor], Tensor] = torch.no_grad()(module.__call__)
 
     def says_what_it_is() -> None:
         require(size > 1, f"its input size is {size}")
@@ -202,12 +193,13 @@ def network_checks(network: Network, *, tolerance: float = 1e-3) -> list[Check]:
     def has_two_layers() -> None:
         require(network.layers is not None, "no shallow and deep layer are found by tracing, which MINT needs")
 
-    return [
-        ("says what it is", says_what_it_is),
-        ("answers a logit for each class", answers_a_logit_for_each_class),
-        ("answers the same again", answers_the_same_again),
-        ("answers each picture alone", answers_each_picture_alone),
-        ("is frozen", is_frozen),
-        ("can be differentiated", can_be_differentiated),
-        ("has two layers", has_two_layers),
-    ]
+    checks = (
+        says_what_it_is,
+        answers_a_logit_for_each_class,
+        answers_the_same_again,
+        answers_each_picture_alone,
+        is_frozen,
+        can_be_differentiated,
+        has_two_layers,
+    )
+    return [(check.__name__.replace("_", " "), check) for check in checks]

@@ -91,6 +91,15 @@ PHOTO: Mapping[str, Metric] = {
     "tied-pixels": TiedPixels(),
     "insertion, tie range": TieRange(Insertion(steps=28)),
 }
+# What a comparison needs; 28 steps order the methods as 112 do (results/trust).
+COMPARED: Mapping[str, Metric] = {
+    **PHOTO_REMOVAL,
+    "srg": SRG(steps=28),
+    "road": ROAD(percentiles=(10, 30, 50, 70, 90)),
+    "pointing": Pointing(),
+    "energy-pointing": EnergyPointing(),
+    "localisation": Localisation(),
+}
 GRID: Mapping[str, Metric] = {
     **PHOTO,
     "grid-pointing": GridPointing(),

@@ -2,8 +2,9 @@
 
 from baselines.controls import DERIVED
 from benchmarks.metrics import ROAD, SRG, Deletion, Gini, Insertion, Pointing, TiedPixels
+from benchmarks.metrics.removal.peers import PROFILES
 from benchmarks.plans.methods import methods
-from benchmarks.plans.metrics import CHECKED, MASKS
+from benchmarks.plans.metrics import CHECKED, COMPARED, MASKS
 from benchmarks.run.plan import Part, Plan
 
 SMALL_NETWORKS = ("scenes-vgg", "scenes-resnet")
@@ -41,12 +42,24 @@ QUICK = Plan(
             "scenes",
             SMALL_NETWORKS,
             methods(samples=500, kernel_size=2.0),
-            MASKS,
+            COMPARED,
             limit=40,
             timed=3,
             shown=5,
+        ),
+    ),
+)
+TRUST = Plan(
+    "trust",
+    "How far the order of the methods in quick can be trusted: other settings, ties, controls, other tools' protocols.",
+    (
+        Part(
+            "scenes",
+            SMALL_NETWORKS,
+            methods(samples=500, kernel_size=2.0),
+            {**MASKS, **PROFILES},
+            limit=12,
             controls=DERIVED,
-            controlled=12,
         ),
     ),
 )

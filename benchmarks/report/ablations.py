@@ -11,16 +11,14 @@ from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from benchmarks.analysis.scores import summarise
 from benchmarks.report import tables
 from benchmarks.report.numbers import ROUNDING, counted
 from benchmarks.report.page import Block, Picture, cost_section, fresh, origin, write_pages
-from benchmarks.report.plots import DOTS_PER_INCH, save_picture
+from benchmarks.report.plots import look, panels_of, save_plot
 from benchmarks.report.tables import Entry, Metric, Subject, Table, by_setting, place_of, where
 from benchmarks.results.records import REMOVAL, Records, with_removal
 
@@ -65,9 +63,8 @@ FEWEST_CASES = 6
 def make_ablation_report(records: Records, directory: Path) -> str:
     """Derive tables, plot and both pages from an ablation's records; return the summary for the terminal."""
     records = with_removal(records)
-    fresh(directory, "tables", "plots")
     summary = summarise(records)
-    summary.to_csv(directory / "tables" / "scores.csv", index=False, float_format="%.6g")
+    fresh(directory, {"scores": summary}, "tables", "plots")
     clear = clear_table(summary)
     plots = [
         Picture(_plot(group, str(dataset), directory / "plots"), f"variants on {dataset}")
@@ -132,16 +129,13 @@ def _sign(row: Mapping[Any, Any] | pd.Series) -> int:
 
 def clear_table(summary: pd.DataFrame) -> Table:
     """Make the table of what every network agrees on: the sign of a change whose intervals all leave 0 out."""
-    words = {1: "rises", -1: "falls", 0: ""}
+    words = {frozenset({1}): "rises", frozenset({-1}): "falls"}
     columns = _measured(summary, TABLE_COLUMNS)
     rows = []
     for method in summary["method"].unique()[1:]:
-        signs = []
-        for column in columns:
-            here = _rows(summary, column)
-            found = {_sign(row) for row in here[here["method"] == method].to_dict("records")}
-            signs.append(found.pop() if len(found) == 1 else 0)
-        rows.append([Entry(method), *(Entry(words[sign]) for sign in signs)])
+        own = summary[summary["method"] == method]
+        signs = [{_sign(row) for row in _rows(own, column).to_dict("records")} for column in columns]
+        rows.append([Entry(method), *(Entry(words.get(frozenset(found), "")) for found in signs)])
     header = ["variant", *(column.title.removesuffix(", change") for column in columns)]
     count = summary.groupby(["dataset", "network"]).ngroups
     networks = "the network" if count == 1 else f"each of the {count} networks by itself"
@@ -154,22 +148,20 @@ def _plot(summary: pd.DataFrame, dataset: str, directory: Path) -> Path:
     methods = [str(method) for method in summary["method"].unique()]
     places = _places(methods)
     networks = list(summary["network"].unique())
-    sns.set_theme(style="whitegrid", rc={"axes.edgecolor": ".6", "font.size": 10})
-    size = (3.0 + 2.6 * len(columns), 1.3 + 0.27 * max(places))
-    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
-    panels: Sequence[Axes] = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0].tolist()
-    with mpl.rc_context({"axes.titlelocation": "left"}):
+    file = directory / f"{dataset}.png"
+    with mpl.rc_context():
+        look("whitegrid", **{"font.size": 10})
+        height, width = 1.3 + 0.27 * max(places), 2.6 + 3.0 / len(columns)
+        figure, panels = panels_of(len(columns), height, width, len(columns), sharey=True)
         for axes, column in zip(panels, columns, strict=True):
             _forest(axes, _rows(summary, column), column, places, networks)
-    panels[0].set_yticks(places, methods)
-    panels[0].set_ylim(max(places) + 0.8, min(places) - 0.8)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), frameon=False)
-    cases = summary[summary["subset"] == "all"]["n"].max()
-    title = f"{dataset}, {cases} cases: means with 95 % intervals (dotted: the default; filled: differs from it)"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=".35")
-    file = directory / f"{dataset}.png"
-    save_picture(figure, file)
+        panels[0].set_yticks(places, methods)
+        panels[0].set_ylim(max(places) + 0.8, min(places) - 0.8)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), frameon=False)
+        cases = summary[summary["subset"] == "all"]["n"].max()
+        title = f"{dataset}, {cases} cases: means with 95 % intervals (dotted: the default; filled: differs from it)"
+        save_plot(figure, title, file)
     return file
 
 
@@ -207,15 +199,13 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
         axes.set_xlim(min(low, -0.05), max(high, 0.05))
     if column.metric.endswith("fidelity held out"):
         axes.set_xlim(left=max(axes.get_xlim()[0], LOWEST))
-    few = ""
-    if column.metric == "cost":
+    cost, most = column.metric == "cost", rows["n"].max()
+    if cost:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        few = f" ({counted(rows['n'].max())})" if rows["n"].max() < FEWEST_CASES else ""
+        axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if cost else MaxNLocator(5))
+    few = f" ({counted(most)})" if most < FEWEST_CASES and not cost else ""
     axes.set_title(f"{column.title}{few}", fontsize=10)
     axes.grid(False, axis="y")
     axes.tick_params(labelsize=9)

@@ -30,10 +30,8 @@ rows of the first table. Bold: significant at {SIGNIFICANT:.0%} after correction
 def make_challenge_report(records: Records, directory: Path) -> str:
     """Derive the tables and both pages from the records of a challenge; return the summary for the terminal."""
     records = with_removal(records)
-    fresh(directory, "tables")
     summary, found = summarise(records), challenge(records)
-    for name, frame in (("scores", summary), ("challenge", found)):
-        frame.to_csv(directory / "tables" / f"{name}.csv", index=False, float_format="%.6g")
+    fresh(directory, {"scores": summary, "challenge": found}, "tables")
     table = challenge_table(found)
     sections: dict[str, list[Block]] = {"How to read the numbers": [origin(records), READING], table.title: [table]}
     sections |= {where(place): [*tables.score_tables(group)] for place, group in by_setting(summary)}

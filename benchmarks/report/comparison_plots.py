@@ -15,7 +15,7 @@ from benchmarks.analysis.comparisons import Ranking, rank_methods
 from benchmarks.analysis.scores import Column
 from benchmarks.analysis.statistics import SIGNIFICANT
 from benchmarks.report.numbers import p_value
-from benchmarks.report.plots import DOTS_PER_INCH, look, panels_of, save_pictures, styles
+from benchmarks.report.plots import look, panels_of, save_pictures, styles
 from benchmarks.report.tables import named
 
 FEWEST_METHODS = 3
@@ -33,10 +33,7 @@ ABOUT = {
 
 
 def draw_comparisons(
-    columns: Sequence[Column],
-    frames: Mapping[str, pd.DataFrame],
-    settings: Mapping[str, Mapping[str, Any]],
-    directory: Path,
+    columns: Sequence[Column], frames: Mapping[str, pd.DataFrame], settings: Mapping[str, Any], directory: Path
 ) -> dict[str, Path]:
     """Draw a setting's plots, as PNG files by kind; none for fewer than three methods.
 
@@ -123,12 +120,10 @@ def _heat(axes: Axes, values: pd.DataFrame, form: str, low: float, bold: Collect
     for i, row in enumerate(values.index):
         for j, column in enumerate(values.columns):
             value = float(numbers[i, j])
-            if np.isnan(value):
-                continue
             # White on the dark ends of the colours.
             colour = "white" if abs(value - (low + 1) / 2) > 0.36 * (1 - low) else "black"
             weight = "bold" if (row, column) in bold else "normal"
-            text = format(value, form).removesuffix("%")
+            text = "" if np.isnan(value) else format(value, form).removesuffix("%")
             axes.text(j, i, text, ha="center", va="center", color=colour, weight=weight, fontsize=9)
     axes.set_xticks(range(len(values.columns)), values.columns, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(values.index)), values.index)
@@ -149,7 +144,7 @@ def _metrics(agreement: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def _settings(sensitivity: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]]) -> Figure | None:
+def _settings(sensitivity: pd.DataFrame, settings: Mapping[str, Any]) -> Figure | None:
     """Draw Kendall's tau between the orders of the methods under every two of three or more settings."""
     known = sensitivity[sensitivity["tau"].notna()]
     # Of two settings, the conclusions give the one number.
@@ -158,9 +153,8 @@ def _settings(sensitivity: pd.DataFrame, settings: Mapping[str, Mapping[str, Any
         return None
     sizes = [group["first"].nunique() + 1 for group in groups]
     # Widths in proportion: cells of one size in all panels.
-    inches = (sum(2.2 + 0.46 * size for size in sizes), 2.4 + 0.46 * max(sizes))
-    figure = Figure(figsize=inches, dpi=DOTS_PER_INCH, layout="constrained")
-    panels = np.ravel(figure.subplots(1, len(groups), width_ratios=sizes))
+    height, width = 2.4 + 0.46 * max(sizes), 2.2 + 0.46 * sum(sizes) / len(sizes)
+    figure, panels = panels_of(len(groups), height, width, len(groups), width_ratios=sizes)
     for axes, group in zip(panels, groups, strict=True):
         labels = _labels(list(dict.fromkeys([*group["first"], *group["second"]])), settings)
         named = group.replace({"first": labels, "second": labels})
@@ -171,22 +165,21 @@ def _settings(sensitivity: pd.DataFrame, settings: Mapping[str, Mapping[str, Any
     return figure
 
 
-def _labels(metrics: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _labels(metrics: Sequence[str], settings: Mapping[str, Any]) -> dict[str, str]:
     """Name each metric by the settings in which they differ, or by itself where that is no clear name."""
     names = dict.fromkeys(name for metric in metrics for name in settings[metric])
     differing = [name for name in names if len({str(settings[metric].get(name, "")) for metric in metrics}) > 1]
-    labels = {m: ", ".join(_setting(name, settings[m].get(name, "")) for name in differing) for m in metrics}
+    values = {metric: [(name, settings[metric].get(name, "")) for name in differing] for metric in metrics}
+    labels = {
+        metric: ", ".join(UNSET.get(name, "default") if value is None else str(value) for name, value in own)
+        for metric, own in values.items()
+    }
     clear = len(set(labels.values())) == len(labels) and all(0 < len(label) <= LONGEST for label in labels.values())
     return labels if clear else {metric: metric for metric in metrics}
 
 
-def _setting(name: str, value: Any) -> str:
-    return UNSET.get(name, "default") if value is None else str(value)
-
-
 def _square(frame: pd.DataFrame, value: str, names: list[str]) -> pd.DataFrame:
-    square = np.full((len(names), len(names)), np.nan)
-    for row in frame.to_dict("records"):
-        i, j = names.index(row["first"]), names.index(row["second"])
-        square[i, j] = square[j, i] = row[value]
-    return pd.DataFrame(square, names, names)
+    square = pd.DataFrame(np.nan, names, names)
+    for first, second, number in frame[["first", "second", value]].itertuples(index=False):
+        square.loc[first, second] = square.loc[second, first] = number
+    return square

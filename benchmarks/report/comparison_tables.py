@@ -12,9 +12,19 @@ from benchmarks.analysis.comparisons import contested, critical_difference
 from benchmarks.analysis.scores import Column
 from benchmarks.analysis.statistics import DIGITS
 from benchmarks.report.numbers import DASH, number, pictures_needed
-from benchmarks.report.tables import Entry, Table, frame_table, named
+from benchmarks.report.tables import Entry, Table, named
 
-CORRELATIONS = {"over_means": "rank correlation of the means", "by_picture": "of one picture's scores, averaged"}
+TITLES = {
+    "subset": "cases",
+    "rank": "mean rank",
+    "friedman_p": "Friedman's p",
+    "apart": "told apart by Nemenyi's test: more than",
+    "win_rate": "better on % of the pictures",
+    "better": "supported: better is",
+    "over_means": "rank correlation of the means",
+    "by_picture": "of one picture's scores, averaged",
+    "tau": "Kendall's tau",
+}
 
 
 def beaten_tables(columns: Sequence[Column], pairs: pd.DataFrame) -> list[Table]:
@@ -79,23 +89,24 @@ def numbers_behind(columns: Sequence[Column], frames: Mapping[str, pd.DataFrame]
     """
     ranks, pairs = (pd.concat([c.among(frames[name]) for c in columns]) for name in ("ranks", "comparisons"))
     sizes = ranks.groupby(["metric", "subset"])["method"].transform("size")
-    ranks["apart"] = [critical_difference(*each) for each in zip(sizes, ranks["pictures"], strict=True)]
+    ranks["apart"] = list(map(critical_difference, sizes, ranks["pictures"]))
+    pairs["win_rate"] *= 100
     metrics, settings = frames["metrics"], frames["settings"]
-    where = {"metric": "metric", "subset": "cases"}
-    both = {"first": "metric", "second": "other metric"}
-    shown: dict[str, tuple[pd.DataFrame, dict[str, str]]] = {
-        "ranks": (
-            ranks,
-            {**where, "method": "method", "rank": "mean rank", "pictures": "pictures", "friedman_p": "Friedman's p"}
-            | {"apart": "told apart by Nemenyi's test: more than"},
+    shown = {
+        "ranks": (ranks, "method", ["metric", "subset", "method", "rank", "pictures", "friedman_p", "apart"]),
+        "wins": (pairs, "method", ["metric", "subset", "first", "second", "win_rate", "better"]),
+        "metrics": (
+            metrics.dropna(subset=["over_means", "by_picture"], how="all"),
+            "metric",
+            ["first", "second", "over_means", "by_picture"],
         ),
-        "wins": (
-            pairs.assign(win_rate=100 * pairs["win_rate"]),
-            {**where, "first": "method", "second": "other method", "win_rate": "better on % of the pictures"}
-            | {"better": "supported: better is"},
-        ),
-        "metrics": (metrics[metrics[list(CORRELATIONS)].notna().any(axis=1)], both | CORRELATIONS),
-        "settings": (settings[settings["tau"].notna()], {**both, "subset": "cases", "tau": "Kendall's tau"}),
+        "settings": (settings.dropna(subset="tau"), "metric", ["first", "second", "subset", "tau"]),
     }
-    place = columns[0].setting
-    return {kind: frame_table(kind, frame, titles, place) for kind, (frame, titles) in shown.items() if len(frame)}
+    made = {}
+    for kind, (frame, thing, names) in shown.items():
+        rows = frame[names].to_numpy(dtype=object)
+        entries = [[Entry(each if isinstance(each, str) else float(each), form=".3g") for each in row] for row in rows]
+        titles = {"first": thing, "second": f"other {thing}", **TITLES}
+        if entries:
+            made[kind] = Table(kind, kind, [titles.get(name, name) for name in names], entries, columns[0].setting)
+    return made

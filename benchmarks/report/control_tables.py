@@ -77,10 +77,11 @@ def resolution_tables(resolution: pd.DataFrame) -> list[Table]:
 
 def _resolution(metric: Metric, row: Mapping[Any, Any], best: float) -> Entry:
     entry = Entry(row["score"], bold=row["score"] == best)
-    if not row["control"]:
-        return entry
-    entry = replace(entry, subject=Subject(row["method"], metric.name, metric.subset, "change", row["control"], True))
-    if np.isnan(row["change_low"]):
+    if row["control"]:
+        entry = replace(
+            entry, subject=Subject(row["method"], metric.name, metric.subset, "change", row["control"], True)
+        )
+    if not row["control"] or np.isnan(row["change_low"]):
         return entry
     change, low, high = row["change"], row["change_low"], row["change_high"]
     return replace(entry, change=change, low=low, high=high, change_form=difference_form(change, low, high))

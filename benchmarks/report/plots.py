@@ -66,21 +66,18 @@ def look(style: str, **more: Any) -> None:
     sns.set_theme(style=style, rc=own | more)
 
 
-def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> dict[str, Path]:
+def draw_plots(
+    records: Records, summary: pd.DataFrame, declared: Mapping[str, Any], directory: Path
+) -> dict[str, Path]:
     """Draw what there are records for of one setting, as PNG files by kind.
 
-    ``summary`` has the setting's rows of what `scores.summarise` found; the directory exists.
+    ``summary`` has the setting's rows of what `scores.summarise` found; ``declared`` is what its metrics declare.
     """
     group, place = summary[summary["headline"]], place_of(summary)
-    (about,) = (
-        setting["metrics"]
-        for setting in records.provenance["inputs"]["settings"]
-        if (setting["dataset"], setting["network"]["name"]) == place
-    )
     with mpl.rc_context():
         look("whitegrid", **{"axes.spines.top": False, "axes.spines.right": False})
         figures = {
-            "curves": _curves(rows_of(own_maps(records.curves), place), group, about),
+            "curves": _curves(rows_of(own_maps(records.curves), place), group, declared),
             "scores": _scores(rows_of(own_maps(records.scores), place), group),
             "cost": _cost(rows_of(records.timings, place), group),
         }
@@ -90,19 +87,20 @@ def draw_plots(records: Records, summary: pd.DataFrame, directory: Path) -> dict
 def save_pictures(
     figures: Mapping[str, Figure | None], place: tuple[str, str], directory: Path, about: Mapping[str, str]
 ) -> dict[str, Path]:
-    """Write a setting's figures, by kind, as PNG files named by network, dataset and kind; return the files.
-
-    Above each is the setting, and what ``about`` says of its kind, if anything.
-    """
+    """Write a setting's figures, by kind, under its name and what ``about`` says of the kind; return the files."""
     files = {}
     for kind, figure in figures.items():
         if figure is not None:
-            title = ": ".join(filter(None, (where(place), about.get(kind))))
-            title = textwrap.fill(title, int(LETTERS_AN_INCH * figure.get_figwidth()))
-            figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=".35")
             files[kind] = directory / f"{stem(place)}.{kind}.png"
-            save_picture(figure, files[kind])
+            save_plot(figure, ": ".join(filter(None, (where(place), about.get(kind)))), files[kind])
     return files
+
+
+def save_plot(figure: Figure, title: str, file: Path) -> None:
+    """Write a figure with a title above all its panels."""
+    title = textwrap.fill(title, int(LETTERS_AN_INCH * figure.get_figwidth()))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=".35")
+    save_picture(figure, file)
 
 
 def save_picture(figure: Figure, file: Path) -> None:
@@ -119,12 +117,14 @@ def save_picture(figure: Figure, file: Path) -> None:
     picture.save(file, optimize=True, quality=85, subsampling=0)
 
 
-def panels_of(count: int, height: float, width: float, across: int = ACROSS) -> tuple[Figure, list[Axes]]:
-    """Make a figure of so many panels, in inches each, at most ``across`` in a row."""
+def panels_of(
+    count: int, height: float, width: float, across: int = ACROSS, **layout: Any
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure of so many panels, in inches each, at most ``across`` in a row; ``layout`` as for subplots."""
     across = min(count, across)
     rows = -(-count // across)
     figure = Figure(figsize=(width * across, height * rows), dpi=DOTS_PER_INCH, layout="constrained")
-    panels = list(np.ravel(figure.subplots(rows, across)))
+    panels = list(np.ravel(figure.subplots(rows, across, **layout)))
     for axes in panels[count:]:
         axes.remove()
     return figure, panels[:count]
@@ -157,48 +157,46 @@ def _scores(scores: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
     """Box plots of scores; where a score is a hit or a miss, the mean and its interval instead."""
     if scores.empty:
         return None
-    methods = list(group["method"].unique())
-    looks = styles(methods)
-    colours = {method: looks[method].colour for method in methods}
+    looks = styles(group["method"].unique())
+    colours = {method: looks[method].colour for method in group["method"].unique()}
     metrics = list(group["metric"].unique())
-    figure, panels = panels_of(len(metrics), 0.9 + 0.42 * len(methods), 3.3)
+    figure, panels = panels_of(len(metrics), 0.9 + 0.42 * len(colours), 3.3)
     for i, (axes, metric) in enumerate(zip(panels, metrics, strict=True)):
         here = scores[(scores["metric"] == metric) & scores["score"].notna()]
         about = group[group["metric"] == metric]
         if here["score"].isin([0.0, 1.0]).all():
-            _dots(axes, about, methods, colours)
+            _dots(axes, about, colours)
         else:
-            _boxes(axes, here, methods, colours)
-            axes.set_xlabel("case by case: quartiles, 5 to 95 %")
+            _boxes(axes, here, colours)
         axes.set(title=f"{metric} {ARROWS[about['direction'].iloc[0]]}", ylabel="")
         if i % ACROSS:
             axes.set_yticklabels([])
     return figure
 
 
-def _boxes(axes: Axes, here: pd.DataFrame, methods: list[str], colours: Mapping[str, str]) -> None:
+def _boxes(axes: Axes, here: pd.DataFrame, colours: Mapping[str, str]) -> None:
     with warnings.catch_warnings():
         # seaborn 0.13 calls matplotlib 3.11 by a parameter that is going to be renamed.
         warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
         sns.boxplot(
-            here, x="score", y="method", order=methods, hue="method", palette=colours, ax=axes, legend=False,
+            here, x="score", y="method", order=list(colours), hue="method", palette=colours, ax=axes, legend=False,
             width=0.6, linewidth=1, fliersize=2, whis=(5, 95), boxprops={"alpha": 0.75},
         )  # fmt: skip
+    axes.set_xlabel("case by case: quartiles, 5 to 95 %")
 
 
-def _dots(axes: Axes, about: pd.DataFrame, methods: list[str], colours: Mapping[str, str]) -> None:
-    subsets = list(about["subset"].unique())
+def _dots(axes: Axes, about: pd.DataFrame, colours: Mapping[str, str]) -> None:
+    methods, subsets = list(colours), list(about["subset"].unique())
     for row in about.to_dict("records"):
         filled = row["subset"] == subsets[0]
         place = methods.index(row["method"]) + (0.0 if len(subsets) == 1 else (-0.14 if filled else 0.14))
         colour = colours[row["method"]]
         axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=2, alpha=0.8)
         axes.plot(row["mean"], place, "o", color=colour, mfc=colour if filled else "white", ms=6.5)
-    axes.set_ylim(len(methods) - 0.5, -0.5)
     axes.set_yticks(range(len(methods)), methods)
-    axes.set_xlim(-0.03, 1.03)
     axes.grid(False, axis="y")
-    axes.set_xlabel("mean, 95 % interval" + (f" (open: {subsets[1]})" if len(subsets) > 1 else ""))
+    label = "mean, 95 % interval" + (f" (open: {subsets[1]})" if len(subsets) > 1 else "")
+    axes.set(ylim=(len(methods) - 0.5, -0.5), xlim=(-0.03, 1.03), xlabel=label)
 
 
 def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:

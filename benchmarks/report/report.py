@@ -49,7 +49,6 @@ def make_comparison_report(records: Records, directory: Path) -> str:
         # One number of both curves, for a plan that has no other.
         records = with_removal(records)
         columns = read_columns(records)
-    fresh(directory, "tables", "plots", "gallery")
     summary, pairs = summarise(records), comparisons.compare_pairs(columns)
     findings = {
         "scores": summary,
@@ -63,9 +62,8 @@ def make_comparison_report(records: Records, directory: Path) -> str:
         "resolution": measure_resolution(records),
         "coverage": measure_coverage(records),
     }
-    for name, frame in findings.items():
-        if len(frame):
-            frame.to_csv(directory / "tables" / f"{name}.csv", index=False, float_format="%.6g")
+    filled = {name: frame for name, frame in findings.items() if len(frame)}
+    fresh(directory, filled, "tables", "plots", "gallery")
     sections: dict[str, list[Block]] = {"How to read the numbers": [origin(records), READING]}
     for setting in records.provenance["inputs"]["settings"]:
         place = (setting["dataset"], setting["network"]["name"])
@@ -92,7 +90,7 @@ def _section(
     """Lay out what the page shows of one network and dataset."""
     shown = [column for column in columns if column.headline and column.judges]
     place, plots = place_of(here["scores"]), directory / "plots"
-    files = draw_plots(records, here["scores"], plots)
+    files = draw_plots(records, here["scores"], setting["metrics"], plots)
     gallery = [each for each in records.gallery if (each.dataset, each.network) == place]
     if gallery:
         files["gallery"] = directory / "gallery" / f"{stem(place)}.jpg"

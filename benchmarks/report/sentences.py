@@ -2,7 +2,8 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +12,14 @@ from benchmarks.analysis.scores import Column
 from benchmarks.analysis.statistics import SIGNIFICANT, smallest_p
 from benchmarks.report.numbers import counted, difference_form, interval, listed, number, p_value, pictures_needed
 from benchmarks.report.tables import Metric, named
+
+
+def efficiency(row: Mapping[Any, Any]) -> str:
+    """Say how long a run took beside the bare forward passes of its network."""
+    return (
+        f"{row['network']} on {row['dataset']}: {row['pictures']:,.0f} pictures through the network in "
+        f"{row['seconds']:.0f} s, {row['seconds'] / row['bare_seconds']:.2f} times what the network alone takes"
+    )
 
 
 def conclude(
@@ -29,7 +38,8 @@ def conclude(
         f"{(every['better'] != '').sum()} of {len(every)} differences between {len(columns[0].contenders)} methods "
         f"({counted(len(contests[0]), 'pair')}, {counted(len(columns), 'column')}) are supported"
     )
-    lowest = min(_floor(contest) for contest in contests)
+    tested = [contest[contest["pictures"] > 1] for contest in contests]
+    lowest = min(smallest_p(int(each["pictures"].max()), len(each)) if len(each) else 1.0 for each in tested)
     if lowest >= SIGNIFICANT:
         few = f"on so few pictures, no test can have a p below {lowest:.2f} after Holm's correction"
         why = few if every["pictures"].max() > 1 else "with one picture, there is no test"
@@ -41,12 +51,6 @@ def conclude(
     ]
     contradictions = _contradictions([metric for metric, _ in named(columns)], contests)
     return lines + contradictions + _nulls(columns, pairs) + _settings(sensitivity)
-
-
-def _floor(contest: pd.DataFrame) -> float:
-    """Return the smallest p that the test can find for a column's pairs, after correction; 1 for a single picture."""
-    tested = contest[contest["pictures"] > 1]
-    return 1.0 if tested.empty else smallest_p(int(tested["pictures"].max()), len(tested))
 
 
 def _column(column: Column, contest: pd.DataFrame, orders: pd.DataFrame) -> str:

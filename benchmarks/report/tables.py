@@ -1,9 +1,8 @@
 """Tables whose entries are values, and how Markdown, LaTeX and the terminal spell them."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,17 +23,7 @@ LATEX = str.maketrans(
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric, as the head of a column or of a row names it.
-
-    Attributes
-    ----------
-    name, direction, subset : str
-        As in the records.
-    title : str
-        By default its name.
-    cases : int or None
-        How many were averaged.
-    """
+    """A metric, as the head of a column or of a row names it: its title, else its name, and how many cases it has."""
 
     name: str
     direction: str
@@ -55,16 +44,9 @@ class Metric:
 class Subject:
     """Whose scores an entry is about, under which metric, and what they are compared with, case by case.
 
-    Attributes
-    ----------
-    method, metric, subset : str
-    kind : {"score", "difference", "margin", "change"}
-        The score alone; the method's minus the other's; by how much the method's is better; the other's minus the
-        method's.
-    other : str
-        A method, or a derived control; empty for the score alone.
-    own : bool
-        Whether that is a control, made from the method's own map.
+    The ``kind`` is "score", the score alone; "difference", the method's minus the other's; "margin", by how much the
+    method's is better; or "change", the other's minus the method's. The ``other`` is a method or, if it is made from
+    the method's ``own`` map, a derived control.
     """
 
     method: str
@@ -77,26 +59,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class Entry:
-    """One field of a table.
+    """One field of a table: words, a metric, or a number, which is NaN where there is none.
 
-    Attributes
-    ----------
-    value : str, float, int or Metric
-        Words or a number; NaN where there is none.
-    note : str
-        Words in small print behind it.
-    bold : bool
-        Whether it stands out: the best, or supported.
-    form : str
-        The format of the number.
-    low, high : float
-        Its interval; NaN where there is none.
-    change, change_form : float, str
-        What the interval is of, and the format of both, if not of the number.
-    missing : str
-        Why there is no number.
-    subject : Subject or None
-        The pictures behind the number.
+    Numbers have a ``form``, and an interval from ``low`` to ``high``, unless these are NaN; the interval may be that of
+    a ``change``, with a form of its own. ``missing`` says why there is no number. A ``note`` is in small print behind
+    the value. What is ``bold`` is the best, or supported. The ``subject`` names the pictures behind the number.
     """
 
     value: str | float | Metric
@@ -140,16 +107,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table; every row has as many entries as the header.
+    """A table of a setting, its dataset and network, or of several; every row has as many entries as the header.
 
-    Attributes
-    ----------
-    name, title : str
-        What distinguishes it from the setting's other tables, without the setting; each may be empty.
-    header : sequence of str or Metric
-    rows : sequence of sequence of Entry
-    place : tuple of str or None
-        The data set and the network that it is about.
+    Name and title, which may be empty, distinguish it from the other tables of its setting.
     """
 
     name: str
@@ -204,9 +164,8 @@ def by_metric(group: pd.DataFrame, among: pd.DataFrame | None = None) -> Iterato
 
 def named(columns: Sequence[Column]) -> list[tuple[Metric, Column]]:
     """Name the columns of one setting: the metric, and the subset where the metric has several."""
-    names = [column.metric for column in columns]
-    titles = [c.metric if names.count(c.metric) == 1 else f"{c.metric}, {c.subset}" for c in columns]
-    return [(Metric(c.metric, c.direction, c.subset, title), c) for c, title in zip(columns, titles, strict=True)]
+    places = pd.DataFrame([column.place for column in columns])
+    return [(metric, column) for (metric, _), column in zip(by_metric(places), columns, strict=True)]
 
 
 def score_tables(summary: pd.DataFrame) -> list[Table]:
@@ -232,7 +191,7 @@ def _score_entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
     for row in column.to_dict("records"):
         bold = bool(row["judges"] and row["mean"] == best)
         note = f"({counted(row['n'])})" if row["n"] < most else ""
-        why = "does not apply" if row["not_applicable"] else "failed"
+        why = "does not apply" if row["not_applicable"] else "failed" if row["failed"] else "no such case"
         subject = Subject(row["method"], metric.name, metric.subset)
         entries.append(Entry(row["mean"], note, bold, form, row["low"], row["high"], missing=why, subject=subject))
     return entries
@@ -251,38 +210,36 @@ def setting_tables(summary: pd.DataFrame) -> list[Table]:
 
 def difference_tables(pairs: pd.DataFrame) -> list[Table]:
     """Make a setting's table of differences from the first method, of compared pairs; bold: supported."""
-
-    def entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
-        # Pairs are first minus second; the table is the other way round. A digit less than scores have.
-        form = form_of(10 * column["difference"], sign="+")
-        return [
-            Entry(
-                0 - row["difference"], "", bool(row["better"]), form, 0 - row["high"], 0 - row["low"],
-                subject=Subject(row["method"], metric.name, metric.subset, "difference", row["first"]),
-            )
-            for row in column.to_dict("records")
-        ]  # fmt: skip
-
     group = pairs[pairs["headline"]]
     if group.empty:
         return []
     first = group["first"].iloc[0]
+
+    def entries(metric: Metric, column: pd.DataFrame) -> list[Entry]:
+        # Pairs are first minus second; the table is the other way round. A digit less than scores have.
+        form = form_of(10 * column["difference"], sign="+")
+        made = []
+        for row in column.to_dict("records"):
+            subject = Subject(row["method"], metric.name, metric.subset, "difference", first)
+            values = (0 - row["high"], 0 - row["low"])
+            made.append(Entry(0 - row["difference"], "", bool(row["better"]), form, *values, subject=subject))
+        return made
+
     others = group[group["first"] == first].rename(columns={"second": "method", "cases": "n"})
     title = f"each method minus {first} (bold: supported)"
     return [Table(f"minus-{first}", title, *_wide(others, entries), place_of(group))]
 
 
 def _wide(
-    group: pd.DataFrame, entries: Any, among: pd.DataFrame | None = None
+    group: pd.DataFrame, entries: Callable[[Metric, pd.DataFrame], list[Entry]], among: pd.DataFrame | None = None
 ) -> tuple[list[str | Metric], list[list[Entry]]]:
     """Lay the rows of a summary out: methods down, metrics and their subsets across."""
     header: list[str | Metric] = ["method"]
-    columns = []
+    columns = [[Entry(method) for method in group["method"].unique()]]
     for metric, column in by_metric(group, among):
         header.append(replace(metric, cases=int(column["n"].max())))
         columns.append(entries(metric, column))
-    methods = [Entry(method) for method in group["method"].unique()]
-    return header, [list(row) for row in zip(methods, *columns, strict=True)]
+    return header, [list(row) for row in zip(*columns, strict=True)]
 
 
 def cost_table(timings: pd.DataFrame) -> Table:
@@ -295,15 +252,6 @@ def cost_table(timings: pd.DataFrame) -> Table:
         costs = [Entry(row["median_ms"], note, form=".1f"), *counts, Entry(row["peak_memory_mb"], form=".0f")]
         rows.append([Entry(row["network"]), Entry(row["method"]), *costs, Entry(row["device"])])
     return Table("cost", "Cost", header, rows)
-
-
-def frame_table(name: str, frame: pd.DataFrame, columns: Mapping[str, str], place: tuple[str, str]) -> Table:
-    """Make a table of a frame's columns as they are, each called by its title."""
-    rows = [
-        [Entry(value if isinstance(value, str) else float(value), form=".3g") for value in row]
-        for row in frame[list(columns)].itertuples(index=False)
-    ]
-    return Table(name, name, list(columns.values()), rows, place)
 
 
 def markdown(table: Table) -> str:

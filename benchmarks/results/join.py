@@ -92,6 +92,7 @@ def _runs(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
     if all("pictures" in run for run in each):
         joined["pictures"] = {name: sum(run["pictures"][name] for run in each) for name in ("asked", "forwarded")}
+    joined["efficiency"] = [row for run in each for row in run.get("efficiency", ())]
     for name in ("git", "hardware"):
         if all(run.get(name) == each[0].get(name) for run in each):
             joined[name] = each[0].get(name)

@@ -11,6 +11,7 @@ Scores and curves have a column ``control``: "" for a method's own map, else the
 was scored in its place (see ``baselines.controls``). Records of runs before there were any read as "" throughout.
 """
 
+import difflib
 import json
 import zipfile
 from collections.abc import Mapping
@@ -171,7 +172,10 @@ def load(directory: Path) -> Records:
         If there are no records, or they cannot be read.
     """
     if not (directory / "records.parquet").is_file():
-        raise RecordsError(f"there are no records in {directory}; make them with `python -m benchmarks run`.")
+        there = sorted(each.parent.name for each in directory.parent.glob("*/records.parquet"))
+        alike = difflib.get_close_matches(directory.name, there, cutoff=0.5)
+        near = f" There are some in {', '.join(str(directory.parent / name) for name in alike)}." if alike else ""
+        raise RecordsError(f"there are no records in {directory}; make them with `python -m benchmarks run`.{near}")
     try:
         provenance = json.loads((directory / "provenance.json").read_text(encoding="utf-8"))
         inputs, _ = provenance["inputs"], provenance["run"]

@@ -4,9 +4,10 @@ A failure costs its own case only and is never stored.
 """
 
 import sys
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.metrics import Context, MethodMetric, Metric
+from benchmarks.metrics.removal.points import prepare
 from benchmarks.networks.network import Network
 from benchmarks.registry import NETWORK, find
 from benchmarks.results.provenance import device_name, versions
@@ -60,7 +62,7 @@ class Cells:
         self.setting: dict[str, Any] = {
             "network": network_identity(network, find(NETWORK, source)),
             "device": network.device.type,
-            "precision": f"{torch.get_default_dtype()}, {torch.get_float32_matmul_precision()}",
+            "precision": options.precision,
             "versions": versions(),
         }
         self.method_identities = {name: method_identity(method) for name, method in self.methods.items()}
@@ -96,8 +98,7 @@ class Cells:
         """Measure the maps of some cases: a method's own, or those of a control."""
 
         def identify(contexts: list[Context]) -> Identity:
-            maps_key = key_of(self._map_identity(method, contexts, control))
-            return {"kind": "score", "maps": maps_key, **self.metric_identities[metric]}
+            return self._score_identity(method, control, metric, contexts)
 
         def compute(contexts: list[Context]) -> Cell:
             found, measure = {}, self.part.metrics[metric]
@@ -108,6 +109,24 @@ class Cells:
             return found
 
         return self._cells(chunk, identify, compute, (method, control, metric))
+
+    def prepare(self, chunk: list[Context], mapped: Mapping[tuple[str, str], Cell], metrics: Collection[str]) -> None:
+        """Ask the network, in common batches, for what scores that are not stored need of all maps of a case.
+
+        ``mapped`` has the maps by method and control; "" is the method's own.
+        """
+        wanted: dict[tuple[str, ...], list[Cell]] = {}
+        for (method, control), maps in mapped.items():
+            there = [context for context in chunk if context.case.key in maps]
+            identities = {metric: self._score_identity(method, control, metric, there) for metric in metrics}
+            missing = tuple(metric for metric, identity in identities.items() if not self.store.has(identity))
+            wanted.setdefault(missing, []).append(maps)
+        for context, (missing, cells) in product(chunk, wanted.items()):
+            key = context.case.key
+            found = [torch.from_numpy(maps[key]["map"]) for maps in cells if key in maps]
+            # What fails here fails again in `scores`, where it costs its own case, method and metric only.
+            with suppress(Exception):
+                prepare(context, [self.part.metrics[metric] for metric in missing], found)
 
     def pictures(self, method: str, context: Context) -> Cell:
         """Draw the pictures by which a method shows how it explains a case; empty if it draws none."""
@@ -172,7 +191,7 @@ class Cells:
             return cell
         try:
             cell = compute(chunk)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a method or metric can do anything
             if len(chunk) > 1:
                 alone = [self._cells([context], identify, compute, step, stored=stored) for context in chunk]
                 return {key: arrays for each in alone for key, arrays in each.items()}
@@ -188,7 +207,11 @@ class Cells:
         own = {"kind": "map", **self.setting, "method": self.method_identities[method], "cases": cases}
         return {"kind": "derived", "maps": key_of(own), **self.control_identities[control]} if control else own
 
-    def fail(self, method: str, step: str, case: str, error: Exception, control: str = "") -> None:
+    def _score_identity(self, method: str, control: str, metric: str, chunk: list[Context]) -> Identity:
+        maps_key = key_of(self._map_identity(method, chunk, control))
+        return {"kind": "score", "maps": maps_key, **self.metric_identities[metric]}
+
+    def fail(self, method: str, step: str, case: str, error: BaseException, control: str = "") -> None:
         """Note a failure; say so on the terminal if none like it was said before."""
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         names = (self.part.dataset, self.network.name, method, step, case)

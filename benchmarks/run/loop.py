@@ -6,8 +6,9 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from typing import Any
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmarks.datasets import Case, DataOptions, Dataset, check_options
+from benchmarks.datasets.case import faults
 from benchmarks.metrics import Context
 from benchmarks.metrics.metric import controlling, declaration
 from benchmarks.networks.network import Network, load_network
@@ -37,7 +39,9 @@ from benchmarks.results.records import (
 from benchmarks.run.cells import Cells, Failure, digest_of
 from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.plan import Options, Plan
+from benchmarks.run.precision import computing_in, lower
 from benchmarks.run.store import Cell, Store
+from benchmarks.run.timing import bare_seconds, counting
 from mint.app.classifiers import said
 from mint.contract import InputError
 
@@ -58,13 +62,16 @@ class Results:
     maps: list[CaseMaps] = field(default_factory=list)  # every case with its maps, small
     inputs: list[Row] = field(default_factory=list)  # for each dataset and network, all that determines the numbers
     failures: list[Failure] = field(default_factory=list)  # what is missing in the above, and why
+    efficiency: list[Row] = field(default_factory=list)  # for each dataset and network, what its pictures cost
     # Where a part is remembering: pictures shown to the networks, and those not answered from memory.
     asked: int = 0
     forwarded: int = 0
 
 
-def run(plan: Plan, options: Options, store: Store) -> Results:
+def run(plan: Plan, options: Options, store: Store, seen: Callable[[Results], None] = lambda found: None) -> Results:
     """Run a plan; maps, scores and timings are kept and found in the store.
+
+    After each data set and network, ``seen`` is called with what was found there.
 
     Raises
     ------
@@ -76,15 +83,31 @@ def run(plan: Plan, options: Options, store: Store) -> Results:
     data = DataOptions(options.data, options.seed or 0)
     for part in plan.parts:
         check_options(find(DATASET, part.dataset), data)
-    for part in plan.parts:
-        dataset = find(DATASET, part.dataset)
-        part = replace(part, dataset=name_of(part.dataset))
-        for name in part.networks:
-            network = load_network(name, weights=options.weights.get(name_of(name)), device=options.device)
-            cases = _cases_of(dataset, part.dataset, network, data)
-            cells = Cells(part, network, name, options, store, results.failures)
-            _Bench(plan.name, cells, results).measure(cases, options.skipped)
+    with computing_in(options.precision):
+        for part in plan.parts:
+            dataset = find(DATASET, part.dataset)
+            part = replace(part, dataset=name_of(part.dataset))
+            for name in part.networks:
+                network = load_network(name, weights=options.weights.get(name_of(name)), device=options.device)
+                lower(network.module, options.precision)
+                cases = _cases_of(dataset, part.dataset, network, data)
+                cells = Cells(part, network, name, options, store, results.failures)
+                bench = _Bench(plan.name, cells, results)
+                bench.measure(cases, options.skipped)
+                bench.time_methods()
+                seen(_latest(results))
     return results
+
+
+def _latest(results: Results) -> Results:
+    """Keep the scores and timings of the last data set and network."""
+    inputs = results.inputs[-1]
+    place = inputs["dataset"], inputs["network"]["name"]
+    scores, timings = (
+        [row for row in rows if (row["dataset"], row["network"]) == place]
+        for rows in (results.records, results.timings)
+    )
+    return Results(records=scores, timings=timings, inputs=[inputs])
 
 
 def _cases_of(dataset: Dataset, name: str, network: Network, options: DataOptions) -> Sequence[Case]:
@@ -107,7 +130,9 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
 
     ``facts`` is the "run" part of the provenance: when, where, by which command.
     """
-    pictures = {"asked": results.asked, "forwarded": results.forwarded}
+    measured: dict[str, Any] = {"efficiency": results.efficiency}
+    if results.asked:
+        measured["pictures"] = {"asked": results.asked, "forwarded": results.forwarded}
     inputs = {
         "plan": plan.name,
         "summary": plan.summary,
@@ -119,7 +144,7 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
         pd.DataFrame(results.records, columns=list(RECORD_COLUMNS)),
         pd.DataFrame(results.curves, columns=list(CURVE_COLUMNS)),
         pd.DataFrame(results.timings, columns=list(TIMING_COLUMNS)),
-        {"inputs": inputs, "run": {**facts, **({"pictures": pictures} if results.asked else {})}},
+        {"inputs": inputs, "run": {**facts, **measured}},
         results.gallery,
         results.maps,
     )
@@ -134,12 +159,14 @@ class _Bench:
         self.part = cells.part
         self.network = cells.network
         self.results = results
+        self.title = f"{self.part.dataset}, {self.network.name}"
         self.keys: dict[str, int] = {}
+        self.to_time: list[Context] = []
         self.nulls = [name for name in cells.methods if name in self.part.nulls]
         self.controlling = controlling(self.part.metrics)
 
     def measure(self, dataset: Sequence[Case], first: int) -> None:
-        """Explain, measure and show the cases from number ``first`` on, a few at a time; then time the methods."""
+        """Explain, measure and show the cases from number ``first`` on, a few at a time."""
         methods, controls = self.cells.methods, self.part.controls
         end = len(dataset) if self.part.limit is None else min(self.part.limit, len(dataset))
         if first >= end > 0:
@@ -147,14 +174,13 @@ class _Bench:
                 f"of {self.part.dataset}, the plan has {end} cases, none from the one numbered {first + 1} on; "
                 "give --cases a smaller number."
             )
-        to_time: list[Context] = []
         data = hashlib.sha256()
         difficult = 0
-        title = f"{self.part.dataset}, {self.network.name}"
         controlled = end if self.part.controlled is None else min(max(first, self.part.controlled), end)
         own = [method for method in methods if method not in self.nulls]
         total = (end - first) * len(methods) + (controlled - first) * len(own) * len(controls)
-        with tqdm(total=total, desc=title, unit="map", mininterval=1) as bar:
+        progress = tqdm(total=total, desc=self.title, unit="map", mininterval=1)
+        with progress as bar, self._efficiency():
             # The same cells wherever the first case is, but for the first cell.
             starts = [first, *range(first - first % CASES_PER_CELL + CASES_PER_CELL, end, CASES_PER_CELL)]
             for start, stop in pairwise([*starts, end]):
@@ -167,36 +193,62 @@ class _Bench:
                     for method in methods:
                         bar.set_postfix_str(method)
                         maps[method] = self.cells.maps(method, chunk)
+                    bar.set_postfix_str("removal curves")
+                    self.cells.prepare(chunk, {(name, ""): cell for name, cell in maps.items()}, self.part.metrics)
+                    for method in methods:
                         for metric in self.part.metrics:
                             self._score(method, "", metric, chunk, maps[method])
                         bar.update(stop - start)
                 # Not from memory: a control may ask the network with other weights.
+                derived = {}
+                under_control = _before(controlled, numbered)
                 for method, control in product(own, controls):
                     bar.set_postfix_str(f"{method}, {control}")
-                    mapped = [each for each in _before(controlled, numbered) if each.case.key in maps[method]]
-                    derived = self.cells.derived(method, control, mapped, maps[method])
+                    mapped = [each for each in under_control if each.case.key in maps[method]]
+                    derived[method, control] = self.cells.derived(method, control, mapped, maps[method])
+                self.cells.prepare(under_control, derived, self.controlling)
+                for (method, control), cell in derived.items():
                     for metric in self.controlling:
-                        self._score(method, control, metric, mapped, derived)
+                        self._score(method, control, metric, under_control, cell)
                     bar.update(max(0, min(stop, controlled) - start))
                 self.results.asked += memory.asked
                 self.results.forwarded += memory.forwarded
                 for context in _before(self.part.shown, numbered):
                     self._show(context, maps)
                 self.results.maps += [self._small(context, maps) for context in chunk]
-                to_time += _before(self.part.timed, numbered)
+                self.to_time += _before(self.part.timed, numbered)
                 data.update("".join(digest_of(context) for context in chunk).encode())
                 difficult += sum(bool(context.case.difficult) for context in chunk)
-        if to_time:
-            cases = {context.case.key for context in to_time}
-            explained = [method for method in methods if not self.cells.failed(method, cases)]
-            for method in tqdm(explained, desc=f"{title}: timing", unit="method", mininterval=1):
-                timing = self.cells.timing(method, to_time)
-                if timing is not None:
-                    self.results.timings.append(self._place(method) | timing)
         counts = {"all": end - first, "difficult": difficult}
         self.results.inputs.append(
             self._inputs(counts, data.hexdigest(), None if self.part.controlled is None else controlled - first)
         )
+
+    @contextmanager
+    def _efficiency(self) -> Iterator[None]:
+        """Note how long the work inside takes, and how long the network alone would take for its pictures."""
+        results, began = self.results, time.perf_counter()
+        from_memory = results.asked - results.forwarded
+        with counting(self.network.module) as counts:
+            yield
+        seconds = time.perf_counter() - began
+        pictures = counts["forwards"] - (results.asked - results.forwarded - from_memory)
+        if pictures:
+            place = {"dataset": self.part.dataset, "network": self.network.name}
+            bare = pictures * bare_seconds(self.network)
+            found = {"pictures": pictures, "seconds": seconds, "bare_seconds": bare}
+            results.efficiency.append(place | found)
+
+    def time_methods(self) -> None:
+        """Time every method that explained the cases to be timed."""
+        if not self.to_time:
+            return
+        cases = {context.case.key for context in self.to_time}
+        explained = [method for method in self.cells.methods if not self.cells.failed(method, cases)]
+        for method in tqdm(explained, desc=f"{self.title}: timing", unit="method", mininterval=1):
+            timing = self.cells.timing(method, self.to_time)
+            if timing is not None:
+                self.results.timings.append(self._place(method) | timing)
 
     def _read(self, dataset: Sequence[Case], numbers: Iterable[int]) -> dict[int, Context]:
         contexts = {}
@@ -205,6 +257,8 @@ class _Bench:
                 case = dataset[number]
                 if self.keys.setdefault(case.key, number) != number:
                     raise InputError(f"its key {case.key!r} is that of number {self.keys[case.key] + 1}, too.")
+                if broken := faults(case, self.network):
+                    raise InputError("; ".join(broken.values()) + ".")
                 image = self.network.tensor(case.image)
             except Exception as error:
                 self.cells.fail("", "data", f"number {number + 1}", error)

@@ -28,6 +28,7 @@ def remembering(model: nn.Module, memory: Memory) -> Iterator[None]:
     the picture got in the batch it came in first.
     The network must be in evaluation mode: its answer to a picture must not depend on the rest of the batch.
     """
+    own = vars(model).get("forward")
     forward = model.forward
 
     def remembered(images: Tensor) -> Tensor:
@@ -54,6 +55,8 @@ def remembering(model: nn.Module, memory: Memory) -> Iterator[None]:
         yield
     finally:
         del model.forward
+        if own is not None:
+            model.forward = own
 
 
 def _digests(images: Tensor) -> list[bytes]:

@@ -5,14 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import baselines
-from baselines.controls import Derived
+from baselines.controls import DERIVED, Derived
 from benchmarks.metrics import MethodMetric, Metric
-from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind, find, name_of
+from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind, find, look_up, name_of
 from benchmarks.run.identity import code_digest
+from benchmarks.run.precision import Precision
 from mint.contract import Attributor, InputError
+from mint.parameters import require_word
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,13 @@ class Options:
     data: Path | None = None  # folder of a data set that is not shipped
     weights: Mapping[str, Path] = field(default_factory=dict)  # files by network name, in place of the networks' own
     device: str = "cpu"
+    precision: Precision = "float32"
     batch_size: int | None = None  # pictures through a network at a time; None: found. Results do not depend on it.
     seed: int | None = None  # replaces the seed of every method and data set; None: each its own
     skipped: int = 0  # how many cases of each data set, its first, are left to another run
+
+    def __post_init__(self) -> None:
+        require_word("precision", self.precision, get_args(Precision))
 
 
 Names = Mapping[Kind, Sequence[str]]
@@ -79,7 +85,12 @@ Names = Mapping[Kind, Sequence[str]]
 
 
 def select(
-    plan: Plan, *, only: Names = MappingProxyType({}), more: Names = MappingProxyType({}), limit: int | None = None
+    plan: Plan,
+    *,
+    only: Names = MappingProxyType({}),
+    more: Names = MappingProxyType({}),
+    limit: int | None = None,
+    controls: Mapping[str, Derived] | None = None,
 ) -> Plan:
     """Narrow a plan down, or widen it by what it does not have.
 
@@ -93,6 +104,8 @@ def select(
         What to add to all that is kept; what the plan has anyway changes nothing.
     limit : int, optional
         How many cases each part has at most.
+    controls : Mapping, optional
+        The controls of every part; by default its own.
 
     Raises
     ------
@@ -117,9 +130,18 @@ def select(
                     methods=_chosen(METHOD, part.methods, only, more),
                     metrics=_chosen(METRIC, part.metrics, only, more),
                     limit=min(limits, default=None),
+                    controls=part.controls if controls is None else controls,
                 )
             )
     return replace(plan, parts=tuple(parts))
+
+
+def controls_of(names: Sequence[str]) -> dict[str, Derived]:
+    """Return the controls of these names: `baselines.controls.DERIVED` has them, or ``all`` or ``none`` of them."""
+    groups: Mapping[str, Mapping[str, Derived]] = {"all": DERIVED, "none": {}}
+    if len(names) == 1 and names[0] in groups:
+        return dict(groups[names[0]])
+    return {name: look_up("control", name, DERIVED) for name in names}
 
 
 def _parts(plan: Plan, only: Sequence[str] | None, more: Sequence[str]) -> list[Part]:

@@ -54,6 +54,10 @@ class Store:
             if time.time() - stray.stat().st_mtime > STRAY_AFTER_SECONDS:
                 stray.unlink(missing_ok=True)
 
+    def has(self, identity: Identity) -> bool:
+        """Tell whether there is a cell of an identity, without reading it."""
+        return self._path(identity).exists()
+
     def read(self, identity: Identity) -> Cell | None:
         """Return the cell of an identity, or None if it is not there or cannot be read any more.
 

@@ -1,9 +1,8 @@
 """What an explanation costs: milliseconds, pictures through the network, memory.
 
 Each picture is explained alone, as by someone who waits for one explanation, after a first call that warms
-everything up. On a GPU the clock is a pair of CUDA events and every call is waited for (a host timer would only
-see the kernels being launched); on a CPU it is ``torch.utils.benchmark.Timer``, at torch's current number of
-threads.
+everything up, at torch's current number of threads. On a GPU the clock is a pair of CUDA events, and every call is
+waited for: a host timer would only see the kernels being launched.
 
 A row of timings belongs to the device it names, and compares with rows of the same device only.
 """
@@ -13,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import itertools
+import math
 import sys
 import threading
 import time
@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 import torch
-from torch.utils.benchmark import Timer
 
 from benchmarks.results.provenance import device_name
 
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
     from mint.contract import Attributor
 
 SAMPLING_INTERVAL = 0.001  # seconds between two looks at the resident set
-SHORTEST_MEASUREMENT = 0.02  # seconds: faster calls are repeated within one measurement
+BARE_SIZES = {"cpu": (4, 8, 16, 32), "cuda": (32, 64, 128, 256, 512)}  # pictures at a time
+SHORTEST_MEASUREMENT = 0.02  # seconds: faster calls are timed several at a time
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def time_attributor(
     images, targets
         (n, c, h, w) normalised and (n,) int64, on the network's device: the pictures explained, one by one.
     repeats
-        Timed calls altogether, going round the pictures, and at least one for each; on a CPU this is what the
-        timer aims at, and fast calls are averaged over blocks, so that `Timing.repeats` may differ.
+        Timed calls altogether, going round the pictures, and at least one for each. On a CPU, fast calls are timed in
+        so many blocks of calls.
     """
     turns = itertools.cycle(range(len(images)))
 
@@ -78,11 +78,9 @@ def time_attributor(
 
     explain()
     peak, clock = (_cuda_peak, _cuda_clock) if network.device.type == "cuda" else (_resident_peak, _clock)
-    began = time.perf_counter()
-    with _counting(network.module) as counts:
+    with counting(network.module) as counts:
         memory = max(peak(explain, network.device) for _ in images)
-    estimate = (time.perf_counter() - began) / len(images)
-    milliseconds = clock(explain, network.device, max(repeats, len(images)), estimate)
+    milliseconds = clock(explain, network.device, max(repeats, len(images)))
     lower, median, upper = np.percentile(milliseconds, [25, 50, 75]).tolist()
     return Timing(
         median_ms=median,
@@ -96,7 +94,8 @@ def time_attributor(
 
 
 @contextmanager
-def _counting(model: nn.Module) -> Iterator[dict[str, int]]:
+def counting(model: nn.Module) -> Iterator[dict[str, int]]:
+    """Count the pictures that go through a network, and those of them whose answer is differentiated."""
     counts = {"forwards": 0, "backwards": 0}
 
     def differentiated(gradient: Tensor) -> None:
@@ -114,14 +113,49 @@ def _counting(model: nn.Module) -> Iterator[dict[str, int]]:
         handle.remove()
 
 
-def _clock(explain: Callable[[], None], _device: torch.device, repeats: int, estimate: float) -> list[float]:
-    timer = Timer("explain()", globals={"explain": explain}, num_threads=torch.get_num_threads())
-    # The timer is told how long to go on, not how often: as long as that many calls are expected to take.
-    measurement = timer.blocked_autorange(min_run_time=max(repeats * estimate, SHORTEST_MEASUREMENT))
-    return [seconds * 1e3 for seconds in measurement.times]
+def bare_seconds(network: Network) -> float:
+    """Measure how long a network alone takes for a picture: seconds, in batches of the size that is fastest.
+
+    The size is doubled until that gains less than a twentieth, or the memory of a GPU is full. Of three tries the
+    fastest counts, after one that warms up.
+    """
+    device, best = network.device, math.inf
+    for size in BARE_SIZES[device.type]:
+        images = torch.zeros(size, 3, network.input_size, network.input_size, device=device)
+        images = images.contiguous(memory_format=torch.channels_last)
+        read_back = torch.zeros(1, device=device).item  # waits for a GPU
+        tries = []
+        try:
+            for _ in range(4):
+                began = time.perf_counter()
+                with torch.inference_mode():
+                    network.module(images)
+                read_back()
+                tries.append((time.perf_counter() - began) / size)
+        except torch.OutOfMemoryError:
+            break
+        before, best = best, min(best, *tries[1:])
+        if best > 0.95 * before:
+            break
+    return best
 
 
-def _cuda_clock(explain: Callable[[], None], device: torch.device, repeats: int, _estimate: float) -> list[float]:
+def _clock(explain: Callable[[], None], _device: torch.device, repeats: int) -> list[float]:
+    milliseconds: list[float] = []
+    calls = 1
+    while len(milliseconds) < repeats:
+        began = time.perf_counter()
+        for _ in range(calls):
+            explain()
+        seconds = time.perf_counter() - began
+        if seconds < SHORTEST_MEASUREMENT and not milliseconds:
+            calls *= 2
+        else:
+            milliseconds.append(seconds / calls * 1e3)
+    return milliseconds
+
+
+def _cuda_clock(explain: Callable[[], None], device: torch.device, repeats: int) -> list[float]:
     milliseconds = []
     with torch.cuda.device(device):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]

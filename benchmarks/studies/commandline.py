@@ -23,7 +23,7 @@ def study_parser(name: str, *, network: str | None = None, several: bool = False
     help_text = f"the network that is asked{'; may repeat' * several}{f' ({network})' if network else ''}"
     parser.add_argument("--network", action=action, default=network, metavar="NAME", help=help_text)
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the network's weights, in place of its own")
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto (default): cuda if there is one")
     out = Path("results") / name
     parser.add_argument("--out", type=Path, default=out, metavar="DIR", help="where it writes (%(default)s)")
     return parser

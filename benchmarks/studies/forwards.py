@@ -16,7 +16,7 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,7 @@ from benchmarks.run.store import Store
 from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser
 from benchmarks.studies.settings import by_picture, part_for
 from mint import MINT, Explanation, Surrogate
+from mint.app.classifiers import usable_device
 from mint.fidelity import rank_correlation, split_half_agreement
 
 COUNTS = (100, 200, 300, 400, 500, 700, 1000, 1500, 2000, 3000, 4000, 5000)
@@ -61,7 +62,7 @@ def settle(explanation: Explanation, counts: Iterable[int] = COUNTS) -> pd.DataF
     Returns a row for each of the ``counts`` that the explanation reaches: samples, correlation, split_half.
     """
     rows = []
-    for count in (count for count in counts if count <= len(explanation.states)):
+    for count in (each for each in counts if each <= len(explanation.states)):
         first = explanation.samples.take(slice(count))
         solution = explanation.surrogate(replace(first, proximity=first.proximity / first.proximity.sum()))
         correlation = rank_correlation(solution.w_f * explanation.a_f, explanation.u_f)
@@ -70,33 +71,33 @@ def settle(explanation: Explanation, counts: Iterable[int] = COUNTS) -> pd.DataF
     return pd.DataFrame(rows)
 
 
-def settling_rows(network: Network, case: Case, methods: Mapping[str, MINT]) -> pd.DataFrame:
+def settling_rows(network: Network, cases: Sequence[Case], methods: Mapping[str, MINT]) -> pd.DataFrame:
     """Run the settling study on one case: columns setting, samples, correlation, split_half, again.
 
     ``again`` is the rank correlation of u_f between two complete runs of different seeds.
     """
+    (case,), found = cases, {}
     image = network.tensor(case.image)
-    rows = []
     for name, method in methods.items():
-        explanation = method.explain(network.module, image, case.target)
-        repeated = replace(method, seed=method.seed + 1).explain(network.module, image, case.target)
-        found = settle(explanation).assign(again=rank_correlation(repeated.u_f, explanation.u_f))
-        found.insert(0, "setting", name)
-        rows.append(found)
-    return pd.concat(rows, ignore_index=True)
+        one, other = (
+            replace(method, seed=seed).explain(network.module, image, case.target)
+            for seed in (method.seed, method.seed + 1)
+        )
+        found[name] = settle(one).assign(again=rank_correlation(other.u_f, one.u_f))
+    return pd.concat(found, names=["setting", "row"]).reset_index("setting")
 
 
-def sharing_rows(network: Network, cases: Sequence[Case], method: MINT) -> pd.DataFrame:
-    """Run the sharing study on the cases of one picture: one row for each class and way."""
-    image = network.tensor(cases[0].image)
-    targets = [case.target for case in cases]
+def sharing_rows(network: Network, cases: Sequence[Case], methods: Mapping[str, MINT]) -> pd.DataFrame:
+    """Run the sharing study on the cases of one picture, by one method: one row for each class and way."""
+    (method,) = methods.values()
+    image, targets = network.tensor(cases[0].image), [case.target for case in cases]
     anew, shared = (method.explain_classes(network.module, image, targets, shared=way) for way in (False, True))
     forwards = {"anew": anew[0].cost.forwards * len(cases), "shared": shared[0].cost.forwards}
     rows = []
-    for case, one, other in zip(cases, anew, shared, strict=True):
-        context = Context(network, case, image)
-        maps = {"anew": one.saliency_map(method.shown.scale), "shared": other.saliency_map(method.shown.scale)}
+    for case, *both in zip(cases, anew, shared, strict=True):
+        maps = {way: each.saliency_map(method.shown.scale) for way, each in zip(forwards, both, strict=True)}
         agreement = rank_correlation(maps["anew"].flatten(), maps["shared"].flatten())
+        context = Context(network, case, image)
         for way, saliency in maps.items():
             inserted, deleted = (metric(steps=28)(context, saliency).score for metric in (Insertion, Deletion))
             row = {"way": way, "class": case.target_name, "difference": inserted - deleted, "agreement": agreement}
@@ -108,6 +109,7 @@ def settling_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Tell, for each network and setting, when the correlation wanted is reached, and where auto stops."""
     lines = []
     for (network, setting), group in rows.groupby(["network", "setting"], sort=False):
+        last = group.groupby("case")[["samples", "correlation", "again"]].last()
         curves = group.pivot_table(index="case", columns="samples", values="correlation")
         mean = curves.mean().to_frame().T
         line = {
@@ -117,15 +119,14 @@ def settling_table(rows: pd.DataFrame) -> pd.DataFrame:
             f"correlation at {ASKED}": f"{mean[ASKED].item():.3f}" if ASKED in curves else "\N{EN DASH}",
             f"mean reaches {WANTED}": _median_first(mean),
             f"median case reaches {WANTED}": _median_first(curves),
-            "two complete runs": f"{group.groupby('case')['again'].first().mean():.3f}",
+            "two complete runs": f"{last['again'].mean():.3f}",
         }
         for level in LEVELS:
             # Where auto stops, to the resolution of the counts tried; a case that never settles takes all samples.
             settled = group[group["split_half"] >= level].groupby("case")[["samples", "correlation"]].first()
-            stops = settled.combine_first(group.groupby("case")[["samples", "correlation"]].last())
-            line[f"auto at {level}: K, correlation"] = (
-                f"{stops['samples'].median():.0f}, {stops['correlation'].mean():.3f}"
-            )
+            stops = settled.combine_first(last)
+            where = f"{stops['samples'].median():.0f}, {stops['correlation'].mean():.3f}"
+            line[f"auto at {level}: K, correlation"] = where
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -185,31 +186,27 @@ def study(
     """Run both studies through one network and return all rows of each; the store keeps those of every picture."""
     name = network.name
     known = {"versions": versions(), "weights": network.weights_sha256, "device": network.device.type}
-    of_settling = {
-        **known,
-        "kind": "settling",
-        "methods": {name: method_identity(method) for name, method in methods.items()},
-        "code": code_digest(settling_rows),
-    }
-    of_sharing = {**known, "kind": "sharing", "method": method_identity(sharing), "code": code_digest(sharing_rows)}
-    settled, shared = [], []
-    for case in tqdm(cases, desc=f"{name}: settling", unit="case"):
-        rows = _kept(store, {**of_settling, "case": case.digest}, partial(settling_rows, network, case, methods))
-        settled.append(rows.assign(network=name, case=case.key))
+    known |= {"code": code_digest(settling_rows)}
+
+    def kept(compute: Callable[..., pd.DataFrame], cases: Sequence[Case], methods: Mapping[str, MINT]) -> pd.DataFrame:
+        key = {**known, "kind": compute.__name__, "cases": [case.digest for case in cases]}
+        key |= {"methods": {name: method_identity(method) for name, method in methods.items()}}
+        if cell := store.read(key):
+            return pd.DataFrame(dict(cell["rows"]))
+        rows = compute(network, cases, methods)
+        store.write(key, {"rows": {name: np.array(rows[name].tolist()) for name in rows.columns}})
+        return rows
+
+    settled = [
+        kept(settling_rows, [case], methods).assign(network=name, case=case.key)
+        for case in tqdm(cases, desc=f"{name}: settling", unit="case")
+    ]
     several = {picture: group for picture, group in by_picture(cases).items() if len(group) > 1}
-    for picture, group in tqdm(several.items(), desc=f"{name}: sharing", unit="picture"):
-        key = {**of_sharing, "cases": [case.digest for case in group]}
-        rows = _kept(store, key, partial(sharing_rows, network, group, sharing))
-        shared.append(rows.assign(network=name, picture=picture))
+    shared = [
+        kept(sharing_rows, group, {"shared": sharing}).assign(network=name, picture=picture)
+        for picture, group in tqdm(several.items(), desc=f"{name}: sharing", unit="picture")
+    ]
     return pd.concat(settled), pd.concat(shared) if shared else pd.DataFrame()
-
-
-def _kept(store: Store, key: dict[str, Any], compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    if (cell := store.read(key)) is not None:
-        return pd.DataFrame(dict(cell["rows"]))
-    rows = compute()
-    store.write(key, {"rows": {name: np.array(rows[name].tolist()) for name in rows.columns}})
-    return rows
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -242,7 +239,7 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     settling.to_csv(options.out / "settling.csv", index=False, float_format="%.5f")
     draw_settling(settling).savefig(options.out / "settling.png")
     parts = [
-        f"{made_by('forwards', arguments, options.device)} Nothing here is the paper's.",
+        f"{made_by('forwards', arguments, usable_device(options.device))} Nothing here is the paper's.",
         "## When the importances have settled",
         f"The rank correlation of u_f from the first K samples with u_f from all {settling['samples'].max()} samples; "
         "and where `samples=UntilSettled(level)` stops for several values of `level`, with the correlation there. "

@@ -229,7 +229,9 @@ def ready(classifier: Classifier, device: torch.device) -> Classifier:
 
 
 def usable_device(device: str | torch.device) -> torch.device:
-    """Return a torch device, or raise an `InputError` if this machine cannot use it."""
+    """Return a torch device, or raise an `InputError` if this machine cannot use it; "auto" is cuda if there is one."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         # Read back, since the device meta takes any tensor and holds none; some devices import a package of their own.
         torch.zeros(1, device=device).item()

@@ -1,13 +1,16 @@
+import errno
 import json
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
-from typing import TextIO
+from typing import Any, TextIO
 
+import pandas as pd
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.registry import METRIC, registered
+from benchmarks.run.store import Cell, Identity, Store
 
 MINE = """
 from dataclasses import dataclass
@@ -148,6 +151,49 @@ def test_options_narrow_the_run_down(arguments: list[str], tmp_path: Path) -> No
     assert inputs["seed"] == 3
 
 
+def test_the_run_keeps_and_prints_its_efficiency(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def efficiency() -> list[dict[str, Any]]:
+        run: dict[str, list[dict[str, Any]]] = json.loads((tmp_path / "out" / "provenance.json").read_text())["run"]
+        return run["efficiency"]
+
+    assert main([*arguments, "--limit", "2", "--metrics", "deletion"]) == 0
+    (row,) = efficiency()
+    assert (row["dataset"], row["network"]) == ("noise", "tiny")
+    # Four steps have three points between their ends, for two maps of two cases; and the clean and the empty picture.
+    assert row["pictures"] == 2 * (2 * 3 + 2)
+    assert row["seconds"] > row["bare_seconds"] > 0
+    sentence = f"tiny on noise: 16 pictures through the network in {row['seconds']:.0f} s, "
+    assert sentence in capsys.readouterr().out
+    assert sentence in (tmp_path / "out" / "README.md").read_text()
+    assert sentence in (tmp_path / "out" / "index.html").read_text()
+    assert main([*arguments, "--limit", "2", "--metrics", "deletion"]) == 0
+    assert efficiency() == [], "what is found again asks no network"
+
+
+def test_the_tables_of_each_network_are_printed_when_it_is_done(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], world: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(world.NETWORKS, "twin", world.NETWORKS["tiny"])
+    assert main([*arguments, "--limit", "2", "--networks", "tiny,twin"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = [line for line in lines if line.endswith(" on noise")]
+    assert found == ["tiny on noise", "twin on noise"] * 2
+
+
+def test_controls_come_when_they_are_asked_for(arguments: list[str], tmp_path: Path) -> None:
+    def controls() -> set[str]:
+        return set(pd.read_parquet(tmp_path / "out" / "records.parquet")["control"])
+
+    assert main([*arguments, "--limit", "2"]) == 0
+    assert controls() == {""}
+    assert main([*arguments, "--limit", "2", "--controls", "shuffled,7x7"]) == 0
+    assert controls() == {"", "shuffled", "7x7"}
+    assert main([*arguments, "--limit", "2", "--controls", "none"]) == 0
+    assert controls() == {""}
+
+
 def test_several_plans_have_a_directory_each(
     world: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,3 +303,55 @@ def test_an_interrupted_run_says_how_to_go_on(
     monkeypatch.setattr("benchmarks.run.loop.run", interrupt)
     assert main(arguments) == 130
     assert "the same command goes on from here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["study", "sped"], ["'sped'", "speed"]),
+        (["report", "--out", "results/quik"], ["no records in results/quik", "results/quick"]),
+        (["join", "results/quick", "--out", "README.md"], ["README.md", "irectory"]),
+    ],
+)
+def test_a_name_that_is_not_there_gets_those_that_are(
+    arguments: list[str], parts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    sentence = capsys.readouterr().err
+    assert sentence.count("\n") == 1
+    assert all(part in sentence for part in parts)
+
+
+def test_a_file_without_a_name_gets_the_names_in_it(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "method.py").write_text(MINE)
+    assert main([*arguments, "--method", str(tmp_path / "method.py")]) == 2
+    assert capsys.readouterr().err.endswith("method.py has Mine.\n")
+
+
+def test_a_method_that_leaves_the_program_fails_its_case_alone(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "method.py").write_text(MINE.replace("return images[:, 0].contiguous()", "raise SystemExit(3)"))
+    assert main([*arguments, "--limit", "2", "--method", f"{tmp_path / 'method.py'}:Mine"]) == 1
+    assert "SystemExit: 3" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_what_was_stored(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = Store.write, []
+
+    def write_some(store: Store, identity: Identity, cell: Cell) -> None:
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+        written.append(identity)
+        write(store, identity, cell)
+
+    monkeypatch.setattr(Store, "write", write_some)
+    assert main(arguments) == 2
+    assert f"error: No space left on device: {tmp_path}; " in capsys.readouterr().err
+    monkeypatch.setattr(Store, "write", write)
+    assert main(arguments) == 0
+    assert " 3 found" in capsys.readouterr().out

@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -47,34 +47,32 @@ MIN_RIVAL = 0.01  # of the picture, for a blob to count as a visible rival
 DIRECTIONS: Floats = np.linspace(0, 2 * np.pi, 720, endpoint=False)  # where outlines are sampled for their size
 
 
-def _pointed(points: int, inner: float) -> Outline:
+def _folded(angle: Floats, half: float) -> Floats:
+    """Fold the circle onto the angles up to ``half``, where an outline is its own mirror image again and again."""
+    return half - np.abs(angle % (2 * half) - half)
+
+
+def _pointed(angle: Floats, points: int, inner: float) -> Floats:
     """Return the outline with ``points`` tips at radius 1 and as many corners at radius ``inner``."""
     half = np.pi / points
-
-    def outline(angle: Floats) -> Floats:
-        folded = half - np.abs(angle % (2 * half) - half)
-        distance: Floats = inner * np.sin(half) / (np.sin(folded) + inner * np.sin(half - folded))
-        return distance
-
-    return outline
+    folded = _folded(angle, half)
+    distance: Floats = inner * np.sin(half) / (np.sin(folded) + inner * np.sin(half - folded))
+    return distance
 
 
-def _cross(angle: Floats) -> Floats:
-    folded = np.pi / 4 - np.abs(angle % (np.pi / 2) - np.pi / 4)
-    arm = 0.36
+def _cross(angle: Floats, arm: float) -> Floats:
+    folded = _folded(angle, np.pi / 4)
     return np.minimum(1 / np.cos(folded), arm / np.maximum(np.sin(folded), 1e-9))
 
 
 SILHOUETTES: Mapping[str, Outline] = {
     "disc": np.ones_like,
-    "triangle": _pointed(3, 0.5),
-    "cross": _cross,
-    "star": _pointed(5, 0.42),
+    "triangle": partial(_pointed, points=3, inner=0.5),
+    "cross": partial(_cross, arm=0.36),
+    "star": partial(_pointed, points=5, inner=0.42),
 }
 
-
 # Textures: a wave over the plane, with period 1 in both coordinates.
-
 
 TEXTURES: Mapping[str, Wave] = {
     "striped": lambda x, y: np.sin(2 * np.pi * x),
@@ -82,14 +80,12 @@ TEXTURES: Mapping[str, Wave] = {
     "dotted": lambda x, y: 3.0 - 9.5 * np.hypot(x % 1 - 0.5, y % 1 - 0.5),
 }
 
-
 # Photographs. Each is (package, file name); CREDITS.md beside the pictures names author and licence.
 
 PHOTOGRAPHS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "train": (
         *(("skimage", f"{name}.png") for name in ("astronaut", "brick", "chelsea", "coffee", "gravel")),
-        ("skimage", "hubble_deep_field.jpg"),
-        ("skimage", "retina.jpg"),
+        *(("skimage", f"{name}.jpg") for name in ("hubble_deep_field", "retina")),
         ("sklearn", "flower.jpg"),
     ),
     "evaluation": (
@@ -97,7 +93,6 @@ PHOTOGRAPHS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("sklearn", "china.jpg"),
     ),
 }
-_SPLITS = tuple(PHOTOGRAPHS)
 _FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 
 
@@ -144,7 +139,7 @@ def scene(split: str, index: int, seed: int = SEED) -> Scene:
     Where an exotic JPEG decoder rounds otherwise than libjpeg-turbo, backgrounds may differ by a grey level; the
     committed pictures do not depend on it.
     """
-    rng = np.random.default_rng([seed, _SPLITS.index(split), index])
+    rng = np.random.default_rng([seed, list(PHOTOGRAPHS).index(split), index])
     while True:
         drawn = _try_scene(rng, PHOTOGRAPHS[split])
         if drawn is not None:
@@ -171,12 +166,12 @@ def _try_scene(rng: Generator, photographs: tuple[tuple[str, str], ...]) -> Scen
         shapes.append(shape)
 
     seen = np.bincount(front.ravel(), minlength=1 + len(shapes))[1:]
-    shares = seen / front.size
-    for share, unhidden in zip(shares[len(blobs) :], (seen / areas)[len(blobs) :], strict=True):
-        if not (MIN_VISIBLE <= share < MAX_VISIBLE and unhidden >= MIN_UNHIDDEN):
-            return None
+    shares, first = seen / front.size, len(blobs)
+    visible = (shares >= MIN_VISIBLE) & (shares < MAX_VISIBLE) & (seen / areas >= MIN_UNHIDDEN)
+    if not visible[first:].all():
+        return None
     seen_blobs = [texture for texture, share in zip(blobs, shares, strict=False) if share >= MIN_RIVAL]
-    labels = np.array([0, *(0 for _ in blobs), *(1 + target for target in classes)], np.uint8)[front]
+    labels = np.array([0] * (1 + first) + [1 + target for target in classes], np.uint8)[front]
     image = np.clip(np.rint(255 * canvas), 0, 255).astype(np.uint8)
     return Scene(image, labels, {target: _has_rival(target, classes, seen_blobs) for target in classes})
 
@@ -198,13 +193,9 @@ def _cast(rng: Generator) -> tuple[list[int], list[str]]:
     further object shares the silhouette or the texture of one before it two times out of three.
     """
     silhouettes, textures = len(SILHOUETTES), len(TEXTURES)
-    names = list(TEXTURES)
     if rng.random() < 0.25:
         count = int(rng.integers(2, 4))
-        pairs = zip(
-            rng.permutation(silhouettes)[:count].tolist(), rng.permutation(textures)[:count].tolist(), strict=True
-        )
-        return [s * textures + t for s, t in pairs], []
+        return (rng.permutation(silhouettes)[:count] * textures + rng.permutation(textures)[:count]).tolist(), []
     count = int(rng.choice([2, 3, 4], p=[0.35, 0.4, 0.25]))
     chosen = [int(rng.integers(len(CLASSES)))]
     while len(chosen) < count:
@@ -212,15 +203,14 @@ def _cast(rng: Generator) -> tuple[list[int], list[str]]:
         wants_rival = rng.random() < 2 / 3
         if candidate not in chosen and wants_rival == _has_rival(candidate, chosen, []):
             chosen.append(candidate)
-    blobs = [names[i] for i in rng.integers(textures, size=rng.integers(0, 5 - count))]
+    blobs = [list(TEXTURES)[i] for i in rng.integers(textures, size=rng.integers(0, 5 - count))]
     return chosen, blobs
 
 
 def _has_rival(target: int, classes: list[int], blob_textures: list[str]) -> bool:
-    textures = len(TEXTURES)
-    silhouette, texture = divmod(target, textures)
-    others = [divmod(c, textures) for c in classes if c != target]
-    return any(s == silhouette or t == texture for s, t in others) or CLASSES[target].split("-")[0] in blob_textures
+    texture, silhouette = CLASSES[target].split("-")
+    others = [CLASSES[other].split("-") for other in classes if other != target]
+    return texture in blob_textures or any(t == texture or s == silhouette for t, s in others)
 
 
 def _object_radius(rng: Generator, count: int) -> float:
@@ -232,13 +222,8 @@ def _object_radius(rng: Generator, count: int) -> float:
 
 def _random_blob(rng: Generator) -> Outline:
     """Return a lobed outline that resembles no class silhouette."""
-    phases = rng.uniform(0, 2 * np.pi, 2)
-
-    def outline(angle: Floats) -> Floats:
-        distance: Floats = 1 + 0.38 * np.cos(2 * angle + phases[0]) + 0.22 * np.cos(3 * angle + phases[1])
-        return distance
-
-    return outline
+    first, second = rng.uniform(0, 2 * np.pi, 2)
+    return lambda angle: 1 + 0.38 * np.cos(2 * angle + first) + 0.22 * np.cos(3 * angle + second)
 
 
 def _place(

@@ -6,7 +6,7 @@ committed pictures are read; nothing is downloaded or drawn.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -46,39 +46,40 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
             "does not know; choose from scenes-vgg, scenes-resnet with --networks."
         )
     folder = options.directory or ASSETS
-    pictures = []
-    for entry in _read_index(folder):
-        image = _read_png(folder, f"{entry['name']}.png", entry["image_sha256"])  # uint8 (112, 112, 3)
-        labels = _read_png(folder, f"{entry['name']}.labels.png", entry["labels_sha256"])  # (112, 112): 0, or 1 + class
-        pictures.append((entry["name"], image, labels, entry["difficult"]))
-    cases = []
-    for turn in range(max(len(difficult) for *_, difficult in pictures)):
-        for number, (picture, image, labels, difficult) in enumerate(pictures):
-            if turn < len(difficult):
-                name = list(difficult)[(turn + number) % len(difficult)]
-                target = CLASSES.index(name)
-                region = labels == 1 + target
-                cases.append(Case(f"{picture}.{name}", picture, target, name, image, region, difficult[name]))
-    return cases
+    pictures = [_cases_of(folder, entry) for entry in _read_index(folder)]
+    return [
+        cases[(turn + number) % len(cases)]
+        for turn in range(max(map(len, pictures)))
+        for number, cases in enumerate(pictures)
+        if turn < len(cases)
+    ]
 
 
 def _read_index(folder: Path) -> list[dict[str, Any]]:
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        entries, classes = index["pictures"], index["classes"]
+        entries, classes = list(index["pictures"]), tuple(index["classes"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise _damaged(folder, "index.json") from error
-    if tuple(classes) != CLASSES or not entries:
+    if classes != CLASSES or not entries:
         raise _damaged(folder, "index.json")
-    return list(entries)
+    return entries
+
+
+def _cases_of(folder: Path, entry: Mapping[str, Any]) -> list[Case]:
+    picture = entry["name"]
+    image = _read_png(folder, f"{picture}.png", entry["image_sha256"])  # uint8 (112, 112, 3)
+    labels = _read_png(folder, f"{picture}.labels.png", entry["labels_sha256"])  # (112, 112): 0, or 1 + class
+    cases = []
+    for name, difficult in entry["difficult"].items():
+        target = CLASSES.index(name)
+        cases.append(Case(f"{picture}.{name}", picture, target, name, image, labels == 1 + target, difficult))
+    return cases
 
 
 def _read_png(folder: Path, name: str, sha256: str) -> np.ndarray:
-    try:
-        content = (folder / name).read_bytes()
-    except OSError as error:
-        raise _damaged(folder, name) from error
-    if hashlib.sha256(content).hexdigest() != sha256:
+    file = folder / name
+    if not file.is_file() or hashlib.sha256(content := file.read_bytes()).hexdigest() != sha256:
         raise _damaged(folder, name)
     with Image.open(BytesIO(content)) as image:
         return np.array(image)

@@ -13,21 +13,20 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from benchmarks.datasets.scenes.draw import EVALUATION_PICTURES, SEED, scene
+from benchmarks.datasets.scenes.draw import EVALUATION_PICTURES, scene
 from benchmarks.networks.network import load_network
 from benchmarks.networks.scene_classes import CLASSES, MEAN, SIZE, STD
 from benchmarks.networks.scenes import WEIGHTS, untrained_resnet, untrained_vgg
@@ -67,31 +66,14 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = {"scenes-vgg": Recipe(untrained_vgg), "scenes-resnet": Recipe(untrained_resnet)}
 
 
-def draw_scenes(split: str, indices: range, folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw scenes in parallel and keep them in files that a later call reads.
-
-    Images ``(n, 112, 112, 3)`` and labels ``(n, 112, 112)``, as in ``Scene.labels``, are uint8 and memory-mapped.
-    """
-    stem = f"{split}-{SEED}-{indices.start}-{indices.stop}"
-    paths = [folder / f"{stem}-images.npy", folder / f"{stem}-labels.npy"]
-    if not all(path.exists() for path in paths):
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = [path.with_suffix(".partial") for path in paths]
-        count = len(indices)
-        images = open_memmap(partial[0], "w+", np.uint8, (count, SIZE, SIZE, 3))
-        labels = open_memmap(partial[1], "w+", np.uint8, (count, SIZE, SIZE))
-        with multiprocessing.Pool() as pool:
-            jobs = ((split, index) for index in indices)
-            for row, (image, label) in enumerate(pool.imap(_draw, jobs, chunksize=64)):
-                images[row], labels[row] = image, label
-        for source, path in zip(partial, paths, strict=True):
-            source.rename(path)
-    return np.load(paths[0], mmap_mode="r"), np.load(paths[1], mmap_mode="r")
-
-
-def _draw(job: tuple[str, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    drawn = scene(*job)
-    return drawn.image, drawn.labels
+def draw_scenes(split: str, indices: range) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw scenes in parallel: images, uint8 ``(n, 112, 112, 3)``, and labels, uint8 ``(n, 112, 112)``."""
+    images = np.empty((len(indices), SIZE, SIZE, 3), np.uint8)
+    labels = np.empty((len(indices), SIZE, SIZE), np.uint8)
+    with multiprocessing.Pool() as pool:
+        for row, drawn in enumerate(pool.imap(partial(scene, split), indices, chunksize=64)):
+            images[row], labels[row] = drawn.image, drawn.labels
+    return images, labels
 
 
 def normalise(images: NDArray[np.uint8]) -> Tensor:
@@ -107,8 +89,7 @@ def target_distribution(labels: Tensor, keep: Tensor) -> Tensor:
     present. An object counts in full while half of it is shown, then in proportion; what the strongest object lacks
     goes to all classes alike.
     """
-    count = len(labels)
-    bins = len(CLASSES) + 1
+    count, bins = len(labels), len(CLASSES) + 1
     rows = torch.arange(count)[:, None, None] * bins + labels
     whole = torch.bincount(rows.flatten(), minlength=count * bins).reshape(count, bins)[:, 1:]
     shown = torch.bincount(rows[keep], minlength=count * bins).reshape(count, bins)[:, 1:]
@@ -200,15 +181,13 @@ def recall(model: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.uint8
     return found / present
 
 
-def report(name: str, weights: Path, cache: Path) -> None:
+def report(name: str, weights: Path) -> None:
     """Print what the model card says of a network."""
     network = load_network(name, weights=weights)
-    committed = [scene("evaluation", index) for index in range(EVALUATION_PICTURES)]
-    on_committed = np.stack([drawn.image for drawn in committed]), np.stack([drawn.labels for drawn in committed])
     print(f"sha256 {network.weights_sha256}")
     print(f"parameters {sum(values.numel() for values in network.module.parameters())}")
-    print(f"recall: held-out scenes {recall(network.module, *draw_scenes('evaluation', HELD_OUT, cache)):.3f}", end="")
-    print(f", committed scenes {recall(network.module, *on_committed):.3f}")
+    for which, indices in {"held-out": HELD_OUT, "committed": range(EVALUATION_PICTURES)}.items():
+        print(f"recall, {which} scenes: {recall(network.module, *draw_scenes('evaluation', indices)):.3f}")
 
 
 def main() -> None:
@@ -219,20 +198,14 @@ def main() -> None:
     parser.add_argument("network", choices=RECIPES)
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder of the weights (%(default)s)")
     parser.add_argument("--report", action="store_true", help="only report on the weights there are")
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=Path(tempfile.gettempdir()) / "mint-scenes",
-        help="folder where the drawn scenes are kept, 1.3 GB (%(default)s)",
-    )
     arguments = parser.parse_args()
     weights = arguments.out / f"{arguments.network}.safetensors"
     if not arguments.report:
         recipe = RECIPES[arguments.network]
-        model = train(recipe, *draw_scenes("train", range(recipe.pictures), arguments.cache))
+        model = train(recipe, *draw_scenes("train", range(recipe.pictures)))
         arguments.out.mkdir(parents=True, exist_ok=True)
         save_file({name: values.contiguous() for name, values in model.state_dict().items()}, weights)
-    report(arguments.network, weights, arguments.cache)
+    report(arguments.network, weights)
 
 
 if __name__ == "__main__":

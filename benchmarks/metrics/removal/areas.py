@@ -1,15 +1,11 @@
 """Areas under removal curves: deletion, insertion, MoRF, LeRF, and the symmetric relevance gain.
 
-Source: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box
-Models", BMVC 2018, section 4.2, and the authors' ``evaluation.py``, followed here with these conventions:
-
-* one picture row's worth of pixels a step (224 at 224 x 224, so 225 points on the curve);
-* removed pixels become 0 in the normalised space (deletion), missing pixels are those of the blurred picture
-  (insertion);
-* the answer is the target's softmax probability. RISE follows the class predicted on the whole picture;
-  here it is the case's target, as in every other measurement of this suite;
-* the area is the exact trapezoid over the true fractions of pixels. It equals RISE's own formula,
-  (sum - ends / 2) / (n - 1), wherever the steps divide the picture evenly, as RISE's do.
+Source: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018,
+section 4.2, and the authors' ``evaluation.py``. The conventions are theirs: one picture row's worth of pixels a step
+(224 at 224 x 224, so 225 points); removed pixels become 0 in the normalised space (deletion), missing ones are the
+blurred picture's (insertion); the answer is a softmax probability, here that of the case's target, where RISE follows
+the class predicted on the whole picture. The area is the exact trapezoid over the true fractions of pixels: RISE's
+(sum - ends / 2) / (n - 1) wherever the steps divide the picture evenly.
 
 Each of them is a parameter, and so part of the metric's identity: published numbers differ more by such choices than by
 method. What such curves cannot tell in general is said in :mod:`benchmarks.metrics.removal.curve`.
@@ -18,11 +14,10 @@ method. What such curves cannot tell in general is said in :mod:`benchmarks.metr
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, Measurement, Metric
-from benchmarks.metrics.removal.curve import ANSWER, GAIN, PATHS, Baseline, Path, check_removal, removal_curve
+from benchmarks.metrics.removal import curve
+from benchmarks.metrics.removal.points import RemovalMetric
 from mint.contract import InputError
 from mint.parameters import require_count
 from mint.scores import Score
@@ -31,10 +26,7 @@ from mint.scores import Score
 def equal_steps(pixels: int, steps: int) -> list[int]:
     """Divide pixels into equal intervals, their bounds rounded to whole pixels: steps + 1 counts, from 0 to all.
 
-    Raises
-    ------
-    InputError
-        If there are fewer pixels than steps.
+    InputError if there are fewer pixels than steps.
     """
     if steps > pixels:
         raise InputError(f"{steps} steps are more than the picture's {pixels} pixels; choose at most that many.")
@@ -42,36 +34,29 @@ def equal_steps(pixels: int, steps: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class _Area(Metric):
+class _Area(RemovalMetric):
     """An area under curves, by this suite's own conventions."""
 
-    curve_labels = ANSWER
-    paths: ClassVar[tuple[Path, ...]]
+    curve_labels = curve.ANSWER
+    paths: ClassVar[tuple[curve.Path, ...]]
 
     steps: int | None = None
-    baseline: Baseline | float = "zero"
+    baseline: curve.Baseline | float = "zero"
     score: Score = "probability"
 
     def __post_init__(self) -> None:
         if self.steps is not None:
             require_count("steps", self.steps, 1)
-        check_removal(self.baseline, self.score)
+        curve.check_removal(self.baseline, self.score)
 
-    def score_map(self, context: Context, saliency: Tensor) -> Measurement:
-        """Return the area under the curve, and the curve."""
-        fractions, values = removal_curve(
-            context,
-            saliency,
-            self.paths,
-            points=self._points,
-            ties="by index, mirrored",
-            removed=self.baseline,
-            score=self.score,
-        )
-        return Measurement(float(np.trapezoid(values, fractions)), (fractions, values))
+    @property
+    def removal(self) -> curve.Removal:
+        """The area under the curve."""
+        return curve.Removal(self.paths, self._points, self.baseline, self.score, "trapezoid")
 
-    def _points(self, ranked: np.ndarray, width: int) -> list[int]:
-        return equal_steps(len(ranked), len(ranked) // width if self.steps is None else self.steps)
+    def _points(self, ranked: Tensor, width: int) -> list[int]:
+        pixels = ranked.shape[1]
+        return equal_steps(pixels, pixels // width if self.steps is None else self.steps)
 
 
 @dataclass(frozen=True)
@@ -96,7 +81,7 @@ class Deletion(_Area):
     """
 
     direction = "lower"
-    paths = PATHS["deletion"]
+    paths = curve.PATHS["deletion"]
 
 
 @dataclass(frozen=True)
@@ -117,9 +102,9 @@ class Insertion(_Area):
         What a missing pixel is: "blur" (RISE's), or another of `Deletion`'s.
     """
 
-    paths = PATHS["insertion"]
+    paths = curve.PATHS["insertion"]
 
-    baseline: Baseline | float = "blur"
+    baseline: curve.Baseline | float = "blur"
 
 
 MoRF = Deletion
@@ -142,7 +127,7 @@ class LeRF(_Area):
     2024).
     """
 
-    paths = PATHS["LeRF"]
+    paths = curve.PATHS["LeRF"]
 
 
 @dataclass(frozen=True)
@@ -159,5 +144,5 @@ class SRG(_Area):
     network here as in either curve, but its ranking of methods depends less on the baseline value.
     """
 
-    curve_labels = GAIN
-    paths = PATHS["LeRF - MoRF"]
+    curve_labels = curve.GAIN
+    paths = curve.PATHS["LeRF - MoRF"]

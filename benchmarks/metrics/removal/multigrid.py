@@ -25,7 +25,7 @@ from torch import Tensor
 DIAGONAL = 1 / 12
 """Weight of each diagonal neighbour in ROAD; a direct neighbour weighs twice as much, and all eight sum to 1."""
 
-COARSEST = 8
+COARSEST = 16
 """Points a side of the grid on which the equations are solved exactly."""
 
 OFFSETS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
@@ -94,7 +94,7 @@ class VCycle:
             points * torch.finfo(missing.dtype).eps * torch.eye(points, dtype=torch.float64, device=missing.device)
         )
         lifted = (matrices + matrices.mT) / 2 + rounding
-        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(lifted)).to(missing.dtype)
+        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky_ex(lifted).L).to(missing.dtype)
 
     def __call__(self, residual: Tensor, depth: int = 0) -> Tensor:
         """Solve approximately for a right-hand side, (c, h, w, k)."""
@@ -143,10 +143,10 @@ def _nine_points(stencil: list[Tensor]) -> Callable[[Tensor], Tensor]:
 
     def apply(pictures: Tensor) -> Tensor:
         padded = F.pad(pictures, (0, 0, 1, 1, 1, 1))
-        product = torch.zeros_like(pictures)
+        product = stencil[CENTRE] * pictures
         for (row, column), weight in zip(OFFSETS, stencil, strict=True):
-            shifted = padded[:, 1 + row : 1 + row + height, 1 + column : 1 + column + width]
-            product = product.addcmul_(weight, shifted)
+            if row or column:
+                product.addcmul_(weight, padded[:, 1 + row : 1 + row + height, 1 + column : 1 + column + width])
         return product
 
     return apply

@@ -13,48 +13,42 @@ open, which is made stable here; ROAD's noise has a seed.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from benchmarks.metrics.metric import Average, Context, CurveLabels, Direction, Measurement, Metric, RegionMetric
-from benchmarks.metrics.pointing import highest_pixel, squared_distances
-from benchmarks.metrics.removal.curve import (
-    ANSWER,
-    GAIN,
-    PATHS,
-    RANKINGS,
-    Followed,
-    Imputation,
-    Points,
-    Removed,
-    check_removal,
-    removal_curve,
-)
+from benchmarks.metrics.metric import Average, Context, CurveLabels, DeviceMetric, Direction, RegionMetric
+from benchmarks.metrics.pointing import at_maximum, squared_distances
+from benchmarks.metrics.removal import curve as curves
+from benchmarks.metrics.removal.points import RemovalMetric
 from benchmarks.metrics.removal.road import ROAD_LABELS
 from benchmarks.registry import look_up
 from mint.parameters import require_number
 from mint.scores import Score
 
-POINTS: Mapping[str, Points] = {
-    "a picture row a step": lambda ranked, width: [*range(0, len(ranked), width), len(ranked)],
-    "a picture row a step, without the start": lambda ranked, width: [
-        *range(width, len(ranked), width),
-        len(ranked),
+
+def _to_all(start: int, step: int, pixels: int) -> list[int]:
+    return [*range(start, pixels, step), pixels]
+
+
+def _at_percentiles(ranked: Tensor, _width: int) -> Tensor:
+    # Interpolated between two values, numpy's percentile divides the pixels as the upper one does.
+    last = ranked.shape[1] - 1
+    lowest = [ranked[:, [last - math.ceil(percentile / 100 * last)]] for percentile in range(90, 0, -10)]
+    return torch.stack([(ranked >= each).sum(1) for each in lowest], dim=1)
+
+
+POINTS: Mapping[str, curves.Points] = {
+    "a picture row a step": lambda ranked, width: _to_all(0, width, ranked.shape[1]),
+    "a picture row a step, without the start": lambda ranked, width: _to_all(width, width, ranked.shape[1]),
+    "20 intervals, sizes rounded up": lambda ranked, _: _to_all(0, math.ceil(ranked.shape[1] / 20), ranked.shape[1]),
+    "10 intervals, bounds rounded down": lambda ranked, _: np.linspace(0, ranked.shape[1], 11).astype(int).tolist(),
+    "10 points, the last leaps from 80% to 100%": lambda ranked, _: [
+        *(min(step * max(ranked.shape[1] // 10, 1), ranked.shape[1]) for step in range(9)),
+        ranked.shape[1],
     ],
-    "20 intervals, sizes rounded up": lambda ranked, _width: [
-        *range(0, len(ranked), math.ceil(len(ranked) / 20)),
-        len(ranked),
-    ],
-    "10 intervals, bounds rounded down": lambda ranked, _width: np.linspace(0, len(ranked), 11).astype(int).tolist(),
-    "10 points, the last leaps from 80% to 100%": lambda ranked, _width: [
-        *(min(step * max(len(ranked) // 10, 1), len(ranked)) for step in range(9)),
-        len(ranked),
-    ],
-    "9 percentiles, 10% to 90%": lambda ranked, _width: [
-        int((ranked >= np.percentile(ranked, percentile)).sum()) for percentile in range(90, 0, -10)
-    ],
+    "9 percentiles, 10% to 90%": _at_percentiles,
 }
 """Where a curve is read.
 
@@ -62,16 +56,9 @@ At percentiles all pixels of a plateau go together, so that ties have no order. 
 tenth of the picture, as often when negative values were set to 0, no pixel is left at the tenth percentile.
 """
 
-AREAS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "trapezoid": lambda fractions, values: np.trapezoid(values, fractions),
-    "trapezoid, steps taken as equal": lambda _fractions, values: np.mean((values[1:] + values[:-1]) / 2),
-    "trapezoid, steps of length 1": lambda _fractions, values: np.trapezoid(values),
-    "mean of the points": lambda _fractions, values: np.mean(values),
-}
-
 
 @dataclass(frozen=True, kw_only=True)
-class RemovalProfile(Metric):
+class RemovalProfile(RemovalMetric):
     """How one tool scores one map by a removal curve; itself the metric that does so.
 
     Source: each tool's own code, in the version named. Direction: `direction`. Range: with "probability", [0, 1] for
@@ -88,18 +75,11 @@ class RemovalProfile(Metric):
         What it mirrors: a release, or a commit of what was never released.
     direction
         Which scores are better. By default, this and what follows are those of deletion.
-    curve
-        One of `PATHS`: which curve, or which difference of two.
-    points
-        One of `POINTS`: where the curve is read.
-    removed
-        What removed pixels become, in the normalised space.
-    score
-        What is read of the network's answer.
-    area
-        One of `AREAS`: how the score is computed from the curve.
-    ties
-        One of `RANKINGS`: the order of tied pixels.
+    curve, points, area, ties
+        Which curve or difference of two, where it is read, how the score is computed from it, and the order of tied
+        pixels: names in ``PATHS``, `POINTS`, ``AREAS`` and ``RANKINGS``.
+    removed, score
+        What removed pixels become, in the normalised space, and what is read of the network's answer.
     follows
         The class whose answer is followed: the one explained, or the one predicted on the whole picture.
     call
@@ -111,11 +91,11 @@ class RemovalProfile(Metric):
     direction: Direction = "lower"
     curve: str = "deletion"
     points: str
-    removed: Removed = "zero"
+    removed: curves.Removed = "zero"
     score: Score = "probability"
     area: str
     ties: str = "by index"
-    follows: Followed = "target"
+    follows: curves.Followed = "target"
     call: str = field(default="", repr=False)
 
     @property
@@ -123,14 +103,14 @@ class RemovalProfile(Metric):
         """What the curve measures, however it is read."""
         # The other curves are differences of two.
         kind = {"deletion": "Deletion", "insertion": "Insertion", "LeRF": "LeRF"}.get(self.curve, "SRG")
-        if not isinstance(self.removed, Imputation):
+        if not isinstance(self.removed, curves.Imputation):
             return kind
         return "ROAD" if kind == "SRG" else f"{kind} by imputation"
 
     @property
     def curve_labels(self) -> CurveLabels:  # type: ignore[override]
         """As this suite's own metric of the same measure."""
-        return {"SRG": GAIN, "ROAD": ROAD_LABELS}.get(self.measure, ANSWER)
+        return {"SRG": curves.GAIN, "ROAD": ROAD_LABELS}.get(self.measure, curves.ANSWER)
 
     @property
     def summary(self) -> str:
@@ -138,41 +118,32 @@ class RemovalProfile(Metric):
         return f"{self.curve} as {self.tool} {self.version} scores it: {self.call}."
 
     def __post_init__(self) -> None:
-        look_up("curve", self.curve, PATHS)
+        look_up("curve", self.curve, curves.PATHS)
         look_up("choice of points", self.points, POINTS)
-        look_up("area", self.area, AREAS)
-        look_up("order of ties", self.ties, RANKINGS)
-        check_removal(self.removed, self.score)
+        look_up("area", self.area, curves.AREAS)
+        look_up("order of ties", self.ties, curves.RANKINGS)
+        curves.check_removal(self.removed, self.score)
 
-    def score_map(self, context: Context, saliency: Tensor) -> Measurement:
-        """Return the score that the tool would print, and the curve."""
-        fractions, values = removal_curve(
-            context,
-            saliency,
-            PATHS[self.curve],
-            points=POINTS[self.points],
-            ties=self.ties,
-            removed=self.removed,
-            score=self.score,
-            follows=self.follows,
-        )
-        return Measurement(float(AREAS[self.area](fractions, values)), (fractions, values))
+    @property
+    def removal(self) -> curves.Removal:
+        """What the tool would print."""
+        asked = POINTS[self.points], self.removed, self.score, self.area
+        return curves.Removal(curves.PATHS[self.curve], *asked, ties=self.ties, follows=self.follows)
 
 
-MAXIMA: Mapping[str, Callable[[Tensor], Any]] = {
-    "first": highest_pixel,
-    "any": lambda saliency: (saliency == saliency.max()).cpu().numpy(),
+MAXIMA: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "first": at_maximum,
+    "any": lambda distances, saliency: torch.where(saliency == saliency.max(), distances, torch.inf).min(),
 }
-"""Which of a map's tied maxima may hit: an index of the map's pixels."""
+"""Which of a map's tied maxima may hit: the least distance of those that may."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PointingProfile(RegionMetric):
+class PointingProfile(RegionMetric, DeviceMetric):
     """How one tool plays the pointing game; itself the metric that does so.
 
     Source: the tool's own code, in the version named. Direction: higher is better. Range: 0 or 1; NaN where the case
-    has no annotated region, or an empty one (Quantus 0.6.0 counts an empty one as a hit: it writes a NaN into a boolean
-    array, where it becomes True. That is not mirrored).
+    has no annotated region, or an empty one (Quantus 0.6.0 counts an empty one as a hit, which is not mirrored).
 
     What it cannot tell: anything about the map besides its maximum; and with ``ties="any"`` a map that is constant, or
     has its maximum on a large plateau, hits nearly always.
@@ -186,10 +157,8 @@ class PointingProfile(RegionMetric):
         photograph's own size, some 500 pixels: at 224 its 15 are generous). 1: on the region.
     ties
         One of `MAXIMA`.
-    average
-        "classes": the mean over classes of each one's hit rate; "cases": the mean over cases.
-    subsets
-        The subsets of cases that it is averaged over.
+    average, subsets
+        As every metric declares them.
     call
         The call of the tool that this stands for.
     """
@@ -213,10 +182,9 @@ class PointingProfile(RegionMetric):
         look_up("choice of maxima", self.ties, MAXIMA)
         require_number("tolerance", self.tolerance, 0, beyond=True)
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
         """Tell whether one of the maxima that may hit does."""
-        distances = squared_distances(context, region)[MAXIMA[self.ties](saliency)]
-        return float((distances < self.tolerance**2).any())
+        return MAXIMA[self.ties](squared_distances(context, region), saliency) < self.tolerance**2
 
 
 _RISE = RemovalProfile(
@@ -290,7 +258,7 @@ PROFILES: Mapping[str, RemovalProfile | PointingProfile] = {
         direction="higher",
         curve="(LeRF - MoRF) / 2",
         points="9 percentiles, 10% to 90%",
-        removed=Imputation(noise=0.01, seed=0),
+        removed=curves.Imputation(noise=0.01, seed=0),
         area="mean of the points",
         call="ROADCombined()(x, maps, [ClassifierOutputSoftmaxTarget(target)], net)",
     ),

@@ -1,17 +1,13 @@
-"""ROAD: removal whose missing pixels are imputed from their neighbours, with a little noise.
-
-Source: Y. Rong, T. Leemann, V. Borisov, G. Kasneci, E. Kasneci, "A Consistent and Efficient Evaluation Strategy for
-Attribution Methods", ICML 2022, with the score by which pytorch-grad-cam publishes it again.
-"""
+"""ROAD: removal whose missing pixels are imputed from their neighbours, with a little noise."""
 
 import math
 from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, CurveLabels, Measurement, Metric
-from benchmarks.metrics.removal.curve import PATHS, Imputation, check_removal, removal_curve
+from benchmarks.metrics.metric import CurveLabels
+from benchmarks.metrics.removal import curve
+from benchmarks.metrics.removal.points import RemovalMetric
 from mint.contract import InputError
 from mint.scores import Score
 
@@ -19,14 +15,16 @@ ROAD_LABELS = CurveLabels("mean", "share of the pixels", "(LeRF \N{MINUS SIGN} M
 
 
 @dataclass(frozen=True)
-class ROAD(Metric):
+class ROAD(RemovalMetric):
     """Half of what the target's answer loses more by removing the highest-ranked pixels than the lowest-ranked.
 
         mean over shares p of  (answer without the lowest p - answer without the highest p) / 2
 
-    which is pytorch-grad-cam's ``ROADCombined``: least relevant first (LeRF) against most relevant first (MoRF).
-    Direction: higher is better. Range: [-1/2, 1/2] with ``score="probability"``; a map that knows nothing scores 0 on
-    average, and the negated map the negative. The curve has the term of every p.
+    Source: Y. Rong, T. Leemann, V. Borisov, G. Kasneci, E. Kasneci, "A Consistent and Efficient Evaluation Strategy for
+    Attribution Methods", ICML 2022, with the score by which pytorch-grad-cam publishes it again, ``ROADCombined``:
+    least relevant first (LeRF) against most relevant first (MoRF). Direction: higher is better. Range: [-1/2, 1/2] with
+    ``score="probability"``; a map that knows nothing scores 0 on average, and the negated map the negative. The curve
+    has the term of every p.
 
     Pixels are ranked as in deletion: of tied pixels the first counts as higher, and as many are removed as would lie at
     or above a percentile if none tied. pytorch-grad-cam itself, and the profile "gradcam-road", remove all pixels of a
@@ -59,22 +57,15 @@ class ROAD(Metric):
     def __post_init__(self) -> None:
         if not self.percentiles or not all(0 < percentile < 100 for percentile in self.percentiles):
             raise InputError(f"percentiles are numbers above 0 and below 100, at least one, not {self.percentiles}.")
-        check_removal(Imputation(self.noise, self.seed), self.score)
+        curve.check_removal(curve.Imputation(self.noise, self.seed), self.score)
 
-    def score_map(self, context: Context, saliency: Tensor) -> Measurement:
-        """Return the mean of the curve, and the curve."""
-        fractions, values = removal_curve(
-            context,
-            saliency,
-            PATHS["(LeRF - MoRF) / 2"],
-            points=self._counts,
-            ties="by index, mirrored",
-            removed=Imputation(self.noise, self.seed),
-            score=self.score,
-        )
-        return Measurement(float(values.mean()), (fractions, values))
+    @property
+    def removal(self) -> curve.Removal:
+        """The mean over the shares."""
+        removed = curve.Imputation(self.noise, self.seed)
+        return curve.Removal(curve.PATHS["(LeRF - MoRF) / 2"], self._counts, removed, self.score, "mean of the points")
 
-    def _counts(self, ranked: np.ndarray, _width: int) -> list[int]:
+    def _counts(self, ranked: Tensor, _width: int) -> list[int]:
         # n - ceil((n - 1) q) values lie at or above the q-th quantile of n, as numpy interpolates it.
-        pixels = len(ranked)
+        pixels = ranked.shape[1]
         return [pixels - math.ceil((pixels - 1) * (100 - percentile) / 100) for percentile in self.percentiles]

@@ -1,4 +1,4 @@
-"""Puts the page together: template, style and scripts of this folder, and what the report hands over."""
+"""Writes what all reports leave behind: findings, tables, and both pages, made with the files of this folder."""
 
 import base64
 import json
@@ -10,31 +10,38 @@ from urllib.parse import urlencode
 
 import jinja2
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
+from benchmarks.report import tables
 from benchmarks.report.numbers import DASH
-from benchmarks.report.page.markdown import Block, Picture, html, inline_html, title_under
+from benchmarks.report.page.markdown import (
+    Block,
+    Picture,
+    html,
+    inline_html,
+    title_under,
+    with_conclusions,
+    write_markdown,
+)
 from benchmarks.report.page.viewer import gather
+from benchmarks.report.sentences import efficiency
 from benchmarks.report.tables import ARROWS, Entry, Metric, Subject, Table
 from benchmarks.results.records import Records
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("tables.js", "viewer.js")
 MEDIA = {".png": "image/png", ".jpg": "image/jpeg"}
+PLACES = {"tables": (".csv", ".md", ".tex"), "plots": (".png",), "gallery": (".jpg",)}
+"""The folders that a report writes, and the endings of what is its own in them."""
 MINUS, SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 
 
 def write_html(records: Records, sections: Mapping[str, Sequence[Block]], file: Path) -> None:
     """Write a page that stands alone: no other file, no network.
 
-    Parameters
-    ----------
-    records : Records
-    sections : Mapping
-        The blocks by heading, which stand before the viewer; the headings are the page's menu, too. A number in the
-        table of a setting leads to the pictures of its subject.
-    file : pathlib.Path
-        An existing file is replaced.
+    The sections' blocks, by heading, stand before the viewer; the headings are the page's menu, too. A number in the
+    table of a setting leads to the pictures of its subject.
     """
     index, files = gather(records)
     inputs, run = records.provenance["inputs"], records.provenance["run"]
@@ -64,21 +71,54 @@ def write_html(records: Records, sections: Mapping[str, Sequence[Block]], file: 
     file.write_text(text, encoding="utf-8", newline="\n")
 
 
+def fresh(directory: Path, findings: Mapping[str, pd.DataFrame], *folders: str) -> None:
+    """Make the folders of a report, without what an earlier one left there, and write the findings as CSV files."""
+    for folder in folders:
+        (directory / folder).mkdir(exist_ok=True)
+        for stale in (directory / folder).iterdir():
+            if stale.suffix in PLACES[folder]:
+                stale.unlink()
+    for name, frame in findings.items():
+        frame.to_csv(directory / "tables" / f"{name}.csv", index=False, float_format="%.6g")
+
+
+def origin(records: Records) -> str:
+    """Say what a plan is, and where its numbers are from."""
+    inputs, run = records.provenance["inputs"], records.provenance["run"]
+    return (
+        f"{inputs['summary']} Made by `{run['command']}`. All that determines these numbers is in "
+        "[provenance.json](provenance.json), and every score is in `records.parquet`."
+    )
+
+
+def cost_section(records: Records) -> dict[str, list[Block]]:
+    """Make the section of what the methods and the run itself cost; none where nothing was measured."""
+    blocks: list[Block] = [tables.cost_table(records.timings)] if len(records.timings) else []
+    measured = pd.DataFrame(records.provenance["run"].get("efficiency", ()))
+    if len(measured):
+        # Joined runs have a row each.
+        summed = measured.groupby(["dataset", "network"], sort=False, as_index=False).sum()
+        blocks.append("\n".join(f"- {efficiency(row)}" for row in summed.to_dict("records")))
+    return {"Cost": blocks} if blocks else {}
+
+
+def write_pages(records: Records, sections: Mapping[str, Sequence[Block]], directory: Path) -> None:
+    """Write every table as Markdown and LaTeX, and the sections as README.md and index.html."""
+    for table in (block for blocks in sections.values() for block in blocks if isinstance(block, Table)):
+        for suffix, spell in (("md", tables.markdown), ("tex", tables.latex)):
+            (directory / "tables" / f"{table.file}.{suffix}").write_text(spell(table), encoding="utf-8")
+    write_markdown(records.provenance["inputs"]["plan"], sections, directory / "README.md")
+    write_html(records, with_conclusions(sections, directory), directory / "index.html")
+
+
 def data_uri(data: bytes, media: str) -> str:
     """Spell a file so that it can stand in HTML."""
     return f"data:{media};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def embedded_json(data: Any) -> str:
-    """Spell plain data as JSON that can stand in a script element: no "<", so no end tag and no comment.
-
-    Raises
-    ------
-    ValueError
-        If it holds NaN or infinity, which JSON has no word for.
-    """
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
+    """Spell plain data, without NaN and infinity, as JSON without "<": a script element can hold it."""
+    return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _facts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -103,14 +143,12 @@ def _groups(blocks: Sequence[Block], heading: str, places: Sequence[tuple[str, s
 
 
 def _image(picture: Picture, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    elsewhere = "The numbers are in this page's tables, and the viewer has every picture."
-    where = "The numbers are in the table under it." if picture.numbers else elsewhere
-    return {
-        "source": data_uri(picture.file.read_bytes(), MEDIA[picture.file.suffix]),
-        "caption": picture.words,
-        "words": f"{picture.words}. {where}",
-        "numbers": page_table(picture.numbers, "", places) if picture.numbers else None,
-    }
+    image = {"source": data_uri(picture.file.read_bytes(), MEDIA[picture.file.suffix]), "caption": picture.words}
+    if picture.numbers is None:
+        elsewhere = "The numbers are in this page's tables, and the viewer has every picture."
+        return image | {"words": f"{picture.words}. {elsewhere}", "numbers": None}
+    table = page_table(picture.numbers, "", places)
+    return image | {"words": f"{picture.words}. The numbers are in the table under it.", "numbers": table}
 
 
 def page_table(table: Table, heading: str, places: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -176,20 +214,18 @@ def _whiskers(column: Sequence[Entry]) -> list[dict[str, float] | None]:
 
     Not in a column that holds several metrics: their scales differ.
     """
-    shown = [entry for entry in column if entry.number is not None and not np.isnan(entry.low)]
-    low = min((entry.low for entry in shown), default=0.0)
-    width = max((entry.high for entry in shown), default=0.0) - low
-    if len({entry.subject and entry.subject.metric for entry in shown}) > 1 or not width > 0:
-        return [None] * len(column)
+    shown = {i: e for i, e in enumerate(column) if e.number is not None and not np.isnan(e.low)}
+    low = min((entry.low for entry in shown.values()), default=0.0)
+    high = max((entry.high for entry in shown.values()), default=0.0)
     places: list[dict[str, float] | None] = [None] * len(column)
-    for i, entry in enumerate(column):
-        if entry not in shown:
-            continue
+    if len({entry.subject and entry.subject.metric for entry in shown.values()}) > 1 or not high > low:
+        return places
+    for i, entry in shown.items():
         value = entry.value if np.isnan(entry.change) else entry.change
         middle = min(max(float(value), entry.low), entry.high)  # type: ignore[arg-type]
         place = {"left": entry.low - low, "width": entry.high - entry.low, "mean": middle - low}
-        if low < 0 < low + width:
+        if low < 0 < high:
             # Where nothing differs from nothing: the line that an interval may leave out.
             place["zero"] = -low
-        places[i] = {name: round(100 * each / width, 1) for name, each in place.items()}
+        places[i] = {name: round(100 * each / (high - low), 1) for name, each in place.items()}
     return places

@@ -29,8 +29,7 @@ Block = Table | Picture | str
 def write_markdown(title: str, sections: Mapping[str, Sequence[Block]], file: Path) -> str:
     """Write a page as Markdown, and return it: the title, what a person concluded, the sections.
 
-    The heading "" is left out. The file's folder holds the pictures' files, and may hold ``conclusions.md``; it is made
-    if need be.
+    The heading "" is left out. The file's folder is made if need be; pictures and ``conclusions.md`` are in it.
     """
     parts = [f"# {title}"]
     for heading, blocks in with_conclusions(sections, file.parent).items():

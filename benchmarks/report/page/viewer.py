@@ -5,7 +5,7 @@ only those that it shows: `pack` says what is in them.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -22,20 +22,16 @@ CURVE_POINTS = 57
 """At most so many points of a curve are drawn."""
 DIGITS = 4
 """Significant digits of a score in the page."""
+DECLARED = ("id", "judges", "subsets")
 Row = dict[str, Any]
-File = tuple[bytes, str]
-"""A picture's bytes and its media type."""
+File = tuple[bytes, str]  # a picture's bytes and its media type
 
 
 def gather(records: Records) -> tuple[Row, list[File]]:
-    """Collect what the viewer shows of every case of every dataset and network.
+    """Collect what the viewer shows: an index, plain data for JSON, and the pictures, maps and curves of its cases.
 
-    Returns
-    -------
-    index : dict
-        Plain data for JSON: "settings", each with its methods, metrics and cases, and "inferno", the colours.
-    files : list
-        The pictures, maps and curves; a case names each of its own by the place in this list.
+    The index has the "settings", each with its methods, metrics and cases, and "inferno", the colours. A case names
+    each of its files by the place in the list.
     """
     files: list[File] = []
     index = {
@@ -58,14 +54,24 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
             failures.setdefault(failure["case"], []).append(said)
     facts = {row["case"]: row for row in scores.drop_duplicates("case").to_dict("records")}
     keys = list(dict.fromkeys([*maps, *facts]))
-    found = scores.set_index(["case", "method", "metric"])["score"].to_dict()
     # Nulls disagree with everything; of the metrics, those count that judge a map, each with its first setting.
     nulls = setting.get("nulls", [])
     judging = [name for name in headlines(setting) if setting["metrics"][name]["judges"]]
     spread = score_disagreement(scores[scores["metric"].isin(judging) & ~scores["method"].isin(nulls)])
     grids = {metric: _grid(each["fractions"].iloc[0]) for metric, each in curves.groupby("metric", sort=False)}
     of_case = dict(iter(curves.groupby("case", sort=False)))
-    controls, controlled, spoilt = control_scores(own, methods, metrics)
+    spoilt = own[own["control"] != ""]
+    controls, under = list(spoilt["control"].unique()), set(spoilt["metric"])
+    having = set(zip(spoilt["case"], spoilt["method"], strict=True))
+    found = own.set_index(["case", "method", "control", "metric"])["score"].to_dict()
+
+    def score(case: str, method: str, control: str, metric: str) -> float | str | None:
+        """Return a score, or why there is none: "inapplicable", "failed", None where it was not measured."""
+        if (value := found.get((case, method, control, metric))) is not None:
+            return "inapplicable" if np.isnan(value) else _rounded(value)
+        said = [[method, "", step] for step in ("map", metric)] if not control else []
+        return "failed" if any(failure[:3] in said for failure in failures.get(case, [])) else None
+
     cases = []
     for key in keys:
         shown, fact = maps.get(key), facts.get(key, {})
@@ -75,14 +81,17 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
             "picture": shown.picture if shown else fact["picture"],
             "target": shown.target_name if shown else fact["target_name"],
             "difficult": bool(fact.get("difficult")),
-            "scores": [
-                [_score(found, failures.get(key, []), key, method, metric) for metric in metrics] for method in methods
-            ],
+            "scores": [[score(key, method, "", metric) for metric in metrics] for method in methods],
             "failures": failures.get(key, []),
             "disagreement": [_rounded(map_disagreement(contested)), _rounded(spread.get(key))],
         }
-        if key in spoilt:
-            case["controls"] = spoilt[key]
+        if any((key, method) in having for method in methods):
+            case["controls"] = [
+                [[score(key, method, control, metric) for metric in metrics if metric in under] for control in controls]
+                if (key, method) in having
+                else None
+                for method in methods
+            ]
         case |= pack(files, shown, of_case.get(key), methods, grids)
         if shown and shown.picture_jpeg:
             picture = (shown.picture_jpeg, "image/jpeg")
@@ -101,61 +110,14 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
             for name in methods
         ],
         "metrics": [
-            {"name": name, "higher": about["direction"] == "higher"}
-            | {key: about[key] for key in ("id", "judges", "subsets")}
+            {"name": name, "higher": about["direction"] == "higher", **{key: about[key] for key in DECLARED}}
             for name, about in setting["metrics"].items()
         ],
         "controls": [{"name": name, "null": known.get(name, {}).get("null", True)} for name in controls],
-        "controlled": controlled,
+        "controlled": [number for number, metric in enumerate(metrics) if metric in under],
         "grids": {metric: [round(float(each), 4) for each in grid] for metric, grid in grids.items()},
         "cases": cases,
     }
-
-
-def control_scores(
-    scores: pd.DataFrame, methods: Sequence[str], metrics: Sequence[str]
-) -> tuple[list[str], list[int], dict[str, list[Any]]]:
-    """Collect the scores of the derived controls.
-
-    Returns
-    -------
-    controls : list of str
-    controlled : list of int
-        The metrics' numbers that any has a score under.
-    found : dict
-        By case, the scores of each method, control and metric of these two lists, nested in this order: "inapplicable"
-        where the metric does not apply, None where there is no score; None for a method without any.
-    """
-    derived = scores[scores["control"] != ""]
-    controls = list(derived["control"].unique())
-    scored = set(derived["metric"])
-    controlled = [number for number, metric in enumerate(metrics) if metric in scored]
-    found = {}
-    for case, own in derived.groupby("case", sort=False):
-        known = own.set_index(["method", "control", "metric"])["score"].to_dict()
-        having = set(own["method"])
-        found[str(case)] = [
-            [[_spelt(known.get((method, control, metrics[number]))) for number in controlled] for control in controls]
-            if method in having
-            else None
-            for method in methods
-        ]
-    return controls, controlled, found
-
-
-def _score(
-    found: Mapping[Any, float], failures: Sequence[Sequence[str]], case: str, method: str, metric: str
-) -> float | str | None:
-    """Return a score, or why there is none: "inapplicable", "failed", None where it was not measured."""
-    score = found.get((case, method, metric))
-    if score is None:
-        failed = any([name, control] == [method, ""] and step in ("map", metric) for name, control, step, _ in failures)
-        return "failed" if failed else None
-    return _spelt(score)
-
-
-def _spelt(score: float | None) -> float | str | None:
-    return "inapplicable" if score is not None and np.isnan(score) else _rounded(score)
 
 
 def _rounded(value: float | None) -> float | None:
@@ -169,22 +131,13 @@ def _grid(fractions: np.ndarray) -> np.ndarray:
 
 
 def pack(
-    files: list[File],
-    shown: CaseMaps | None,
-    curves: pd.DataFrame | None,
-    methods: Sequence[str],
-    grids: Mapping[Any, np.ndarray],
+    files: list[File], shown: CaseMaps | None, curves: pd.DataFrame | None, methods: list[str], grids: Mapping[Any, Any]
 ) -> Row:
     """Draw a case's maps and curves as two gray PNGs, and say what is in them.
 
-    The first has the maps below one another, then the region, of 0 and 1. The second has a row for each metric with
-    curves and each method: the values at the metric's grid, spread over 0 to 255 between the case's lowest and highest.
-
-    Returns
-    -------
-    dict
-        "maps", the methods' numbers in order; "shape", (h, w) of a map; "region", whether there is one; "drawn", the
-        file's place; "curves", (metric, low, high, the methods' numbers) for each metric; "lines", the file's place.
+    The first, "drawn", has the maps below one another, then the region, of 0 and 1. The second, "lines", has a row for
+    each metric and method with a curve: its values at the metric's grid, spread over 0 to 255 between the case's lowest
+    and highest. Methods and files are named by their numbers.
     """
     about: Row = {}
     if shown and shown.maps:
@@ -195,7 +148,7 @@ def pack(
             about["region"] = True
             parts.append(shown.region.astype(np.uint8))
         about["drawn"] = _keep(files, np.concatenate(parts))
-    if curves is not None and len(curves):
+    if curves is not None:
         rows = []
         about["curves"] = []
         for metric, own in curves.groupby("metric", sort=False):

@@ -1,5 +1,5 @@
 """The figures of MINT's paper, made again from real explanations: ``python -m benchmarks study figures``.
 
-`sources` chooses the pictures and classes, `subjects` explains them. `pipeline` and `figures` draw on a `sheet.Sheet`,
-and `folder` writes the page.
+`sources` chooses the pictures and classes, `subjects` explains them, `figures` draws them on a `sheet.Sheet`, and
+`folder` writes the page.
 """

@@ -1,4 +1,4 @@
-"""The paper's Figures 2 to 8: the super-pixels, perturbed samples, and MINT beside Grad-CAM and LIME."""
+"""The paper's figures: how MINT comes to its two explanations, and MINT beside Grad-CAM and LIME."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.studies.paper_figures.sheet import draw_rows, evidence, only, outline, outline_both
+from benchmarks.studies.paper_figures import sheet
+from benchmarks.studies.paper_figures.sheet import SIDE, evidence, only, outline, outline_both
 from benchmarks.studies.paper_figures.subjects import Subject, measured
 from mint import Explanation
 
 # The colours of GrabCut's seeds, from sure background to sure foreground.
 SEEDS = np.array([(30, 50, 140), (110, 160, 235), (255, 190, 60), (215, 30, 30)])
+# The places of the pipeline's panels, in inches from the left and from the top.
+COLUMNS = (0.25, 2.45, 4.7, 7.25, 9.95, 12.15)
+TOP, MIDDLE, BOTTOM = 0.5, 2.85, 5.2
+SMALL, STEP = 0.7, 0.75  # inches: a perturbed sample, and from one to the next
 LIME_SHOWN = 5
 """Super-pixels shown of LIME's explanation, as in its authors' image tutorial."""
 
@@ -35,6 +40,80 @@ def about(subjects: Sequence[Subject]) -> str:
     return f"Network `{first.network.name}`; {classes}; {samples} samples, seed {seed}."
 
 
+def pipeline(subject: Subject) -> Plate:
+    """Draw Figure 1: every step from the input to the two explanations, with arrows."""
+    explanation, image = subject.explanation, subject.case.image
+    coarse, fine = explanation.superpixels.coarse.numpy(), explanation.superpixels.fine.numpy()
+    a_c, a_f, u_c, u_f = (getattr(explanation, name).numpy() for name in ("a_c", "a_f", "u_c", "u_f"))
+    page = sheet.Sheet(COLUMNS[-1] + SIDE + 0.2, BOTTOM + SIDE + 0.45)
+    first, second, third, fourth, fifth, sixth = COLUMNS
+
+    given = f"{subject.case.target_name}\ng(X) = {explanation.answer:.2f}"
+    page.panel(image, first, MIDDLE, title="input X", note=given)
+    saliency = evidence(image, explanation.saliency.numpy())
+    page.panel(saliency, second, MIDDLE, title="saliency M of the deep layer", note="gradient $\\times$ activation")
+
+    outline(page.panel(image, third, TOP, title=f"coarse super-pixels, p = {len(a_c)}"), coarse, width=1.4)
+    outline_both(page.panel(image, third, BOTTOM, title=f"fine super-pixels, q = {len(a_f)}"), explanation.superpixels)
+
+    axes = page.panel(sheet.coloured(a_c[coarse], "viridis", 0, a_c.max()), fourth, TOP, title="deep features $a^c$")
+    sheet.number(axes, coarse, [f"{value:.2g}" for value in a_c])
+    features, span = sheet.coloured(a_f[fine], "viridis", 0, a_f.max()), f"{a_f.min():.2g} to {a_f.max():.2g}"
+    page.panel(features, fourth, BOTTOM, title="shallow features $a^f$", note=f"{span} (dark to bright)")
+    title = f"perturbed samples, K = {len(explanation.states)}, with $g(Z_k)$"
+    for place, (picture, answer) in enumerate(perturbed(subject, 6)):
+        i, j = divmod(place, 3)
+        left, top = fourth + SIDE / 2 + (j - 1.5) * STEP, MIDDLE + i * (SMALL + 0.2) - 0.05
+        page.panel(picture, left, top, SMALL, note=f"{answer:.2f}", title=title if place == 1 else "")
+
+    axes = page.panel(sheet.signed(u_c[coarse]), fifth, TOP, title="importances $u^c = w^c a^c$")
+    sheet.number(axes, coarse, [f"{value:.2f}" for value in u_c])
+    span = f"{u_f.min():.2g} to {u_f.max():.2g} (blue to red)"
+    page.panel(sheet.signed(u_f[fine]), fifth, BOTTOM, title="importances $u^f = w^f a^f$", note=span)
+    surrogate = "linear surrogate\nat both scales,\n$L_1$ penalties,\n$w^f T = w^c$\n(Eq. 17)"
+    box = {"boxstyle": "round,pad=0.45", "facecolor": "0.94", "edgecolor": "0.4"}
+    page.write(fifth + SIDE / 2, MIDDLE + SIDE / 2, surrogate, ha="center", va="center", fontsize=9, bbox=box)
+
+    chosen = explanation.chosen_coarse is not None
+    found = "the most important region" if chosen else "none: all importances are minimal"
+    page.panel(explanation.coarse_picture(), sixth, TOP, title="coarse explanation", note=found)
+    page.panel(explanation.fine_picture(), sixth, BOTTOM, title="fine explanation", note="features of its parts")
+    _arrows(page, f"{explanation.parameters['shown']['coverage']:.0%} of $u^f$")
+    caption = (
+        f"{about([subject])} Every picture is an intermediate result of this one explanation. The coarse scale is at "
+        "the top and the fine scale at the bottom; what both share is between them. Look at three things: how the "
+        "saliency decides the coarse region; how the coarse super-pixels' borders are kept in the fine partition; and "
+        "how a coarse weight is the sum of its fine weights, while the importances do not add up in this way."
+    )
+    return Plate("1-pipeline", "Figure 1: the pipeline", caption, page.figure)
+
+
+def _arrows(page: sheet.Sheet, chosen: str) -> None:
+    first, second, third, fourth, fifth, sixth = COLUMNS
+    middle, upper, lower = MIDDLE + SIDE / 2, TOP + SIDE / 2, BOTTOM + SIDE / 2
+    gap, box = 0.07, fifth + SIDE / 2 - 0.62
+    for start, end, text in (
+        ((first + SIDE + gap, middle), (second - gap, middle), "derivative"),
+        ((second + SIDE + gap, middle - 0.4), (third - gap, upper + 0.3), ""),
+        ((third + SIDE / 2, TOP + SIDE + gap), (third + SIDE / 2, BOTTOM - 0.28), "Quickshift\ninside each"),
+        ((third + SIDE + gap, upper), (fourth - gap, upper), "mean in each"),
+        ((third + SIDE + gap, lower), (fourth - gap, lower), "mean in each"),
+        ((third + SIDE + gap, lower - 0.6), (fourth + SIDE / 2 - 1.5 * STEP - gap, middle + 0.55), ""),
+        ((fourth + SIDE + gap, upper + 0.45), (box - 0.05, middle - 0.42), ""),
+        ((fourth + SIDE / 2 + 1.5 * STEP + gap, middle), (box - 0.08, middle), ""),
+        ((fourth + SIDE + gap, lower - 0.45), (box - 0.05, middle + 0.42), ""),
+        ((fifth + SIDE / 2, middle - 0.62), (fifth + SIDE / 2, TOP + SIDE + gap), ""),
+        ((fifth + SIDE / 2, middle + 0.62), (fifth + SIDE / 2, BOTTOM - 0.28), ""),
+        ((fifth + SIDE + gap, upper), (sixth - gap, upper), "highest"),
+        ((fifth + SIDE + gap, lower), (sixth - gap, lower), chosen),
+    ):
+        page.arrow(start, end, text)
+    cut = (second + SIDE + third) / 2 - 0.12, (middle + upper) / 2 - 0.35
+    page.write(*cut, "GrabCut,\nSLIC", fontsize=7.5, ha="right")
+    masked = third + SIDE + 0.2, (middle + lower) / 2 - 0.02
+    page.write(*masked, "mask at\nrandom", fontsize=7.5, ha="right", va="bottom")
+
+
 def segmentation(subjects: Sequence[Subject]) -> Plate:
     """Draw Figure 2: input, saliency, seeds, foreground, and both partitions, a row for each subject."""
     rows = []
@@ -55,13 +134,12 @@ def segmentation(subjects: Sequence[Subject]) -> Plate:
                 ("fine partition", image, f"q = {len(explanation.u_f)}"),
             ]
         )
-    figure, drawn = draw_rows(rows, head=0.28, between=0.3)
+    figure, drawn = sheet.draw_rows(rows, head=0.28, between=0.3)
     for subject, axes in zip(subjects, drawn, strict=True):
-        coarse, fine = subject.explanation.superpixels.coarse.numpy(), subject.explanation.superpixels.fine.numpy()
         if subject.case.region is not None:
             outline(axes[0], subject.case.region)
-        outline(axes[4], coarse, width=1.4)
-        outline_both(axes[5], coarse, fine)
+        outline(axes[4], subject.explanation.superpixels.coarse.numpy(), width=1.4)
+        outline_both(axes[5], subject.explanation.superpixels)
     caption = (
         f"{about(subjects)} Seeds: red is sure foreground, orange is probable foreground, light blue is probable "
         "background and dark blue is sure background. The saliency's share of its maximum decides which. GrabCut makes "
@@ -74,9 +152,8 @@ def segmentation(subjects: Sequence[Subject]) -> Plate:
 def seeds(explanation: Explanation) -> np.ndarray:
     """Return what GrabCut started from: (h, w), 0 sure and 1 probable background, 2 probable and 3 sure foreground."""
     options, positive = explanation.parameters["segmentation"], np.maximum(explanation.saliency.numpy(), 0)
-    strength = positive / (positive.max() or 1)
-    thresholds = ("probable_background", "probable_foreground", "sure_foreground")
-    return np.asarray(np.sum([strength > options[name] for name in thresholds], axis=0))
+    thresholds = [options[name] for name in ("probable_background", "probable_foreground", "sure_foreground")]
+    return np.asarray(np.searchsorted(thresholds, positive / (positive.max() or 1)))
 
 
 def perturbed(subject: Subject, count: int) -> list[tuple[np.ndarray, float]]:
@@ -99,7 +176,7 @@ def spread(answers: np.ndarray, count: int) -> list[int]:
 def samples(subject: Subject) -> Plate:
     """Draw Figure 3: the picture and nine perturbed samples, with the class's probability of each."""
     shown = [("", picture, f"g = {answer:.3f}") for picture, answer in perturbed(subject, 10)]
-    figure, _ = draw_rows([shown[:5], shown[5:]], head=0.06, between=0.28)
+    figure, _ = sheet.draw_rows([shown[:5], shown[5:]], head=0.06, between=0.28)
     caption = (
         f"{about([subject])} The first picture is the whole one. The others are nine of the samples, from the one with "
         "the highest probability of the class to the one with the lowest, in even steps of rank. Absent super-pixels "
@@ -126,7 +203,7 @@ def compared(name: str, title: str, subjects: Sequence[Subject], words: str) -> 
                 ("fine MINT", explanation.fine_picture(), kept),
             ]
         )
-    figure, drawn = draw_rows(rows, head=0.28, between=0.42)
+    figure, drawn = sheet.draw_rows(rows, head=0.28, between=0.42)
     for subject, axes in zip(subjects, drawn, strict=True):
         if subject.case.region is not None:
             outline(axes[0], subject.case.region)

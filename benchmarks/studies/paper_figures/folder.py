@@ -11,10 +11,10 @@ from benchmarks.registry import look_up
 from benchmarks.report.page import write_markdown
 from benchmarks.report.plots import save_picture
 from benchmarks.studies.commandline import finish, made_by, positive, study_parser
-from benchmarks.studies.paper_figures.figures import Plate, compared, samples, segmentation
-from benchmarks.studies.paper_figures.pipeline import pipeline
-from benchmarks.studies.paper_figures.sources import MINIMAL_IMPORTANCE, SOURCES, Source, own_pictures
-from benchmarks.studies.paper_figures.subjects import Group, Subject, explain
+from benchmarks.studies.paper_figures.figures import Plate, compared, pipeline, samples, segmentation
+from benchmarks.studies.paper_figures.sources import MINIMAL_IMPORTANCE, SOURCES, Group, Source, own_pictures
+from benchmarks.studies.paper_figures.subjects import Subject, explain
+from mint.app.classifiers import usable_device
 from mint.contract import InputError
 
 ABSTAINING = (
@@ -37,11 +37,10 @@ def draw(source: Source, count: int, seed: int) -> Iterator[Plate]:
     yield segmentation(shown[0][:3])
     yield samples(shown[0][0])
     for group, subjects in zip(source.panels, shown, strict=True):
-        network = group.network.name
+        name = group.network.name
         question = "Does the coarse region cover the object? Does the fine picture show its texture or parts?"
-        yield compared(f"4-panels-{network}", f"Figures 4 and 5: {network}", subjects, f"{group.rule} {question}")
-    question = "Does each of the two classes have a region of its own?"
-    words = f"{source.pairs.rule} {question}"
+        yield compared(f"4-panels-{name}", f"Figures 4 and 5: {name}", subjects, f"{group.rule} {question}")
+    words = f"{source.pairs.rule} Does each of the two classes have a region of its own?"
     yield compared("6-two-classes", "Figure 6: two classes in one picture", explained(source.pairs), words)
     words = f"{source.absent.rule} {ABSTAINING}"
     yield compared("7-absent-class", "Figures 7 and 8: a class that is not there", explained(source.absent), words)
@@ -73,7 +72,7 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         "class's probability, and `first` marks the network's most probable class. Where a data set has masks, a line "
         "in the input runs around the object. In the tables, the coarse region is a share of the picture, and R² is "
         "the surrogates' on samples held out.",
-        f"{made_by('figures', arguments, options.device)} The same command draws the same figures.",
+        f"{made_by('figures', arguments, usable_device(options.device))} The same command draws the same figures.",
     ]
     files = []
     for source in sources:

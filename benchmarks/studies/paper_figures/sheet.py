@@ -12,6 +12,7 @@ from scipy.ndimage import distance_transform_edt
 
 from benchmarks.report.gallery import overlay
 from mint.panel import borders
+from mint.superpixels import SuperPixels
 
 DOTS_PER_INCH = 130
 SIDE = 1.5  # inches, of a panel
@@ -67,12 +68,15 @@ def draw_rows(rows: Sequence[Sequence[Panel]], *, head: float, between: float) -
 
     ``head`` and ``between`` are inches above the first row, and below each.
     """
-    sheet = Sheet(len(rows[0]) * (SIDE + GAP) + GAP, head + len(rows) * (SIDE + between))
-    axes: list[list[Axes]] = [[] for _ in rows]
-    for i, row in enumerate(rows):
-        for j, (title, picture, note) in enumerate(row):
-            left, top = GAP + j * (SIDE + GAP), head + i * (SIDE + between)
-            axes[i].append(sheet.panel(picture, left, top, title="" if i else title, note=note))
+    across, down = SIDE + GAP, SIDE + between
+    sheet = Sheet(len(rows[0]) * across + GAP, head + len(rows) * down)
+    axes = [
+        [
+            sheet.panel(picture, GAP + j * across, head + i * down, title="" if i else title, note=note)
+            for j, (title, picture, note) in enumerate(row)
+        ]
+        for i, row in enumerate(rows)
+    ]
     return sheet.figure, axes
 
 
@@ -85,10 +89,10 @@ def outline(axes: Axes, labels: np.ndarray, *, width: float = 1.0, colour: str =
     axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, capstyle="round"))
 
 
-def outline_both(axes: Axes, coarse: np.ndarray, fine: np.ndarray) -> None:
+def outline_both(axes: Axes, superpixels: SuperPixels) -> None:
     """Draw the borders of the fine super-pixels in yellow, and above them those of the coarse ones in white."""
-    outline(axes, fine, width=0.6, halo=False, colour="yellow")
-    outline(axes, coarse, width=1.2)
+    outline(axes, superpixels.fine.numpy(), width=0.6, halo=False, colour="yellow")
+    outline(axes, superpixels.coarse.numpy(), width=1.2)
 
 
 def number(axes: Axes, labels: np.ndarray, words: Sequence[str]) -> None:

@@ -1,11 +1,12 @@
 """Where the figures' pictures come from, and by which rule they and their classes are chosen."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.datasets.case import slug
@@ -13,12 +14,24 @@ from benchmarks.datasets.imagenet import Geometry
 from benchmarks.datasets.pictures import read_picture
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
-from benchmarks.studies.paper_figures.subjects import Group, probabilities
 from benchmarks.studies.settings import by_picture
 from mint.contract import InputError
 
 MINIMAL_IMPORTANCE = 0.05
 """If no importance reaches this, no coarse super-pixel is chosen in the figure of absent classes."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cases of one network that are explained alike; ``rule`` is a sentence that says how they were chosen.
+
+    ``minimal_importance`` is MINT's parameter of this name.
+    """
+
+    network: Network
+    cases: tuple[Case, ...]
+    rule: str
+    minimal_importance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,24 +53,23 @@ class Source:
 def scenes(device: str = "cpu") -> Source:
     """Choose among the committed scenes, for both small networks."""
     networks = [load_network(name, device=device) for name in SMALL_NETWORKS]
-    cases = DATASETS["scenes"](networks[0], DataOptions())
-    pictures = by_picture(sorted(cases, key=lambda case: case.picture))
+    cases = sorted(DATASETS["scenes"](networks[0], DataOptions()), key=lambda case: case.picture)
     rule = "The data set's first pictures whose most probable class is in them, with that class."
-    panels = tuple(
-        Group(network, tuple(islice(_named_rightly(network, pictures.values()), 5)), rule) for network in networks
-    )
-    first = networks[0]
-    absent: list[Case] = []
-    for case in panels[0].cases[:2]:
+    panels = []
+    for network in networks:
+        rightly = (case for case in cases if case.target == ranking(network, case.image)[0])
+        panels.append(Group(network, tuple(islice(rightly, 5)), rule))
+    pictures, first, wrong = by_picture(cases), networks[0], []
+    shown = panels[0].cases[:2]
+    for case in shown:
         present = {each.target for each in pictures[case.picture]}
-        order = np.argsort(-probabilities(first, case.image), kind="stable")
-        absent += [case, _of_class(case, first, next(int(i) for i in order if i not in present))]
+        wrong.append(next(target for target in ranking(first, case.image) if target not in present))
     pairs = _two_classes(first, pictures.values(), 2, "The pictures whose second true class is the most probable.")
     rule = (
         "The first pictures of the panels; the absent class is the most probable one of those that are not in the "
         "picture."
     )
-    return Source("scenes", 1000, panels, pairs, Group(first, tuple(absent), rule, MINIMAL_IMPORTANCE))
+    return Source("scenes", 1000, tuple(panels), pairs, _absent(first, shown, wrong, rule))
 
 
 def photos(device: str = "cpu") -> Source:
@@ -75,7 +87,7 @@ def photos(device: str = "cpu") -> Source:
     )
     pairs = _two_classes(network, map(_side_by_side, pairwise(whole)), 1, rule)
     rule = "The first photographs of the panels; the absent class is that of the next one."
-    return Source("photos", 500, (panels,), pairs, _next_ones_class(network, whole[:2], rule))
+    return Source("photos", 500, (panels,), pairs, _absent(network, whole[:2], _of_the_next(network, whole[:2]), rule))
 
 
 SOURCES: Mapping[str, Callable[[str], Source]] = {"scenes": scenes, "photos": photos}
@@ -86,13 +98,11 @@ def own_pictures(files: Sequence[Path], network: str, weights: Path | None, devi
     """Make a source of the user's picture files; an `InputError` says which of them or what else cannot be had."""
     pictures = [read_picture(file) for file in files]
     loaded = load_network(network, weights=weights, device=device)
-    classes, size = loaded.classes, loaded.input_size
     best = []
     for file, picture in zip(files, pictures, strict=True):
-        image = Geometry.of(picture.width, picture.height, size).apply(picture)
-        two = np.argsort(-probabilities(loaded, image), kind="stable")[:2].tolist()
-        keys = [f"{file.stem}.{slug(classes[i])}" for i in two]
-        best.append([Case(key, file.stem, i, classes[i], image, None, False) for key, i in zip(keys, two, strict=True)])
+        image = Geometry.of(picture.width, picture.height, loaded.input_size).apply(picture)
+        case = Case("", file.stem, 0, "", image, None, False)
+        best.append([_of_class(case, loaded, target) for target in ranking(loaded, image)[:2]])
     top = tuple(first for first, _ in best)
     panels = Group(loaded, top, "The pictures given, each with the network's first class.")
     pairs = _two_classes(loaded, best, 1, "The picture whose second class is the most probable.")
@@ -100,14 +110,20 @@ def own_pictures(files: Sequence[Path], network: str, weights: Path | None, devi
         "The first pictures given. The wrong class is the first class of the next picture; where that is the same "
         "class, it is the least probable one."
     )
-    return Source("pictures", 1000, (panels,), pairs, _next_ones_class(loaded, top[:2], rule))
+    return Source("pictures", 1000, (panels,), pairs, _absent(loaded, top[:2], _of_the_next(loaded, top[:2]), rule))
 
 
-def _named_rightly(network: Network, pictures: Iterable[Sequence[Case]]) -> Iterator[Case]:
-    """Go through the pictures whose most probable class is one of their own, with that class."""
-    for cases in pictures:
-        first = int(probabilities(network, cases[0].image).argmax())
-        yield from (case for case in cases if case.target == first)
+def probabilities(network: Network, image: np.ndarray) -> np.ndarray:
+    """Return the network's softmax probabilities for one uint8 (h, w, 3) picture: (classes,) float32."""
+    with torch.no_grad():
+        answer: np.ndarray = network.module(network.tensor(image)[None]).softmax(dim=1)[0].cpu().numpy()
+    return answer
+
+
+def ranking(network: Network, image: np.ndarray) -> list[int]:
+    """Return a network's classes for a picture, the most probable first."""
+    order: list[int] = np.argsort(-probabilities(network, image), kind="stable").tolist()
+    return order
 
 
 def _side_by_side(pair: tuple[Case, Case]) -> tuple[Case, Case]:
@@ -124,28 +140,33 @@ def _side_by_side(pair: tuple[Case, Case]) -> tuple[Case, Case]:
 
 def _two_classes(network: Network, pictures: Iterable[Sequence[Case]], count: int, rule: str) -> Group:
     """Choose the pictures whose second true class is the most probable, with their two most probable ones."""
-    ranked: list[tuple[float, list[Case]]] = []
-    for cases in (cases for cases in pictures if len(cases) > 1):
-        answer = probabilities(network, cases[0].image)
-        best = sorted(cases, key=lambda case: -answer[case.target])[:2]
-        ranked.append((-float(answer[best[1].target]), best))
-    if not ranked:
+
+    def answer(case: Case) -> float:
+        return float(probabilities(network, case.image)[case.target])
+
+    pairs = [sorted(cases, key=answer, reverse=True)[:2] for cases in pictures if len(cases) > 1]
+    if not pairs:
         raise InputError("no picture shows two classes, so there is no figure of two classes in one picture.")
-    ranked.sort(key=lambda each: each[0])
-    return Group(network, tuple(case for _, best in ranked[:count] for case in best), rule)
+    pairs.sort(key=lambda pair: answer(pair[1]), reverse=True)
+    return Group(network, tuple(case for pair in pairs[:count] for case in pair), rule)
 
 
-def _next_ones_class(network: Network, cases: Sequence[Case], rule: str) -> Group:
-    absent: list[Case] = []
+def _of_the_next(network: Network, cases: Sequence[Case]) -> list[int]:
+    """Choose the next picture's class for each, or the least probable one where that is its own."""
+    wrong = []
     for case, following in zip(cases, [*cases[1:], cases[0]], strict=True):
-        wrong = following.target
-        if wrong == case.target:
-            wrong = int(probabilities(network, case.image).argmin())
-        absent += [case, _of_class(case, network, wrong)]
-    return Group(network, tuple(absent), rule, MINIMAL_IMPORTANCE)
+        least = int(probabilities(network, case.image).argmin())
+        wrong.append(least if following.target == case.target else following.target)
+    return wrong
+
+
+def _absent(network: Network, cases: Sequence[Case], wrong: Sequence[int], rule: str) -> Group:
+    """Ask about each picture's own class, and then about a wrong one."""
+    asked = [(case, _of_class(case, network, target)) for case, target in zip(cases, wrong, strict=True)]
+    return Group(network, tuple(case for pair in asked for case in pair), rule, MINIMAL_IMPORTANCE)
 
 
 def _of_class(case: Case, network: Network, target: int) -> Case:
-    """Ask about a class that the picture does not show."""
+    """Ask about another class of a picture."""
     name = network.classes[target]
     return replace(case, key=f"{case.picture}.{slug(name)}", target=target, target_name=name, region=None)

@@ -8,26 +8,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-import baselines
+from baselines import LIME, GradCAM
 from benchmarks.datasets import Case
 from benchmarks.networks.network import Network
 from benchmarks.run.binding import bind
+from benchmarks.studies.paper_figures.sources import Group, ranking
 from benchmarks.studies.settings import part_for
 from mint import MINT, Display, Explanation
-from mint.contract import Attributor, attribute
-
-
-@dataclass(frozen=True)
-class Group:
-    """Cases of one network that are explained alike; ``rule`` is a sentence that says how they were chosen.
-
-    ``minimal_importance`` is MINT's parameter of this name.
-    """
-
-    network: Network
-    cases: tuple[Case, ...]
-    rule: str
-    minimal_importance: float = 0.0
+from mint.contract import attribute
 
 
 @dataclass(frozen=True)
@@ -51,31 +39,15 @@ def explain(group: Group, case: Case, samples: int, seed: int) -> Subject:
     ``samples`` and ``seed`` are MINT's and LIME's.
     """
     network, image = group.network, group.network.tensor(case.image)
-    methods = part_for(network.name).methods
+    methods, target = part_for(network.name).methods, torch.tensor([case.target], device=image.device)
     mint = cast(MINT, bind(methods["mint"], network, seed=seed))
     mint = replace(mint, samples=samples, shown=Display(minimal_importance=group.minimal_importance))
-    lime = replace(cast(baselines.LIME, methods["lime"]), samples=samples)
-
-    def map_by(method: Attributor) -> np.ndarray:
-        bound, target = bind(method, network, seed=seed), torch.tensor([case.target], device=image.device)
-        evidence: np.ndarray = attribute(bound, network.module, image[None], target)[0].cpu().numpy()
-        return evidence
-
-    return Subject(
-        network=network,
-        case=case,
-        top=bool(probabilities(network, case.image).argmax() == case.target),
-        explanation=mint.explain(network.module, image, case.target),
-        gradcam=map_by(baselines.GradCAM()),
-        lime=map_by(lime),
+    gradcam, lime = (
+        attribute(bind(method, network, seed=seed), network.module, image[None], target)[0].cpu().numpy()
+        for method in (GradCAM(), replace(cast(LIME, methods["lime"]), samples=samples))
     )
-
-
-def probabilities(network: Network, image: np.ndarray) -> np.ndarray:
-    """Return the network's softmax probabilities for one uint8 (h, w, 3) picture: (classes,) float32."""
-    with torch.no_grad():
-        answer: np.ndarray = network.module(network.tensor(image)[None]).softmax(dim=1)[0].cpu().numpy()
-    return answer
+    top = ranking(network, case.image)[0] == case.target
+    return Subject(network, case, top, mint.explain(network.module, image, case.target), gradcam, lime)
 
 
 def measured(subjects: Sequence[Subject]) -> str:
@@ -84,27 +56,27 @@ def measured(subjects: Sequence[Subject]) -> str:
     Of the coarse region chosen: its share of the picture, how much of the object it covers, and how much of it is
     object. Of the positive fine importances: the share on the object. Of both surrogates: R^2 on samples held out.
     """
-    table: str = pd.DataFrame([_row(subject) for subject in subjects]).to_markdown(index=False, disable_numparse=True)
+    rows = []
+    for subject in subjects:
+        explanation, region = subject.explanation, subject.case.region
+        chosen, fidelity = explanation.chosen_coarse, explanation.fidelity
+        coarse = (explanation.superpixels.coarse == (-1 if chosen is None else chosen)).numpy()
+        row = {
+            "picture": subject.case.picture,
+            "class": subject.case.target_name,
+            "g": f"{explanation.answer:.2g}",
+            "largest u_c": f"{float(explanation.u_c.max()):.2g}",
+            "foreground by": explanation.superpixels.route,
+            "coarse region": "none" if chosen is None else f"{coarse.mean():.0%}",
+            "object covered": "-" if chosen is None or region is None else f"{coarse[region].mean():.0%}",
+            "object in region": "-" if chosen is None or region is None else f"{region[coarse].mean():.0%}",
+            "fine importance on object": "-" if region is None else f"{share_inside(explanation, region):.0%}",
+            "coarse R²": f"{fidelity.coarse_held_out:.2f}",
+            "fine R²": f"{fidelity.fine_held_out:.2f}",
+        }
+        rows.append(row)
+    table: str = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
     return table
-
-
-def _row(subject: Subject) -> dict[str, str]:
-    explanation, region = subject.explanation, subject.case.region
-    chosen, fidelity = explanation.chosen_coarse, explanation.fidelity
-    coarse = (explanation.superpixels.coarse == (-1 if chosen is None else chosen)).numpy()
-    return {
-        "picture": subject.case.picture,
-        "class": subject.case.target_name,
-        "g": f"{explanation.answer:.2g}",
-        "largest u_c": f"{float(explanation.u_c.max()):.2g}",
-        "foreground by": explanation.superpixels.route,
-        "coarse region": "none" if chosen is None else f"{coarse.mean():.0%}",
-        "object covered": "-" if chosen is None or region is None else f"{coarse[region].mean():.0%}",
-        "object in region": "-" if chosen is None or region is None else f"{region[coarse].mean():.0%}",
-        "fine importance on object": "-" if region is None else f"{share_inside(explanation, region):.0%}",
-        "coarse R²": f"{fidelity.coarse_held_out:.2f}",
-        "fine R²": f"{fidelity.fine_held_out:.2f}",
-    }
 
 
 def share_inside(explanation: Explanation, region: np.ndarray) -> float:

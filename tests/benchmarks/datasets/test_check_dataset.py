@@ -61,12 +61,15 @@ def test_every_broken_clause_is_reported_not_the_first_alone() -> None:
 
     def careless(_network: Network, _options: DataOptions) -> Sequence[Case]:
         noise = generator.integers(0, 256, (9, 8, 3), dtype=np.uint8)
-        return [good, replace(good, key="a/b", target=2, image=noise, region=np.ones((2, 2)), difficult=3)]  # type: ignore[arg-type]
+        bad = replace(good, key="a/b", target=2, image=noise, region=np.ones((2, 2)), difficult=3)  # type: ignore[arg-type]
+        return [good, good, bad]
 
     with pytest.raises(AssertionError) as caught:
         check_dataset(careless, network)
     lines = str(caught.value).splitlines()
     assert {line.removeprefix("- ").partition(":")[0] for line in lines[1:]} == set(CHECKS) - {"has cases"}
+    for part in ("the key 'a/b'", "(9, 8, 3), not uint8", "(2, 2), not None", "class 2 of net", "difficult is 3"):
+        assert part in str(caught.value)
     check_dataset(lambda _network, _options: [good], network)
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.analysis.disagreement import map_disagreement, score_disagreement
-from benchmarks.report.page.viewer import CURVE_POINTS, control_scores, gather
+from benchmarks.report.page.viewer import CURVE_POINTS, gather
 from benchmarks.results.records import Records
 
 
@@ -70,18 +70,24 @@ def test_derived_controls_are_not_taken_for_the_method(some: Records) -> None:
             assert "controls" not in without["cases"][0]
 
 
-def test_scores_of_controls_are_found_by_method_control_and_metric() -> None:
-    rows = [
-        ("one", "x", "", "a", 9.0), ("one", "x", "shuffled", "a", 1.0), ("one", "y", "7x7", "c", 2.0),
-        ("one", "y", "shuffled", "c", np.nan), ("two", "x", "7x7", "a", 3.00001),
+def test_scores_of_controls_are_nested_by_method_control_and_metric(some: Records) -> None:
+    cells = [
+        ("case-0000", "mint", "shuffled", "deletion", 1.0), ("case-0000", "gradcam", "7x7", "pointing", 2.0),
+        ("case-0000", "gradcam", "shuffled", "pointing", np.nan), ("case-0001", "mint", "7x7", "deletion", 3.00001),
     ]  # fmt: skip
-    scores = pd.DataFrame(rows, columns=["case", "method", "control", "metric", "score"])
-    controls, controlled, found = control_scores(scores, ["x", "y"], ["a", "b", "c"])
-    assert controls == ["shuffled", "7x7"]
-    assert controlled == [0, 2]
-    # By method, control, metric.
-    assert found["one"] == [[[1, None], [None, None]], [[None, "inapplicable"], [None, 2]]]
-    assert found["two"] == [[[None, None], [3, None]], None]
+    own = some.scores[some.scores["network"] == "vgg"].set_index(["case", "method", "metric"], drop=False)
+    rows = [
+        own.loc[[(case, method, metric)]].assign(control=control, score=score)
+        for case, method, control, metric, score in cells
+    ]
+    scores = pd.concat([some.scores, *rows], ignore_index=True)
+    setting, other = gather(replace(some, scores=scores))[0]["settings"]
+    assert [control["name"] for control in setting["controls"]] == ["shuffled", "7x7"]
+    assert [setting["metrics"][number]["name"] for number in setting["controlled"]] == ["deletion", "pointing"]
+    one, two, *rest = setting["cases"]
+    assert one["controls"] == [[[1, None], [None, None]], [[None, "inapplicable"], [None, 2]], None, None]
+    assert two["controls"] == [[[None, None], [3, None]], None, None, None]
+    assert not any("controls" in case for case in [*rest, *other["cases"]])
 
 
 def test_nulls_do_not_count_as_disagreeing(some: Records) -> None:

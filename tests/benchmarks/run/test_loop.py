@@ -81,6 +81,25 @@ def test_the_stored_scores_are_those_of_the_metric_itself(world: ModuleType, log
             np.testing.assert_equal(found["bright", metric, case.key], expected)
 
 
+def test_maps_of_all_methods_share_batches_and_nothing_that_is_stored_is_asked(
+    world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[tuple[str, int, int]] = []
+
+    def note(context: Context, metrics: list[Any], maps: list[Tensor]) -> None:
+        prepared.append((context.case.key, len(metrics), len(maps)))
+
+    monkeypatch.setattr("benchmarks.run.cells.prepare", note)
+    plan = world.plan(log)
+    run(plan, Options(), Store(tmp_path / "cells"))
+    assert sorted(prepared) == sorted((world.case(number).key, 3, 2) for number in range(10))
+    prepared.clear()
+    methods = {**plan.parts[0].methods, "other": world.Brightness(str(log), gain=2.0)}
+    run(with_part(plan, methods=methods), Options(), Store(tmp_path / "cells"))
+    # For the stored ones, there is nothing to measure.
+    assert {(metrics, maps) for _, metrics, maps in prepared} == {(3, 1), (0, 2)}
+
+
 @pytest.mark.usefixtures("stopwatch")
 def test_a_second_run_computes_nothing_and_finds_the_same(world: ModuleType, log: Path, tmp_path: Path) -> None:
     first = run(world.plan(log, timed=1), Options(), Store(tmp_path / "cells"))
@@ -616,3 +635,17 @@ def test_records_from_before_there_were_controls_still_load(world: ModuleType, l
     assert tuple(old.scores.columns) == RECORD_COLUMNS
     assert tuple(old.curves.columns) == CURVE_COLUMNS
     assert len(records.own_maps(old.curves)) == len(old.curves)
+
+
+def test_a_case_that_cannot_be_used_is_named_and_the_others_are_measured(
+    world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = [world.case(number) for number in range(4)]
+    cases[1] = dataclasses.replace(cases[1], region=np.zeros((3, 3), dtype=bool))
+    cases[2] = dataclasses.replace(cases[2], key="../up", target_name="blue or so")
+    monkeypatch.setitem(world.DATASETS, "noise", lambda network, options: cases)
+    results = run(world.plan(log), Options(), Store(tmp_path / "cells"))
+    assert {row["case"] for row in results.records} == {cases[0].key, cases[3].key}
+    assert [failure.case for failure in results.failures] == ["number 2", "number 3"]
+    assert "(3, 3)" in results.failures[0].reason
+    assert all(word in results.failures[1].reason for word in ("../up", "blue or so"))

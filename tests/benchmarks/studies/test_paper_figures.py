@@ -11,12 +11,11 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.studies.paper_figures.figures import compared, samples, seeds, spread, strongest
+from benchmarks.studies.paper_figures.figures import compared, pipeline, samples, seeds, spread, strongest
 from benchmarks.studies.paper_figures.folder import main
-from benchmarks.studies.paper_figures.pipeline import pipeline
 from benchmarks.studies.paper_figures.sheet import evidence, only
-from benchmarks.studies.paper_figures.sources import SOURCES, Source, own_pictures, scenes
-from benchmarks.studies.paper_figures.subjects import Group, Subject, explain, measured, probabilities, share_inside
+from benchmarks.studies.paper_figures.sources import SOURCES, Group, Source, own_pictures, probabilities, scenes
+from benchmarks.studies.paper_figures.subjects import Subject, explain, measured, share_inside
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,8 @@
 """Deletion, insertion, LeRF and their gain against curves known on paper, RISE's own loop, and their own invariants."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import contexts
 import numpy as np
 import pytest
@@ -9,9 +12,10 @@ from hypothesis import strategies as st
 from scipy.ndimage import convolve, gaussian_filter
 from torch import Tensor, nn
 
-from benchmarks.metrics import SRG, Context, Deletion, Insertion, LeRF, Metric, MoRF
+from benchmarks.metrics import ROAD, SRG, Context, Deletion, Gini, Insertion, LeRF, Metric, MoRF
 from benchmarks.metrics.removal.areas import equal_steps
-from benchmarks.metrics.removal.curve import RANKINGS, Imputation, answers, blurred
+from benchmarks.metrics.removal.curve import RANKINGS, Imputation, Path, Removal, blurred
+from benchmarks.metrics.removal.points import RemovalMetric, prepare
 from mint.contract import InputError
 
 
@@ -255,35 +259,77 @@ def test_on_a_half_empty_picture_the_gain_is_half_of_what_there_is(steps: int | 
     assert SRG(steps, score="logit")(context, -image[0]).score == pytest.approx(-32 * 0.5, abs=1e-9)
 
 
+@dataclass(frozen=True)
+class Counted(RemovalMetric):
+    """The answers at some points, when so many pixels are shown."""
+
+    counts: tuple[int, ...]
+    action: Any
+    removed: Any = "zero"
+    score: Any = "probability"
+
+    @property
+    def removal(self) -> Removal:
+        def points(ranked: Tensor, _width: int) -> list[int]:
+            return [count if self.action == "insert" else ranked.shape[1] - count for count in self.counts]
+
+        return Removal((Path(1, self.action, "most"),), points, self.removed, self.score, "mean of the points")
+
+
+def answers(context: Context, saliency: Tensor, *settings: Any) -> list[float]:
+    curve = Counted(*settings)(context, saliency).curve
+    assert curve is not None
+    return curve[1].tolist()
+
+
 def test_points_asked_for_together_and_apart_are_the_same() -> None:
-    order = torch.randperm(144, generator=torch.Generator().manual_seed(2))
     alone, together = (context_of(small_network(), noise(3, 12, 12)) for _ in range(2))
+    saliency = noise(12, 12, seed=2)
     counts = [0, 144, 7, 3, 100, 7]
     for removed in ("zero", "minimum", 0.5, Imputation(0.1, seed=3)):
-        asked = [count for count in counts if count or not isinstance(removed, Imputation)]
-        found = answers(together, order, "last", asked, removed)  # type: ignore[arg-type]
-        for count, answer in zip(asked, found, strict=True):
-            (expected,) = answers(alone, order, "last", [count], removed)  # type: ignore[arg-type]
-            assert answer == pytest.approx(expected, abs=1e-6)
+        found = answers(together, saliency, tuple(counts), "remove", removed)
+        expected = [answers(alone, saliency, (count,), "remove", removed)[0] for count in counts]
+        assert found == pytest.approx(expected, abs=1e-6)
+        assert len(set(found)) == 5
 
 
 def test_the_shown_pixels_are_those_that_were_asked_for() -> None:
     image = 2.0 ** torch.arange(6).view(1, 2, 3)  # the sum of a picture says which pixels are there
     order = torch.tensor([4, 0, 5, 1, 3, 2])
     for ranking in (order, order.flip(0)):
+        saliency = torch.empty(6)
+        saliency[ranking] = torch.arange(6, 0, -1).float()
         context = context_of(Sum(), image)
-        for shown, part in (("first", lambda k, r=ranking: r[:k]), ("last", lambda k, r=ranking: r[len(r) - k :])):
-            found = answers(context, ranking, shown, range(7), "zero")  # type: ignore[arg-type]
-            assert [answer["target", "logit"] for answer in found] == [
-                float(image.flatten()[part(k)].sum()) for k in range(7)
-            ]
+        for action, part in (("insert", lambda k, r=ranking: r[:k]), ("remove", lambda k, r=ranking: r[len(r) - k :])):
+            found = answers(context, saliency.view(2, 3), tuple(range(7)), action, "zero", "logit")
+            assert found == [float(image.flatten()[part(k)].sum()) for k in range(7)]
 
 
 def test_a_picture_without_pixels_is_imputed_by_zero() -> None:
-    context = context_of(small_network(), noise(3, 6, 6))
-    _, nothing = answers(context, torch.arange(36), "last", [3, 0], Imputation())
-    (zero,) = answers(context, torch.arange(36), "last", [0], "zero")
-    assert nothing == zero
+    context, saliency = context_of(small_network(), noise(3, 6, 6)), noise(6, 6)
+    _, nothing = answers(context, saliency, (3, 0), "remove", Imputation())
+    (zero,) = answers(context, saliency, (0,), "remove", "zero")
+    assert nothing == pytest.approx(zero, abs=1e-6)
+
+
+def test_maps_share_batches_and_their_metrics_find_the_answers() -> None:
+    metrics: list[Metric] = [Deletion(), Insertion(), SRG(), ROAD(percentiles=(20, 70)), Deletion(4, "blur", "logit")]
+    maps = [noise(8, 8, seed=seed) for seed in range(5)]
+    module, batches = small_network(), []
+    module.register_forward_pre_hook(lambda _module, inputs: batches.append(len(inputs[0])))
+    context, alone = (context_of(module, noise(3, 8, 8, seed=9), 16) for _ in range(2))
+    expected = [metric(alone, saliency) for metric in metrics for saliency in maps]
+    pictures, batches[:] = sum(batches), []
+    prepare(context, [*metrics, Gini()], [*maps, torch.full((8, 8), torch.nan)])
+    assert sum(batches) == pictures
+    # One for each of the three kinds of removal is not full, and one picture is asked about alone.
+    assert sum(size < 16 for size in batches) <= 4
+    batches.clear()
+    found = [metric(context, saliency) for metric in metrics for saliency in maps]
+    assert batches == []
+    for one, other in zip(found, expected, strict=True):
+        assert one.score == pytest.approx(other.score, abs=1e-6)
+        np.testing.assert_allclose(one.curve, other.curve, atol=1e-6)  # type: ignore[arg-type]
 
 
 def test_what_a_network_raises_is_not_swallowed() -> None:

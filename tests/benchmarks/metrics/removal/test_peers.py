@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from benchmarks.metrics import METRICS, PROFILES, Context, Deletion, Insertion, Metric, PointingProfile, RemovalProfile
-from benchmarks.metrics.removal.curve import Imputation
-from benchmarks.metrics.removal.peers import AREAS, POINTS
+from benchmarks.metrics.removal.curve import AREAS, Imputation
+from benchmarks.metrics.removal.peers import POINTS
 from mint.contract import InputError
 
 REMOVAL = {name: profile for name, profile in PROFILES.items() if isinstance(profile, RemovalProfile)}
@@ -118,9 +118,23 @@ def test_every_map_of_equal_pixels_has_the_same_curve(name: str) -> None:
     assert measurement.score == pytest.approx(AREAS[profile.area](fractions, expected[profile.curve]), abs=1e-6)
 
 
+def counts_of(name: str, ranked: np.ndarray, width: int) -> list[int]:
+    found = POINTS[name](torch.from_numpy(ranked.copy())[None], width)
+    return found[0].tolist() if isinstance(found, Tensor) else list(found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(pixels=st.integers(2, 400), levels=st.sampled_from([2, 5, 50, 10**6]), seed=st.integers(0, 1000))
+def test_percentiles_are_numpy_s(pixels: int, levels: int, seed: int) -> None:
+    values = np.random.default_rng(seed).integers(levels, size=pixels).astype(np.float32) / np.float32(levels)
+    ranked = np.sort(values)[::-1]
+    expected = [int((ranked >= np.percentile(ranked, percentile)).sum()) for percentile in range(90, 0, -10)]
+    assert counts_of("9 percentiles, 10% to 90%", ranked, 1) == expected
+
+
 def test_the_points_are_those_of_the_tools() -> None:
     ranked = np.arange(103, 0, -1)  # 103 pixels in rows of 10
-    assert {name: list(points(ranked, 10)) for name, points in POINTS.items()} == {
+    assert {name: counts_of(name, ranked, 10) for name in POINTS} == {
         "a picture row a step": [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 103],
         "a picture row a step, without the start": [10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 103],
         "20 intervals, sizes rounded up": [*range(0, 103, 6), 103],
@@ -136,7 +150,7 @@ def test_the_points_are_those_of_the_tools() -> None:
 )
 def test_points_never_turn_back(height: int, width: int, name: str, levels: int) -> None:
     ranked = np.sort(np.random.default_rng(height).integers(levels, size=height * width))[::-1].astype(np.float32)
-    counts = list(POINTS[name](ranked, width))
+    counts = counts_of(name, ranked, width)
     assert min(counts) >= 0
     assert max(counts) <= height * width
     assert (np.diff(counts) >= 0).all()
@@ -144,7 +158,7 @@ def test_points_never_turn_back(height: int, width: int, name: str, levels: int)
 
 def test_at_percentiles_a_plateau_goes_as_a_whole() -> None:
     ranked = np.repeat([3.0, 2.0, 1.0], [30, 40, 30]).astype(np.float32)
-    assert list(POINTS["9 percentiles, 10% to 90%"](ranked, 10)) == [30, 30, 30, 70, 70, 70, 70, 100, 100]
+    assert counts_of("9 percentiles, 10% to 90%", ranked, 10) == [30, 30, 30, 70, 70, 70, 70, 100, 100]
 
 
 def test_the_areas_are_those_of_the_tools() -> None:
@@ -262,7 +276,7 @@ def test_road_removes_the_whole_picture_where_a_plateau_takes_it_along() -> None
     # The tenth percentile of a map that is 0 on a fifth of the picture is 0, and all of it is at least 0.
     saliency = torch.arange(144).sub(28).clamp(min=0).view(12, 12).float()
     measurement = PROFILES["gradcam-road"](context_of(Convolution(), noise(3, 12, 12)), saliency)
-    assert list(POINTS["9 percentiles, 10% to 90%"](saliency.flatten().flip(0).numpy(), 12))[-1] == 144
+    assert counts_of("9 percentiles, 10% to 90%", saliency.flatten().flip(0).numpy(), 12)[-1] == 144
     assert math.isfinite(measurement.score)
 
 

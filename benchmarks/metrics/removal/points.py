@@ -1,0 +1,250 @@
+"""The points of removal curves: which pixels are shown at each, and what the network answers.
+
+All removal curves of this suite, those of other tools' protocols among them, share their points: the context of a case
+remembers what the network answered when certain pixels were shown, and only what nobody has asked before goes through
+the network. For example, with one baseline value, the insertion of k pixels shows the same picture as LeRF's removal of
+all but k.
+
+A set of pixels is known by the sum of random whole numbers, one for each pixel. The sums of all points of a ranking are
+running sums, so rankings, sums and masks stay on the device. Two copies to the host are made for any number of curves
+and maps: the sums, which say what is to be asked, and the answers.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import get_args
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.metrics.metric import Context, Measurement, Metric, check_shape, not_finite
+from benchmarks.metrics.removal.curve import AREAS, RANKINGS, Followed, Imputation, Path, Removal, Removed, fill_of
+from benchmarks.metrics.removal.imputation import fill_in, noise_of
+from mint.contract import InputError
+from mint.perturbation import channels_last, scores_of_drawn
+from mint.scores import (
+    NOT_FINITE,
+    ONE_OUTPUT,
+    SCORE_NAMES,
+    SCORES_OF_ONE_OUTPUT,
+    ScoreName,
+    read_logits,
+    score_classes,
+)
+
+Known = dict[int, np.ndarray]
+"""The answers to what was asked, by the sum of what was shown: float64, for each class that is followed every score."""
+
+
+class RemovalMetric(Metric):
+    """Base of the metrics that are read off a removal curve."""
+
+    @property
+    def removal(self) -> Removal:
+        """Which curve, and what is read off it."""
+        raise NotImplementedError
+
+    def __call__(self, context: Context, saliency: Tensor) -> Measurement:
+        """Return the score, and the curve: the share of pixels removed (or inserted), and the answer.
+
+        InputError if the map cannot be ranked, or the points do not suit the picture.
+        """
+        (found,) = _measure(context, [self.removal], [saliency])
+        if found is None:
+            raise not_finite(context)
+        return found[0]
+
+
+def prepare(context: Context, metrics: Iterable[object], maps: Sequence[Tensor]) -> None:
+    """Ask the network at once for what all removal metrics among some metrics need of some maps of a case.
+
+    The metrics then find it in the context. It saves time only: scores are the same without it, up to the rounding of
+    float32 in batches of other sizes. Maps that cannot be ranked are passed over.
+    """
+    removals = [metric.removal for metric in metrics if isinstance(metric, RemovalMetric)]
+    if removals and maps:
+        _measure(context, removals, maps)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The points of one path for every map, on the host."""
+
+    removal: Removal
+    path: Path
+    ranking: int  # the first of its rows among all rankings: one for each map
+    moved: np.ndarray  # (maps, points): how many pixels have moved
+    keys: np.ndarray  # (maps, points): the sum of what is shown
+
+    def points(self, finite: np.ndarray) -> np.ndarray:
+        """List key, ranking, cut, and whether what comes before the cut is shown, for all points of finite maps."""
+        rankings = self.ranking + np.arange(len(finite))[:, None]
+        table = np.broadcast_arrays(self.keys, rankings, self.moved, self.path.action == "insert")
+        return np.stack([each[finite].ravel() for each in table])
+
+
+def _measure(
+    context: Context, removals: Sequence[Removal], maps: Sequence[Tensor]
+) -> list[tuple[Measurement, ...] | None]:
+    """Measure every map by every curve; None where a map cannot be ranked."""
+    for saliency in maps:
+        check_shape(context, saliency)
+    values = torch.stack([saliency.flatten() for saliency in maps]).to(context.image.device)
+    ranks, parts, finite = _locate(context, removals, values)
+    _ask(context, ranks, parts, finite)
+    found: list[tuple[Measurement, ...] | None] = []
+    for i in range(len(maps)):
+        found.append(tuple(_read(context, removal, parts, i) for removal in removals) if finite[i] else None)
+    return found
+
+
+def _locate(context: Context, removals: Sequence[Removal], values: Tensor) -> tuple[Tensor, list[_Part], np.ndarray]:
+    """Rank the maps' values, (maps, pixels); return all ranks, the points of all paths, and which maps are finite."""
+    count, pixels = values.shape
+    weights, _ = _weights(context)
+    places = torch.arange(pixels, dtype=torch.int32, device=values.device).expand(count, -1)
+    columns, paths = [torch.isfinite(values).all(1, keepdim=True).long()], []
+    orders: dict[tuple[str, str], tuple[int, Tensor, Tensor]] = {}
+    ranks: list[Tensor] = []
+    for removal in removals:
+        for path in removal.paths:
+            key = removal.ties, path.first
+            if key not in orders:
+                order = RANKINGS[removal.ties][path.first](values)
+                ranked = (values if path.first == "most" else -values).gather(1, order)
+                orders[key] = len(ranks) * count, ranked, F.pad(weights[order].cumsum(1), (1, 0))
+                ranks.append(torch.zeros_like(order, dtype=torch.int32).scatter_(1, order, places))
+            start, ranked, sums = orders[key]
+            moved = _moved(context, removal, ranked)
+            before = sums.gather(1, moved)
+            columns += [moved, before if path.action == "insert" else sums[:, -1:] - before]
+            paths.append((removal, path, start, moved.shape[1]))
+    # The only copy to the host until the network has answered.
+    host = torch.cat(columns, dim=1).cpu().numpy()
+    parts, at = [], 1
+    for removal, path, start, points in paths:
+        parts.append(_Part(removal, path, start, host[:, at : at + points], host[:, at + points : at + 2 * points]))
+        at += 2 * points
+    return torch.cat(ranks), parts, host[:, 0].astype(bool)
+
+
+def _weights(context: Context) -> tuple[Tensor, int]:
+    """Return a random whole number for each pixel, (pixels,) int64, the same in every case, and the sum of all."""
+
+    def draw() -> tuple[Tensor, int]:
+        ends, generator = torch.iinfo(torch.int64), torch.Generator().manual_seed(0)
+        weights = torch.randint(ends.min, ends.max, (context.image[0].numel(),), generator=generator)
+        return weights.to(context.image.device), int(weights.sum())
+
+    return context.once("weights of pixels", draw)
+
+
+def _moved(context: Context, removal: Removal, ranked: Tensor) -> Tensor:
+    """Return how many pixels have moved at each point of a path, (maps, points) int64."""
+    moved = removal.points(ranked, context.image.shape[-1])
+    if isinstance(moved, Tensor):
+        return moved
+    counts = tuple(moved)
+    tensor: Tensor = context.once(("counts", counts), lambda: torch.tensor(counts, device=ranked.device))
+    return tensor.expand(len(ranked), -1)
+
+
+def _known(context: Context, removed: Removed) -> Known:
+    return context.once(("points", removed), dict)
+
+
+@torch.no_grad()
+def _ask(context: Context, ranks: Tensor, parts: Sequence[_Part], finite: np.ndarray) -> None:
+    """Ask the network for what is not known, and copy its answers to the host once."""
+    columns, clean, names = _clean(context)
+    _, whole = _weights(context)
+    asked: list[tuple[Known, list[int]]] = []
+    answers = [clean]
+    for removed in dict.fromkeys(part.removal.removed for part in parts):
+        points = np.concatenate([part.points(finite) for part in parts if part.removal.removed == removed], axis=1)
+        keys, known = points[0].tolist(), _known(context, removed)
+        _, first = np.unique(points[0], return_index=True)
+        # In the order in which they come: the points of one map follow each other.
+        fresh = [i for i in np.sort(first).tolist() if keys[i] not in known and keys[i] != whole]
+        asked.append((known, [keys[i] for i in fresh]))
+        if fresh:
+            answers.append(_answers(context, ranks, points[1:, fresh], removed, columns, names))
+    if len(answers) == 1 and all(whole in known for known, _ in asked):
+        return
+    rows = torch.cat(answers).flatten(1).cpu()
+    if not torch.isfinite(rows).all():
+        raise InputError(NOT_FINITE)
+    found = iter(rows.numpy())
+    first_row = next(found)
+    for known, keys in asked:
+        known[whole] = first_row
+        known.update(zip(keys, found, strict=False))
+
+
+def _clean(context: Context) -> tuple[Tensor, Tensor, tuple[ScoreName, ...]]:
+    """Ask about the whole picture.
+
+    Returns the classes whose answers are followed, (2,) int64; the answers, (1, 2, scores); and the scores that can be
+    read of so many outputs.
+    """
+
+    def ask() -> tuple[Tensor, Tensor, tuple[ScoreName, ...]]:
+        logits = read_logits(context.network.module, context.image.unsqueeze(0), context.case.target)
+        names = SCORES_OF_ONE_OUTPUT if logits.shape[1] == 1 else SCORE_NAMES
+        predicted = score_classes("logit", logits).argmax(1)
+        columns = torch.cat([torch.full_like(predicted, context.case.target), predicted])
+        return columns, torch.stack([score_classes(name, logits)[:, columns] for name in names], dim=2).double(), names
+
+    return context.once("clean", ask)
+
+
+def _answers(
+    context: Context, ranks: Tensor, points: np.ndarray, removed: Removed, columns: Tensor, names: Sequence[ScoreName]
+) -> Tensor:
+    """Show what is ranked before each cut, or from it on: ``points`` has ranking, cut and which of both, (3, k)."""
+    image = context.image
+    channels, height, width = image.shape
+    which, cut, head = torch.from_numpy(points.astype(np.int32)).to(image.device).unsqueeze(2)
+    which, head = which.squeeze(1), head.bool()
+
+    def shown(start: int, stop: int, places: Tensor) -> Tensor:
+        rows = points[0, start:stop]
+        # Most batches are of one map, whose ranks need no copies.
+        ranked = places[rows[0]] if (rows == rows[0]).all() else places.index_select(0, which[start:stop])
+        found: Tensor = (ranked < cut[start:stop]).eq_(head[start:stop])
+        return found
+
+    def fill(start: int, stop: int, batch: Tensor) -> None:
+        torch.where(shown(start, stop, spread), kept, absent, out=batch.view(len(batch), -1))
+
+    def impute(start: int, stop: int, batch: Tensor) -> None:
+        left = shown(start, stop, ranks)
+        copies = fill_in(image, ~left.view(-1, height, width), noise)
+        # From nothing, nothing can be imputed: that picture is zero.
+        batch.copy_((copies * left.any(1)[:, None, None, None]).permute(0, 2, 3, 1))
+
+    if isinstance(removed, Imputation):
+        noise = context.once(("noise", removed), lambda: noise_of(image, removed.noise, removed.seed))
+    else:
+        kept = channels_last(image)
+        absent = context.once(("fill", removed), lambda: channels_last(fill_of(image, removed)))
+        # In the order of the batches, so that masks need no broadcasting.
+        spread = ranks.repeat_interleave(channels, dim=1)
+    draw = impute if isinstance(removed, Imputation) else fill
+    model, count, target = context.network.module, points.shape[1], context.case.target
+    return scores_of_drawn(model, image, count, draw, target, columns, names, context.batch_size)
+
+
+def _read(context: Context, removal: Removal, parts: Sequence[_Part], row: int) -> Measurement:
+    """Compute one map's score of one curve from what is known."""
+    known, names = _known(context, removal.removed), _clean(context)[2]
+    if removal.score not in names:
+        raise InputError(ONE_OUTPUT)
+    column = list(product(get_args(Followed), names)).index((removal.follows, removal.score))
+    own = [part for part in parts if part.removal is removal]
+    values = [part.path.weight * np.array([known[key][column] for key in part.keys[row].tolist()]) for part in own]
+    curve = own[0].moved[row] / context.image[0].numel(), np.sum(values, axis=0)
+    return Measurement(float(AREAS[removal.area](*curve)), curve)
