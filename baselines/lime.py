@@ -24,8 +24,9 @@ from baselines.asking import score_of
 from mint.contract import explaining
 from mint.parameters import require_batch_size, require_count, require_number, require_seed
 from mint.perturbation import default_batch_size
+from mint.picture import to_picture
 from mint.scores import Score, require_score
-from mint.superpixels import Labels, quickshift, require_quickshift, to_picture
+from mint.superpixels import Labels, quickshift, require_quickshift
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class LIME:
         require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """Explain (n, 1 or 3, h, w) images: (n, h, w) float32 maps, constant on each super-pixel."""
+        """Explain (n, c, h, w) images: (n, h, w) float32 maps, constant on each super-pixel."""
         with explaining(model, images, targets):
             maps = [self._explain(model, *pair) for pair in zip(images, targets, strict=True)]
         return torch.stack(maps)

@@ -37,9 +37,10 @@ from mint.parameters import (
     require_word,
 )
 from mint.perturbation import Fill, Sampling, baseline_image, draw_states, masked_scores, require_fill
+from mint.picture import to_picture
 from mint.problem import Samples
 from mint.scores import Score, require_score, score_name
-from mint.superpixels import Segmentation, SuperPixels, segment, to_picture
+from mint.superpixels import Segmentation, SuperPixels, segment
 from mint.surrogate import Surrogate
 
 Prior = Literal["elementwise", "grad-cam"]
@@ -189,7 +190,7 @@ class MINT:
         model : nn.Module
             A classifier: images to (n, classes) logits.
         image : Tensor
-            (c, h, w) floating point, normalised, with 1 or 3 channels.
+            (c, h, w) floating point, normalised.
         target : int
             The class.
 

@@ -40,8 +40,9 @@ from mint.layers import NoGradientError, find_layers
 from mint.method import WITHOUT_GRADIENT, class_saliency
 from mint.parameters import InputError, require_batch_size, require_count, require_number, require_seed
 from mint.perturbation import masked_scores
+from mint.picture import to_picture
 from mint.scores import Score, require_score
-from mint.superpixels import Segmentation, segment, to_picture
+from mint.superpixels import Segmentation, segment
 
 _Cut = tuple[Tensor, Tensor, list[Tensor]]  # M, (h, w) float64; the coarse partition; the fine ones
 

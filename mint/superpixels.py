@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mint.parameters import InputError, require_count, require_number, require_seed, require_word
+from mint.picture import to_picture
 from mint.quickshift import quickshift as quickshift_on_device
 
 Route = Literal["grabcut", "threshold", "slic"]
@@ -138,7 +139,7 @@ def segment(
     Parameters
     ----------
     image : Tensor
-        (c, h, w), normalised, with one or three channels.
+        (c, h, w), normalised; see :func:`to_picture`.
     saliencies : Tensor
         (classes, h, w), the map M of each class, at the image's size.
     options : Segmentation, optional
@@ -150,11 +151,6 @@ def segment(
     -------
     tuple of SuperPixels
         The partition, once for each class; they differ in their ``route`` alone.
-
-    Raises
-    ------
-    InputError
-        If the image has neither one nor three channels.
     """
     options = options or Segmentation()
     picture = to_picture(image)
@@ -164,20 +160,6 @@ def segment(
     parent[fine.ravel()] = coarse.ravel()
     shared = torch.from_numpy(coarse), torch.from_numpy(fine), torch.from_numpy(parent)
     return tuple(SuperPixels(*shared, route) for route in routes)
-
-
-def to_picture(image: Tensor) -> NDArray[np.uint8]:
-    """Make an (h, w, 3) picture from a normalised image, by stretching its range to 0..255.
-
-    Colour segmentation needs a picture, but a method is given only the normalised image. All channels are stretched
-    alike. The usual normalisations scale the three channels nearly alike, too, so the contrasts between colours stay.
-    """
-    if image.shape[0] not in (1, 3):
-        raise InputError(f"super-pixels need an image with 1 or 3 channels, not {image.shape[0]}.")
-    values = image.detach().cpu().double().numpy().transpose(1, 2, 0)
-    low, high = values.min(), values.max()
-    stretched = (values - low) * (255.0 / (high - low)) if high > low else np.zeros_like(values)
-    return np.ascontiguousarray(np.broadcast_to(np.rint(stretched), (*values.shape[:2], 3)).astype(np.uint8))
 
 
 def coarse_labels(

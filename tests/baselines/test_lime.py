@@ -107,9 +107,3 @@ def test_a_plain_picture_gives_a_plain_map() -> None:
 def test_parameters_without_a_meaning_are_refused(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         LIME(**wrong)
-
-
-def test_super_pixels_need_colours_or_gray() -> None:
-    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(InputError, match="1 or 3 channels, not 2"):
-        LIME(samples=5)(model, torch.zeros(1, 2, 16, 16), torch.tensor([0]))
