@@ -25,8 +25,9 @@ from mint.contract import explaining
 from mint.parameters import require_batch_size, require_count, require_number, require_seed
 from mint.perturbation import default_batch_size
 from mint.picture import to_picture
+from mint.quickshift import require_quickshift
 from mint.scores import Score, require_score
-from mint.superpixels import Labels, quickshift, require_quickshift
+from mint.superpixels import Labels, quickshift
 
 
 @dataclass(frozen=True)

@@ -309,3 +309,34 @@ _SAMPLINGS: dict[str, Callable[[int, Tensor, torch.Generator], Tensor]] = {
     "antithetic": _antithetic,
     "hierarchical": _hierarchical,
 }
+
+
+def removed_energy(difference: Tensor, fine: Tensor, count: int) -> Tensor:
+    """Sum ||X - fill||^2 inside each fine super-pixel: E_j, (count,) float64 (Section 5)."""
+    energy = difference.detach().cpu().double().square().sum(dim=0).flatten()
+    return torch.zeros(count, dtype=torch.float64).index_add_(0, fine.flatten(), energy)
+
+
+def proximity_kernel(states: Tensor, energy: Tensor, width: float) -> Tensor:
+    """Weigh the samples by h(Z) = exp(-||X - Z||^2 / sigma^2) with sigma^2 = width ||X - fill||^2 (Eq. 8).
+
+    The paper's fill is zero, and it gives no sigma. The difference between a sample and the image is the energy of the
+    absent super-pixels, so no picture is needed.
+
+    Parameters
+    ----------
+    states : Tensor
+        (K, q) bool.
+    energy : Tensor
+        (q,), E_j.
+    width : float
+        c. Positive.
+
+    Returns
+    -------
+    Tensor
+        (K,) float64 in (0, 1]. All 1 for an image without energy.
+    """
+    total = float(energy.sum())
+    lacking = (~states).double() @ energy / total if total > 0 else torch.zeros(len(states), dtype=torch.float64)
+    return torch.exp(-lacking / width)

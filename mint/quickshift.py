@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mint.parameters import require_number
+
 # How many numbers one step holds at once, which bounds the memory. A GPU is fastest with few large steps: this many
 # float64 are 256 MB. On a CPU the numbers of a step should fit into a core's cache.
 GPU_STEP = 2**25
@@ -147,3 +149,10 @@ def _settle(densities: Tensor, lab: NDArray[np.float64], noise: NDArray[np.float
         distances = sum(squares[1:], squares[0]) + (rows + top - y) ** 2.0 + (columns + left - x) ** 2.0
         terms = map(math.exp, (distances * scale).ravel().tolist())
         *_, densities[y, x] = accumulate(terms, initial=float(noise[y, x]))
+
+
+def require_quickshift(kernel_size: object, max_dist: object, ratio: object) -> None:
+    """Refuse parameters that Quickshift cannot take, by an InputError."""
+    require_number("kernel_size", kernel_size, 1)
+    require_number("max_dist", max_dist, 0, beyond=True)
+    require_number("ratio", ratio, 0, 1)

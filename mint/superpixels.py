@@ -21,6 +21,7 @@ from torch import Tensor
 from mint.parameters import InputError, require_count, require_number, require_seed, require_word
 from mint.picture import to_picture
 from mint.quickshift import quickshift as quickshift_on_device
+from mint.quickshift import require_quickshift
 
 Route = Literal["grabcut", "threshold", "slic"]
 FineCut = Literal["quickshift", "slic"]
@@ -89,13 +90,6 @@ class Segmentation:
         require_quickshift(self.kernel_size, self.max_dist, self.ratio)
         require_seed("grabcut_seed", self.grabcut_seed, 31)
         require_seed("quickshift_seed", self.quickshift_seed, 31)
-
-
-def require_quickshift(kernel_size: object, max_dist: object, ratio: object) -> None:
-    """Refuse parameters that Quickshift cannot take, by an InputError."""
-    require_number("kernel_size", kernel_size, 1)
-    require_number("max_dist", max_dist, 0, beyond=True)
-    require_number("ratio", ratio, 0, 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from mint import MINT, Display, InputError, Segmentation, Surrogate, UntilSettled
 from mint.features import Features
-from mint.method import class_saliency, proximity_kernel, removed_energy
+from mint.method import class_saliency
+from mint.perturbation import proximity_kernel, removed_energy
 
 SMALL = MINT(samples=60, layers=("stem", "trunk"))
 
