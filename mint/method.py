@@ -28,14 +28,7 @@ from mint.explanation import Cost, Explanation
 from mint.features import Features, Pooling, read_features, represent, upsample
 from mint.fidelity import UntilSettled, vary
 from mint.layers import NoGradientError, find_layers
-from mint.parameters import (
-    InputError,
-    require_batch_size,
-    require_count,
-    require_number,
-    require_seed,
-    require_word,
-)
+from mint.parameters import InputError, require_batch_size, require_count, require_number, require_seed, require_word
 from mint.perturbation import (
     Fill,
     Sampling,

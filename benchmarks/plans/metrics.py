@@ -99,6 +99,8 @@ COMPARED: Mapping[str, Metric] = {
     "pointing": Pointing(),
     "energy-pointing": EnergyPointing(),
     "localisation": Localisation(),
+    "gini": Gini(),
+    "tied-pixels": TiedPixels(),
 }
 GRID: Mapping[str, Metric] = {
     **PHOTO,

@@ -23,7 +23,7 @@ LIMITS = {
     "gradcam-road": 5,
     "localisation": 2,
     # Once a case, the network's answers are checked on the host.
-    "infidelity": 2,
+    "infidelity": 3,
     # One of their own; each explanation is checked, which costs two.
     "max-sensitivity": 7,
     "randomisation": 9,
