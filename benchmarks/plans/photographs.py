@@ -18,9 +18,9 @@ PHOTOS = Plan(
 )
 PHOTOS_SMALL = Plan(
     "photos-small",
-    "A small part of photos: three mosaics and three photographs.",
+    "A small part of photos, with fewer samples: two mosaics and three photographs.",
     (
-        Part("photos", _NETWORK, _METHODS, GRID, limit=3, shown=3),
-        Part("photos-single", _NETWORK, _METHODS, PHOTO, limit=3, shown=3),
+        Part("photos", _NETWORK, methods(samples=200), GRID, limit=2, shown=2),
+        Part("photos-single", _NETWORK, methods(samples=200), PHOTO, limit=3, shown=3),
     ),
 )
