@@ -91,7 +91,7 @@ PHOTO: Mapping[str, Metric] = {
     "tied-pixels": TiedPixels(),
     "insertion, tie range": TieRange(Insertion(steps=28)),
 }
-# What a comparison needs. With 28 steps the order of the methods is that with 112 (results/trust).
+# What a comparison needs. 28 steps order the methods as 112 do, but for neighbours that tie (results/trust).
 COMPARED: Mapping[str, Metric] = {
     **PHOTO_REMOVAL,
     "srg": SRG(steps=28),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 import torch
 from torch import Tensor, nn
 
-from mint.app.classifiers import EXTRA, Classifier, load_classifier, read_classes, said
+from mint.app.classifiers import EXTRA, Classifier, load_classifier, read_classes, said, usable_device
 from mint.app.describe import describe
 from mint.app.pictures import find_pictures, prepared, read_picture
 from mint.display import Display
@@ -126,7 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--shallow-layer", metavar="NAME", help="end of the network's first stage (default: found)")
     explain.add_argument("--deep-layer", metavar="NAME", help="last convolutional features (default: found)")
     explain.add_argument("--contours", action="store_true", help="draw the super-pixels over the input")
-    explain.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, ...")
+    explain.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1, ...; auto (default): cuda if there is one"
+    )
     explain.add_argument(
         "--out",
         type=Path,
@@ -177,6 +179,7 @@ def _explain(options: argparse.Namespace) -> None:
     panels = _panels(options.out, files, several)
     pictures = {} if several else {files[0]: read_picture(files[0])}
     classes = read_classes(options.class_names) if options.class_names else ()
+    options.device = str(usable_device(options.device))
     classifier = load_classifier(options.model, options.weights, options.device, classes)
     lines = panels[0].parent / "explanations.jsonl" if several else None
     failed = 0

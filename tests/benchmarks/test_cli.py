@@ -309,8 +309,8 @@ def test_an_interrupted_run_says_how_to_go_on(
     ("arguments", "parts"),
     [
         (["study", "sped"], ["'sped'", "speed"]),
-        (["report", "--out", "results/quik"], ["no records in results/quik", "results/quick"]),
-        (["join", "results/quick", "--out", "README.md"], ["README.md", "irectory"]),
+        (["report", "--out", "results/trus"], ["no records in results/trus", "results/trust"]),
+        (["join", "results/trust", "--out", "README.md"], ["README.md", "irectory"]),
     ],
 )
 def test_a_name_that_is_not_there_gets_those_that_are(
