@@ -89,7 +89,6 @@ PHOTO: Mapping[str, Metric] = {
     "gini": Gini(),
     "entropy": Entropy(),
     "tied-pixels": TiedPixels(),
-    "insertion, tie range": TieRange(Insertion(steps=28)),
 }
 # What a comparison needs. 28 steps order the methods as 112 do, but for neighbours that tie (results/trust).
 COMPARED: Mapping[str, Metric] = {
@@ -106,5 +105,6 @@ GRID: Mapping[str, Metric] = {
     **PHOTO,
     "grid-pointing": GridPointing(),
     "grid-share": GridShare(),
-    **_of_ties("grid-pointing", GridPointing()),
 }
+PHOTO_TIES: Mapping[str, Metric] = {"insertion, tie range": TieRange(Insertion(steps=28))}
+GRID_TIES: Mapping[str, Metric] = {**PHOTO_TIES, **_of_ties("grid-pointing", GridPointing())}

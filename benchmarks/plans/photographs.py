@@ -2,7 +2,7 @@
 
 from baselines.controls import DERIVED
 from benchmarks.plans.methods import methods
-from benchmarks.plans.metrics import GRID, PHOTO, SETTINGS
+from benchmarks.plans.metrics import GRID, GRID_TIES, PHOTO, PHOTO_TIES, SETTINGS
 from benchmarks.run.plan import Part, Plan
 
 _NETWORK = ("efficientnet-lite0",)
@@ -12,8 +12,10 @@ PHOTOS = Plan(
     "photos",
     "EfficientNet-Lite0 on mosaics of ImageNet photographs, and on the photographs by themselves.",
     (
-        Part("photos", _NETWORK, _METHODS, {**GRID, **SETTINGS}, limit=8, shown=3, controls=DERIVED),
-        Part("photos-single", _NETWORK, _METHODS, {**PHOTO, **SETTINGS}, limit=4, shown=4, controls=DERIVED),
+        Part("photos", _NETWORK, _METHODS, {**GRID, **GRID_TIES, **SETTINGS}, limit=8, shown=3, controls=DERIVED),
+        Part(
+            "photos-single", _NETWORK, _METHODS, {**PHOTO, **PHOTO_TIES, **SETTINGS}, limit=4, shown=4, controls=DERIVED
+        ),
     ),
 )
 PHOTOS_SMALL = Plan(
