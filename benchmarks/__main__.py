@@ -144,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     join.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the joined results go")
 
     study = commands.add_parser("study", help="answer a question about MINT that no plan answers", add_help=False)
+    study.add_argument("-h", "--help", action="store_true", help="list the studies")
     study.add_argument("name", nargs="?", metavar="NAME", help=", ".join(STUDIES))
     study.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="the study's own options: NAME --help")
     return parser
@@ -303,7 +304,7 @@ def _join(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
 
 def _study(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     if options.name not in STUDIES:
-        if options.name not in (None, "-h", "--help"):
+        if options.name is not None:
             return _refuse(f"unknown study {options.name!r}; the studies are {', '.join(STUDIES)}.")
         print(f"usage: python -m benchmarks study NAME [options], with one of the names {', '.join(STUDIES)}")
         return 0
