@@ -82,19 +82,20 @@ BOXES: Mapping[str, Metric] = {
     "gini": Gini(),
     **TIES,
 }
-PHOTO: Mapping[str, Metric] = {
+CURVES: Mapping[str, Metric] = {
     **PHOTO_REMOVAL,
     "srg": SRG(steps=28),
     "road": ROAD(percentiles=(10, 30, 50, 70, 90)),
+}
+PHOTO: Mapping[str, Metric] = {
+    **CURVES,
     "gini": Gini(),
     "entropy": Entropy(),
     "tied-pixels": TiedPixels(),
 }
 # What a comparison needs. 28 steps order the methods as 112 do, but for neighbours that tie (results/trust).
 COMPARED: Mapping[str, Metric] = {
-    **PHOTO_REMOVAL,
-    "srg": SRG(steps=28),
-    "road": ROAD(percentiles=(10, 30, 50, 70, 90)),
+    **CURVES,
     "pointing": Pointing(),
     "energy-pointing": EnergyPointing(),
     "localisation": Localisation(),
