@@ -1,9 +1,11 @@
 """Quickshift: cut a picture where the path from each pixel to denser and denser neighbours ends.
 
-The labels equal those of scikit-image's ``skimage.segmentation.quickshift``, which runs on the host alone.
+The labels equal those of scikit-image's ``skimage.segmentation.quickshift``, which runs on the host alone, in one
+thread.
 """
 
 import math
+from collections.abc import Callable
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -18,6 +20,9 @@ from mint.parameters import require_number
 # float64 are 256 MB. On a CPU the numbers of a step should fit into a core's cache.
 GPU_STEP = 2**25
 CPU_STEP = 2**16
+# On a CPU, parents are sought at most so many pixels away first, and farther away only for pixels without one there.
+RINGS = (2, 5)
+FAR = 1e6  # a colour that is nobody's neighbour; the exponential of its distance is 0
 
 
 def quickshift(
@@ -71,23 +76,60 @@ def quickshift(
     noise = np.random.default_rng(seed).normal(scale=0.00001, size=lab.shape[:2])
     radius = math.ceil(3 * kernel_size)
     scale = -0.5 / (kernel_size * kernel_size)
+
+    def settle(densities: Tensor) -> Tensor:
+        densities = densities + torch.from_numpy(noise).to(device)
+        _settle(densities, lab, noise, radius, scale)
+        return densities
+
     points = torch.from_numpy(lab.transpose(2, 0, 1).copy()).to(device)
+    find = _parents_on_host if points.device.type == "cpu" else _parents_on_device
+    parents, distances = find(points, radius, scale, settle)
+    itself = torch.arange(parents.numel(), device=device)
+    roots = torch.where(distances.flatten().sqrt() <= max_dist, parents.flatten(), itself)
+    is_root = roots == itself
+    # Each pass doubles the distance that a pixel has gone towards its root.
+    for _ in range(len(roots).bit_length()):
+        roots = roots[roots]
+    return (is_root.cumsum(0) - 1)[roots].view(parents.shape)
+
+
+def _parents_on_device(
+    points: Tensor, radius: int, scale: float, settle: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Find each pixel's parent and its squared distance, infinite where there is none: few steps of many numbers each.
+
+    Parameters
+    ----------
+    points : Tensor
+        (3, h, w) float64, the colours.
+    radius : int
+        How far the window reaches.
+    scale : float
+        The factor of squared distances in the exponent.
+    settle : callable
+        It adds the noise to the densities, (h, w), and puts right what rounding could change.
+
+    Returns
+    -------
+    parents, distances : Tensor
+        (h, w) int64 and float64.
+    """
+    height, width = points.shape[1:]
     neighbours = _windows(points, radius, torch.inf)
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64, device=device).square()
-    height, width = noise.shape
-    step = (CPU_STEP if points.device.type == "cpu" else GPU_STEP) // (len(offsets) ** 2 * width)
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64, device=points.device).square()
+    step = GPU_STEP // (len(offsets) ** 2 * width)
     blocks = [slice(*block) for block in pairwise([*range(0, height, max(step, 1)), height])]
 
     sums = []
     for rows in blocks:
         distances = _distances(points[:, rows], neighbours[..., rows, :], offsets)
         sums.append((distances * scale).exp_().sum((0, 1)))
-    densities = torch.cat(sums) + torch.from_numpy(noise).to(device)
-    _settle(densities, lab, noise, radius, scale)
+    densities = settle(torch.cat(sums))
 
-    itself = torch.arange(height * width, device=device).view(height, width)
+    itself = torch.arange(height * width, device=points.device).view(height, width)
     others = _windows(densities, radius, -torch.inf)
-    parents = []
+    found = []
     for rows in blocks:
         if len(blocks) > 1:  # otherwise they are still there
             distances = _distances(points[:, rows], neighbours[..., rows, :], offsets)
@@ -97,15 +139,74 @@ def quickshift(
         # Of several equally near pixels, min returns the first, which is the one that scikit-image takes.
         nearest, index = distances.flatten(0, 1).min(0)
         down = index.div(len(offsets), rounding_mode="floor") - radius
-        parent = itself[rows] + down * width + index % len(offsets) - radius
-        parents.append(torch.where(nearest.isfinite() & (nearest.sqrt() <= max_dist), parent, itself[rows]))
+        found.append((itself[rows] + down * width + index % len(offsets) - radius, nearest))
+    parents, nearest = (torch.cat(each) for each in zip(*found, strict=True))
+    return parents, nearest
 
-    roots = torch.cat(parents).flatten()
-    is_root = roots == itself.flatten()
-    # Each pass doubles the distance that a pixel has gone towards its root.
-    for _ in range(len(roots).bit_length()):
-        roots = roots[roots]
-    return (is_root.cumsum(0) - 1)[roots].view(height, width)
+
+def _parents_on_host(
+    points: Tensor, radius: int, scale: float, settle: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Find what `_parents_on_device` finds, with a third of the arithmetic, in steps that a core's cache holds.
+
+    Of two pixels, each adds the same term to the other's density, so that it is computed once. Nearly all pixels have
+    their parent close by, so that few have to look through the whole window.
+    """
+    height, width = points.shape[1:]
+    # One long row, in which a shift moves every pixel alike: what leaves a row of the picture arrives at FAR.
+    row = width + radius
+    flat = torch.nn.functional.pad(points, (0, radius), value=FAR).flatten(1)
+    densities = settle(_densities(flat * math.sqrt(-scale), row, radius, scale).view(height, row)[:, :width])
+
+    margins = (0, radius, radius, radius + 1)
+    flat = torch.nn.functional.pad(points, margins, value=FAR).flatten(1)
+    density = torch.nn.functional.pad(densities, margins, value=-torch.inf).flatten()
+    pixels = (torch.arange(radius, radius + height)[:, None] * row + torch.arange(width)).flatten()
+    parents, nearest = pixels.clone(), torch.full(pixels.shape, torch.inf, dtype=torch.float64)
+    down, across = (each.flatten() for each in torch.meshgrid(*[torch.arange(-radius, radius + 1)] * 2, indexing="ij"))
+    squares = down.square() + across.square()
+    left = torch.arange(len(pixels))
+    for inner, outer in pairwise([0, *(reach for reach in RINGS if reach < radius), 2 * radius]):
+        ring = (squares > inner * inner) & (squares <= outer * outer)
+        shifts, rows, columns = down[ring] * row + across[ring], down[ring].double(), across[ring].double()
+        # An equally near pixel in this ring may come before the one that was found.
+        left = left[nearest[left] > inner * inner]
+        for part in torch.split(left, max(CPU_STEP // len(shifts), 1)):
+            here = pixels[part, None]
+            there = here + shifts
+            distances = (flat[0, here] - flat[0, there]).square_()
+            for colour in flat[1:]:
+                distances += (colour[here] - colour[there]).square_()
+            distances += rows.square()
+            distances += columns.square()
+            distances.masked_fill_(density[there] <= density[here], torch.inf)
+            best, index = distances.min(1)
+            found, before = there.gather(1, index[:, None])[:, 0], nearest[part]
+            better = (best < before) | ((best == before) & best.isfinite() & (found < parents[part]))
+            nearest[part] = torch.where(better, best, before)
+            parents[part] = torch.where(better, found, parents[part])
+    parents = (parents.div(row, rounding_mode="floor") - radius) * width + parents % row
+    return parents.view(height, width), nearest.view(height, width)
+
+
+def _densities(points: Tensor, row: int, radius: int, scale: float) -> Tensor:
+    """Sum the Gaussians in each pixel's window; ``points``, (3, n), are scaled so that the exponent is minus d."""
+    sums = torch.ones(points.shape[1], dtype=points.dtype)  # the pixel itself
+    exponents, differences = torch.empty_like(sums), torch.empty_like(sums)
+    for down in range(radius + 1):
+        for across in range(-radius if down else 1, radius + 1):
+            count = len(sums) - (down * row + across)
+            if count <= 0:
+                continue
+            exponent, difference = exponents[:count], differences[:count]
+            exponent.fill_(scale * (down * down + across * across))
+            for colour in points:
+                torch.sub(colour[:count], colour[-count:], out=difference)
+                exponent.addcmul_(difference, difference, value=-1)
+            exponent.exp_()
+            sums[:count] += exponent
+            sums[-count:] += exponent
+    return sums
 
 
 def _windows(values: Tensor, radius: int, outside: float) -> Tensor:
@@ -136,8 +237,9 @@ def _settle(densities: Tensor, lab: NDArray[np.float64], noise: NDArray[np.float
     exponential and in its order of additions.
     """
     ordered, order = densities.flatten().sort()
-    # n additions and two exponentials, each wrong by at most one unit in the last place, for both densities.
-    bound = 2 * ((2 * radius + 1) ** 2 + 4) * torch.finfo(torch.float64).eps
+    # For both densities, n additions and two exponentials, each wrong by at most one unit in the last place, and their
+    # exponents x, whose errors weigh x exp(-x).
+    bound = 2 * ((2 * radius + 1) ** 2 + 40) * torch.finfo(torch.float64).eps
     close = ordered.diff() <= bound * ordered[1:]
     pad = torch.nn.functional.pad
     for pixel in order[pad(close, (1, 0)) | pad(close, (0, 1))].tolist():

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mint.parameters import InputError, require_count, require_number, require_seed, require_word
 from mint.picture import to_picture
-from mint.quickshift import quickshift as quickshift_on_device
+from mint.quickshift import quickshift as find_quickshift
 from mint.quickshift import require_quickshift
 
 Route = Literal["grabcut", "threshold", "slic"]
@@ -286,7 +286,6 @@ def quickshift(
 ) -> Labels:
     """Cut an (h, w, 3) uint8 picture by Quickshift, as MINT and LIME do: (h, w) int64 labels from 0, without gaps.
 
-    On a CPU scikit-image is the fastest. On any other device :mod:`mint.quickshift` finds the same labels there.
     The last few pictures' labels are kept, for the next method that cuts the same picture alike.
     """
     key = picture.tobytes(), picture.shape, kernel_size, max_dist, ratio, seed, str(device)
@@ -299,12 +298,7 @@ def _remembered_quickshift(
     pixels: bytes, shape: tuple[int, ...], kernel_size: float, max_dist: float, ratio: float, seed: int, device: str
 ) -> Labels:
     picture = np.frombuffer(pixels, np.uint8).reshape(shape)
-    if torch.device(device).type != "cpu":
-        return quickshift_on_device(picture.copy(), kernel_size, max_dist, ratio, seed, device).cpu().numpy()
-    labels: Labels = skimage.segmentation.quickshift(  # type: ignore[no-untyped-call]
-        picture, kernel_size=kernel_size, max_dist=max_dist, ratio=ratio, rng=seed
-    )
-    return labels.astype(np.int64)
+    return find_quickshift(picture.copy(), kernel_size, max_dist, ratio, seed, device).cpu().numpy()
 
 
 def _merge_slivers(fine: Labels, coarse: Labels, smallest: float) -> Labels:

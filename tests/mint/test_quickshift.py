@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from mint.quickshift import quickshift
 
 SCENES = sorted((Path(__file__).parents[2] / "benchmarks" / "assets" / "scenes").glob("scene-????.png"))
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-DEVICES = ["cpu", pytest.param("cuda", marks=NEEDS_CUDA)]
+DEVICES = ["cpu", "as on a GPU", pytest.param("cuda", marks=NEEDS_CUDA)]
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "ilsvrc-val" / "val"
 # Two levels of grey make pictures of flat areas, in which only the noise says which pixel is denser.
 SHADES = st.sampled_from([[0, 255], [7, 8, 9], list(range(256))])
@@ -29,6 +31,15 @@ def reference(
         picture, kernel_size=kernel_size, max_dist=max_dist, ratio=ratio, rng=seed
     )
     return labels
+
+
+@contextmanager
+def the_way_of(device: str) -> Iterator[None]:
+    """Let a CPU find parents as a GPU does, if the device is "as on a GPU"."""
+    with pytest.MonkeyPatch.context() as patch:
+        if device == "as on a GPU":
+            patch.setattr(module, "_parents_on_host", module._parents_on_device)
+        yield
 
 
 def pixels(height: int, width: int, block: int, shades: list[int], grey: bool, seed: int) -> NDArray[np.uint8]:
@@ -44,9 +55,11 @@ def pixels(height: int, width: int, block: int, shades: list[int], grey: bool, s
 @pytest.mark.parametrize("scene", SCENES[::24], ids=lambda scene: scene.stem)
 def test_a_scene_is_cut_as_by_scikit_image(scene: Path, kernel_size: float, device: str) -> None:
     picture = np.array(Image.open(scene).convert("RGB"))
-    labels = quickshift(picture, kernel_size, 200.0, 0.2, seed=0, device=device)
+    on = "cuda" if device == "cuda" else "cpu"
+    with the_way_of(device):
+        labels = quickshift(picture, kernel_size, 200.0, 0.2, seed=0, device=on)
     assert labels.dtype == torch.int64
-    assert labels.device.type == device
+    assert labels.device.type == on
     assert np.array_equal(labels.cpu(), reference(picture, kernel_size))
 
 
@@ -74,15 +87,20 @@ def test_any_picture_is_cut_as_by_scikit_image(
     seed: int,
 ) -> None:
     picture = pixels(height, width, block, shades, grey, seed)
-    labels = quickshift(picture, kernel_size, max_dist, ratio, seed)
-    assert np.array_equal(labels, reference(picture, kernel_size, max_dist, ratio, seed))
+    expected = reference(picture, kernel_size, max_dist, ratio, seed)
+    assert np.array_equal(quickshift(picture, kernel_size, max_dist, ratio, seed), expected)
+    with the_way_of("as on a GPU"):
+        assert np.array_equal(quickshift(picture, kernel_size, max_dist, ratio, seed), expected)
 
 
 def test_blocks_of_rows_of_any_height_give_the_same_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = pixels(37, 29, 5, [0, 100, 200], grey=False, seed=3)
     for step in (1, 7**2 * 29 * 5, 2**25):
         monkeypatch.setattr(module, "CPU_STEP", step)
-        assert np.array_equal(quickshift(picture, 1.0, 200.0, 0.2, seed=5), reference(picture, 1.0, seed=5))
+        monkeypatch.setattr(module, "GPU_STEP", step)
+        for device in ("cpu", "as on a GPU"):
+            with the_way_of(device):
+                assert np.array_equal(quickshift(picture, 1.0, 200.0, 0.2, seed=5), reference(picture, 1.0, seed=5))
 
 
 def test_a_tensor_is_cut_as_an_array() -> None:
@@ -101,8 +119,11 @@ class FaintNoise:
         return self.generator.integers(0, 30, size) * (scale * 1e-10)
 
 
+@pytest.mark.parametrize("device", ["cpu", "as on a GPU"])
 @pytest.mark.parametrize("shades", [[90], [0, 200]])
-def test_rounding_errors_of_a_device_change_no_label(shades: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rounding_errors_of_a_device_change_no_label(
+    shades: list[int], device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     picture = pixels(24, 24, 8, shades, grey=True, seed=0)
     settle, swapped = module._settle, []
 
@@ -118,7 +139,9 @@ def test_rounding_errors_of_a_device_change_no_label(shades: list[int], monkeypa
         settle(*arguments)
 
     def equal(seed: int) -> bool:
-        return np.array_equal(quickshift(picture, 1.0, 200.0, 0.2, seed), reference(picture, 1.0, seed=seed))
+        with the_way_of(device):
+            labels = quickshift(picture, 1.0, 200.0, 0.2, seed)
+        return np.array_equal(labels, reference(picture, 1.0, seed=seed))
 
     monkeypatch.setattr(np.random, "default_rng", FaintNoise)
     monkeypatch.setattr(module, "_settle", disturb_and_settle)
