@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.registry import NETWORK, find, name_of
 from mint.app.classifiers import Classifier, Preprocessing, make_classifier, ready, said, usable_device
+from mint.app.folding import fold_batch_norms
 from mint.checks import Check, report_all, require
 from mint.contract import InputError
 from mint.layers import find_layers
@@ -24,7 +25,7 @@ from mint.layers import find_layers
 
 @dataclass(frozen=True)
 class Network:
-    """A loaded network: in evaluation mode, channels-last, without parameter gradients, on its device.
+    """A loaded network: in evaluation mode, channels-last, batch norms folded, without parameter gradients.
 
     Its module takes normalised (n, 3, h, w) float32 pictures and answers (n, classes) logits.
     """
@@ -114,6 +115,7 @@ def network_of(classifier: Classifier, name: str, device: torch.device) -> Netwo
         )
     file = classifier.weights
     digest = hashlib.sha256(file.read_bytes()).hexdigest() if file else hash_state(classifier.module.state_dict())
+    fold_batch_norms(classifier.module, preprocess.size)
     return Network(name, classifier.module, preprocess, classifier.classes, digest, device)
 
 

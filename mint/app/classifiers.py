@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mint.app.folding import fold_batch_norms
 from mint.app.weights import fit_state, read_state
 from mint.parameters import InputError, nearest
 
@@ -108,7 +109,9 @@ def load_classifier(
         found = make_classifier(_imported(name), name, weights)
         found = replace(found, classes=tuple(classes)) if classes else found
     else:
-        found = torchvision_classifier(name, weights, classes=classes)
+        found = ready(torchvision_classifier(name, weights, classes=classes), where)
+        fold_batch_norms(found.module, *found.preprocess.crop_size)  # type: ignore[attr-defined]
+        return found
     return ready(found, where)
 
 
