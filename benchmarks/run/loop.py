@@ -6,6 +6,7 @@
 
 import hashlib
 import io
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmarks.datasets import Case, DataOptions, Dataset, check_options
-from benchmarks.datasets.case import faults
+from benchmarks.datasets.case import faults, without_region
 from benchmarks.metrics import Context
 from benchmarks.metrics.metric import controlling, declaration
 from benchmarks.networks.network import Network, load_network
@@ -43,6 +44,7 @@ from benchmarks.run.precision import computing_in, lower
 from benchmarks.run.store import Cell, Store
 from benchmarks.run.timing import bare_seconds, counting
 from mint.app.classifiers import said
+from mint.app.pictures import spelled
 from mint.contract import InputError
 
 CASES_PER_CELL = 4  # explained at a time, and lost at most if the run is killed
@@ -66,6 +68,8 @@ class Results:
     # Where a part is remembering: pictures shown to the networks, and those not answered from memory.
     asked: int = 0
     forwarded: int = 0
+    # Of each data set that was read from files, how many of them were passed over, by what they are.
+    passed_over: dict[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def run(plan: Plan, options: Options, store: Store, seen: Callable[[Results], None] = lambda found: None) -> Results:
@@ -93,6 +97,7 @@ def run(plan: Plan, options: Options, store: Store, seen: Callable[[Results], No
                 cases = _cases_of(dataset, part.dataset, network, data)
                 cells = Cells(part, network, name, options, store, results.failures)
                 bench = _Bench(plan.name, cells, results)
+                bench.announce(cases, options.skipped)
                 bench.measure(cases, options.skipped)
                 bench.time_methods()
                 seen(_latest(results))
@@ -133,6 +138,8 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
     measured: dict[str, Any] = {"efficiency": results.efficiency}
     if results.asked:
         measured["pictures"] = {"asked": results.asked, "forwarded": results.forwarded}
+    if results.passed_over:
+        measured["passed_over"] = results.passed_over
     inputs = {
         "plan": plan.name,
         "summary": plan.summary,
@@ -165,10 +172,27 @@ class _Bench:
         self.nulls = [name for name in cells.methods if name in self.part.nulls]
         self.controlling = controlling(self.part.metrics)
 
+    def announce(self, dataset: Sequence[Case], first: int) -> None:
+        """Say what the data set passed over, once, and which metrics do not apply for want of annotations."""
+        passed_over = dict(getattr(dataset, "passed_over", {}))
+        if passed_over and self.part.dataset not in self.results.passed_over:
+            self.results.passed_over[self.part.dataset] = passed_over
+            _say(f"passed over in {self.part.dataset}: {spelled(passed_over)}.")
+        numbers = range(first, self._end(dataset))
+        bare = without_region(dataset, numbers)
+        regional = [name for name, metric in self.part.metrics.items() if metric.regional]
+        if bare and regional:
+            left = f"are of the other {len(numbers) - bare}" if bare < len(numbers) else "do not apply and stay empty"
+            counts = f"{bare} of {len(numbers)} cases have no annotated region"
+            _say(f"{self.title}: {counts}: the columns {', '.join(regional)} {left}.")
+
+    def _end(self, dataset: Sequence[Case]) -> int:
+        return len(dataset) if self.part.limit is None else min(self.part.limit, len(dataset))
+
     def measure(self, dataset: Sequence[Case], first: int) -> None:
         """Explain, measure and show the cases from number ``first`` on, a few at a time."""
         methods, controls = self.cells.methods, self.part.controls
-        end = len(dataset) if self.part.limit is None else min(self.part.limit, len(dataset))
+        end = self._end(dataset)
         if first >= end > 0:
             raise InputError(
                 f"of {self.part.dataset}, the plan has {end} cases, none from the one numbered {first + 1} on; "
@@ -333,6 +357,10 @@ class _Bench:
                 for name, metric in self.part.metrics.items()
             },
         }
+
+
+def _say(sentence: str) -> None:
+    tqdm.write(sentence, file=sys.stderr)
 
 
 def _before(end: int, numbered: Mapping[int, Context]) -> list[Context]:

@@ -1,6 +1,9 @@
-"""Pictures that ``mint explain`` reads: files, and folders of them."""
+"""Pictures of the user's: which files of a folder are pictures, and reading one."""
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,32 +17,132 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+# What editors, archives, downloads and file managers leave beside pictures, in any case.
+_LEFT_BEHIND = re.compile(
+    r".*(~|\.sw[a-p]|\.tmp|\.bak|\.part|\.crdownload)|#.*#|(eh)?thumbs\.db|desktop\.ini|icon\r|__macosx|@eadir", re.I
+)
+_EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 
 
-def find_pictures(given: Sequence[Path]) -> list[Path]:
-    """List files, and the pictures in folders by their suffix, in the order of their names; hidden ones are left out.
+@dataclass(frozen=True)
+class Listing:
+    """What is in a folder: its pictures and its folders, by name, and how many entries of which kind are neither.
+
+    Whatever begins with a dot (``.DS_Store``, ``._0001.JPEG``, ``.ipynb_checkpoints``) is passed over, and so is what
+    editors, archives and file managers leave behind (``*~``, ``*.swp``, ``Thumbs.db``, ``desktop.ini``, ``__MACOSX``),
+    folders of such names included; what is no picture by the ending of its name; and links that lead nowhere.
+    """
+
+    pictures: tuple[Path, ...]
+    folders: tuple[Path, ...]
+    passed_over: Mapping[str, int]
+
+
+def list_folder(folder: Path) -> Listing:
+    """List a folder, by the one rule that ``mint explain`` and the data sets have.
 
     Raises
     ------
     InputError
-        If a folder holds no picture.
+        If the folder cannot be read.
     """
-    found: list[Path] = []
+    pictures, folders, passed_over = [], [], Counter[str]()
+    try:
+        for entry in sorted(folder.iterdir()):
+            if entry.name.startswith("."):
+                passed_over["hidden"] += 1
+            elif _LEFT_BEHIND.fullmatch(entry.name):
+                passed_over["left behind by a program"] += 1
+            elif entry.is_dir():
+                folders.append(entry)
+            elif entry.suffix.lower() not in SUFFIXES:
+                passed_over["no picture by its ending"] += 1
+            elif not entry.is_file():
+                passed_over["a link that leads nowhere"] += 1
+            else:
+                pictures.append(entry)
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be read ({error.strerror}).") from error
+    return Listing(tuple(pictures), tuple(folders), passed_over)
+
+
+def list_tree(folder: Path) -> Listing:
+    """List a folder with all folders in it; one that links lead to again is not entered a second time."""
+    pictures: list[Path] = []
+    passed_over: Counter[str] = Counter()
+    waiting, seen = [folder], set()
+    while waiting:
+        entered = waiting.pop(0)
+        if (place := entered.resolve()) in seen:
+            passed_over["a folder that is here already"] += 1
+            continue
+        seen.add(place)
+        found = list_folder(entered)
+        pictures += found.pictures
+        waiting += found.folders
+        passed_over.update(found.passed_over)
+    return Listing(tuple(pictures), (), passed_over)
+
+
+def spelled(passed_over: Mapping[str, int]) -> str:
+    """Spell what was passed over, the most first: ``3 (hidden), 1 (left behind by a program)``."""
+    most = sorted(passed_over.items(), key=lambda each: -each[1])
+    return ", ".join(f"{count} ({kind})" for kind, count in most)
+
+
+def find_pictures(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """List files, and the pictures in folders by their suffix, in the order of their names.
+
+    Folders in a folder are not searched.
+
+    Returns
+    -------
+    files : list of Path
+        Each once.
+    notes : list of str
+        A sentence for each folder in which something was passed over.
+
+    Raises
+    ------
+    InputError
+        If a folder cannot be read or holds no picture.
+    """
+    files: list[Path] = []
+    notes = []
     for each in given:
         if not each.is_dir():
-            found.append(each)
+            files.append(each)
             continue
-        inside = sorted(
-            file for file in each.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-        )
-        if not inside:
-            raise InputError(f"the folder {each} holds no picture ({', '.join(SUFFIXES)}).")
-        found += inside
-    return list(dict.fromkeys(found))
+        found = list_folder(each)
+        counts = {**found.passed_over, **({"a folder, not searched": len(found.folders)} if found.folders else {})}
+        if not found.pictures:
+            others = f"; passed over: {spelled(counts)}" if counts else ""
+            raise InputError(f"the folder {each} holds no picture ({', '.join(SUFFIXES)}){others}.")
+        files += found.pictures
+        if counts:
+            notes.append(f"passed over in {each}: {spelled(counts)}.")
+    return list(dict.fromkeys(files)), notes
 
 
-def read_picture(file: Path) -> "Image":
-    """Read a picture in RGB, upright, or raise an InputError."""
+def read_picture(file: Path, *, upright: bool = True) -> "Image":
+    """Read a picture file in 8-bit RGB.
+
+    Grayscale, palette, CMYK and YCbCr pictures are converted, as torchvision's and every other ImageNet reader
+    does; transparency is dropped. Of several frames, the first is read.
+
+    Parameters
+    ----------
+    file : Path
+        In any format that Pillow reads.
+    upright : bool
+        Turn the picture as its EXIF orientation says.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it cannot be decoded, or its pixels are not 8-bit colours (16-bit or floating-point
+        channels).
+    """
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
@@ -47,13 +150,19 @@ def read_picture(file: Path) -> "Image":
     if not file.is_file():
         raise InputError(f"the picture {file} {'is a folder' if file.is_dir() else 'does not exist'}.")
     try:
-        with Image.open(file) as picture:
-            if picture.mode[:1] in ("I", "F"):
-                # Pillow would cut off all that is above 255.
-                raise InputError(f"{file} has gray values of more than 8 bits; save it with 8.")
-            return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{file} cannot be read as a picture ({error}).") from error
+        with Image.open(file) as opened:
+            opened.load()
+            picture = ImageOps.exif_transpose(opened) if upright else opened
+            if picture.mode in _EIGHT_BITS:
+                # By way of RGBA, as Pillow wants it of palettes with transparent colours.
+                return picture.convert("RGBA").convert("RGB") if picture.mode == "P" else picture.convert("RGB")
+    except Exception as error:  # on damaged files, Pillow's decoders raise almost anything
+        reason = "it is empty" if not file.stat().st_size else str(error) or type(error).__name__
+        raise InputError(f"the picture {file} cannot be decoded ({reason}); replace or remove the file.") from error
+    # Pillow would cut off all that is above 255.
+    raise InputError(
+        f"the picture {file} has pixels of mode {picture.mode!r}, not 8-bit colours; convert it to RGB first."
+    )
 
 
 def prepared(classifier: Classifier, picture: "Image", device: str, name: str) -> Tensor:
