@@ -182,9 +182,14 @@ def summarise(records: Records) -> pd.DataFrame:
         ``not_applicable`` and the run failed on ``failed``; and ``difference``, the mean minus the first method's,
         with its interval ``difference_low``, ``difference_high`` on the same resamples of pictures. ``headline`` is
         false for a metric that measures what an earlier one does, with other settings; ``judges`` is false for one
-        that only describes maps.
+        that only describes maps. ``deterministic`` is false for a method that gave two maps of one case.
     """
     rows = []
+    unsteady = {
+        (setting["dataset"], setting["network"]["name"], method)
+        for setting in records.provenance["inputs"]["settings"]
+        for method in setting.get("not_deterministic", ())
+    }
     for column in read_columns(records):
         first = estimate(column, column.methods[0])
         for method in column.methods:
@@ -192,6 +197,7 @@ def summarise(records: Records) -> pd.DataFrame:
             low, high = statistics.interval(each.replicates - first.replicates)
             row = {"method": method, "mean": each.mean, "low": each.low, "high": each.high, "n": each.n}
             row |= {"judges": column.judges, "missing": column.asked - each.n, "not_applicable": answered - each.n}
+            row |= {"deterministic": (*column.setting, method) not in unsteady}
             row |= {"failed": column.asked - answered, "difference": each.mean - first.mean}
             rows.append(column.place | row | {"difference_low": low, "difference_high": high})
     return pd.DataFrame(rows)

@@ -73,7 +73,7 @@ def make_ablation_report(records: Records, directory: Path) -> str:
     ]
     reading: list[Block] = [origin(records), *_introduction(records, len(clear.rows)), *plots]
     sections: dict[str, list[Block]] = {"How to read the numbers": reading, clear.title: [clear]}
-    sections |= {where(place): [variant_table(group)] for place, group in by_setting(summary)}
+    sections |= {where(place): [variant_table(group), *tables.notes(group)] for place, group in by_setting(summary)}
     write_pages(records, sections | cost_section(records), directory)
     return f"{clear.title}\n\n{tables.markdown(clear)}"
 
@@ -88,7 +88,7 @@ def variant_table(summary: pd.DataFrame) -> Table:
         direction = rows["direction"].iloc[0]
         header.append(Metric(column.metric, direction, column.subset, column.title, int(rows["n"].max())))
         entries.append([_entry(row, column, first) for row in rows.to_dict("records")])
-    names = [Entry(method) for method in summary["method"].unique()]
+    names = tables.method_entries(summary)
     return Table("", "", header, [list(row) for row in zip(names, *entries, strict=True)], place_of(summary))
 
 

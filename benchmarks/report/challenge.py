@@ -34,7 +34,9 @@ def make_challenge_report(records: Records, directory: Path) -> str:
     fresh(directory, {"scores": summary, "challenge": found}, "tables")
     table = challenge_table(found)
     sections: dict[str, list[Block]] = {"How to read the numbers": [origin(records), READING], table.title: [table]}
-    sections |= {where(place): [*tables.score_tables(group)] for place, group in by_setting(summary)}
+    sections |= {
+        where(place): [*tables.score_tables(group), *tables.notes(group)] for place, group in by_setting(summary)
+    }
     write_pages(records, sections | cost_section(records), directory)
     return f"{table.title}\n\n{tables.markdown(table)}"
 

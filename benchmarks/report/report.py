@@ -106,7 +106,8 @@ def _section(
 
     pairs = here["comparisons"]
     compared = len(pairs) > 0 and bool(shown)
-    blocks: list[Block] = [*tables.score_tables(here["scores"]), *tables.setting_tables(here["scores"])]
+    blocks: list[Block] = [*tables.score_tables(here["scores"]), *tables.notes(here["scores"])]
+    blocks += tables.setting_tables(here["scores"])
     if compared:
         said = conclude(shown, pairs, here["orders"], here["settings"])
         blocks += ["### What the data support", "\n".join(said)]

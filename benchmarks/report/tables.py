@@ -12,9 +12,12 @@ from benchmarks.report.numbers import counted, form_of, interval, number
 from benchmarks.results.records import rows_of
 
 TERMINAL_WIDTH = 118
+UNSTEADY = "\N{DAGGER}"
+"""Marks a method whose second call gave another map."""
 ARROWS = {"higher": "↑", "lower": "↓"}
 LATEX = str.maketrans(
-    {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "\N{MINUS SIGN}": "$-$", "±": r"$\pm$"}
+    {UNSTEADY: r"\dag{}"}
+    | {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "\N{MINUS SIGN}": "$-$", "±": r"$\pm$"}
     | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
     | {character: f"${character}$" for character in "<>|"}
     | {character: rf"\{character}" for character in "_%&#${}"}
@@ -168,6 +171,22 @@ def named(columns: Sequence[Column]) -> list[tuple[Metric, Column]]:
     return [(metric, column) for (metric, _), column in zip(by_metric(places), columns, strict=True)]
 
 
+def method_entries(group: pd.DataFrame) -> list[Entry]:
+    """Name the methods of a summary, those that are not deterministic with their mark."""
+    unsteady = _unsteady(group)
+    return [Entry(method, UNSTEADY if method in unsteady else "") for method in group["method"].unique()]
+
+
+def notes(summary: pd.DataFrame) -> list[str]:
+    """Say under a table what its marks mean; empty where there are none."""
+    said = "not deterministic: called again for one picture, the method gave another map, so another run differs."
+    return [f"{UNSTEADY} {said}"] if _unsteady(summary) else []
+
+
+def _unsteady(group: pd.DataFrame) -> set[str]:
+    return set(group["method"][~group["deterministic"].astype(bool)]) if "deterministic" in group else set()
+
+
 def score_tables(summary: pd.DataFrame) -> list[Table]:
     """Make a setting's tables of means: a method a row, a metric a column, the best mean in bold.
 
@@ -235,7 +254,7 @@ def _wide(
 ) -> tuple[list[str | Metric], list[list[Entry]]]:
     """Lay the rows of a summary out: methods down, metrics and their subsets across."""
     header: list[str | Metric] = ["method"]
-    columns = [[Entry(method) for method in group["method"].unique()]]
+    columns = [method_entries(group)]
     for metric, column in by_metric(group, among):
         header.append(replace(metric, cases=int(column["n"].max())))
         columns.append(entries(metric, column))
@@ -296,11 +315,13 @@ def terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
             for i, name in enumerate(header[1:], 1)
         }
         methods = [row[0].text for row in rows]
+        names = [f"{row[0].text} {row[0].small}".strip() for row in rows]
         costs = rows_of(timings, place).set_index("method")
         for name, form in (("median_ms", ".1f"), ("forwards", "g")) if len(costs) else ():
             found = costs[name].reindex(methods)
             columns[name.removeprefix("median_"), ""] = [number(value, form) for value in found]
-        text.append(f"{where(place)}\n{pd.DataFrame(columns, index=methods).to_string(line_width=TERMINAL_WIDTH)}\n")
+        table = pd.DataFrame(columns, index=names).to_string(line_width=TERMINAL_WIDTH)
+        text.append("\n".join([where(place), table, *notes(group), ""]))
     return "\n".join(text)
 
 

@@ -169,6 +169,7 @@ class _Bench:
         self.title = f"{self.part.dataset}, {self.network.name}"
         self.keys: dict[str, int] = {}
         self.to_time: list[Context] = []
+        self.repeated: dict[str, float] = {}  # by method, how far apart the maps of its first case are
         self.nulls = [name for name in cells.methods if name in self.part.nulls]
         self.controlling = controlling(self.part.metrics)
 
@@ -235,6 +236,7 @@ class _Bench:
                     for metric in self.controlling:
                         self._score(method, control, metric, under_control, cell)
                     bar.update(max(0, min(stop, controlled) - start))
+                self._repeat(chunk, maps)
                 self.results.asked += memory.asked
                 self.results.forwarded += memory.forwarded
                 for context in _before(self.part.shown, numbered):
@@ -316,6 +318,13 @@ class _Bench:
                 curve = {name: found[name].astype(np.float32) for name in ("fractions", "values")}
                 self.results.curves.append(place | curve)
 
+    def _repeat(self, chunk: list[Context], maps: Mapping[str, Cell]) -> None:
+        """Call every method a second time for its first case."""
+        for method, cell in maps.items():
+            explained = [context for context in chunk if context.case.key in cell]
+            if explained and method not in self.repeated:
+                self.repeated[method] = self.cells.repetition(method, explained[0], cell)
+
     def _show(self, context: Context, maps: Mapping[str, Cell]) -> None:
         case = context.case
         explained = {name: cell[case.key]["map"] for name, cell in maps.items() if case.key in cell}
@@ -345,6 +354,7 @@ class _Bench:
             **self.cells.setting,
             "methods": self.cells.method_identities,
             "nulls": self.nulls,
+            "not_deterministic": {name: found for name, found in self.repeated.items() if found},
             "controls": {name: {"id": repr(each), "null": each.null} for name, each in self.part.controls.items()},
             "controlled": controlled,
             "metrics": {
