@@ -37,16 +37,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = int(COMMANDS[options.command](options, arguments))
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has gone (`| head`): what is left in the buffer has nowhere to go when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()  # the reader has gone (`| head`)
         return UNREAD
     except OSError as error:  # a full disk, a folder that vanished
         place = f": {error.filename}" if error.filename else ""
-        return _refuse(f"{error.strerror or error}{place}; what was computed is kept, and the same command goes on.")
+        _let_go_of_stdout()
+        return _refuse(
+            f"{error.strerror or error}{place}; what was stored is kept, and the same command goes on from it."
+        )
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here.", file=sys.stderr)
         return INTERRUPTED
     return status
+
+
+def _let_go_of_stdout() -> None:
+    """Give what is left in the buffer somewhere to go when the interpreter ends, if it cannot be printed."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(sentence: object) -> int:
@@ -228,10 +238,10 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
     from benchmarks.report.tables import terminal
     from benchmarks.results import records
     from benchmarks.run.loop import Results, as_records, run
-    from benchmarks.run.store import Store
+    from benchmarks.run.store import Store, make_directory
 
     store = Store(directory / "cells")
-    store.prepare()
+    make_directory(store.directory)
     started, clock = now(), time.monotonic()
 
     def show(found: Results) -> None:

@@ -13,6 +13,7 @@ was scored in its place (see ``baselines.controls``). Records of runs before the
 
 import difflib
 import json
+import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -152,15 +153,34 @@ def evidence_bytes(saliency: np.ndarray) -> np.ndarray:
 
 
 def save(records: Records, directory: Path) -> None:
-    """Write all of it into a directory, which is made if need be."""
+    """Write all of it into a directory, which is made if need be.
+
+    What is there already is replaced when everything is written, so that nothing is lost if the disk is full.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
     (directory / "gallery").mkdir(parents=True, exist_ok=True)
-    records.scores.to_parquet(directory / "records.parquet", index=False)
-    records.curves.to_parquet(directory / "curves.parquet", index=False)
-    records.timings.to_csv(directory / "timing.csv", index=False, float_format="%.6g")
-    text = json.dumps(records.provenance, indent=2, ensure_ascii=False)
-    (directory / "provenance.json").write_text(text + "\n", encoding="utf-8")
-    _save_gallery(records.gallery, directory / "gallery" / "data.npz")
-    _save_maps(records.maps, directory / "maps.npz")
+    new = directory / "new-records"
+    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed here
+    try:
+        (new / "gallery").mkdir(parents=True)
+        records.scores.to_parquet(new / "records.parquet", index=False)
+        records.curves.to_parquet(new / "curves.parquet", index=False)
+        records.timings.to_csv(new / "timing.csv", index=False, float_format="%.6g")
+        text = json.dumps(records.provenance, indent=2, ensure_ascii=False)
+        (new / "provenance.json").write_text(text + "\n", encoding="utf-8")
+        _save_gallery(records.gallery, new / "gallery" / "data.npz")
+        _save_maps(records.maps, new / "maps.npz")
+        for file in [each for each in new.rglob("*") if each.is_file()]:
+            file.replace(directory / file.relative_to(new))
+    except OSError as error:
+        error.filename = error.filename or str(directory)
+        raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def load(directory: Path) -> Records:

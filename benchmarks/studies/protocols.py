@@ -147,7 +147,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--plan", default="quick", metavar="NAME", help="its first part gives methods and data (quick)")
     parser.add_argument("--methods", nargs="+", default=METHODS, metavar="NAME", help=f"({' '.join(METHODS)})")
     options = parser.parse_args(arguments)
-    return finish(partial(_study, options, arguments))
+    return finish(partial(_study, options, arguments), options.out)
 
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
@@ -164,7 +164,6 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         for name, by_method in measurements.items()
         for method, measurement in by_method.items()
     )
-    options.out.mkdir(parents=True, exist_ok=True)
     scores.to_csv(options.out / "scores.csv", index=False, float_format="%.6g", na_rep="nan")
     draw_curves(found[0], metrics).savefig(options.out / "curves.png", dpi=DOTS_PER_INCH)
     tools = pd.DataFrame(

@@ -227,7 +227,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="how often each is timed (3)")
     parser.add_argument("--pictures", type=positive, action="append", help="explained in one call; may repeat")
     options = parser.parse_args(arguments)
-    return finish(partial(_study, options, arguments))
+    return finish(partial(_study, options, arguments), options.out)
 
 
 def _load(name: str, options: argparse.Namespace, device: torch.device) -> Network:
