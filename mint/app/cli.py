@@ -174,9 +174,7 @@ def _samples(text: str) -> int | UntilSettled:
 
 def _explain(options: argparse.Namespace) -> None:
     # Whatever can be refused is refused before anything long begins.
-    files, notes = find_pictures(options.pictures)
-    for note in notes:
-        print(note, file=sys.stderr)
+    files = find_pictures(options.pictures)
     several = len(files) > 1 or len(options.pictures) > 1 or options.pictures[0].is_dir()
     panels = _panels(options.out, files, several)
     pictures = {} if several else {files[0]: read_picture(files[0])}

@@ -1,6 +1,7 @@
 """Pictures of the user's: which files of a folder are pictures, and reading one."""
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,13 @@ from mint.parameters import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+# What is read, whatever a file's name ends with: no format whose reader would run another program.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+MOST_PIXELS = 89_478_485  # from where on Pillow warns: 256 MB in RGB
+MOST_TIMES_LONGER = 100  # a network's input would be made of 100 pictures; resizing may fill the memory
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+PANEL = "{}-mint{}.png"  # the name of a panel: the picture's stem, and a number where stems are alike
+_PANEL = re.compile(r".-mint(-\d+)?\.png")
 # What editors, archives, downloads and file managers leave beside pictures, in any case.
 _LEFT_BEHIND = re.compile(
     r".*(~|\.sw[a-p]|\.tmp|\.bak|\.part|\.crdownload)|#.*#|(eh)?thumbs\.db|desktop\.ini|icon\r|__macosx|@eadir", re.I
@@ -90,38 +97,36 @@ def spelled(passed_over: Mapping[str, int]) -> str:
     return ", ".join(f"{count} ({kind})" for kind, count in most)
 
 
-def find_pictures(given: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """List files, and the pictures in folders by their suffix, in the order of their names.
+def find_pictures(given: Sequence[Path]) -> list[Path]:
+    """List files, and the pictures in folders by their suffix, in the order of their names, each once.
 
-    Folders in a folder are not searched.
-
-    Returns
-    -------
-    files : list of Path
-        Each once.
-    notes : list of str
-        A sentence for each folder in which something was passed over.
+    Folders in a folder are not searched, and panels of an earlier run are left out; to explain one, give it as a file.
+    A warning counts what was passed over in a folder.
 
     Raises
     ------
     InputError
-        If a folder cannot be read or holds no picture.
+        If a folder holds no picture, or cannot be read.
     """
     files: list[Path] = []
-    notes = []
     for each in given:
         if not each.is_dir():
             files.append(each)
             continue
         found = list_folder(each)
-        counts = {**found.passed_over, **({"a folder, not searched": len(found.folders)} if found.folders else {})}
-        if not found.pictures:
-            others = f"; passed over: {spelled(counts)}" if counts else ""
-            raise InputError(f"the folder {each} holds no picture ({', '.join(SUFFIXES)}){others}.")
-        files += found.pictures
-        if counts:
-            notes.append(f"passed over in {each}: {spelled(counts)}.")
-    return list(dict.fromkeys(files)), notes
+        inside = [file for file in found.pictures if not _PANEL.search(file.name)]
+        others = {"a panel of an earlier run": len(found.pictures) - len(inside), "a folder": len(found.folders)}
+        passed_over = {**found.passed_over, **{kind: count for kind, count in others.items() if count}}
+        said_over = f"passed over in {each}: {spelled(passed_over)}" if passed_over else ""
+        if not inside:
+            raise InputError(
+                f"the folder {each} holds no picture ({', '.join(SUFFIXES)}); folders in it are not searched"
+                f"{said_over and '; '}{said_over}."
+            )
+        if said_over:
+            warnings.warn(f"{said_over}.", stacklevel=2)
+        files += inside
+    return list(dict.fromkeys(files))
 
 
 def read_picture(file: Path, *, upright: bool = True) -> "Image":
@@ -133,15 +138,15 @@ def read_picture(file: Path, *, upright: bool = True) -> "Image":
     Parameters
     ----------
     file : Path
-        In any format that Pillow reads.
+        In one of `FORMATS`.
     upright : bool
         Turn the picture as its EXIF orientation says.
 
     Raises
     ------
     InputError
-        If there is no such file, it cannot be decoded, or its pixels are not 8-bit colours (16-bit or floating-point
-        channels).
+        If there is no such file, it cannot be decoded, it has too many pixels for the memory, or they are not 8-bit
+        colours (16-bit or floating-point channels).
     """
     try:
         from PIL import Image, ImageOps
@@ -149,20 +154,40 @@ def read_picture(file: Path, *, upright: bool = True) -> "Image":
         raise InputError(f"reading a picture needs pillow; {EXTRA}.") from error
     if not file.is_file():
         raise InputError(f"the picture {file} {'is a folder' if file.is_dir() else 'does not exist'}.")
+    Image.init()  # an older Pillow does not know every format
     try:
-        with Image.open(file) as opened:
+        with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as opened:
+            require_size(file, opened.size)
             opened.load()
             picture = ImageOps.exif_transpose(opened) if upright else opened
             if picture.mode in _EIGHT_BITS:
                 # By way of RGBA, as Pillow wants it of palettes with transparent colours.
                 return picture.convert("RGBA").convert("RGB") if picture.mode == "P" else picture.convert("RGB")
-    except Exception as error:  # on damaged files, Pillow's decoders raise almost anything
-        reason = "it is empty" if not file.stat().st_size else str(error) or type(error).__name__
-        raise InputError(f"the picture {file} cannot be decoded ({reason}); replace or remove the file.") from error
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file makes Pillow's decoders raise almost anything
+        reason = "it is empty" if not file.stat().st_size else said(error)
+        raise InputError(f"the picture {file} cannot be decoded ({reason}); replace or remove it.") from error
     # Pillow would cut off all that is above 255.
     raise InputError(
         f"the picture {file} has pixels of mode {picture.mode!r}, not 8-bit colours; convert it to RGB first."
     )
+
+
+def require_size(file: Path, size: tuple[int, int]) -> None:
+    """Refuse a picture that would fill the memory, by its width and height, before it is decoded.
+
+    Raises
+    ------
+    InputError
+        If it has too many pixels, or is much longer than it is broad.
+    """
+    width, height = size
+    if width * height > MOST_PIXELS or max(size) > MOST_TIMES_LONGER * min(size):
+        raise InputError(
+            f"the picture {file} has {width} x {height} pixels; make it smaller, for at most {MOST_PIXELS // 10**6} "
+            f"million are read, and at most {MOST_TIMES_LONGER} times as many one way as the other."
+        )
 
 
 def prepared(classifier: Classifier, picture: "Image", device: str, name: str) -> Tensor:

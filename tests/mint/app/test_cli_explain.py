@@ -159,7 +159,7 @@ def test_several_pictures_and_folders_are_explained(desk: Path, capsys: pytest.C
     assert explain(*given) == 0
     said = capsys.readouterr()
     assert said.out.endswith(f"3 of 3 pictures: {Path('out') / 'explanations.jsonl'}\n")
-    assert "passed over in more: 1 (hidden), 1 (no picture by its ending).\n" in said.err
+    assert "warning: passed over in more: 1 (hidden), 1 (no picture by its ending).\n" in said.err
     records = [json.loads(line) for line in (desk / "out" / "explanations.jsonl").read_text().splitlines()]
     panels = [str(Path("out") / name) for name in ("ant-mint.png", "ant-mint-2.png", "bee-mint.png")]
     assert [record["panel"] for record in records] == panels

@@ -60,19 +60,21 @@ def test_a_tree_is_read_once_though_links_lead_round(folder: Path) -> None:
 def test_a_note_counts_what_was_passed_over(folder: Path, tmp_path: Path) -> None:
     alone = write(tmp_path / "alone.png")
     write(folder / "more" / "c.png")
-    files, notes = find_pictures([alone, folder, alone])
+    write(folder / "a-mint.png")
+    with pytest.warns(UserWarning, match="passed over") as warned:
+        files = find_pictures([alone, folder, alone])
     assert [file.name for file in files] == ["alone.png", "a.Png", "b.JPEG", "linked.png"]
-    assert notes == [
+    assert [str(each.message) for each in warned] == [
         f"passed over in {folder}: 7 (left behind by a program), 4 (hidden), 3 (no picture by its ending), "
-        "1 (a link that leads nowhere), 1 (a folder, not searched)."
+        "1 (a link that leads nowhere), 1 (a panel of an earlier run), 1 (a folder)."
     ]
-    assert find_pictures([alone])[1] == []
+    assert find_pictures([alone, folder / "a-mint.png"]) == [alone, folder / "a-mint.png"]
 
 
 def test_a_folder_of_litter_and_folders_holds_no_picture(tmp_path: Path) -> None:
     write(tmp_path / "cats" / "a.png")
     write(tmp_path / ".DS_Store")
-    with pytest.raises(InputError, match=r"holds no picture \(.*passed over: 1 \(hidden\), 1 \(a folder, not searched"):
+    with pytest.raises(InputError, match=r"holds no picture \(.*passed over: 1 \(hidden\), 1 \(a folder\)"):
         find_pictures([tmp_path])
 
 
@@ -117,14 +119,15 @@ WHOLE = _encoded(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np
 @pytest.mark.parametrize(
     ("content", "words"),
     [
+        (_encoded(np.zeros((1, 101, 3), np.uint8), "PNG"), "has 101 x 1 pixels; make it smaller"),
         (b"", "cannot be decoded (it is empty)"),
         (WHOLE[: len(WHOLE) // 2], "cannot be decoded ("),
         (WHOLE[:100] + bytes(50) + WHOLE[150:], "cannot be decoded ("),
-        (b"<html>not found</html>", "cannot be decoded (cannot identify image file"),
+        (b"<html>not found</html>", "cannot be decoded (UnidentifiedImageError: cannot identify image file"),
         (_encoded(np.zeros((4, 4), np.uint16), "PNG"), "has pixels of mode 'I;16', not 8-bit colours"),
         (_encoded(np.zeros((4, 4), np.float32), "TIFF"), "has pixels of mode 'F', not 8-bit colours"),
     ],
-    ids=["empty", "cut off", "damaged", "a page", "16 bits", "floating point"],
+    ids=["a thread", "empty", "cut off", "damaged", "a page", "16 bits", "floating point"],
 )
 def test_what_cannot_be_read_is_one_sentence(content: bytes, words: str, tmp_path: Path) -> None:
     file = tmp_path / "a.png"
