@@ -117,14 +117,13 @@ def find_pictures(given: Sequence[Path]) -> list[Path]:
         inside = [file for file in found.pictures if not _PANEL.search(file.name)]
         others = {"a panel of an earlier run": len(found.pictures) - len(inside), "a folder": len(found.folders)}
         passed_over = {**found.passed_over, **{kind: count for kind, count in others.items() if count}}
-        said_over = f"passed over in {each}: {spelled(passed_over)}" if passed_over else ""
         if not inside:
+            counts = f"; passed over: {spelled(passed_over)}" if passed_over else ""
             raise InputError(
-                f"the folder {each} holds no picture ({', '.join(SUFFIXES)}); folders in it are not searched"
-                f"{said_over and '; '}{said_over}."
+                f"the folder {each} holds no picture ({', '.join(SUFFIXES)}); folders in it are not searched{counts}."
             )
-        if said_over:
-            warnings.warn(f"{said_over}.", stacklevel=2)
+        if passed_over:
+            warnings.warn(f"passed over in {each}: {spelled(passed_over)}.", stacklevel=2)
         files += inside
     return list(dict.fromkeys(files))
 
