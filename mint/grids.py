@@ -73,8 +73,8 @@ def find_layouts(
     the first tensor that has so many tokens, has no place in the picture: attention has not yet told it anything. The
     others must fill a grid: one that a convolution of the network gave, or this one halved once or more, as where
     patches are merged. In a network without convolutions, it is a grid of square patches. Last, the network runs on the
-    picture with noise in its top left quarter. The tokens that this changes must be the first ones of the first rows,
-    or all; otherwise the tokens stand in another order, and are not read.
+    picture with noise in a corner, its top half and left quarter. This must change the tokens of the corner, in every
+    tensor of so many tokens; otherwise the tokens do not stand row by row, and are not read.
 
     Parameters
     ----------
@@ -192,22 +192,31 @@ def _of_tokens(model: Callable[[Tensor], Any], image: Tensor, counts: set[int]) 
         return prints
 
     height, width = image.shape[-2:]
-    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
+    # One or more is added, so that no pixel stays as it is.
+    noise = image.detach() + 1 + torch.rand(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
     corner = image.detach().clone()
-    corner[:, : -(-height // 2), : -(-width // 2)] = noise[:, : -(-height // 2), : -(-width // 2)]
+    corner[:, : height // 2, : width // 4] = noise[:, : height // 2, : width // 4]
     before = prints_of(image, keep_size)
     whole, part = (_changes(before, prints_of(each, lambda *_: None)) for each in (noise, corner))
     grids = list(_grids(sizes, image))
     found: dict[int, Layout] = {}
-    seen: set[int] = set()
+    refused: set[int] = set()
     for changed, in_corner in zip(whole, part, strict=True):
         count, placed = len(changed), int(changed.sum())
-        size = next((each for each in grids if placed and each[0] * each[1] == placed), None)
-        if placed and count not in seen:
-            seen.add(count)
-            if size is not None and _is_corner(in_corner[changed].reshape(size)):
-                found[count] = Layout(size, channels=-1, dropped=tuple((~changed).nonzero().flatten().tolist()))
-    return found
+        if not placed:
+            continue  # it does not come from the picture
+        if count not in found:
+            size = next((each for each in grids if each[0] * each[1] == placed), None)
+            dropped = tuple((~changed).nonzero().flatten().tolist())
+            if size is None:
+                refused.add(count)
+            else:
+                found[count] = Layout(size, -1, dropped)
+        if count in found:
+            grid = found[count].as_map(in_corner[None, :, None])[0, 0]
+            if not grid[: len(grid) // 2, : grid.shape[1] // 4].all():
+                refused.add(count)
+    return {count: layout for count, layout in found.items() if count not in refused}
 
 
 def _changes(before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
@@ -215,14 +224,6 @@ def _changes(before: Sequence[Tensor], after: Sequence[Tensor]) -> list[Tensor]:
     if [len(each) for each in before] != [len(each) for each in after]:
         return [torch.ones_like(each, dtype=torch.bool) for each in before]
     return [one != other for one, other in zip(before, after, strict=True)]
-
-
-def _is_corner(changed: Tensor) -> bool:
-    """Tell whether what has changed of a grid, (h, w) bool, are the first places of the first rows."""
-    rows, columns = changed.any(dim=1), changed.any(dim=0)
-    return bool((changed == rows[:, None] & columns).all()) and all(
-        bool((each[:-1] >= each[1:]).all()) for each in (rows, columns)
-    )
 
 
 def _grids(sizes: Iterable[Size], image: Tensor) -> Iterator[Size]:
