@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_transformers import small_swin, small_vit
 from torch import Tensor, nn
 
 from benchmarks.networks import NETWORKS
@@ -347,3 +348,17 @@ def test_inception_takes_torchvisions_file_with_its_auxiliary_head(tmp_path: Pat
 def test_published_half_precision_weights_load(name: str) -> None:
     network = load_network(name, weights=SHARED_WEIGHTS / f"{name}-imagenet-pq.pth")
     assert {parameter.dtype for parameter in network.module.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("build", "layers"),
+    [
+        (small_vit, ("encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_1")),
+        (small_swin, ("features.1", "permute")),
+    ],
+)
+def test_the_layers_of_transformers_are_found(build: Callable[[], nn.Module], layers: tuple[str, str]) -> None:
+    classifier = Classifier(build(), Preprocessing(size=32), tuple("abcde"))
+    network = network_of(classifier, "small", torch.device("cpu"))
+    assert network.layers == layers
+    check_network(network)

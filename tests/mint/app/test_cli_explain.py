@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 MINE = """
 import torch
+import small_transformers
 from examples import SmallCNN
 from mint.app.classifiers import Classifier, Preprocessing
 
@@ -50,6 +51,12 @@ def bare():
     return _network()
 
 instance = bare()
+
+def vit():
+    return Classifier(small_transformers.small_vit(), Preprocessing(32))
+
+def swin():
+    return Classifier(small_transformers.small_swin(), Preprocessing(32))
 
 def miscounted():
     return Classifier(_network(), classes=("ant", "bee"))
@@ -141,6 +148,19 @@ def test_a_picture_is_explained(desk: Path, capsys: pytest.CaptureFixture[str]) 
     assert text.endswith("\npanel: ant-mint.png\n")
     with Image.open(desk / "ant-mint.png") as panel:
         assert panel.height > 2 * 400  # a row for each class
+
+
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("vit", "layers encoder.layers.encoder_layer_0 and encoder.layers.encoder_layer_1"),
+        ("swin", "layers features.1 and permute"),
+    ],
+)
+def test_a_transformer_is_explained(desk: Path, name: str, layers: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain("ant.png", "--model", f"mine:{name}", "--methods", "mint,overlay") == 0
+    assert layers in capsys.readouterr().out
+    assert (desk / "ant-mint.png").stat().st_size > 10_000
 
 
 def test_the_panel_is_drawn_though_nobody_reads(desk: Path, unread: TextIO) -> None:
