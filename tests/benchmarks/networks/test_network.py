@@ -294,7 +294,7 @@ class _Careless(nn.Module):
 
 def test_every_broken_clause_is_reported_not_the_first_alone() -> None:
     with pytest.raises(AssertionError) as caught:
-        check_network(Network("careless", _Careless().train(), Preprocessing(8), ("cat", "dog")))
+        check_network(Network("careless", _Careless().train(), Preprocessing(8), ("cat", "dog", "owl")))
     lines = str(caught.value).splitlines()
     assert {line.removeprefix("- ").partition(":")[0] for line in lines[1:]} == set(CHECKS) - {"says what it is"}
     check_network(load_network("scenes-resnet"))
