@@ -6,7 +6,9 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -34,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if problem:
         return _refuse(problem)
     try:
-        status = int(COMMANDS[options.command](options, arguments))
+        with _warning():
+            status = int(COMMANDS[options.command](options, arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has gone (`| head`): what is left in the buffer has nowhere to go when the interpreter ends.
@@ -46,7 +49,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        from mint.parameters import said, users_place
+
+        if not users_place(error):
+            raise
+        return _refuse(f"{said(error)}.")
     return status
+
+
+@contextmanager
+def _warning() -> Iterator[None]:
+    """Say warnings that are for users without the place in the code."""
+
+    def show(message: Warning | str, kind: type[Warning], *place: Any) -> None:
+        if issubclass(kind, UserWarning):
+            print(f"warning: {message}", file=sys.stderr)
+        else:
+            usual(message, kind, *place)
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def _refuse(sentence: object) -> int:

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -90,7 +90,7 @@ def named_score(score: Score) -> Score:
     """
     if inspect.isfunction(score) and "<" not in score.__qualname__:
         return UsersScore(score.__name__, score)
-    if " at 0x" in repr(score):
+    if " at 0x" in repr(score) or not isinstance(score, Hashable):
         raise InputError(
             f"the score {score_name(score)} cannot be told from others; use a function with a name that is defined "
             "outside of other functions, or an instance of a frozen dataclass with __call__(self, answers)."
