@@ -69,6 +69,7 @@ def _warning() -> Iterator[None]:
             usual(message, kind, *place)
 
     with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
         usual = warnings.showwarning
         warnings.showwarning = show  # type: ignore[assignment]
         yield

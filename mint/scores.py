@@ -115,12 +115,13 @@ def score_classes(score: Score, answers: Tensor, target: int = 0) -> Tensor:
     """
     if isinstance(score, str):
         return SCORES[score](answers)
+    called = score.function if isinstance(score, UsersScore) else score
     try:
-        found: Any = score(answers)
+        found: Any = called(answers)
     except (InputError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        raise InputError(f"the score {score_name(score)} failed: {said(error)}.") from error
+        raise InputError(f"the score {score_name(score)} failed: {said(error, called)}.") from error
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(answers):
         shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise InputError(

@@ -111,7 +111,7 @@ def load_network(
     """
     where = usable_device(device)
     shown = name_of(name)
-    return network_of(make_classifier(find(NETWORK, name), shown, weights, classes), shown, where)
+    return network_of(make_classifier(find(NETWORK, name), name, weights, classes), shown, where)
 
 
 def network_of(classifier: Classifier, name: str, device: torch.device) -> Network:

@@ -214,7 +214,8 @@ class Cells:
 
     def fail(self, method: str, step: str, case: str, error: BaseException, control: str = "") -> None:
         """Note a failure; say so on the terminal if none like it was said before."""
-        reason = str(error) if isinstance(error, InputError) else said(error)
+        called = self.part.metrics.get(step) or self.methods.get(method)
+        reason = str(error) if isinstance(error, InputError) else said(error, called)
         names = (self.part.dataset, self.network.name, method, step, case)
         failure = Failure(*names, " ".join(reason.split()), control)
         if not any(replace(other, case=case) == failure for other in self.failures):

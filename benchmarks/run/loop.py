@@ -128,7 +128,7 @@ def _cases_of(dataset: Dataset, name: str, network: Network, options: DataOption
     except InputError:
         raise
     except Exception as error:  # a user's data set can raise anything
-        raise InputError(f"the data set {name} cannot be read: {said(error)}.") from error
+        raise InputError(f"the data set {name} cannot be read: {said(error, dataset)}.") from error
     if not len(found):
         raise InputError(f"the data set {name} gives no case for the network {network.name}.")
     return found

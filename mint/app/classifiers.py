@@ -201,7 +201,7 @@ def make_classifier(found: Any, name: str, weights: Path | None = None, classes:
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"{name} could not be called without arguments: {said(error)}.") from error
+            raise InputError(f"{name} could not be called without arguments: {said(error, found)}.") from error
     if isinstance(found, nn.Module):
         defaults = Classifier(found)
         found = Classifier(
