@@ -150,7 +150,7 @@ class Demanding:
 @pytest.fixture
 def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bad.py").write_text(BASE, encoding="utf-8")
-    (tmp_path / "importing.py").write_text("import bad\n\nmine = bad.nothing\n", encoding="utf-8")
+    (tmp_path / "importing.py").write_text("import bad\n\nmine = bad.lost\n", encoding="utf-8")
     (tmp_path / "leaving.py").write_text("import sys\n\nsys.exit(0)\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
