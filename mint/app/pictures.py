@@ -1,5 +1,7 @@
 """Pictures that ``mint explain`` reads: files, and folders of them."""
 
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,26 +16,41 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+PANEL = "{}-mint{}.png"  # the name of a panel: the picture's stem, and a number where stems are alike
+_PANEL = re.compile(r".-mint(-\d+)?\.png")
 
 
 def find_pictures(given: Sequence[Path]) -> list[Path]:
-    """List files, and the pictures in folders by their suffix, in the order of their names; hidden ones are left out.
+    """List files, and the pictures in folders by their suffix, in the order of their names.
+
+    Hidden files are left out. So are panels of an earlier run, with a warning; to explain one, give it as a file.
 
     Raises
     ------
     InputError
-        If a folder holds no picture.
+        If a folder holds no picture, or cannot be read.
     """
     found: list[Path] = []
     for each in given:
         if not each.is_dir():
             found.append(each)
             continue
-        inside = sorted(
-            file for file in each.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-        )
+        try:
+            files = sorted(each.iterdir())
+        except OSError as error:
+            raise InputError(f"the folder {each} cannot be read ({error}).") from error
+        pictures = [file for file in files if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")]
+        inside = [file for file in pictures if not _PANEL.search(file.name)]
         if not inside:
-            raise InputError(f"the folder {each} holds no picture ({', '.join(SUFFIXES)}).")
+            raise InputError(
+                f"the folder {each} holds no picture ({', '.join(SUFFIXES)}); folders in it are not searched."
+            )
+        if len(inside) < len(pictures):
+            warnings.warn(
+                f"in the folder {each}, {len(pictures) - len(inside)} files called *-mint.png are passed over, as they "
+                "seem to be panels.",
+                stacklevel=2,
+            )
         found += inside
     return list(dict.fromkeys(found))
 

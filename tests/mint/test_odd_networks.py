@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from baselines import LIME, GradCAM
 from mint import MINT, OverlayMINT
-from mint.app.cli import describe
+from mint.app.describe import describe
 from mint.contract import InputError, explaining
 from mint.method import SAME_ANSWERS
 

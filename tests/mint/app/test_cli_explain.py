@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 import mint.app.torchvision_ops  # noqa: F401
 from mint.app.classifiers import Classifier, Preprocessing, load_classifier
-from mint.app.cli import _parser, describe, main
+from mint.app.cli import _parser, main
+from mint.app.describe import describe
 from mint.contract import InputError
 from mint.fidelity import UntilSettled
 from mint.method import MINT
