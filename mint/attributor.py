@@ -7,7 +7,7 @@ them. A frozen dataclass suits it well: it has a ``repr`` and equality, from whi
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 import torch
@@ -86,7 +86,7 @@ def _lent(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[None]:
         parameter.grad = None
     try:
         with modes_kept(model):
-            model.eval()
+            _evaluate(model)
             yield
     except torch.OutOfMemoryError:
         raise
@@ -102,12 +102,19 @@ def _lent(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[None]:
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
     """Restore the mode of every submodule, training or evaluation, at the end, also after an error."""
-    modes = [(module, module.training) for module in model.modules()]
+    # Scripted modules that are frozen have no mode.
+    modes = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
     try:
         yield
     finally:
         for module, training in modes:
             module.training = training
+
+
+def _evaluate(model: nn.Module) -> None:
+    if hasattr(model, "training"):
+        with suppress(NotImplementedError):  # of an exported program, whose mode is built in
+            model.eval()
 
 
 def attribute(attributor: Attributor, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -198,9 +205,12 @@ def _raise_if_input_is_to_blame(model: nn.Module, images: Tensor, targets: Tenso
         ) from error
     parameter = next(model.parameters(), images)
     if (parameter.dtype, parameter.device) != (images.dtype, images.device):
+        hint = f"pass images.to({str(parameter.device)!r}, {parameter.dtype})"
+        if parameter.is_meta:
+            hint = "weights have no values there, so load the network's first"
         raise InputError(
             f"images are {images.dtype} on {images.device} but the network is {parameter.dtype} on "
-            f"{parameter.device}; pass images.to({str(parameter.device)!r}, {parameter.dtype})."
+            f"{parameter.device}; {hint}."
         ) from error
     if targets.device != images.device and "same device" in str(error):
         raise InputError(

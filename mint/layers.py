@@ -155,7 +155,7 @@ def _trace(model: nn.Module, image: Tensor) -> list[_Map]:
     try:
         with torch.enable_grad():
             images = image.detach()[None].requires_grad_()
-            answer = model(images)
+            answer = model(images.clone())  # a network may write on its input
     finally:
         for handle in handles:
             handle.remove()
@@ -165,6 +165,13 @@ def _trace(model: nn.Module, image: Tensor) -> list[_Map]:
             "no gradient leads from the network's answer to its layers, as where its forward runs under no_grad or "
             "detaches."
         )
+    owners = [
+        name
+        for name, module in model.named_modules()
+        if name and next(module.parameters(recurse=False), None) is not None
+    ]
+    if owners and not any(name in runs for name in owners):
+        raise NoGradientError("the network runs none of its layers as modules, as an exported program does.")
     trunk = _trunk(logits.grad_fn, images)
     return [
         _Map(name, size, node, i < with_parameters)

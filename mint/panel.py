@@ -228,14 +228,15 @@ def _draw_attribution(attribution: Map, axes: "Axes", row: Row, across: float) -
     )
     scale.set_xticks([])
     scale.set_yticks([-largest, 0, largest], [f"{-largest:.2g}", "0", f"{largest:.2g}"])
-    for label, place in zip(scale.get_yticklabels(), ("bottom", "center", "top"), strict=True):
-        label.set_verticalalignment(place)
+    lowest, _, highest = scale.get_yticklabels()
+    lowest.set_verticalalignment("bottom")
+    highest.set_verticalalignment("top")
     return f"{attribution.name}: attribution", attribution.unit
 
 
 def _cover(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Tell how opaque values from -1 to 1 are drawn: small ones are seen, too, and zero is not."""
-    return STRONGEST * np.sqrt(np.clip(np.abs(values), 0, 1))
+    return np.asarray(STRONGEST * np.sqrt(np.clip(np.abs(values), 0, 1)))
 
 
 _COLUMNS = (_draw_input, _draw_coarse, _draw_fine)

@@ -132,7 +132,7 @@ def _layers(shallow: str | None, deep: str | None, module: nn.Module, image: Ten
 def _answer(module: nn.Module, image: Tensor, score: ScoreName) -> Tensor:
     """Return the score of each class, (classes,) float64."""
     try:
-        answer: Any = module(image[None])
+        answer: Any = module(image[None].clone())  # a network may write on its input
     except InputError:
         raise
     except Exception as error:
