@@ -30,8 +30,10 @@ _ABOUT_LINES = f"""\
   fidelity         R^2 of both scales, also on samples held out; null where it is undefined
   size, samples    height and width of the network's input in pixels; the perturbed samples
   parameters       MINT's, with the layers and the seed: with the model they make the same explanation again
-  model, device, version, cost, route, solution, surrogate
-                   what it was made by and on, how the picture was cut, and what that took
+  model, weights, version, device
+                   what it was made by and on; weights is null where they come from no single file
+  cost, route, solution, surrogate
+                   what it took, how the picture was cut, and how the importances were fitted
 
 The lines are in the order of the pictures. A picture that fails has none, its reason is on standard error, and the
 exit status is 2. OverlayMINT's attribution is in the panel alone.

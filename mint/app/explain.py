@@ -105,7 +105,8 @@ def explain_picture(
             shown = Map("OverlayMINT", found[0].double().cpu().numpy(), "per area: red for, blue against")
             row = dataclasses.replace(row, attributions=(*row.attributions, shown))
         rows.append(row)
-        head = {"class": names[target], "rank": 1 + ranked.index(target), "model": options.model, "device": device}
+        head = {"class": names[target], "rank": 1 + ranked.index(target), "device": device, "model": options.model}
+        head["weights"] = classifier.weights and str(classifier.weights)
         records.append(head | explanation.to_dict())
     return Explained(rows, records)
 

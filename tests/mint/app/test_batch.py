@@ -209,6 +209,7 @@ def test_a_line_holds_what_a_script_needs(desk: Path, pictures: list[str]) -> No
     assert {bee["rank"], ant["rank"]} <= {1, 2, 3, 4, 5}
     assert (bee["rank"] < ant["rank"]) == (bee["answer"] > ant["answer"])
     assert (bee["model"], bee["device"], bee["version"]) == ("mine:named", "cpu", mint.__version__)
+    assert bee["weights"] is None
     assert bee["parameters"]["layers"] == ["stem", "trunk"]
     assert bee["parameters"]["response"] == "probability"
     assert bee["size"] == [40, 40]
