@@ -110,7 +110,7 @@ def _captum_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, 
         return read_scores(model, batch, targets, "logit")
 
     try:
-        maps: Tensor = LayerGradCam(logits, layer).attribute(images, relu_attributions=True)
+        maps: Tensor = LayerGradCam(logits, layer).attribute(images.clone(), relu_attributions=True)
     except AssertionError as error:  # Captum's, where its hook was never called
         raise InputError(f"The network never calls its layer {name!r}; name another one.") from error
     except RuntimeError as error:

@@ -118,7 +118,7 @@ def read_features(
             hooks.append(hook_on(shallow_layer, keep_copy))
         hooks.append(hook_on(deep_layer, keep_leaf))
         with torch.enable_grad():
-            images = image[None].contiguous(memory_format=torch.channels_last)
+            images = image[None].clone(memory_format=torch.channels_last)  # a network may write on its input
             logits = read_logits(model, images, target)
             if not torch.isfinite(logits).all():
                 raise InputError(NOT_FINITE)

@@ -98,8 +98,8 @@ def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:
     if shallow is None or deep is None:
         raise InputError(
             f"no two layers on the trunk of a {type(model).__name__} are found for pictures of {image.shape[-2]} x "
-            f"{image.shape[-1]} pixels; name a shallow and a deep layer, two of model.named_modules() that give maps, or "
-            "tokens with one for each patch of the picture (layers; --shallow-layer and --deep-layer)."
+            f"{image.shape[-1]} pixels; name a shallow and a deep layer, two of model.named_modules() that give maps, "
+            "or tokens with one for each patch of the picture (layers; --shallow-layer and --deep-layer)."
         )
     return shallow.name, deep.name
 
@@ -178,13 +178,20 @@ def _trace(model: nn.Module, image: Tensor) -> list[_Map]:
 
     with observed(model, record), torch.enable_grad():
         images = image.detach()[None].requires_grad_()
-        answer = model(images)
+        answer = model(images.clone())  # a network may write on its input
     logits = read_answer(answer, 1)
     if logits.grad_fn is None:
         raise NoGradientError(
             "no gradient leads from the network's answer to its layers, as where its forward runs under no_grad or "
             "detaches."
         )
+    owners = [
+        name
+        for name, module in model.named_modules()
+        if name and next(module.parameters(recurse=False), None) is not None
+    ]
+    if owners and not any(name in runs for name in owners):
+        raise NoGradientError("the network runs none of its layers as modules, as an exported program does.")
     blocks = _trunk(logits.grad_fn, images)
     found = [
         (i, each) for i, each in enumerate(outputs) if each.name and runs[each.name] == 1 and each.edge.node in blocks

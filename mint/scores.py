@@ -215,12 +215,15 @@ def read_answer(answer: Any, count: int) -> Tensor:
     """
     found = answer
     if not isinstance(answer, Tensor):
-        found = getattr(answer, "logits", None)
-        if found is None and isinstance(answer, Mapping):
-            found = answer.get("logits")
+        found = answer.get("logits") if isinstance(answer, Mapping) else getattr(answer, "logits", None)
         if found is None and isinstance(answer, tuple | list) and answer:
             found = answer[0]
     if isinstance(found, Tensor) and found.ndim == 2 and len(found) == count and found.shape[1]:
+        if not found.is_floating_point() or found.layout != torch.strided:
+            raise InputError(
+                f"the network's answer is a {found.layout} tensor of {found.dtype}; logits must be a dense tensor of "
+                "floating point numbers."
+            )
         return found
     raise InputError(
         f"the network must answer {count} images with (n, classes) logits, not with {_described(answer)}; logits are "

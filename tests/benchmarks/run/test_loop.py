@@ -173,7 +173,8 @@ def test_a_failing_method_costs_its_own_cases_only(world: ModuleType, log: Path,
     failed = {(each.method, each.step, each.case) for each in results.failures}
     guilty = {world.case(number).key for number in range(10) if world.case(number).target == 1}
     assert failed == {("bright", "map", case) for case in guilty}
-    assert {each.reason for each in results.failures} == {"RuntimeError: this method dislikes the target"}
+    (reason,) = {each.reason for each in results.failures}
+    assert reason.startswith("RuntimeError: this method dislikes the target (in Brightness.__call__, ")
     scored = {(method, case) for method, metric, case in scores(results)}
     everything = {(m, world.case(n).key) for m in ("bright", "dark") for n in range(10)}
     assert scored == everything - {("bright", case) for case in guilty}
@@ -188,9 +189,8 @@ def test_a_failure_is_said_at_once_and_once_and_what_fails_is_not_timed(
     lines = [line for line in capsys.readouterr().err.splitlines() if "failed, and the run goes on" in line]
     first = results.failures[0].case
     assert len(results.failures) > 1
-    assert [line[line.index("failed") :] for line in lines] == [
-        f"failed, and the run goes on: tiny, bright, map, {first}: RuntimeError: this method dislikes the target"
-    ]
+    (line,) = lines
+    assert f"failed, and the run goes on: tiny, bright, map, {first}: RuntimeError: this method dislikes" in line
     assert [row["method"] for row in results.timings] == ["dark"]
 
 

@@ -1,15 +1,12 @@
 """``mint explain``, on networks that need no download."""
 
-import json
 import re
 import runpy
 import subprocess
 import sys
 import tomllib
-from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import pytest
@@ -20,111 +17,14 @@ from torch import Tensor, nn
 
 import mint.app.torchvision_ops  # noqa: F401
 from mint.app.classifiers import Classifier, Preprocessing, load_classifier
-from mint.app.cli import _parser, describe, main
+from mint.app.cli import _parser, main
+from mint.app.describe import describe
 from mint.contract import InputError
 from mint.fidelity import UntilSettled
 from mint.method import MINT
 from mint.surrogate import Surrogate
 
 ROOT = Path(__file__).resolve().parents[3]
-
-MINE = """
-import torch
-import small_transformers
-from examples import SmallCNN
-from mint.app.classifiers import Classifier, Preprocessing
-
-def _network():
-    torch.manual_seed(0)
-    return SmallCNN()
-
-def named():
-    return Classifier(_network(), Preprocessing(40), ("ant", "bee", "crane", "crane", "Dog"))
-
-def plain():
-    network = _network()
-    network.preprocess = Preprocessing(48)
-    network.classes = ["a", "b", "c", "d", "e"]
-    return network
-
-def bare():
-    return _network()
-
-instance = bare()
-
-def vit():
-    return Classifier(small_transformers.small_vit(), Preprocessing(32))
-
-def swin():
-    return Classifier(small_transformers.small_swin(), Preprocessing(32))
-
-def miscounted():
-    return Classifier(_network(), classes=("ant", "bee"))
-
-def picky(size):
-    return _network()
-
-def broken():
-    raise KeyError("lost")
-
-def number():
-    return 5
-
-def raw():
-    return Classifier(_network(), lambda picture: picture)
-
-def clumsy():
-    return Classifier(_network(), lambda picture: picture.nonsense)
-
-def unset():
-    return Classifier(_network(), None)
-
-def dark():
-    return Classifier(_network(), lambda picture: torch.full((3, 40, 40), float("nan")))
-
-def failing():
-    network = _network()
-    network.stem.register_forward_pre_hook(lambda *_: {}["lost"])
-    return network
-
-def constant():
-    network = _network()
-    torch.nn.init.zeros_(network.head.weight)
-    return Classifier(network, Preprocessing(40))
-
-def single():
-    network = _network()
-    network.head = torch.nn.Linear(16, 1)
-    network.preprocess = Preprocessing(40)
-    return network
-
-def softmaxed():
-    network = torch.nn.Sequential(_network(), torch.nn.Softmax(dim=1))
-    network.preprocess = Preprocessing(40)
-    return network
-
-def silent():
-    network = _network()
-    torch.nn.init.constant_(network.head.bias, float("nan"))
-    return network
-"""
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a folder with a picture and a module of networks; it is the current one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
-    (tmp_path / "mine.py").write_text(MINE)
-    rows = np.add.outer(np.arange(60), np.arange(80))
-    Image.fromarray(np.stack([rows, 2 * rows, 255 - rows], axis=2).astype(np.uint8)).save(tmp_path / "ant.png")
-    (tmp_path / "empty").mkdir()
-    Image.fromarray((200 * rows).astype(np.uint16)).save(tmp_path / "deep.png")
-    # The modules draw their weights from the global generator.
-    with torch.random.fork_rng(devices=[]):
-        yield tmp_path
-    sys.modules.pop("mine", None)
 
 
 def explain(*arguments: str) -> int:
@@ -161,46 +61,6 @@ def test_a_transformer_is_explained(desk: Path, name: str, layers: str, capsys: 
     assert explain("ant.png", "--model", f"mine:{name}", "--methods", "mint,overlay") == 0
     assert layers in capsys.readouterr().out
     assert (desk / "ant-mint.png").stat().st_size > 10_000
-
-
-def test_the_panel_is_drawn_though_nobody_reads(desk: Path, unread: TextIO) -> None:
-    with redirect_stdout(unread):
-        assert explain("ant.png", "--model", "mine:named") == 0
-    assert (desk / "ant-mint.png").exists()
-
-
-def test_several_pictures_and_folders_are_explained(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = desk / "more"
-    folder.mkdir()
-    for name in ("ant.png", "bee.JPG", ".hidden.png"):
-        Image.open(desk / "ant.png").save(folder / name)
-    (folder / "notes.txt").write_text("no picture")
-    given = ("ant.png", "more", "--model", "mine:named", "--out", "out", "--methods", "mint,overlay")
-    assert explain(*given) == 0
-    said = capsys.readouterr()
-    assert said.out.endswith(f"3 of 3 pictures: {Path('out') / 'explanations.jsonl'}\n")
-    assert "warning: passed over in more: 1 (hidden), 1 (no picture by its ending).\n" in said.err
-    records = [json.loads(line) for line in (desk / "out" / "explanations.jsonl").read_text().splitlines()]
-    panels = [str(Path("out") / name) for name in ("ant-mint.png", "ant-mint-2.png", "bee-mint.png")]
-    assert [record["panel"] for record in records] == panels
-    assert [record["picture"] for record in records] == ["ant.png", "more/ant.png", "more/bee.JPG"]
-    assert all(len(record["fine"]["importance"]) > 1 for record in records)
-    with Image.open(panels[0]) as panel:
-        assert panel.width > 2000  # five columns
-
-
-def test_a_picture_that_cannot_be_read_does_not_stop_the_others(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert explain("deep.png", "ant.png", "--model", "mine:named") == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: deep.png: ")
-    assert "error: 1 of 2 pictures could not be explained" in error
-    assert (desk / "ant-mint.png").exists()
-    assert len((desk / "explanations.jsonl").read_text().splitlines()) == 1
-
-
-def test_one_picture_goes_into_a_folder(desk: Path) -> None:
-    assert explain("ant.png", "--model", "mine:named", "--out", "empty") == 0
-    assert [file.name for file in (desk / "empty").iterdir()] == ["ant-mint.png"]
 
 
 def test_a_network_of_one_output_asks_for_another_score(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -476,28 +336,6 @@ def test_without_tqdm_there_is_no_bar(desk: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tqdm" else find_spec(name))
     assert explain(*NEEDS) == 0
-
-
-def test_the_bar_counts_every_picture(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bars = []
-
-    class Bar:
-        def __init__(self, total: int, **_: object) -> None:
-            self.total, self.seen = total, 0
-            bars.append(self)
-
-        def __enter__(self) -> "Bar":
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-        def update(self, count: int) -> None:
-            self.seen += count
-
-    monkeypatch.setattr("tqdm.tqdm", Bar)
-    assert explain(*NEEDS) == 0
-    assert [(bar.total, bar.seen) for bar in bars] == [(21, 21)]
 
 
 # --- the checkout's networks ------------------------------------------------------------------------------------
