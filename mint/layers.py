@@ -98,7 +98,7 @@ def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:
     if shallow is None or deep is None:
         raise InputError(
             f"no two layers on the trunk of a {type(model).__name__} are found for pictures of {image.shape[-2]} x "
-            f"{image.shape[-1]} pixels; name a shallow and a deep layer, two of model.named_modules() that give maps, "
+            f"{image.shape[-1]} pixels; name a shallow and a deep layer, two of model.named_modules() that give maps "
             "or tokens with one for each patch of the picture (layers; --shallow-layer and --deep-layer)."
         )
     return shallow.name, deep.name
