@@ -120,7 +120,7 @@ def read_features(
             logits = read_logits(model, images, target)
             if not torch.isfinite(logits).all():
                 raise InputError(NOT_FINITE)
-            score = score_classes(derivative_of, logits)[:, target]
+            score = score_classes(derivative_of, logits, target)[:, target]
             for name, outputs in kept.items():
                 _check_layer(name, outputs)
             (leaf,) = kept[deep_layer]

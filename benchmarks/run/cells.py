@@ -26,6 +26,7 @@ from benchmarks.run.plan import Options, Part
 from benchmarks.run.store import Cell, Identity, Store, key_of
 from benchmarks.run.timing import time_attributor
 from mint.contract import Attributor, InputError, attribute, explaining, unchanged
+from mint.parameters import said
 from mint.unchanged import copies_of
 
 
@@ -213,7 +214,8 @@ class Cells:
 
     def fail(self, method: str, step: str, case: str, error: BaseException, control: str = "") -> None:
         """Note a failure; say so on the terminal if none like it was said before."""
-        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        called = self.part.metrics.get(step) or self.methods.get(method)
+        reason = str(error) if isinstance(error, InputError) else said(error, called)
         names = (self.part.dataset, self.network.name, method, step, case)
         failure = Failure(*names, " ".join(reason.split()), control)
         if not any(replace(other, case=case) == failure for other in self.failures):

@@ -6,7 +6,9 @@
 
 import hashlib
 import io
+import re
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -40,10 +42,12 @@ from benchmarks.run.cells import Cells, Failure, digest_of
 from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.plan import Options, Plan
 from benchmarks.run.precision import computing_in, lower
+from benchmarks.run.scoring import check_scores, scored
 from benchmarks.run.store import Cell, Store
 from benchmarks.run.timing import bare_seconds, counting
-from mint.app.classifiers import said
 from mint.contract import InputError
+from mint.parameters import said
+from mint.scores import PROBABILITIES
 
 CASES_PER_CELL = 4  # explained at a time, and lost at most if the run is killed
 JPEG_QUALITY = 80
@@ -83,12 +87,17 @@ def run(plan: Plan, options: Options, store: Store, seen: Callable[[Results], No
     data = DataOptions(options.data, options.seed or 0)
     for part in plan.parts:
         check_options(find(DATASET, part.dataset), data)
-    with computing_in(options.precision):
+    with computing_in(options.precision), warnings.catch_warnings():
+        # It is said once, of each network that it is true of.
+        warnings.filterwarnings("ignore", re.escape(PROBABILITIES))
         for part in plan.parts:
             dataset = find(DATASET, part.dataset)
-            part = replace(part, dataset=name_of(part.dataset))
+            part = scored(replace(part, dataset=name_of(part.dataset)), options.score)
             for name in part.networks:
-                network = load_network(name, weights=options.weights.get(name_of(name)), device=options.device)
+                shown = name_of(name)
+                weights, classes = options.weights.get(shown), options.classes.get(shown, ())
+                network = load_network(name, weights=weights, classes=classes, device=options.device)
+                check_scores(part, network)
                 lower(network.module, options.precision)
                 cases = _cases_of(dataset, part.dataset, network, data)
                 cells = Cells(part, network, name, options, store, results.failures)
@@ -119,7 +128,7 @@ def _cases_of(dataset: Dataset, name: str, network: Network, options: DataOption
     except InputError:
         raise
     except Exception as error:  # a user's data set can raise anything
-        raise InputError(f"the data set {name} cannot be read: {said(error)}.") from error
+        raise InputError(f"the data set {name} cannot be read: {said(error, dataset)}.") from error
     if not len(found):
         raise InputError(f"the data set {name} gives no case for the network {network.name}.")
     return found

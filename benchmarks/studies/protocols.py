@@ -37,6 +37,7 @@ from benchmarks.report.plots import DOTS_PER_INCH, panels_of, styles
 from benchmarks.run.binding import bind
 from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser
 from mint.contract import Attributor, attribute
+from mint.scores import score_name
 
 METHODS = ("mint", "gradcam", "lime", "occlusion", "random")
 OWN: Mapping[str, Metric] = {
@@ -81,7 +82,7 @@ def conventions(metric: Metric) -> dict[str, str]:
         told = "the maximum", "", near, "mean over classes", "first maximum"
     elif isinstance(metric, RemovalProfile):
         removed = str(metric.removed) if isinstance(metric.removed, str) else "imputed, with noise"
-        told = metric.points, removed, f"{metric.score}, {metric.follows} class", metric.area, metric.ties
+        told = metric.points, removed, f"{score_name(metric.score)}, {metric.follows} class", metric.area, metric.ties
     else:
         removed, answer = getattr(metric, "baseline", ""), f"{getattr(metric, 'score', '')}, target class"
         told = "a picture row a step", removed, answer, "trapezoid", "by index, mirrored"

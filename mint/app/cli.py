@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 import torch
 from torch import Tensor, nn
 
-from mint.app.classifiers import EXTRA, Classifier, load_classifier, read_classes, said, usable_device
+from mint.app.classifiers import EXTRA, Classifier, imported, load_classifier, read_classes, usable_device
 from mint.app.describe import describe
 from mint.app.pictures import find_pictures, prepared, read_picture
 from mint.display import Display
@@ -25,8 +25,8 @@ from mint.layers import NoGradientError, find_layers
 from mint.method import MINT
 from mint.overlay import OverlayMINT
 from mint.panel import DOTS_PER_INCH, Map, draw_panels
-from mint.parameters import InputError, nearest
-from mint.scores import SCORE_NAMES, ScoreName, read_answer, score_classes
+from mint.parameters import InputError, nearest, said, users_place
+from mint.scores import SCORE_NAMES, Score, read_answer, require_score, score_classes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted.", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not users_place(error):
+            raise
+        print(f"error: {said(error)}.", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -89,10 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     explain.add_argument(
         "--score",
-        choices=SCORE_NAMES,
+        type=_score,
         default="probability",
-        help="what is explained of the answer (default: probability, by softmax); a network of one output needs "
-        "sigmoid, with the classes p and 1 - p, or logit",
+        metavar="NAME",
+        help=f"what is explained of the answer: {', '.join(SCORE_NAMES)}, or FILE.py:NAME or module:NAME of yours, a "
+        "function from answers, (n, outputs), to scores, (n, classes) (default: probability, by softmax); a network of "
+        "one output needs sigmoid, with the classes p and 1 - p, or logit",
     )
     explain.add_argument(
         "--methods",
@@ -155,6 +162,12 @@ def _importance(text: str) -> float:
     return value
 
 
+def _score(text: str) -> str:
+    if text not in SCORE_NAMES and ":" not in text:
+        raise argparse.ArgumentTypeError(f"invalid choice: {text!r}; choose {', '.join(SCORE_NAMES)} or FILE.py:NAME")
+    return text
+
+
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**63:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^63 - 1")
@@ -180,6 +193,9 @@ def _explain(options: argparse.Namespace) -> None:
     pictures = {} if several else {files[0]: read_picture(files[0])}
     classes = read_classes(options.class_names) if options.class_names else ()
     options.device = str(usable_device(options.device))
+    if options.score not in SCORE_NAMES:
+        options.score = imported(options.score, "--score")
+        require_score("--score", options.score)
     classifier = load_classifier(options.model, options.weights, options.device, classes)
     lines = panels[0].parent / "explanations.jsonl" if several else None
     failed = 0
@@ -321,7 +337,7 @@ def _writable(out: Path) -> Path:
 
 
 @torch.no_grad()
-def _answer(module: nn.Module, image: Tensor, score: ScoreName) -> Tensor:
+def _answer(module: nn.Module, image: Tensor, score: Score) -> Tensor:
     """Return the score of each class, (classes,) float64."""
     try:
         answer: Any = module(image[None])
@@ -332,10 +348,7 @@ def _answer(module: nn.Module, image: Tensor, score: ScoreName) -> Tensor:
     logits = read_answer(answer, 1)
     if not torch.isfinite(logits).all():
         raise InputError("the network answered with NaN or infinite values; check its weights.")
-    try:
-        return score_classes(score, logits.double())[0].cpu()
-    except InputError as error:
-        raise InputError(f"{error} On the command line: --score sigmoid.") from error
+    return score_classes(score, logits.double())[0].cpu()
 
 
 def _names(classifier: Classifier, count: int) -> Sequence[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from mint.app.classifiers import EXTRA, Classifier, said
-from mint.parameters import InputError
+from mint.app.classifiers import EXTRA, Classifier
+from mint.parameters import InputError, said
 
 if TYPE_CHECKING:
     from PIL.Image import Image

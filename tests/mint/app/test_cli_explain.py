@@ -191,6 +191,31 @@ def test_a_network_of_one_output_asks_for_another_score(desk: Path, capsys: pyte
     assert "the sigmoid\n" in text
 
 
+def test_a_score_may_be_a_function_of_the_users(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "scores.py").write_text(
+        "def half(answers):\n    return answers / 2\n\ndef bad(answers):\n    return {}[1]\n"
+    )
+    for score in ("logit", "scores.py:half"):
+        assert explain("ant.png", "--model", "mine:named", "--score", score) == 0
+    logit, half = re.findall(r"^ +(-?[\d.]+)  \w+$", capsys.readouterr().out, flags=re.M)[::5]
+    assert float(half) == pytest.approx(float(logit) / 2, rel=1e-2)
+    assert explain("ant.png", "--model", "mine:named", "--score", "scores.py:bad") == 2
+    assert "the score bad failed: KeyError: 1 (in bad, scores.py line 5)." in capsys.readouterr().err
+
+
+def test_an_error_of_the_network_s_own_code_is_one_sentence(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "later.py").write_text(
+        "import mine\n\ndef network():\n    made = mine.named()\n"
+        "    made.module.stem.register_forward_pre_hook(lambda _, given: None if len(given[0]) < 9 else 1 / 0)\n"
+        "    return made\n"
+    )
+    assert explain("ant.png", "--model", "later.py:network") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(
+        "error: ZeroDivisionError: division by zero (in network.<locals>.<lambda>, later.py line 5)"
+    )
+
+
 def test_a_softmax_inside_the_network_is_warned_of(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert explain("ant.png", "--model", "mine:softmaxed") == 0
     assert capsys.readouterr().err.startswith("warning: the network's answers seem to be probabilities already")
@@ -324,7 +349,10 @@ NEEDS = ["ant.png", "--model", "mine:named"]
             ["ant.png", "--model", "mine:dark"],
             "the preprocess of mine:dark returned a picture with NaN or infinite values.",
         ),
-        (["ant.png", "--model", "mine:failing"], "cannot take a picture of shape (3, 224, 224): KeyError: 'lost'."),
+        (
+            ["ant.png", "--model", "mine:failing"],
+            "a picture of shape (3, 224, 224): KeyError: 'lost' (in failing",
+        ),
         (["ant.png", "--model", "mine:silent"], "NaN or infinite values; check its weights"),
     ],
 )
