@@ -4,6 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from mint.app.classifiers import said
+from mint.app.pictures import FORMATS, require_size
 from mint.contract import InputError
 
 _CONVERTIBLE = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
@@ -18,14 +20,17 @@ def read_picture(file: Path) -> Image.Image:
     Raises
     ------
     InputError
-        If the file cannot be decoded, or its pixels are not 8-bit colours (16-bit or floating-point channels).
+        If the file cannot be decoded, has too many pixels for the memory, or its pixels are not 8-bit colours (16-bit or floating-point channels).
     """
     try:
-        with Image.open(file) as opened:
+        with Image.open(file, formats=FORMATS) as opened:
+            require_size(file, opened.size)
             opened.load()
             picture = opened
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow's decoders raise
-        raise InputError(f"the picture {file} cannot be decoded ({error}); replace or remove the file.") from error
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file makes Pillow's decoders raise almost anything
+        raise InputError(f"the picture {file} cannot be decoded ({said(error)}); replace or remove it.") from error
     if picture.mode not in _CONVERTIBLE:
         raise InputError(
             f"the picture {file} has pixels of mode {picture.mode!r}, not 8-bit colours; convert it to RGB first."

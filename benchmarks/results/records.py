@@ -6,14 +6,15 @@
 * ``provenance.json``: "inputs", all that determines the numbers; "run", when, where and from which commit
 * ``gallery/data.npz``: the pictures and maps that the gallery shows, 8 bits a pixel
 * ``maps.npz``: every case's picture and maps, small, for the page
+* ``SHA256SUMS``: the checksums of these, as ``sha256sum --check`` takes them; runs before there were any lack it
 
 Scores and curves have a column ``control``: "" for a method's own map, else the name of the derived control that
 was scored in its place (see ``baselines.controls``). Records of runs before there were any read as "" throughout.
 """
 
 import difflib
+import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,8 @@ DECLARED = {"id", "measure", "judges", "direction", "average", "subsets", "contr
 
 REMOVAL = "insertion - deletion"
 """The name of what `with_removal` adds."""
+SUMS = "SHA256SUMS"
+FILES = ("records.parquet", "curves.parquet", "timing.csv", "provenance.json", "gallery/data.npz", "maps.npz")
 MAP_SIZE = 56
 """Height and width in pixels to which the maps in ``maps.npz`` are reduced: enough to be looked at side by side."""
 
@@ -161,6 +164,26 @@ def save(records: Records, directory: Path) -> None:
     (directory / "provenance.json").write_text(text + "\n", encoding="utf-8")
     _save_gallery(records.gallery, directory / "gallery" / "data.npz")
     _save_maps(records.maps, directory / "maps.npz")
+    sums = "".join(f"{_sum(directory / name)}  {name}\n" for name in FILES)
+    (directory / SUMS).write_text(sums, encoding="utf-8")
+
+
+def _sum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_sums(directory: Path) -> None:
+    """Refuse files that are not as they were written; of the pictures and maps, which are not always kept, any may lack."""
+    if not (directory / SUMS).is_file():
+        return
+    lines = (directory / SUMS).read_text(encoding="utf-8").splitlines()
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if sums.keys() != set(FILES):
+        raise ValueError(f"{SUMS} is damaged")
+    for name in FILES:
+        if (directory / name).is_file() and _sum(directory / name) != sums[name]:
+            raise ValueError(f"{name} is not as the run wrote it: {SUMS} has another checksum")
 
 
 def load(directory: Path) -> Records:
@@ -177,21 +200,23 @@ def load(directory: Path) -> Records:
         near = f" There are some in {', '.join(str(directory.parent / name) for name in alike)}." if alike else ""
         raise RecordsError(f"there are no records in {directory}; make them with `python -m benchmarks run`.{near}")
     try:
+        _check_sums(directory)
         provenance = json.loads((directory / "provenance.json").read_text(encoding="utf-8"))
         inputs, _ = provenance["inputs"], provenance["run"]
         declared = [about for setting in inputs["settings"] for about in setting["metrics"].values()]
         if "report" not in inputs or any(DECLARED - about.keys() for about in declared):
             raise ValueError("they are of an older form, which does not say what the metrics measure")
         return Records(
-            _with_control(pd.read_parquet(directory / "records.parquet")),
-            _with_control(pd.read_parquet(directory / "curves.parquet")),
-            pd.read_csv(directory / "timing.csv"),
+            _table(_with_control(pd.read_parquet(directory / "records.parquet")), RECORD_COLUMNS),
+            _table(_with_control(pd.read_parquet(directory / "curves.parquet")), CURVE_COLUMNS),
+            _table(pd.read_csv(directory / "timing.csv"), TIMING_COLUMNS),
             provenance,
             _load_gallery(directory / "gallery" / "data.npz"),
             _load_maps(directory / "maps.npz"),
         )
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise RecordsError(f"the records in {directory} cannot be read ({error}); run the plan again.") from error
+    except Exception as error:  # a damaged file makes its readers raise almost anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RecordsError(f"the records in {directory} cannot be read ({reason}); run the plan again.") from error
 
 
 def rows_of(frame: pd.DataFrame, place: tuple[str, str]) -> pd.DataFrame:
@@ -202,6 +227,12 @@ def rows_of(frame: pd.DataFrame, place: tuple[str, str]) -> pd.DataFrame:
 def own_maps(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of scores or curves that are of methods' own maps, without the derived controls."""
     return frame[frame["control"] == ""]
+
+
+def _table(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    if missing := [name for name in columns if name not in frame]:
+        raise ValueError(f"a table lacks the column {missing[0]}")
+    return frame
 
 
 def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
@@ -240,7 +271,7 @@ def _load_arrays(file: Path) -> tuple[list[Any], dict[str, np.ndarray]]:
     """Return the entries of a file's index and its arrays; none of a file that is not there."""
     if not file.is_file():
         return [], {}
-    with np.load(file, allow_pickle=False) as stored:
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
         return json.loads(str(stored["index"])), dict(stored)
 
 

@@ -129,7 +129,7 @@ def read_classes(file: Path) -> tuple[str, ...]:
         raise InputError(f"the class names in {file} cannot be read ({error}).") from error
     try:
         given: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         given = [line.strip() for line in text.splitlines() if line.strip()]
     names = class_names(given, str(file))
     if not names:
@@ -372,5 +372,5 @@ def _run(file: Path) -> ModuleType:
 
 
 def said(error: BaseException) -> str:
-    """Name an error that somebody else's code raised and quote it, without the full stop."""
-    return f"{type(error).__name__}: {error}".rstrip(". ")
+    """Name an error that somebody else's code raised and quote it in one line, without the full stop."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(". :")

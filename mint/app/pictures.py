@@ -13,6 +13,10 @@ from mint.parameters import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+# What is read, whatever a file's name ends with: no format whose reader would run another program.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+MOST_PIXELS = 89_478_485  # from where on Pillow warns: 256 MB in RGB
+MOST_TIMES_LONGER = 100  # a network's input would be made of 100 pictures; resizing may fill the memory
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
@@ -47,13 +51,32 @@ def read_picture(file: Path) -> "Image":
     if not file.is_file():
         raise InputError(f"the picture {file} {'is a folder' if file.is_dir() else 'does not exist'}.")
     try:
-        with Image.open(file) as picture:
+        with Image.open(file, formats=FORMATS) as picture:
+            require_size(file, picture.size)
             if picture.mode[:1] in ("I", "F"):
                 # Pillow would cut off all that is above 255.
                 raise InputError(f"{file} has gray values of more than 8 bits; save it with 8.")
             return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{file} cannot be read as a picture ({error}).") from error
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file makes Pillow's decoders raise almost anything
+        raise InputError(f"{file} cannot be read as a picture ({said(error)}).") from error
+
+
+def require_size(file: Path, size: tuple[int, int]) -> None:
+    """Refuse a picture that would fill the memory, by its width and height, before it is decoded.
+
+    Raises
+    ------
+    InputError
+        If it has too many pixels, or is much longer than it is broad.
+    """
+    width, height = size
+    if width * height > MOST_PIXELS or max(size) > MOST_TIMES_LONGER * min(size):
+        raise InputError(
+            f"the picture {file} has {width} x {height} pixels; make it smaller, for at most {MOST_PIXELS // 10**6} "
+            f"million are read, and at most {MOST_TIMES_LONGER} times as many one way as the other."
+        )
 
 
 def prepared(classifier: Classifier, picture: "Image", device: str, name: str) -> Tensor:
