@@ -279,7 +279,9 @@ def _whole(found: Explanation) -> Explanation:
     tensors = [(name, getattr(found, name), wanted) for name, wanted in sizes.items()]
     tensors += [("w_c", solution.w_c, (p,)), ("w_f", solution.w_f, (q,))]
     for name, tensor, wanted in tensors:
-        if tensor.shape != wanted or not (tensor.dtype == torch.bool if name == "states" else tensor.is_floating_point()):
+        if tensor.shape != wanted or not (
+            tensor.dtype == torch.bool if name == "states" else tensor.is_floating_point()
+        ):
             raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}, where {wanted} is expected")
     for name, count in (("coarse", p), ("fine", q), ("parent", p)):
         labels = getattr(parts, name)

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
             _explain(options)
-    except InputError as error:
+    except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -301,8 +301,10 @@ def _layers(shallow: str | None, deep: str | None, module: nn.Module, image: Ten
 
 def _say(text: str) -> None:
     """Print at once; where the reader has gone (``| head``), go on in silence, as the panel is still to be drawn."""
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        print(text, flush=True)
+        # The name of a file may hold bytes that are no text.
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -92,7 +92,9 @@ def bomb() -> bytes:
     """Write 4 GB of zeros as an array in 4 MB."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("picture.npy", "w") as member:
-        np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (2**32 - 2**20,)})
+        np.lib.format.write_array_header_1_0(
+            member, {"descr": "|u1", "fortran_order": False, "shape": (2**32 - 2**20,)}
+        )
         for _ in range(4095):
             member.write(bytes(2**20))
     return stream.getvalue()

@@ -1,13 +1,13 @@
 """One harness under Atheris: ``python tests/fuzz/long.py NAME SECONDS FOLDER`` from the root of the checkout.
 
-Faults do not stop it: the first input of each kind is kept in the folder ``faults``. The last line tells what was
-tried. An input that never ends, or takes all memory, ends the process, with a line of libFuzzer's.
+Faults do not stop it: the first input of each kind is kept in the folder ``faults``, and ``counts.json`` tells
+what was tried. An input that never ends, or takes all memory, ends the process, with a line of libFuzzer's.
 """
 
-import atexit
 import json
 import shutil
 import sys
+import time
 import traceback
 from pathlib import Path
 from random import Random
@@ -27,6 +27,7 @@ def main(name: str, seconds: str, where: str) -> None:
         (folder / "corpus" / f"sound-{number}").write_bytes(data)
     counts = {"harness": name, "tried": 0, "read": 0, "refused": 0, "faults": 0}
     kinds: set[str] = set()
+    started, written = time.monotonic(), [0.0]
 
     def one(data: bytes) -> None:
         counts["tried"] += 1
@@ -37,22 +38,27 @@ def main(name: str, seconds: str, where: str) -> None:
                 raise
             counts["faults"] += 1
             frames = traceback.extract_tb(error.__traceback__)[-2:]
-            kind = f"{type(error).__name__}-" + "-".join(f"{Path(frame.filename).stem}.{frame.lineno}" for frame in frames)
+            kind = f"{type(error).__name__}-" + "-".join(
+                f"{Path(frame.filename).stem}.{frame.lineno}" for frame in frames
+            )
             if kind not in kinds and len(kinds) < 200:
                 kinds.add(kind)
                 (folder / "faults" / kind).write_bytes(data)
                 (folder / "faults" / f"{kind}.txt").write_text("".join(traceback.format_exception(error)))
             shutil.rmtree(folder / "desk")
             (folder / "desk").mkdir()
-        if counts["tried"] % 1000 == 0:
+        counts["seconds"] = round(time.monotonic() - started)
+        if time.monotonic() - written[-1] > 1:
+            written[-1] = time.monotonic()
             (folder / "counts.json").write_text(json.dumps(counts))
 
     def mutated(data: bytes, most: int, seed: int) -> bytes:
         return mutate(bytes(data), Random(seed), harness.tokens)[:most]
 
-    atexit.register(lambda: print(json.dumps(counts), flush=True))
     limits = [f"-max_total_time={seconds}", "-timeout=30", "-rss_limit_mb=6000", "-max_len=200000", "-close_fd_mask=0"]
-    atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={folder}/", str(folder / "corpus")], one, custom_mutator=mutated)
+    atheris.Setup(
+        [sys.argv[0], *limits, f"-artifact_prefix={folder}/", str(folder / "corpus")], one, custom_mutator=mutated
+    )
     atheris.Fuzz()
 
 

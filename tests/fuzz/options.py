@@ -54,7 +54,7 @@ def _run(main: Callable[[list[str]], int], data: bytes, folder: Path) -> bool:
             status = error.code
     err.flush()
     said = err.buffer.getvalue().decode("utf-8")
-    if status not in (0, 2) or (status == 2 and "error: " not in said.splitlines()[-1]):
+    if status not in (0, 2) or (status == 2 and "error: " not in said) or "Traceback" in said:
         raise NeitherReadNorRefusedError(f"status {status}: {said[-500:]}")
     return status == 0
 
@@ -153,7 +153,18 @@ STUDY = (
     "protocols --plan quick --methods mint --weights w.pth --device cpu --data .",
     "figures --from scenes --samples 30 --seed 1",
 )
-NAMES = ("mint", "quick", "scenes-vgg", "scenes", "pointing", "net.py:tiny", "net:word", "net.py", "resnet18", "os.path:x")
+NAMES = (
+    "mint",
+    "quick",
+    "scenes-vgg",
+    "scenes",
+    "pointing",
+    "net.py:tiny",
+    "net:word",
+    "net.py",
+    "resnet18",
+    "os.path:x",
+)
 CLASSES = ("zebra\ncat", '["zebra", "cat"]', '{"0": "zebra", "1": "cat"}', '{"zebra": 0, "cat": 1}')
 
 WORDS: Sequence[bytes] = (
@@ -166,5 +177,11 @@ HARNESSES = (
     Harness("options-benchmarks", partial(_sound, RUN), run, WORDS),
     Harness("options-study", partial(_sound, STUDY), study, WORDS),
     Harness("names", partial(_sound, NAMES), name, WORDS),
-    Harness("classes", partial(_sound, CLASSES), classes, (b"[" * 50, b"{", b'"', b"true", b"null", b"\xff"), (b"[" * 10**5,)),
+    Harness(
+        "classes",
+        partial(_sound, CLASSES),
+        classes,
+        (b"[" * 50, b"{", b'"', b"true", b"null", b"\xff"),
+        (b"[" * 10**5,),
+    ),
 )

@@ -13,7 +13,7 @@ from PIL import Image
 
 import benchmarks.datasets.pictures
 import mint.app.pictures
-import mint.app.torchvision_ops  # noqa: F401  (before torchvision)
+import mint.app.torchvision_ops
 from benchmarks.datasets.imagenet import Geometry
 from fuzz.harness import Harness
 from mint.app.classifiers import Classifier

@@ -1,6 +1,5 @@
 """Records: a damaged file of theirs is refused, and those without checksums, of older runs, are read or refused."""
 
-
 import shutil
 from collections.abc import Sequence
 from functools import cache

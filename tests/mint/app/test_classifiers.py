@@ -103,3 +103,8 @@ def test_a_file_without_names_is_refused(tmp_path: Path) -> None:
         read_classes(tmp_path / "names.txt")
     with pytest.raises(InputError, match="cannot be read"):
         read_classes(tmp_path / "nowhere.txt")
+
+
+def test_brackets_without_end_are_no_json(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("[" * 100_000)
+    assert len(read_classes(tmp_path / "names.txt")) == 1
