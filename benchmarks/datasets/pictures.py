@@ -20,7 +20,8 @@ def read_picture(file: Path) -> Image.Image:
     Raises
     ------
     InputError
-        If the file cannot be decoded, has too many pixels for the memory, or its pixels are not 8-bit colours (16-bit or floating-point channels).
+        If the file cannot be decoded, has too many pixels for the memory, or its pixels are not 8-bit colours (16-bit
+        or floating-point channels).
     """
     try:
         with Image.open(file, formats=FORMATS) as opened:

@@ -174,7 +174,7 @@ def _sum(file: Path) -> str:
 
 
 def _check_sums(directory: Path) -> None:
-    """Refuse files that are not as they were written; of the pictures and maps, which are not always kept, any may lack."""
+    """Refuse files that are not as they were written; pictures and maps, which are not always kept, may lack."""
     if not (directory / SUMS).is_file():
         return
     lines = (directory / SUMS).read_text(encoding="utf-8").splitlines()

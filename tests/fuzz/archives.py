@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from examples import SmallCNN, smooth_images
 
@@ -86,18 +85,6 @@ def read_member(data: bytes, folder: Path) -> bool:
 
 def read_record(data: bytes, folder: Path) -> bool:
     return _used(folder, _files()[0], data)
-
-
-def bomb() -> bytes:
-    """Write 4 GB of zeros as an array in 4 MB."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("picture.npy", "w") as member:
-        np.lib.format.write_array_header_1_0(
-            member, {"descr": "|u1", "fortran_order": False, "shape": (2**32 - 2**20,)}
-        )
-        for _ in range(4095):
-            member.write(bytes(2**20))
-    return stream.getvalue()
 
 
 TOKENS: Sequence[bytes] = (

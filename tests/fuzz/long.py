@@ -23,7 +23,8 @@ def main(name: str, seconds: str, where: str) -> None:
     harness, folder = HARNESSES[name], Path(where)
     for each in ("corpus", "faults", "sound", "desk"):
         (folder / each).mkdir(parents=True, exist_ok=True)
-    for number, data in enumerate((*harness.sound(folder / "sound"), *harness.found)):
+    sound = harness.sound(folder / "sound")
+    for number, data in enumerate((*sound, *harness.found)):
         (folder / "corpus" / f"sound-{number}").write_bytes(data)
     counts = {"harness": name, "tried": 0, "read": 0, "refused": 0, "faults": 0}
     kinds: set[str] = set()
@@ -53,9 +54,11 @@ def main(name: str, seconds: str, where: str) -> None:
             (folder / "counts.json").write_text(json.dumps(counts))
 
     def mutated(data: bytes, most: int, seed: int) -> bytes:
-        return mutate(bytes(data), Random(seed), harness.tokens)[:most]
+        random = Random(seed)
+        # Half of the time from a sound input, as damage upon damage is refused at the first look.
+        return mutate(random.choice((bytes(data), random.choice(sound))), random, harness.tokens)[:most]
 
-    limits = [f"-max_total_time={seconds}", "-timeout=30", "-rss_limit_mb=6000", "-max_len=200000", "-close_fd_mask=0"]
+    limits = [f"-max_total_time={seconds}", "-timeout=30", "-rss_limit_mb=6000", "-max_len=200000"]
     atheris.Setup(
         [sys.argv[0], *limits, f"-artifact_prefix={folder}/", str(folder / "corpus")], one, custom_mutator=mutated
     )

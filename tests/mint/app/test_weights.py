@@ -115,5 +115,5 @@ def test_a_head_of_another_size_says_how_to_name_the_classes(tmp_path: Path) -> 
 
 def test_tensors_that_are_no_plain_numbers_are_refused(tmp_path: Path) -> None:
     state = {**small().state_dict(), "head.bias": torch.ones(2).to_sparse()}
-    with pytest.raises(InputError, match="cannot be copied into .*; save the state_dict"):
+    with pytest.raises(InputError, match=r"cannot be copied into .*; save the state_dict"):
         fitted(small(), state, tmp_path)
