@@ -109,7 +109,8 @@ def name(data: bytes, folder: Path) -> bool:
     """Look a name up as one of each kind."""
     text = os.fsdecode(data.replace(b"\0", b"").replace(b"\n", b"")[:100_000])
     found = []
-    with _inside(folder):
+    # The packages that are installed here are read for each kind, which takes long.
+    with _inside(folder), patch("importlib.metadata.entry_points", return_value=()):
         for kind in KINDS.values():
             try:
                 found.append(find(kind, text))

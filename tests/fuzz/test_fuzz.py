@@ -37,7 +37,7 @@ def test_damaged_inputs_are_read_or_refused(harness: Harness, tmp_path: Path) ->
         (tmp_path / name).mkdir()
     sound = harness.sound(tmp_path / "sound")
 
-    @settings(max_examples=30, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+    @settings(max_examples=20, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
     @given(st.sampled_from(sound), st.integers(0, 2**32))
     def check(data: bytes, seed: int) -> None:
         examine(harness, mutate(data, Random(seed), harness.tokens), tmp_path / "desk")

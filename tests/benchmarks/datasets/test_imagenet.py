@@ -277,7 +277,18 @@ def test_picture_of_16_bits(network: Network, folder: Path) -> None:
         _xml([(WNIDS[3], 0, 0, 3, 5)]).replace("<ymax>5</ymax>", ""),
         _xml([(WNIDS[3], 0, 0, 3, 5)]).replace("<ymax>5", "<ymax>five"),
     ],
-    ids=["cut off", "no xml", "no size", "box inside out", "no width", "no name", "no ymax", "no number"],
+    ids=[
+        "cut off",
+        "no xml",
+        "no size",
+        "inside out",
+        "no width",
+        "infinite",
+        "encoding",
+        "no name",
+        "no ymax",
+        "no number",
+    ],
 )
 def test_malformed_annotation(network: Network, folder: Path, text: str) -> None:
     _annotate(folder, "picture_3_0", text)
