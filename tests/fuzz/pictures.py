@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-import benchmarks.datasets.pictures
 import mint.app.pictures
 import mint.app.torchvision_ops
-from benchmarks.datasets.imagenet import Geometry
+from benchmarks.datasets import imagenet
 from fuzz.harness import Harness
 from mint.app.classifiers import Classifier
 
@@ -78,8 +77,8 @@ def explained(data: bytes, folder: Path) -> bool:
 def measured(data: bytes, folder: Path) -> bool:
     file = folder / "picture.JPEG"
     file.write_bytes(data)
-    picture = benchmarks.datasets.pictures.read_picture(file)
-    assert Geometry.of(picture.width, picture.height, 28).apply(picture).shape == (28, 28, 3)
+    picture = imagenet.read_picture(file)
+    assert imagenet.Geometry.of(picture.width, picture.height, 28).apply(picture).shape == (28, 28, 3)
     return True
 
 

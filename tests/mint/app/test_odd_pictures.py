@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-import benchmarks.datasets.pictures
 import mint.app.pictures
+import mint.app.torchvision_ops
+from benchmarks.datasets import imagenet
 from mint.parameters import InputError
 
-READERS: list[Callable[[Path], Any]] = [mint.app.pictures.read_picture, benchmarks.datasets.pictures.read_picture]
+READERS: list[Callable[[Path], Any]] = [mint.app.pictures.read_picture, imagenet.read_picture]
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
