@@ -302,7 +302,8 @@ def _whole(found: Explanation) -> Explanation:
             raise ValueError(f"{name} is no number: {number!r}")
     if not isinstance(found.parameters, Mapping) or not isinstance(found.abstention, str | None):
         raise ValueError("the parameters or the abstention are of another kind")
-    _ = found.fidelity  # fails on numbers that no surrogate can be fitted to
+    if not ((found.proximity >= 0) & found.proximity.isfinite()).all():
+        raise ValueError("proximity, the samples' weights, must be 0 or more")
     return found
 
 

@@ -50,8 +50,8 @@ def _used(folder: Path, arrays: bytes, record: bytes) -> bool:
     (folder / "kept.npz").write_bytes(arrays)
     (folder / "kept.json").write_bytes(record)
     found = Explanation.load(folder / "kept")
-    json.dumps(found.to_dict(), allow_nan=False)
     found.saliency_map("both")
+    found.row("a class")
     found.coarse_picture()
     found.fine_picture()
     return True
