@@ -176,16 +176,12 @@ WORDS: Sequence[bytes] = (
     *(f"\n{word}\n".encode() for line in (*EXPLAIN, *RUN, *STUDY) for word in line.split() if word.startswith("--")),
 )
 BRACKETS = (b"[" * 50, b"{", b'"', b"true", b"null", b"\xff")
+LONG_WORDS = (b"p.png\n--model\nnet.py:tiny\n--class\n" + b"9" * 5000, b"x" * 300 + b"\n--model\nnet.py:tiny")
+LONG_NUMBER = b'{"' + b"9" * 5000 + b'": "cat"}'
 HARNESSES = (
-    Harness("options-explain", partial(_sound, EXPLAIN), explain, WORDS),
+    Harness("options-explain", partial(_sound, EXPLAIN), explain, WORDS, LONG_WORDS),
     Harness("options-benchmarks", partial(_sound, RUN), run, WORDS),
     Harness("options-study", partial(_sound, STUDY), study, WORDS),
     Harness("names", partial(_sound, NAMES), name, WORDS),
-    Harness(
-        "classes",
-        partial(_sound, CLASSES),
-        classes,
-        (b"[" * 50, b"{", b'"', b"true", b"null", b"\xff"),
-        (b"[" * 10**5,),
-    ),
+    Harness("classes", partial(_sound, CLASSES), classes, BRACKETS, (b"[" * 10**5, LONG_NUMBER)),
 )
