@@ -13,7 +13,6 @@ was scored in its place (see ``baselines.controls``). Records of runs before the
 """
 
 import difflib
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from benchmarks.results.sums import check_sums, write_sums
 
 RECORD_COLUMNS = (
     "plan", "dataset", "network", "method", "control", "metric", "metric_id",
@@ -37,8 +38,6 @@ DECLARED = {"id", "measure", "judges", "direction", "average", "subsets", "contr
 
 REMOVAL = "insertion - deletion"
 """The name of what `with_removal` adds."""
-SUMS = "SHA256SUMS"
-FILES = ("records.parquet", "curves.parquet", "timing.csv", "provenance.json", "gallery/data.npz", "maps.npz")
 MAP_SIZE = 56
 """Height and width in pixels to which the maps in ``maps.npz`` are reduced: enough to be looked at side by side."""
 
@@ -164,26 +163,7 @@ def save(records: Records, directory: Path) -> None:
     (directory / "provenance.json").write_text(text + "\n", encoding="utf-8")
     _save_gallery(records.gallery, directory / "gallery" / "data.npz")
     _save_maps(records.maps, directory / "maps.npz")
-    sums = "".join(f"{_sum(directory / name)}  {name}\n" for name in FILES)
-    (directory / SUMS).write_text(sums, encoding="utf-8")
-
-
-def _sum(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _check_sums(directory: Path) -> None:
-    """Refuse files that are not as they were written; pictures and maps, which are not always kept, may lack."""
-    if not (directory / SUMS).is_file():
-        return
-    lines = (directory / SUMS).read_text(encoding="utf-8").splitlines()
-    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    if sums.keys() != set(FILES):
-        raise ValueError(f"{SUMS} is damaged")
-    for name in FILES:
-        if (directory / name).is_file() and _sum(directory / name) != sums[name]:
-            raise ValueError(f"{name} is not as the run wrote it: {SUMS} has another checksum")
+    write_sums(directory)
 
 
 def load(directory: Path) -> Records:
@@ -200,7 +180,7 @@ def load(directory: Path) -> Records:
         near = f" There are some in {', '.join(str(directory.parent / name) for name in alike)}." if alike else ""
         raise RecordsError(f"there are no records in {directory}; make them with `python -m benchmarks run`.{near}")
     try:
-        _check_sums(directory)
+        check_sums(directory)
         provenance = json.loads((directory / "provenance.json").read_text(encoding="utf-8"))
         inputs, _ = provenance["inputs"], provenance["run"]
         declared = [about for setting in inputs["settings"] for about in setting["metrics"].values()]

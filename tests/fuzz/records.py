@@ -11,10 +11,8 @@ import paper
 from benchmarks.analysis.scores import summarise
 from benchmarks.results import records
 from benchmarks.results.records import CaseMaps, Records, Shown
+from benchmarks.results.sums import FILES, SUMS
 from fuzz.harness import Harness
-
-FILES = ("records.parquet", "curves.parquet", "timing.csv", "provenance.json", "gallery/data.npz", "maps.npz")
-SUMS = "SHA256SUMS"
 
 
 @cache
