@@ -1,4 +1,7 @@
-"""Every input is read or refused: a short run of each harness, the same each time; ``--fuzz-minutes`` makes it long."""
+"""Every input is read or refused: a short run of each harness, the same each time.
+
+``python -m pytest tests/fuzz -m slow --fuzz-minutes 60`` runs all of them by Atheris, for so many minutes together.
+"""
 
 import json
 import os
@@ -37,7 +40,7 @@ def test_damaged_inputs_are_read_or_refused(harness: Harness, tmp_path: Path) ->
         (tmp_path / name).mkdir()
     sound = harness.sound(tmp_path / "sound")
 
-    @settings(max_examples=20, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+    @settings(max_examples=15, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
     @given(st.sampled_from(sound), st.integers(0, 2**32))
     def check(data: bytes, seed: int) -> None:
         examine(harness, mutate(data, Random(seed), harness.tokens), tmp_path / "desk")
@@ -45,11 +48,12 @@ def test_damaged_inputs_are_read_or_refused(harness: Harness, tmp_path: Path) ->
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("name", HARNESSES)
 def test_a_long_run_finds_nothing(name: str, minutes: float, tmp_path: Path) -> None:
     if not minutes:
-        pytest.skip("a long run is asked for by --fuzz-minutes, on a command line that names tests/fuzz")
+        pytest.skip("python -m pytest tests/fuzz -m slow --fuzz-minutes N fuzzes for N minutes")
     seconds = str(round(60 * minutes / len(HARNESSES)))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), *sys.path])}
     command = [sys.executable, str(Path(__file__).with_name("long.py")), name, seconds, str(tmp_path)]
