@@ -194,11 +194,14 @@ def _from_module(name: str, kind: Kind) -> ModuleType:
 
 def _from_file(path: Path, kind: Kind) -> ModuleType:
     """Run a user's file, or find what it was when it ran, if it has not changed since."""
-    if not path.is_file():
-        raise InputError(f"the file {path} given by --{kind.word} does not exist.")
-    path = path.resolve()
+    try:
+        if not path.is_file():
+            raise InputError(f"the file {path} given by --{kind.word} does not exist.")
+        path, content = path.resolve(), path.read_bytes()
+    except OSError as error:
+        raise InputError(f"the file {path} given by --{kind.word} cannot be read ({error.strerror}).") from error
     # A name of its own, so that a mine.py can neither hide nor be hidden by an installed module.
-    name = f"{USERS_FILE}{path.stem}_{sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]}"
+    name = f"{USERS_FILE}{path.stem}_{sha256(os.fsencode(path) + content).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -10,6 +10,7 @@
 Pictures are decoded when a case is asked for, so that a small ``--limit`` on the full 50,000 is quick.
 """
 
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -26,6 +27,7 @@ from benchmarks.networks.network import Network
 from benchmarks.networks.torchvision import require_imagenet
 from mint.app.pictures import SUFFIXES, list_folder, list_tree, read_picture, spelled
 from mint.contract import InputError
+from mint.parameters import said
 
 SYNSET_FILES = ("synset_words.txt", "LOC_synset_mapping.txt")
 DIFFICULT_BELOW = 0.25
@@ -199,7 +201,10 @@ def _read_targets(directory: Path, folders: Sequence[str]) -> dict[str, int]:
             f"{directory} has {len(folders)} class folders, which is not all of ImageNet's 1000, so their order alone "
             f"does not number the classes; add {' or '.join(SYNSET_FILES)} (1000 lines, each a wnid and its names)."
         )
-    lines = file.read_text(encoding="utf-8").splitlines() if file else folders
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file else folders
+    except (OSError, ValueError) as error:
+        raise InputError(f"the list of classes {file} cannot be read ({said(error)}); write it in UTF-8.") from error
     wnids = sorted({line.split(maxsplit=1)[0] for line in lines if line.strip()})
     odd = [wnid for wnid in wnids if not re.fullmatch(r"n\d{8}", wnid)]
     if odd or len(wnids) != 1000:
@@ -226,15 +231,20 @@ def _read_boxes(file: Path) -> dict[str, list[tuple[float, float, float, float]]
             left, top, right, bottom = (_number(thing, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
             if not (0 <= left <= right and 0 <= top <= bottom and width > 0 and height > 0):
                 raise ValueError(f"the box {left:g}, {top:g}, {right:g}, {bottom:g} is none in {width:g} x {height:g}")
-            box = (left / width, top / height, (right + 1) / width, (bottom + 1) / height)
+            # What lies beyond the picture is cut off, as the region's own edge would.
+            right, bottom = min(right + 1, width), min(bottom + 1, height)
+            box = (min(left / width, 1), min(top / height, 1), right / width, bottom / height)
             boxes.setdefault(_text(thing, "name"), []).append(box)
-    except (ElementTree.ParseError, ValueError, OSError) as error:
-        raise InputError(f"the annotation {file} is malformed ({error}); replace or remove the file.") from error
+    except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:  # LookupError: of an odd encoding
+        raise InputError(f"the annotation {file} is malformed ({said(error)}); replace or remove the file.") from error
     return boxes
 
 
 def _number(element: ElementTree.Element, path: str) -> float:
-    return float(_text(element, path))
+    number = float(_text(element, path))
+    if not math.isfinite(number):
+        raise ValueError(f"<{path.replace('/', '><')}> is {number}")
+    return number
 
 
 def _text(element: ElementTree.Element, path: str) -> str:

@@ -128,7 +128,7 @@ def read_classes(file: Path) -> tuple[str, ...]:
         raise InputError(f"the class names in {file} cannot be read ({error}).") from error
     try:
         given: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         given = [line.strip() for line in text.splitlines() if line.strip()]
     names = class_names(given, str(file))
     if not names:
@@ -155,7 +155,8 @@ def class_names(given: Any, where: str) -> tuple[str, ...]:
         pairs = list(given.items())
         if pairs and all(isinstance(value, int) for value in given.values()):
             pairs = [(number, name) for name, number in pairs]
-        numbered = {int(number): str(name) for number, name in pairs if str(number).isdecimal()}
+        # Cut off, as Python reads no number of thousands of digits.
+        numbered = {int(str(number)[:20]): str(name) for number, name in pairs if str(number).isdecimal()}
         if sorted(numbered) == list(range(len(pairs))):
             return tuple(numbered[number] for number in sorted(numbered))
     elif not isinstance(given, str) and hasattr(given, "__iter__"):

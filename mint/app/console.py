@@ -20,9 +20,11 @@ def say(text: str) -> None:
     InputError
         If standard output cannot be written for another reason; what is said afterwards is lost.
     """
+    encoding = sys.stdout.encoding or "utf-8"
     try:
         with _bars_hidden(sys.stdout):
-            print(text, flush=True)
+            # The name of a file may hold bytes that are no text.
+            print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):

@@ -158,8 +158,9 @@ def _class_index(name: str, names: Sequence[str]) -> int:
     if alike:
         return alike[0]
     if name.isdecimal():
-        if int(name) < len(names):
-            return int(name)
+        number = int(name.lstrip("0")[:20] or "0")  # Python reads no number of thousands of digits
+        if number < len(names):
+            return number
         raise InputError(f"there is no class {name}; the network has {len(names)}, 0 to {len(names) - 1}.")
     raise InputError(
         f"unknown class {name!r}; the nearest are {nearest(name, names)}, or a number up to {len(names) - 1}."

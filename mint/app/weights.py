@@ -142,7 +142,12 @@ def fit_state(
         head = reshaped and not missing and not unknown and _is_head([each.split()[0] for each in reshaped], own)
         hint = f" {OTHER_CLASSES}" if head else ""
         raise InputError(f"the weights in {file} do not fit {name}; tensors {'; '.join(problems)}.{hint}")
-    module.load_state_dict(state, strict=False)
+    try:
+        module.load_state_dict(state, strict=False)
+    except Exception as error:  # sparse and quantised tensors, and others that are no plain numbers
+        raise InputError(
+            f"the weights in {file} cannot be copied into {name}; save the state_dict() of plain, dense tensors."
+        ) from error
 
 
 def _without_wrappers(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

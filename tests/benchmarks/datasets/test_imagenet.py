@@ -309,6 +309,18 @@ def test_wrong_class_list(network: Network, folder: Path, lines: list[str], what
     _fails(network, folder, "synset_words.txt must list 1000 classes", what)
 
 
+def test_a_class_list_that_is_no_text(network: Network, folder: Path) -> None:
+    (folder / "synset_words.txt").write_bytes(b"n00000000 caf\xe9")
+    _fails(network, folder, "synset_words.txt cannot be read", "UTF-8")
+
+
+def test_a_box_may_be_larger_than_any_picture(network: Network, folder: Path) -> None:
+    _annotate(folder, "picture_3_0", _xml([(WNIDS[3], 0, 0, 63, 63)]).replace("<xmax>63", "<xmax>1e308"))
+    region = _case(network, folder, "picture_3_0").region
+    assert region is not None
+    assert region.all()
+
+
 def test_unknown_class_folder(network: Network, folder: Path) -> None:
     (folder / "val" / WNIDS[3]).rename(folder / "val" / "n99999999")
     _fails(network, folder, "has the class n99999999", "picture_3_0.JPEG")
@@ -334,11 +346,24 @@ def test_picture_of_16_bits(network: Network, folder: Path) -> None:
         "<annotation></annotation>",
         _xml([(WNIDS[3], 9, 0, 3, 5)]),
         _xml([(WNIDS[3], 0, 0, 3, 5)], width=0),
+        _xml([(WNIDS[3], 0, 0, 3, 5)]).replace("<xmax>3", "<xmax>inf"),
+        '<?xml version="1.0" encoding="odd"?><annotation/>',
         _xml([("", 0, 0, 3, 5)]),
         _xml([(WNIDS[3], 0, 0, 3, 5)]).replace("<ymax>5</ymax>", ""),
         _xml([(WNIDS[3], 0, 0, 3, 5)]).replace("<ymax>5", "<ymax>five"),
     ],
-    ids=["cut off", "no xml", "no size", "box inside out", "no width", "no name", "no ymax", "no number"],
+    ids=[
+        "cut off",
+        "no xml",
+        "no size",
+        "inside out",
+        "no width",
+        "infinite",
+        "encoding",
+        "no name",
+        "no ymax",
+        "no number",
+    ],
 )
 def test_malformed_annotation(network: Network, folder: Path, text: str) -> None:
     _annotate(folder, "picture_3_0", text)
