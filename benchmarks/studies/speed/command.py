@@ -82,17 +82,17 @@ def lineup(
     subject, work = contestants.subject_of(network, max(pictures)), contestants.Work(samples)
     bare = contestants.bare_block(subject, samples // BLOCKS)
     tuning = contestants.tune(subject, bare.memory, work)
-    kinds = (peers.beside_peers,) if beside_peers else (_own, contestants.captum_methods)
-    for contestant in (each for kind in kinds for each in kind(subject, contestants.WARM_UP, tuning)):
+
+    def everybody(work: contestants.Work) -> list[Contestant]:
+        if beside_peers:
+            return peers.beside_peers(subject, work, tuning)
+        return [*contestants.own_contestants(subject, work), *contestants.captum_methods(subject, work, tuning)]
+
+    for contestant in everybody(contestants.WARM_UP):
         contestant.run()
     several = [contestants.several_pictures(subject, work, tuning, count) for count in pictures if count > 1]
-    alone = [each for kind in kinds for each in kind(subject, work, tuning)] if 1 in pictures else []
+    alone = everybody(work) if 1 in pictures else []
     return bare, [*alone, *(each for group in several for each in group)]
-
-
-def _own(subject: contestants.Subject, work: contestants.Work, _tuning: contestants.Tuning) -> list[Contestant]:
-    methods, metrics = contestants.own_methods(subject, work), contestants.own_metrics(subject, work)
-    return [*methods, *metrics, contestants.own_occlusion(subject, work)]
 
 
 def _load(name: str, options: argparse.Namespace, device: torch.device) -> Network:
@@ -130,7 +130,7 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
                     write_times([*tables, times.assign(network=network.name)], file.with_suffix(".csv"))
                     if row["contestant"] != BARE:
                         bar.update()
-                        bar.write(_line(times.iloc[-1]), file=sys.stderr)
+                        bar.write(_line(times.iloc[-1], options.peers), file=sys.stderr)
         tables.append(times.assign(network=network.name))
         # A CPU has no tf32, and few are faster in bfloat16.
         if device.type == "cuda" and not options.peers:
@@ -160,9 +160,9 @@ def write_times(tables: Sequence[pd.DataFrame], file: Path) -> None:
     pd.concat(tables)[columns].to_csv(file, index=False, float_format="%.4f")
 
 
-def _line(row: "pd.Series[Any]") -> str:
+def _line(row: "pd.Series[Any]", with_task: bool) -> str:
     several = f"{row['pictures']} pictures" if row["pictures"] != 1 else ""
-    what = ", ".join(filter(None, (row["contestant"], row["setting"], several)))
+    what = ", ".join(filter(None, (row["task"] * with_task, row["contestant"], row["setting"], several)))
     if pd.isna(row["seconds"]):
         return f"{what}: left out, as it would not end in time"
     return f"{what}: {row['seconds']:.2f} s, {row['ratio']:.2f} times its bare forward passes"

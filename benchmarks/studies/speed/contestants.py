@@ -152,6 +152,11 @@ def own_metrics(subject: Subject, work: Work) -> list[Contestant]:
     ]
 
 
+def own_contestants(subject: Subject, work: Work) -> list[Contestant]:
+    """List all of the suite's own."""
+    return [*own_methods(subject, work), *own_metrics(subject, work), own_occlusion(subject, work)]
+
+
 def captum_methods(subject: Subject, work: Work, tuning: Tuning) -> list[Contestant]:
     """List Captum's methods, first tuned, then at their default of one perturbation at a time.
 
