@@ -145,7 +145,7 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         parts += [f"**{name}**", table.to_markdown(index=False, floatfmt=".2f")]
         parts += [peers.faster(table)] if options.peers else []
         if missing := left_out(times):
-            parts.append(f"Left out, as {minutes} minutes would have passed (--minutes): {missing}.")
+            parts.append(f"Left out, as {minutes} minutes would have passed (--minutes sets how many): {missing}.")
     sections = {"": parts}
     if precisions:
         precise = pd.concat(precisions).to_markdown(index=False, floatfmt=".3f")

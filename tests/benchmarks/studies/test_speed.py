@@ -112,7 +112,7 @@ def test_the_command_writes_a_page_and_its_times(
     page = (tmp_path / "speed-cpu.md").read_text()
     assert "| MINT " in page
     assert "| huge " not in page
-    assert "Left out, as 1 minutes would have passed (--minutes): huge, round 1." in page
+    assert "Left out, as 1 minutes would have passed (--minutes sets how many): huge, round 1." in page
     assert "Precision" not in page
     told = capsys.readouterr().err
     assert "MINT: 0.0" in told
