@@ -6,17 +6,16 @@ and map); occlusion by this suite's engine; deletion with insertion, SRG and ROA
 KernelSHAP and occlusion, tuned and at their default of one perturbation at a time. With ``--peers`` they are what the
 suite and the tools that it mirrors both compute.
 
-The study takes `MINUTES` at most, whatever the machine: a contestant that would not end in time is left out, and the
-page says so. What that has room for:
+The study takes `MINUTES` at most, on any machine: each network has an equal share, and a contestant that would not end
+in its share is left out, which the page says. What there is time for:
 
-* On two cores, ResNet-18 at 33 to 42 ms a picture: a minute of tuning, two for the first round, over a minute for each
-  of the others, which leave out what is slow.
-* On an H100, as results/speed/speed-cuda.md has it at commit a10118d: ResNet-50, one picture, 1000 samples: MINT and
-  OverlayMINT take a second each, Captum's LIME 1 s tuned and 5 s by default, and KernelSHAP as long, the metrics half
-  a second: 15 s for the first round, 4 s for each of the others. Sixteen pictures: 15 s for each of MINT, OverlayMINT
-  and Captum's LIME. Tuning: 15 s. The precisions: 15 s. That is 140 s for three rounds where a network has 120 s; what
-  has changed since made MINT faster than that, by how much is to be measured. So the last round of sixteen pictures
-  may be left out.
+* On two cores, measured: ResNet-18 takes 33 to 42 ms a picture. Tuning takes about half a minute, the first round two
+  minutes, each other round, without what is slow, a minute and a quarter.
+* On an H100, estimated from results/speed/speed-cuda.md (commit a10118d), with 1000 samples through ResNet-50: tuning and
+  warming up 20 s; one picture 15 s in the first round, 10 s of them for Captum's defaults, and 4 s in each other round;
+  sixteen pictures 13 to 15 s for each of MINT, OverlayMINT and Captum's LIME; the precisions 15 s. Three rounds of all
+  this are 155 s, where a network has 120 s: of that commit, sixteen pictures would be left out of the last round.
+  MINT has become faster since then; by how much, this study is to say.
 """
 
 import argparse
