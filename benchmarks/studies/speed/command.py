@@ -11,7 +11,7 @@ in its share is left out, which the page says. What there is time for:
 
 * On two cores, measured: ResNet-18 takes 33 to 42 ms a picture. Tuning takes about half a minute, the first round two
   minutes, each other round, without what is slow, a minute and a quarter.
-* On an H100, estimated from results/speed/speed-cuda.md (commit a10118d), with 1000 samples through ResNet-50: tuning and
+* On an H100, estimated from results/speed/speed-cuda.md (commit a10118d), 1000 samples through ResNet-50: tuning and
   warming up 20 s; one picture 15 s in the first round, 10 s of them for Captum's defaults, and 4 s in each other round;
   sixteen pictures 13 to 15 s for each of MINT, OverlayMINT and Captum's LIME; the precisions 15 s. Three rounds of all
   this are 155 s, where a network has 120 s: of that commit, sixteen pictures would be left out of the last round.
