@@ -120,6 +120,7 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         rows: list[dict[str, Any]] = []
         with computing_in("tf32"):
             network = load()
+            print(f"{network.name}: finding the fastest batch sizes, and warming up", file=sys.stderr, flush=True)
             bare, others = lineup(network, samples, pictures, beside_peers=options.peers)
             turns = sum(1 if each.once else options.rounds for each in others)
             with tqdm(total=turns, desc=network.name, unit="contestant") as bar:
