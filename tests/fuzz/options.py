@@ -33,7 +33,7 @@ word = "a word"
 
 
 class ReachedError(BaseException):
-    """Everything was accepted: from here on it would be computed. It is nothing that a command turns into a sentence."""
+    """Everything was accepted: from here on it would be computed. No command catches it."""
 
 
 def _reached(*_: object, **__: object) -> None:
