@@ -17,11 +17,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scikit_posthocs  # type: ignore[import-untyped]
-from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.scores import PLACE, Column, Name, by_picture, estimate
+from benchmarks.analysis.scores import PLACE, Column, Name, estimate
 from benchmarks.analysis.statistics import DIGITS, SIGNIFICANT, Estimate
 
 PAIR = (
@@ -29,7 +27,6 @@ PAIR = (
     "better", "wins", "ties", "losses", "win_rate", "effect", "needed",
 )  # fmt: skip
 ORDER = (*PLACE, "place", "method", "mean", "next", "over_next", "needed", "whole")
-RANK = (*PLACE, "method", "rank", "pictures", "friedman_p")
 
 
 def compare_pairs(columns: Sequence[Column]) -> pd.DataFrame:
@@ -198,51 +195,6 @@ def _share_in_order(leads: np.ndarray) -> float:
         equal = np.where(lead == 0, equal + 1, 1)
         weights /= equal
     return float(weights.mean())
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The methods ranked on each picture, 1 the best, equal ones sharing their ranks.
-
-    ``ranks`` are the methods' means over the pictures on which all have a score; ``friedman`` is p of Friedman's test
-    that all methods rank alike, NaN for fewer than three methods, or where all are equal; ``nemenyi`` is p of Nemenyi's
-    test, methods by methods.
-    """
-
-    ranks: pd.Series
-    pictures: int
-    friedman: float
-    nemenyi: pd.DataFrame
-
-
-def rank_methods(column: Column) -> Ranking | None:
-    """Rank a column's methods; None where there are fewer than two methods or two pictures to rank."""
-    scores = (by_picture(column, column.methods) * -column.sign).round(DIGITS)
-    if min(scores.shape) < 2:
-        return None
-    ranks = rankdata(scores, axis=1)
-    friedman = np.nan
-    if scores.shape[1] > 2 and np.ptp(ranks, axis=1).any():
-        friedman = float(friedmanchisquare(*scores.to_numpy().T).pvalue)
-    nemenyi = scikit_posthocs.posthoc_nemenyi_friedman(scores.reset_index(drop=True))
-    return Ranking(pd.Series(ranks.mean(axis=0), scores.columns), len(scores), friedman, nemenyi)
-
-
-def rank_table(columns: Sequence[Column]) -> pd.DataFrame:
-    """List the mean ranks of all columns, one row for each method that is ranked."""
-    rows = []
-    for column in columns:
-        ranking = rank_methods(column)
-        if ranking:
-            about = {"pictures": ranking.pictures, "friedman_p": ranking.friedman}
-            rows += [column.place | {"method": m, "rank": rank} | about for m, rank in ranking.ranks.items()]
-    return pd.DataFrame(rows, columns=list(RANK))
-
-
-def critical_difference(methods: int, pictures: int) -> float:
-    """Return the difference of mean ranks beyond which Nemenyi's test tells two of so many methods apart."""
-    quantile = studentized_range.ppf(1 - SIGNIFICANT, methods, np.inf) / np.sqrt(2)
-    return float(quantile * np.sqrt(methods * (methods + 1) / (6 * pictures)))
 
 
 def contested(column: Column, pairs: pd.DataFrame) -> pd.DataFrame:

@@ -15,11 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from benchmarks.analysis.scores import summarise
-from benchmarks.report import tables
-from benchmarks.report.numbers import ROUNDING, counted
-from benchmarks.report.page import Block, Picture, cost_section, fresh, origin, write_pages
+from benchmarks.report.numbers import ROUNDING, counted, listed
+from benchmarks.report.page import Block, Folded, Picture, conclusions, fresh, write_pages
 from benchmarks.report.plots import look, panels_of, save_plot
-from benchmarks.report.tables import Entry, Metric, Subject, Table, by_setting, place_of, where
+from benchmarks.report.sections import cost_section, provenance_section
+from benchmarks.report.tables import Entry, Metric, Subject, Table, by_setting, place_of, stem, terminal, where
+from benchmarks.report.verdict import plain
 from benchmarks.results.records import REMOVAL, Records, with_removal
 
 
@@ -64,32 +65,63 @@ def make_ablation_report(records: Records, directory: Path) -> str:
     """Derive tables, plot and both pages from an ablation's records; return the summary for the terminal."""
     records = with_removal(records)
     summary = summarise(records)
-    fresh(directory, {"scores": summary}, "tables", "plots")
-    clear = clear_table(summary)
-    plots = [
-        Picture(_plot(group, str(dataset), directory / "plots"), f"variants on {dataset}")
-        for dataset, group in pd.concat([summary, ablation_costs(records.timings)]).groupby("dataset", sort=False)
-        if group["method"].nunique() > 1 and set(group["metric"]) & {column.metric for column in PLOT_COLUMNS}
-    ]
-    reading: list[Block] = [origin(records), *_introduction(records, len(clear.rows)), *plots]
-    sections: dict[str, list[Block]] = {"How to read the numbers": reading, clear.title: [clear]}
-    sections |= {where(place): [variant_table(group)] for place, group in by_setting(summary)}
-    write_pages(records, sections | cost_section(records), directory)
-    return f"{clear.title}\n\n{tables.markdown(clear)}"
+    fresh(directory, {"scores": summary})
+    clear, said = clear_table(summary), conclude(summary)
+    blocks: list[Block] = ["\n".join(f"- {sentence}" for sentence in said)]
+    for dataset, group in pd.concat([summary, ablation_costs(records.timings)]).groupby("dataset", sort=False):
+        if group["method"].nunique() > 1 and set(group["metric"]) & {column.metric for column in PLOT_COLUMNS}:
+            blocks.append(Picture(_plot(group, str(dataset), directory / "plots"), f"variants on {dataset}"))
+    found = conclusions(directory)
+    tables = [variant_table(group) for _, group in by_setting(summary)]
+    write_pages(
+        records,
+        [
+            *blocks,
+            clear,
+            *([found] if found else []),
+            Folded("Every variant", "Means, and differences from the default (bold: clear).", tables),
+            cost_section(records),
+            provenance_section(records),
+            Folded("How to read the numbers", "What is compared, and what counts as clear.", [_reading(records)]),
+        ],
+        directory,
+    )
+    return "\n".join([clear.title, "", terminal(clear), "", plain(["Verdict", *said])])
+
+
+def conclude(summary: pd.DataFrame) -> list[str]:
+    """Say which variants are better or worse than the default by removal on every network, in plain sentences."""
+    first, *others = summary["method"].unique()
+    rows = _rows(summary, TABLE_COLUMNS[0]).assign(sign=lambda found: [_sign(row) for _, row in found.iterrows()])
+    signs = rows.groupby("method", sort=False)["sign"].agg(["min", "max"])
+    networks = rows.groupby(["dataset", "network"]).ngroups
+    where = "the network" if networks == 1 else f"each of the {networks} networks"
+    said = []
+    for word, sign in (("Better", 1), ("Worse", -1)):
+        names = [method for method in others if method in signs.index and {*signs.loc[method]} == {sign}]
+        said.append(f"{word} than {first} by {REMOVAL} on {where}: {listed(names) if names else 'no variant'}.")
+    pictures = int(rows["n"].max()) if len(rows) else 0
+    said.append(
+        f"An interval of 95 % on up to {counted(pictures)} says so; with {len(others)} variants, one is by chance."
+    )
+    if pictures < FEW_PICTURES:
+        few = f"With {counted(pictures, 'picture')}, bootstrap intervals are far too narrow"
+        said.append(f"**{few}: conclude nothing from these.**")
+    return said
 
 
 def variant_table(summary: pd.DataFrame) -> Table:
     """Make a setting's table: a variant a row; bold is what differs from the default."""
     header: list[str | Metric] = ["variant"]
-    entries = []
-    first = summary["method"].iloc[0]
+    place, first = place_of(summary.iloc[0].to_dict()), summary["method"].iloc[0]
+    rows = [[Entry(method)] for method in summary["method"].unique()]
     for column in _measured(summary, TABLE_COLUMNS):
-        rows = _rows(summary, column)
-        direction = rows["direction"].iloc[0]
-        header.append(Metric(column.metric, direction, column.subset, column.title, int(rows["n"].max())))
-        entries.append([_entry(row, column, first) for row in rows.to_dict("records")])
-    names = [Entry(method) for method in summary["method"].unique()]
-    return Table("", "", header, [list(row) for row in zip(names, *entries, strict=True)], place_of(summary))
+        found = _rows(summary, column)
+        cases = counted(int(found["n"].max()))
+        header.append(Metric(column.metric, found["direction"].iloc[0], column.subset, column.title, cases))
+        for row, each in zip(rows, found.to_dict("records"), strict=True):
+            row.append(_entry(each, column, first))
+    return Table(stem(place), where(place), header, rows)
 
 
 def ablation_costs(timings: pd.DataFrame) -> pd.DataFrame:
@@ -111,13 +143,11 @@ def _measured(summary: pd.DataFrame, columns: Sequence[Column]) -> list[Column]:
 
 def _entry(row: Mapping[Any, Any], column: Column, first: str) -> Entry:
     changed = row["method"] != first
-    clear = changed and _sign(row) != 0
+    clear, about = changed and _sign(row) != 0, (place_of(row), row["method"], column.metric, column.subset)
     if column.difference and changed:
-        subject = Subject(row["method"], column.metric, column.subset, "difference", first)
         values = (row["difference_low"], row["difference_high"])
-        return Entry(row["difference"], "", clear, "+.3f", *values, subject=subject)
-    note = "(itself)" if column.difference else ""
-    return Entry(row["mean"], note, clear, subject=Subject(row["method"], column.metric, column.subset))
+        return Entry(row["difference"], "", clear, "+.3f", *values, subject=Subject(*about, "difference", first))
+    return Entry(row["mean"], "itself" if column.difference else "", clear, subject=Subject(*about))
 
 
 def _sign(row: Mapping[Any, Any] | pd.Series) -> int:
@@ -128,14 +158,18 @@ def _sign(row: Mapping[Any, Any] | pd.Series) -> int:
 
 
 def clear_table(summary: pd.DataFrame) -> Table:
-    """Make the table of what every network agrees on: the sign of a change whose intervals all leave 0 out."""
+    """Make the table of what every network agrees on: the sign of a change whose intervals all leave 0 out.
+
+    Variants of which there is no such change are left out.
+    """
     words = {frozenset({1}): "rises", frozenset({-1}): "falls"}
     columns = _measured(summary, TABLE_COLUMNS)
     rows = []
     for method in summary["method"].unique()[1:]:
         own = summary[summary["method"] == method]
         signs = [{_sign(row) for row in _rows(own, column).to_dict("records")} for column in columns]
-        rows.append([Entry(method), *(Entry(words.get(frozenset(found), "")) for found in signs)])
+        said = [words.get(frozenset(found), "") for found in signs]
+        rows += [[Entry(method), *map(Entry, said)]] if any(said) else []
     header = ["variant", *(column.title.removesuffix(", change") for column in columns)]
     count = summary.groupby(["dataset", "network"]).ngroups
     networks = "the network" if count == 1 else f"each of the {count} networks by itself"
@@ -211,22 +245,17 @@ def _forest(axes: Axes, rows: pd.DataFrame, column: Column, places: Sequence[flo
     axes.tick_params(labelsize=9)
 
 
-def _introduction(records: Records, variants: int) -> list[str]:
+def _reading(records: Records) -> str:
     run = records.provenance["run"]
     memory = ""
     if "pictures" in run:
         asked, forwarded = run["pictures"]["asked"], run["pictures"]["forwarded"]
         memory = f" Of {asked:,} pictures shown to the networks, {1 - forwarded / asked:.0%} were answered from memory."
-    about = (
-        "Each row changes one choice of the default, or those that it names. Differences are paired by case, and "
-        "intervals are 95 % bootstrap intervals over pictures. Bold: the interval of the difference from the default "
-        f"leaves 0 out, on {FEWEST_CASES} cases or more. With {variants} variants, one or two such intervals a column "
-        "are to be expected by chance; the first table keeps what every network shows by itself. R² is weighted by "
-        "proximity, and is about each variant's own samples and score: compare it only between variants that share "
-        "these. Every mean with its interval and its difference from the default is in "
-        "[tables/scores.csv](tables/scores.csv). No number here is the paper's: its networks, pictures and layers are "
-        f"not known.{memory}"
+    return (
+        "Each row changes one choice of the default, or those that it names. Differences are paired by case. ± is half "
+        "of a 95 % bootstrap interval over pictures. A change is clear where the interval of the difference leaves 0 "
+        f"out, on {FEWEST_CASES} cases or more; the first table has what every network shows by itself. R² is weighted "
+        "by proximity, and is about each variant's own samples and score: compare it only between variants that share "
+        "these. Everything is in [tables/scores.csv](tables/scores.csv). No number here is the paper's: its networks, "
+        f"pictures and layers are not known.{memory}"
     )
-    pictures = records.scores["picture"].nunique()
-    few = f"**With {pictures} pictures, bootstrap intervals are far too narrow: conclude nothing from these.**"
-    return [about, few] if pictures < FEW_PICTURES else [about]

@@ -1,4 +1,4 @@
-"""The plots of what the data support: ranks, wins, agreement of metrics and of settings."""
+"""The plots of what the data support: wins, agreement of metrics and of settings."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -7,16 +7,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import scikit_posthocs  # type: ignore[import-untyped]
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.analysis.comparisons import Ranking, rank_methods
 from benchmarks.analysis.scores import Column
-from benchmarks.analysis.statistics import SIGNIFICANT
-from benchmarks.report.numbers import p_value
-from benchmarks.report.plots import look, panels_of, save_pictures, styles
-from benchmarks.report.tables import named
+from benchmarks.report.plots import look, panels_of, save_plot
+from benchmarks.report.tables import head, stem, where
 
 FEWEST_METHODS = 3
 """With fewer methods, a matrix or a diagram shows no more than the tables do."""
@@ -25,7 +21,6 @@ LONGEST = 24
 UNSET = {"steps": "a row a step"}
 """What it means to leave a setting out, where that is no mere default."""
 ABOUT = {
-    "ranks": "mean ranks; bars join what Nemenyi's test cannot tell apart",
     "wins": "on how many % of the pictures the row is better than the column (bold: supported)",
     "settings": "Kendall's τ between the orders of the methods under two settings of a measure",
     "metrics": "rank correlation of the methods under two metrics",
@@ -37,56 +32,24 @@ def draw_comparisons(
 ) -> dict[str, Path]:
     """Draw a setting's plots, as PNG files by kind; none for fewer than three methods.
 
-    They show the headline columns of a data set and network, and "comparisons", "metrics" and "settings" of ``frames``,
+    They show the given columns of a data set and network, and "comparisons", "metrics" and "settings" of ``frames``,
     as the report found them there. ``settings`` has each metric's settings, by its name; the directory exists.
     """
     if len(columns[0].contenders) < FEWEST_METHODS:
         return {}
+    place, files = columns[0].setting, {}
     with mpl.rc_context():
         look("white")
         figures = {
-            "ranks": _ranks(columns),
             "wins": _wins(columns, frames["comparisons"]),
             "metrics": _metrics(frames["metrics"]),
             "settings": _settings(frames["settings"], settings),
         }
-        return save_pictures(figures, columns[0].setting, directory, ABOUT)
-
-
-def _ranks(columns: Sequence[Column]) -> Figure | None:
-    """Draw critical-difference diagrams: bars join the methods that Nemenyi's test cannot tell apart."""
-    drawn = [(metric, column, found) for metric, column in named(columns) if (found := rank_methods(column))]
-    if not drawn:
-        return None
-    figure, panels = panels_of(len(drawn), 1.5 + 0.17 * len(columns[0].methods), 6.2, across=2)
-    figure.get_layout_engine().set(wspace=0.06, hspace=0.08)  # type: ignore[union-attr,call-arg]
-    for axes, (metric, column, ranking) in zip(panels, drawn, strict=True):
-        _diagram(axes, ranking, column)
-        friedman = "" if np.isnan(ranking.friedman) else f", Friedman p {p_value(ranking.friedman)}"
-        axes.set_title(f"{metric} ({ranking.pictures} pictures{friedman})", pad=14)
-    return figure
-
-
-def _diagram(axes: Axes, ranking: Ranking, column: Column) -> None:
-    looks = styles(column.methods)
-    names = list(ranking.ranks.index)
-    # By number: the diagram iterates over sets of its labels, and only sets of numbers have the same order every time.
-    numbers = range(len(names))
-    drawn = scikit_posthocs.critical_difference_diagram(
-        ranking.ranks.set_axis(numbers), ranking.nemenyi.loc[names, names].set_axis(numbers).set_axis(numbers, axis=1),
-        alpha=SIGNIFICANT, ax=axes, text_h_margin=0.15,
-        color_palette={number: looks[names[number]].colour for number in numbers},
-        label_fmt_left="{label}", label_fmt_right="{label}",
-        crossbar_props={"color": ".2", "linewidth": 3}, elbow_props={"linewidth": 1.2},
-    )  # fmt: skip
-    for text in drawn["labels"]:
-        name = names[int(text.get_text())]
-        rank = f"{ranking.ranks[name]:.1f}"
-        words = f"{name} {rank}" if text.get_horizontalalignment() == "right" else f"{rank} {name}"
-        text.set(text=words, color=".15")  # the nulls' grays are too light for letters
-    axes.set_xlim(0.9, len(ranking.ranks) + 0.1)
-    axes.set_xticks(range(1, len(ranking.ranks) + 1))
-    axes.grid(False)
+        for kind, figure in figures.items():
+            if figure is not None:
+                files[kind] = directory / f"{stem(place)}.{kind}.png"
+                save_plot(figure, f"{where(place)}: {ABOUT[kind]}", files[kind])
+    return files
 
 
 def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
@@ -96,7 +59,7 @@ def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
     figure, panels = panels_of(len(columns), 0.8 + 0.42 * len(rows), 1.0 + 0.42 * len(methods), across)
     # The last row's labels and the title, once for the figure.
     figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 1.1)
-    for i, (axes, (metric, column)) in enumerate(zip(panels, named(columns), strict=True)):
+    for i, (axes, column) in enumerate(zip(panels, columns, strict=True)):
         rates = pd.DataFrame(np.nan, methods, methods)
         supported = set()
         for row in column.among(pairs).to_dict("records"):
@@ -105,7 +68,7 @@ def _wins(columns: Sequence[Column], pairs: pd.DataFrame) -> Figure:
             if row["better"]:
                 supported |= {(row["first"], row["second"]), (row["second"], row["first"])}
         _heat(axes, rates.loc[rows], ".0%", 0, supported)
-        axes.set_title(str(metric))
+        axes.set_title(str(head(column)))
         if i % across:
             axes.set_yticklabels([])
         if i + across < len(columns):
