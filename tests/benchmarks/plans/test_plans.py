@@ -24,12 +24,26 @@ def test_a_plan_names_what_exists(plan: Plan) -> None:
 
 def test_a_plan_says_what_its_report_is_about() -> None:
     reports = {name: plan.report for name, plan in PLANS.items() if plan.report != "comparison"}
-    assert reports == {
-        "ablations": "ablation",
-        "ablations-imagenet": "ablation",
-        "variants": "challenge",
-        "variants-imagenet": "challenge",
+    assert reports == {"ablations": "ablation", "ablations-imagenet": "ablation"}
+    assert {name: plan.focus for name, plan in PLANS.items() if plan.focus} == {
+        "variants": ("overlay",),
+        "variants-imagenet": ("overlay",),
     }
+
+
+def test_a_headline_has_at_most_six_columns_and_names_what_there_is() -> None:
+    assert all(len(plan.headline) <= 6 for plan in PLANS.values())
+    (part,) = PLANS["quick"].parts
+    with pytest.raises(InputError, match=r"headline of plan .x., .inserton.; the nearest .* insertion"):
+        Plan("x", "One.", (part,), headline=("inserton",))
+    wider = select(PLANS["quick"], more={METRIC: ["gini", "entropy"]})
+    assert wider.headline == ("gini", "entropy", *PLANS["quick"].headline)
+    assert select(PLANS["quick"], only={METRIC: ["road", "gini"]}).headline == ("road",)
+
+
+def test_what_is_added_is_what_a_report_says_the_most_of() -> None:
+    added = select(PLANS["quick"], more={METHOD: ["random"]}, against=("mint",))
+    assert (added.focus, added.against) == (("random",), ("mint",))
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
