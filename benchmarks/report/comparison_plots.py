@@ -1,8 +1,7 @@
-"""The plots of what the data support: wins, agreement of metrics and of settings."""
+"""The plots of what the data support: wins and the agreement of metrics."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,24 +15,17 @@ from benchmarks.report.tables import head, stem, where
 
 FEWEST_METHODS = 3
 """With fewer methods, a matrix or a diagram shows no more than the tables do."""
-LONGEST = 24
-"""Characters of a label made of settings."""
-UNSET = {"steps": "a row a step"}
-"""What it means to leave a setting out, where that is no mere default."""
 ABOUT = {
     "wins": "on how many % of the pictures the row is better than the column (bold: supported)",
-    "settings": "Kendall's τ between the orders of the methods under two settings of a measure",
     "metrics": "rank correlation of the methods under two metrics",
 }
 
 
-def draw_comparisons(
-    columns: Sequence[Column], frames: Mapping[str, pd.DataFrame], settings: Mapping[str, Any], directory: Path
-) -> dict[str, Path]:
+def draw_comparisons(columns: Sequence[Column], frames: Mapping[str, pd.DataFrame], directory: Path) -> dict[str, Path]:
     """Draw a setting's plots, as PNG files by kind; none for fewer than three methods.
 
-    They show the given columns of a data set and network, and "comparisons", "metrics" and "settings" of ``frames``,
-    as the report found them there. ``settings`` has each metric's settings, by its name; the directory exists.
+    They show the given columns of a data set and network, and "comparisons" and "metrics" of ``frames``, as the report
+    found them there; the directory exists.
     """
     if len(columns[0].contenders) < FEWEST_METHODS:
         return {}
@@ -43,7 +35,6 @@ def draw_comparisons(
         figures = {
             "wins": _wins(columns, frames["comparisons"]),
             "metrics": _metrics(frames["metrics"]),
-            "settings": _settings(frames["settings"], settings),
         }
         for kind, figure in figures.items():
             if figure is not None:
@@ -105,40 +96,6 @@ def _metrics(agreement: pd.DataFrame) -> Figure | None:
         _heat(axes, _square(agreement, kind, names), ".2f", -1)
         axes.set_title(title)
     return figure
-
-
-def _settings(sensitivity: pd.DataFrame, settings: Mapping[str, Any]) -> Figure | None:
-    """Draw Kendall's tau between the orders of the methods under every two of three or more settings."""
-    known = sensitivity[sensitivity["tau"].notna()]
-    # Of two settings, the conclusions give the one number.
-    groups = [group for _, group in known.groupby(["measure", "subset"], sort=False) if len(group) > 1]
-    if not groups:
-        return None
-    sizes = [group["first"].nunique() + 1 for group in groups]
-    # Widths in proportion: cells of one size in all panels.
-    height, width = 2.4 + 0.46 * max(sizes), 2.2 + 0.46 * sum(sizes) / len(sizes)
-    figure, panels = panels_of(len(groups), height, width, len(groups), width_ratios=sizes)
-    for axes, group in zip(panels, groups, strict=True):
-        labels = _labels(list(dict.fromkeys([*group["first"], *group["second"]])), settings)
-        named = group.replace({"first": labels, "second": labels})
-        _heat(axes, _square(named, "tau", list(labels.values())), ".2f", -1)
-        axes.set_anchor("N")
-        measure, subset = group[["measure", "subset"]].iloc[0]
-        axes.set_title(f"{measure}{'' if subset == 'all' else f', {subset}'}")
-    return figure
-
-
-def _labels(metrics: Sequence[str], settings: Mapping[str, Any]) -> dict[str, str]:
-    """Name each metric by the settings in which they differ, or by itself where that is no clear name."""
-    names = dict.fromkeys(name for metric in metrics for name in settings[metric])
-    differing = [name for name in names if len({str(settings[metric].get(name, "")) for metric in metrics}) > 1]
-    values = {metric: [(name, settings[metric].get(name, "")) for name in differing] for metric in metrics}
-    labels = {
-        metric: ", ".join(UNSET.get(name, "default") if value is None else str(value) for name, value in own)
-        for metric, own in values.items()
-    }
-    clear = len(set(labels.values())) == len(labels) and all(0 < len(label) <= LONGEST for label in labels.values())
-    return labels if clear else {metric: metric for metric in metrics}
 
 
 def _square(frame: pd.DataFrame, value: str, names: list[str]) -> pd.DataFrame:

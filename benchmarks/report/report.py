@@ -142,18 +142,13 @@ def _sections(
             files["gallery"] = file
         files["curves"] = draw_curves(records, here, setting["metrics"], plots / f"{stem(place)}.curves.png")
         if mine := [column for column in judged if column.setting == place]:
-            settings = {each.metric: each.settings for each in columns if each.setting == place}
-            files |= draw_comparisons(mine, own, settings, plots)
+            files |= draw_comparisons(mine, own, plots)
         for kind, made in files.items():
             if made:
                 picture = Picture(made, f"{kind}: {where(place)}", linked=kind == "gallery")
                 drawn.setdefault(kind, []).append(picture)
     compared = len(findings["comparisons"]) > 0 and bool(judged)
-    order = card = None
-    contradiction = ""
-    if compared:
-        order, card = comparison_tables.order_tables(judged, findings)
-        contradiction = verdict.contradictions(judged, findings["comparisons"])
+    order, card = comparison_tables.order_tables(judged, findings) if compared else (None, None)
     margins, resolution = (f[f["headline"].astype(bool)] for f in (findings["margins"], findings["resolution"]))
     methods = METHODS.format(flips=statistics.FLIPS, resamples=statistics.RESAMPLES)
 
@@ -172,7 +167,6 @@ def _sections(
             "The same measures with other steps, baselines and scores.",
             some(
                 verdict.settings_sentences(findings["settings"]),
-                *drawn.get("settings", []),
                 *comparison_tables.setting_table(summary),
             ),
         ),
@@ -180,7 +174,6 @@ def _sections(
             "Pairs",
             "Which methods a test tells apart.",
             some(
-                contradiction,
                 order,
                 *drawn.get("wins", []),
                 "Every pair is in [comparisons.csv](tables/comparisons.csv)." if order else "",

@@ -76,40 +76,26 @@ def _pictures(frame: pd.DataFrame) -> str:
 
 
 def _nulls(columns: Sequence[Column], pairs: pd.DataFrame, names: Mapping[Place, str]) -> list[str]:
-    """Say which methods are not better than every null, supported."""
-    unbeaten: dict[str, list[Column]] = {}
+    """Say which methods are not better than every null, supported, by metric."""
+    unbeaten: dict[str, dict[str, list[Column]]] = {}
     for column in columns:
         here, nulls = column.among(pairs), {*column.nulls} - {*column.contenders}
         for method in column.contenders:
             own = here[(here["first"] == method) | (here["second"] == method)]
             other = own["first"].where(own["second"] == method, own["second"])
             if (own[other.isin(nulls) & (own["cases"] > 0)]["better"] != method).any():
-                unbeaten.setdefault(method, []).append(column)
-    if not any({*column.nulls} - {*column.contenders} for column in columns):
+                unbeaten.setdefault(column.title, {}).setdefault(method, []).append(column)
+    if all({*column.nulls} <= {*column.contenders} for column in columns):
         return []
     if not unbeaten:
         return ["Every method is ahead of every null, supported."]
-    said = "; ".join(f"{method} by {_places(own, names, columns)}" for method, own in unbeaten.items())
-    return [f"Not supported over every null (a method that knows nothing of the network): {said}."]
-
-
-def contradictions(columns: Sequence[Column], pairs: pd.DataFrame) -> str:
-    """Name the pairs that one column of a setting supports one way round and another the other way round."""
-    winners: dict[tuple[Place, frozenset[str]], dict[str, list[str]]] = {}
-    for column in columns:
-        for row in contested(column, pairs).query("better != ''").to_dict("records"):
-            found = winners.setdefault((column.setting, frozenset((row["first"], row["second"]))), {})
-            found.setdefault(row["better"], []).append(column.title)
-    names = settings_of(pairs)
-    sentences = [
-        f"{names[place]}: "
-        + ", but ".join(
-            f"{better} is ahead of {next(iter(both - {better}))} by {listed(t)}" for better, t in found.items()
-        )
-        for (place, both), found in winners.items()
-        if len(found) == 2
-    ]
-    return f"**Columns contradict each other.** {'; '.join(sentences)}." if sentences else ""
+    said = []
+    for title, methods in unbeaten.items():
+        asked = [column for column in columns if column.title == title]
+        who = [method + _places(own, names, asked).removeprefix(title) for method, own in methods.items()]
+        every = who == [*asked[0].contenders]
+        said.append(f"{'every method' if every else listed(who)} by {title}")
+    return [f"Not supported over every null, which knows nothing of the network: {'; '.join(said)}."]
 
 
 def settings_sentences(sensitivity: pd.DataFrame) -> str:

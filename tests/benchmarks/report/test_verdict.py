@@ -14,7 +14,7 @@ from benchmarks.analysis.reliability import sensitivity
 from benchmarks.analysis.scores import Column
 from benchmarks.analysis.verdicts import duels, leaders
 from benchmarks.report.numbers import pictures_needed
-from benchmarks.report.verdict import box, conclude, contradictions, plain, settings_sentences
+from benchmarks.report.verdict import box, conclude, plain, settings_sentences
 
 STEPS = np.linspace(0, 0.2, 20)
 
@@ -69,13 +69,9 @@ def test_a_null_that_is_not_beaten_is_named() -> None:
     each = clear()
     each.scores["worst"] = each.scores["random"] - 0.1
     assert words([each])[-1].endswith(": worst by insertion.")
-
-
-def test_columns_that_contradict_each_other_are_named() -> None:
-    columns = [clear(), clear(metric="pointing", metric_id="Pointing()", direction="lower")]
-    said = contradictions(columns, compare_pairs(columns))
-    assert "best is ahead of worst by insertion, but worst is ahead of best by pointing" in said
-    assert contradictions(columns[:1], compare_pairs(columns)) == ""
+    assert words([each, clear(network="other")])[-1].endswith(": worst (net) by insertion.")
+    every = column({"a": STEPS, "b": STEPS, "random": STEPS + 0.1})
+    assert words([every])[-1].endswith(": every method by insertion.")
 
 
 def test_settings_that_change_the_order_are_summed_up() -> None:
