@@ -26,7 +26,7 @@ PAIR = (
     *PLACE, "first", "second", "null", "cases", "dropped", "pictures", "difference", "low", "high", "p", "p_holm",
     "better", "wins", "ties", "losses", "win_rate", "effect", "needed",
 )  # fmt: skip
-ORDER = (*PLACE, "place", "method", "mean", "next", "over_next", "needed", "whole")
+ORDER = (*PLACE, "place", "method", "mean", "needed", "whole")
 
 
 def compare_pairs(columns: Sequence[Column]) -> pd.DataFrame:
@@ -159,31 +159,24 @@ def order_methods(columns: Sequence[Column], pairs: pd.DataFrame) -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        One row for each method with a score, best mean first: ``next``, the one after it; ``over_next``, the share
-        of bootstrap resamples in which it is ahead of that one; ``needed``, pictures that would separate these
-        two; ``whole``, the share of resamples in which the whole order is the printed one. Equal means of a
-        resample are put in order by a fair coin. NaN where nothing can be drawn, or nothing comes next.
+        One row for each method with a score, best mean first: ``needed``, pictures that would separate it from the
+        next one; ``whole``, the share of bootstrap resamples in which the whole order is the printed one. Equal means
+        of a resample are put in order by a fair coin. NaN where nothing can be drawn, or nothing comes next.
     """
-    needed = {
-        (*row[: len(PLACE)], frozenset(row[len(PLACE) : -1])): row[-1]
-        for row in pairs[[*PLACE, "first", "second", "needed"]].itertuples(index=False)
-    }
     rows = []
     for column in columns:
         found = {method: estimate(column, method) for method in column.contenders}
         order = sorted((m for m in found if found[m].n), key=lambda m: -column.sign * found[m].mean)
         if not order:
             continue
+        here = column.among(pairs)
+        needed = {frozenset((row["first"], row["second"])): row["needed"] for row in here.to_dict("records")}
         replicates = np.array([found[method].replicates for method in order]).T
         leads = np.round(column.sign * -np.diff(replicates[~np.isnan(replicates).any(axis=1)]), DIGITS)
         whole = _share_in_order(leads) if leads.size else np.nan
-        for place, method in enumerate(order):
-            row = {"place": place + 1, "method": method, "mean": found[method].mean, "whole": whole}
-            if place + 1 < len(order):
-                after = order[place + 1]
-                row |= {"next": after, "needed": needed[(*column.place.values(), frozenset((method, after)))]}
-                row |= {"over_next": _share_in_order(leads[:, place : place + 1]) if leads.size else np.nan}
-            rows.append(column.place | row)
+        for place, (method, after) in enumerate(zip(order, [*order[1:], ""], strict=True), start=1):
+            row = {"place": place, "method": method, "mean": found[method].mean, "whole": whole}
+            rows.append(column.place | row | {"needed": needed.get(frozenset((method, after)), np.nan)})
     return pd.DataFrame(rows, columns=list(ORDER))
 
 

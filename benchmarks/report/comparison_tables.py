@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmarks.analysis.comparisons import contested
 from benchmarks.analysis.scores import Column, titled
-from benchmarks.analysis.statistics import DIGITS, SIGNIFICANT, smallest_p
+from benchmarks.analysis.statistics import DIGITS, SIGNIFICANT
 from benchmarks.analysis.verdicts import leaders
 from benchmarks.report.numbers import DASH, ROUNDING, counted, form_of, number, pictures_needed
 from benchmarks.report.tables import Entry, Metric, Subject, Table, by_setting, head, place_of, settings_of, wide
@@ -120,19 +120,15 @@ def _margins(metric: Metric, column: pd.DataFrame) -> list[Entry]:
 
 
 def null_sentence(margins: pd.DataFrame) -> str:
-    """Say how often a null wins, and how often clearly."""
+    """Say how often a null is better, and how often clearly: where the test finds it."""
     said = []
-    for own, what in ((False, "A null method"), (True, "A control made from the method's own map")):
-        group = margins[margins["own"] == own]
-        best = group[group["best"].astype(bool)]
+    for own, what in ((False, "null method"), (True, "control made from the method's own map")):
+        best = margins[(margins["own"] == own) & margins["best"].astype(bool)]
         won, level = best[best["margin"] < -ROUNDING], best[best["margin"].abs() <= ROUNDING]
-        if best.empty:
-            continue
-        keys = ["dataset", "network", "metric", "subset", "method"]
-        family = group[group["pictures"] > 1].groupby(keys).size().max()
-        few = np.isnan(family) or smallest_p(group["pictures"].max(), int(family)) >= SIGNIFICANT
-        sure = "too few pictures for any to be clear" if few else f"clearly {(won['p_holm'] < SIGNIFICANT).sum()} times"
-        said.append(f"{what} is better in {len(won)} of {len(best)} entries ({sure}), and level in {len(level)}.")
+        sure = (won["p_holm"] < SIGNIFICANT).sum()
+        if len(best):
+            counts = f"better in {len(won)} ({sure} supported) and level in {len(level)}"
+            said.append(f"Of {len(best)} entries, a {what} is {counts}.")
     return " ".join(said)
 
 

@@ -51,7 +51,7 @@ def conclude(columns: Sequence[Column], pairs: pd.DataFrame) -> list[str]:
         row = open_.iloc[0].to_dict()
         power += (
             f"; the next to be decided would be {row['first']} and {row['second']} by {row['metric']} "
-            f"({names[place_of(row)]}), with about {pictures_needed(row['needed'])}"
+            f"({names[place_of(row)]}), with {pictures_needed(row['needed'])} pictures"
         )
     return [*said, f"{power}.", *_nulls([column for column, _ in scored], pairs, names)]
 

@@ -58,8 +58,8 @@ def test_the_tables_mark_what_a_null_wins() -> None:
         assert [[entry.bold for entry in row[1:]] for row in each.rows] == [[True, False, False], [False] * 3]
     assert own.rows[0][1].small == "±0.000 (blurred)"
     assert table.rows[1][1].small.endswith("(centre)")
-    assert null_sentence(margins).startswith("A null method is better in 1 of 4 entries (clearly 1 times), and level")
-    assert "too few pictures" in null_sentence(measure_margins(known_controls(pairs=1)))
+    assert null_sentence(margins).startswith("Of 4 entries, a null method is better in 1 (1 supported) and level")
+    assert "(0 supported)" in null_sentence(measure_margins(known_controls(pairs=1)))
 
 
 def test_the_resolution_table_has_what_averaging_changes() -> None:

@@ -36,7 +36,7 @@ def test_who_is_best_and_supported_is_said_in_five_sentences() -> None:
     assert alone == "Ahead of every other method, supported by tests: **best** by insertion."
     assert among.endswith(": best in 2; middle, twin and worst in none.")
     assert power.startswith("10 of 12 differences are supported, on 20 pictures")
-    assert "middle and twin by insertion (net), with about more than 10,000" in power
+    assert "middle and twin by insertion (net), with more than 10,000 pictures" in power
     assert nulls == "Every method is ahead of every null, supported."
 
 
