@@ -47,8 +47,9 @@ def draw_headlines(summary: pd.DataFrame, file: Path) -> Path:
                 name, (0, top - 0.75), xycoords=("axes fraction", "data"), weight="bold", fontsize=10, va="center",
                 xytext=(3, 0), textcoords="offset points",
             )  # fmt: skip
-        title = "means with 95 % intervals, better to the right; filled: among the best; gray: from the worst to the "
-        save_plot(figure, f"{title}best null", file)
+        gray = "; gray: from the worst to the best null" if shown["null"].any() else ""
+        title = f"means with 95 % intervals, better to the right; filled: among the best{gray}"
+        save_plot(figure, title, file)
     return file
 
 

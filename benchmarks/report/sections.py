@@ -30,10 +30,7 @@ def provenance_section(records: Records) -> Folded:
     facts = {"command": f"`{run['command']}`", "machine": hardware.get("gpu") or hardware.get("cpu")}
     facts |= {"python": hardware.get("python"), "commit": commit}
     more = "Versions, seeds and hashes are in [provenance.json](provenance.json), every score is in `records.parquet`."
-    blocks: list[Block] = [
-        f"{inputs['summary']} {more}",
-        "\n".join(f"- {name}: {said}" for name, said in facts.items() if said),
-    ]
+    blocks: list[Block] = ["\n".join(f"- {name}: {said}" for name, said in facts.items() if said), more]
     for setting in inputs["settings"]:
         network = setting["network"]
         lines = [

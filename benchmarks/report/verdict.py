@@ -15,6 +15,11 @@ from benchmarks.report.numbers import counted, lead, listed, pictures_needed
 from benchmarks.report.tables import Place, by_setting, place_of, settings_of
 
 WIDTH = 80
+STATES = {
+    "ahead": "ahead of",
+    "behind": "behind",
+    "undecided": "undecided (and the pictures that would decide) against",
+}
 
 
 def conclude(columns: Sequence[Column], pairs: pd.DataFrame) -> list[str]:
@@ -124,29 +129,28 @@ def box(
     found = duels(columns, pairs, method, against)
     if found.empty:
         return [f"**{method}**: there is nothing to compare it with."]
-    rivals = list(dict.fromkeys(found["rival"]))
+    rivals, names = list(dict.fromkeys(found["rival"])), settings_of(found)
     usual = "the best of the others in each column" + (f" and {REFERENCE}" if REFERENCE in rivals else "")
     pictures = _pictures(pairs.merge(found[["dataset", "network", "metric", "subset"]].drop_duplicates()))
-    lines = [
-        f"**{method}** against {listed(against) or usual}, on {pictures} (+ is better, by a supported difference):"
-    ]
-    for state, word in (("ahead", "ahead of"), ("behind", "behind"), ("undecided", "undecided against")):
-        rows = found[found["state"] == state]
-        parts = [
-            f"{rival} by {_leads(group, settings_of(found))}" for rival, group in rows.groupby("rival", sort=False)
-        ]
-        lines.append(f"**{word}** {'; '.join(parts) or 'none'}.")
+    lines = [f"**{method}** against {listed(against) or usual}, on {pictures}, {listed(names.values())}:"]
+    for state, words in STATES.items():
+        rows = found[found["state"] == state].groupby("rival", sort=False)
+        parts = [f"{rival} by {_leads(group, names)}" for rival, group in rows]
+        lines.append(f"**{words}** {'; '.join(parts) or 'none'}.")
     return lines + _cost(method, rivals, timings)
 
 
 def _leads(group: pd.DataFrame, names: Mapping[Place, str]) -> str:
     """List metrics with the leads on each network, or with the pictures that would decide."""
-    said: dict[str, list[str]] = {}
+    said: dict[str, dict[str, str]] = {}
     for row in group.to_dict("records"):
-        open_ = row["state"] == "undecided"
-        size = f"{pictures_needed(row['needed'])} pictures would decide" if open_ else lead(row["lead"])
-        said.setdefault(titled(row["metric"], row["subset"]), []).append(f"{names[place_of(row)]} {size}")
-    return ", ".join(f"{metric} ({'; '.join(sizes)})" for metric, sizes in said.items())
+        size = pictures_needed(row["needed"], "> ") if row["state"] == "undecided" else lead(row["lead"])
+        said.setdefault(titled(row["metric"], row["subset"]), {})[names[place_of(row)]] = size
+    # In the order of the title, where there is one for each network.
+    return ", ".join(
+        f"{metric} ({'; '.join(sizes.values() if len(sizes) == len(names) else map(' '.join, sizes.items()))})"
+        for metric, sizes in said.items()
+    )
 
 
 def _cost(method: str, rivals: Sequence[str], timings: pd.DataFrame) -> list[str]:

@@ -42,7 +42,8 @@ def write_pages(records: Records, blocks: Sequence[Block], directory: Path) -> N
     blocks = [block for block in blocks if not isinstance(block, Folded) or block.blocks]
     for table in _tables(blocks):
         (directory / "tables" / f"{table.name}.tex").write_text(tables.latex(table), encoding="utf-8")
-    write_readme(records.provenance["inputs"]["plan"], blocks, directory / "README.md")
+    inputs = records.provenance["inputs"]
+    write_readme(inputs["plan"], [inputs["summary"], *blocks], directory / "README.md")
     write_html(records, blocks, directory / "index.html")
 
 

@@ -106,12 +106,10 @@ def contest() -> list[Column]:
 def test_the_box_says_where_a_method_is_ahead_behind_and_undecided() -> None:
     columns = contest()
     title, ahead, behind, undecided, cost = box("mine", (), columns, compare_pairs(columns), TIMINGS)
-    assert title.startswith("**mine** against the best of the others in each column and mint, on 20 pictures")
-    assert ahead == "**ahead of** mint by insertion (net +0.300)."
-    assert behind == "**behind** lime by insertion (net -0.200)."
-    assert re.fullmatch(
-        r"\*\*undecided against\*\* .*by deletion \(net [\d,more than ]+ pictures would decide\).*", undecided
-    )
+    assert title == "**mine** against the best of the others in each column and mint, on 20 pictures, net:"
+    assert ahead == "**ahead of** mint by insertion (+0.300)."
+    assert behind == "**behind** lime by insertion (-0.200)."
+    assert re.search(r"undecided .*against\*\* .* by deletion \([> ]*[\d,]+\)", undecided)
     assert cost.startswith("**cost** net 100 forwards, 50 ms a picture (")
     assert "0.5 times mint's" in cost
     assert all(len(line) <= 80 for line in plain([title, ahead, behind, undecided, cost]).splitlines())
