@@ -12,7 +12,6 @@ from benchmarks.analysis.coverage import measure_coverage
 from benchmarks.analysis.scores import Column, read_columns, summarise
 from benchmarks.report import comparison_tables, verdict
 from benchmarks.report.ablations import make_ablation_report
-from benchmarks.report.comparison_plots import draw_comparisons
 from benchmarks.report.forest import draw_costs, draw_headlines
 from benchmarks.report.gallery import draw_gallery
 from benchmarks.report.numbers import counted
@@ -20,6 +19,7 @@ from benchmarks.report.page import Block, Folded, Picture, conclusions, fresh, w
 from benchmarks.report.plots import draw_curves
 from benchmarks.report.sections import cost_section, provenance_section
 from benchmarks.report.tables import by_setting, stem, terminal, where
+from benchmarks.report.wins import draw_wins
 from benchmarks.results import records as record_files
 from benchmarks.results.records import Records, RecordsError, rows_of, with_removal
 
@@ -129,12 +129,11 @@ def _sections(
     records: Records, columns: Sequence[Column], findings: Mapping[str, pd.DataFrame], directory: Path
 ) -> list[Folded]:
     """Lay out what is folded away."""
-    summary, plots = findings["scores"], directory / "plots"
+    summary, pairs, plots = findings["scores"], findings["comparisons"], directory / "plots"
     judged = [column for column in columns if column.main and column.judges]
     drawn: dict[str, list[Block]] = {}
     for place, here in by_setting(summary):
         setting = next(s for s in records.provenance["inputs"]["settings"] if _place(s) == place)
-        own = {name: rows_of(frame, place) for name, frame in findings.items()}
         files: dict[str, Path | None] = {}
         if gallery := [each for each in records.gallery if (each.dataset, each.network) == place]:
             file = directory / "gallery" / f"{stem(place)}.jpg"
@@ -142,12 +141,12 @@ def _sections(
             files["gallery"] = file
         files["curves"] = draw_curves(records, here, setting["metrics"], plots / f"{stem(place)}.curves.png")
         if mine := [column for column in judged if column.setting == place]:
-            files |= draw_comparisons(mine, own, plots)
+            files["wins"] = draw_wins(mine, pairs, plots / f"{stem(place)}.wins.png")
         for kind, made in files.items():
             if made:
                 picture = Picture(made, f"{kind}: {where(place)}", linked=kind == "gallery")
                 drawn.setdefault(kind, []).append(picture)
-    compared = len(findings["comparisons"]) > 0 and bool(judged)
+    compared = len(pairs) > 0 and bool(judged)
     order, card = comparison_tables.order_tables(judged, findings) if compared else (None, None)
     margins, resolution = (f[f["headline"].astype(bool)] for f in (findings["margins"], findings["resolution"]))
     methods = METHODS.format(flips=statistics.FLIPS, resamples=statistics.RESAMPLES)
@@ -191,7 +190,7 @@ def _sections(
         Folded(
             "Reliability",
             "How far pictures and metrics agree on the order of the methods.",
-            some(card, *drawn.get("metrics", [])),
+            some(card, "Rank correlations of metrics are in [metrics.csv](tables/metrics.csv)." if card else ""),
         ),
         Folded(
             "Cases without a score",

@@ -67,21 +67,14 @@ class Plan:
         pairs = [(name_of(part.dataset), name_of(each)) for part in self.parts for each in part.networks]
         if len(pairs) != len(set(pairs)):
             raise InputError(f"plan {self.name!r} has a data set and a network together in two parts; join them.")
-        methods, metrics = ({name: None for part in self.parts for name in each(part)} for each in (_methods, _metrics))
+        methods = {name: None for part in self.parts for name in part.methods}
+        metrics = {name: None for part in self.parts for name in part.metrics}
         for name in self.headline:
             look_up(f"metric in the headline of plan {self.name!r},", name, {**metrics, REMOVAL: None})
         for name in (*self.focus, *self.against):
             look_up("method to compare,", name, methods)
         if self.against and not self.focus:
             raise InputError("--against says with what the method of --method is compared; give --method, too.")
-
-
-def _methods(part: Part) -> Iterable[str]:
-    return part.methods
-
-
-def _metrics(part: Part) -> Iterable[str]:
-    return part.metrics
 
 
 @dataclass(frozen=True)

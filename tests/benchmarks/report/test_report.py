@@ -303,6 +303,7 @@ def test_the_first_screen_is_the_verdict_a_figure_and_one_table(contested: Recor
     contested.provenance["inputs"] |= {"headline": ["pointing"], "focus": ["lime"], "against": ["mint"]}
     records.save(contested, tmp_path)
     said = report.make_report(tmp_path)
+    assert {file.name for file in (tmp_path / "plots").iterdir()} == {"headline.png", "net-on-scenes.wins.png"}
     first = (tmp_path / "README.md").read_text(encoding="utf-8").partition("<details>")[0]
     assert "**lime** against mint, on 12 pictures" in first
     assert "lime against mint" in said
