@@ -1,5 +1,6 @@
 """One page of all results: which methods are among the best, by data set and network, and what each row measures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from benchmarks.results.records import RecordsError
 READING = """Each number says in how many of the headline columns of a result a method is among the best: it is the
 best, or no test tells it apart from the best, so that methods that tie count alike. Rows do not compare with each
 other: they are of other pictures, networks and metrics."""
+OF = "\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}"
 KEYS = ["result", "dataset", "network"]
 
 
@@ -63,7 +65,8 @@ def make_leaderboard(directory: Path) -> str:
         files={},
         more=False,
     )
-    return terminal(first)
+    # What each row measures is too long for a terminal.
+    return terminal(replace(first, header=first.header[:-1], rows=[row[:-1] for row in first.rows]))
 
 
 def _first_table(rows: pd.DataFrame) -> Table:
@@ -72,9 +75,7 @@ def _first_table(rows: pd.DataFrame) -> Table:
         own = group.groupby("method", sort=False)["leading"].agg(["sum", "size"])
         most = own["sum"].max()
         counts = [
-            Entry(f"{own.loc[m, 'sum']} of {own.loc[m, 'size']}", bold=own.loc[m, "sum"] == most)
-            if m in own.index
-            else Entry("")
+            Entry(OF.join(map(str, own.loc[m])), bold=own.loc[m, "sum"] == most) if m in own.index else Entry("")
             for m in methods
         ]
         by = ", ".join(dict.fromkeys(group["metric"]))

@@ -115,7 +115,8 @@ def select(
         defaults: a method, metric or network to every part; a data set as a part like the plan's first. A part
         without any of the networks, or whose data set is not here, is dropped.
     more : Mapping
-        What to add to all that is kept; what the plan has anyway changes nothing.
+        What to add to all that is kept; what the plan has anyway changes nothing. The report says the most of the
+        methods here.
     limit : int, optional
         How many cases each part has at most.
     controls : Mapping, optional
@@ -150,7 +151,8 @@ def select(
                 )
             )
     measured = {REMOVAL, *(name for part in parts for name in part.metrics)}
-    added = [name_of(name) for name in more.get(METRIC, ())]
+    known = {name for part in plan.parts for name in part.metrics}
+    added = [name_of(name) for name in more.get(METRIC, ()) if name not in known]
     headline = tuple(dict.fromkeys(name for name in (*added, *plan.headline) if plan.headline and name in measured))
     focus = tuple(dict.fromkeys(map(name_of, more.get(METHOD, ())))) or plan.focus
     explained = {name for part in parts for name in part.methods}

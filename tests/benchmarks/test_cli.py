@@ -240,8 +240,8 @@ def test_a_damaged_cell_is_mentioned(arguments: list[str], tmp_path: Path, capsy
     ("extra", "sentence"),
     [
         (["--plan", "qick"], "unknown plan 'qick'; the nearest are quick"),
-        (["--against", "bright"], "give --method"),
-        (["--method", "random", "--against", "brigth"], "unknown method to compare, 'brigth'; the nearest is bright"),
+        (["--against", "bright"], "--against says with what"),
+        (["--method", "random", "--against", "brigth"], "unknown method to compare, 'brigth'; the nearest are bright"),
         (["--networks", "resnet5"], "unknown network 'resnet5'; the nearest are resnet50"),
         (["--methods", "gradcma"], "unknown method 'gradcma'; the nearest are gradcam"),
         (["--metrics", "pionting"], "unknown metric 'pionting'; the nearest are pointing"),

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,9 +152,9 @@ def test_a_name_that_is_taken_is_one_sentence(kind: Kind, name: str, tmp_path: P
         select(PLANS["quick"], more={kind: [f"{file}:{name}" for file in files]})
 
 
-def test_adding_what_the_plan_has_changes_nothing() -> None:
+def test_adding_what_the_plan_has_changes_nothing_but_whom_the_report_is_about() -> None:
     more = {NETWORK: ["scenes-vgg"], DATASET: ["scenes"], METHOD: ["mint"], METRIC: ["deletion"]}
-    assert select(PLANS["quick"], more=more) == PLANS["quick"]
+    assert select(PLANS["quick"], more=more) == replace(PLANS["quick"], focus=("mint",))
 
 
 def test_a_method_that_no_file_defines_is_one_sentence(tmp_path: Path) -> None:

@@ -341,7 +341,7 @@ def test_the_leaderboard_has_a_row_for_each_setting_of_each_result(contested: Re
     records.save(contested, tmp_path / "three")
     lines = make_leaderboard(tmp_path).splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["one", "two"]
-    assert re.search(r"12 +2 of 2\* ", lines[1])
+    assert re.search(r"12 +2\sof\s2\*", lines[1])
     page, text = ((tmp_path / name).read_text(encoding="utf-8") for name in ("index.html", "leaderboard.md"))
     assert "random" not in lines[0], "nulls are no contenders"
     assert 'href="one/README.md"' in page
