@@ -171,11 +171,9 @@ def _cost(method: str, rivals: Sequence[str], timings: pd.DataFrame) -> list[str
 
 def plain(lines: Sequence[str]) -> str:
     """Spell lines of Markdown for the terminal: no marks, wrapped, what follows the first indented."""
-    made = []
-    for i, line in enumerate(lines):
-        indent = "  " if i else ""
-        made.append(textwrap.fill(line.replace("**", ""), WIDTH, initial_indent=indent, subsequent_indent=2 * indent))
-    return "\n".join(made)
+    first, *rest = (line.replace("**", "") for line in lines)
+    indented = [textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in rest]
+    return "\n".join([textwrap.fill(first, WIDTH), *indented])
 
 
 def efficiency(row: Mapping[Any, Any]) -> str:
