@@ -26,8 +26,9 @@ from torch.nn import functional as F
 
 from baselines.nulls import generator_for
 from baselines.randomising import randomised
-from mint.contract import Attributor, InputError, attribute, explaining
+from mint.contract import Attributor, attribute, explaining
 from mint.parameters import require_count, require_number
+from mint.scores import read_logits, score_classes
 
 
 class Derived(Protocol):
@@ -169,16 +170,8 @@ class OtherClass:
 
 @torch.no_grad()
 def other_classes(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """Return the likeliest class besides the target of each (n, c, h, w) image: (n,) int64.
-
-    Raises
-    ------
-    InputError
-        If the network has one class only.
-    """
-    logits = model(images)
-    if logits.shape[1] < 2:
-        raise InputError("the network has a single class, so no map of another one can be asked for.")
+    """Return the likeliest class besides the target of each (n, c, h, w) image: (n,) int64."""
+    logits = score_classes("logit", read_logits(model, images, int(targets.max())))
     others: Tensor = logits.scatter(1, targets[:, None], -torch.inf).argmax(dim=1)
     return others
 

@@ -5,11 +5,15 @@ Localization", ICCV 2017, equations 1 and 2:
 
     alpha_k = mean over (i, j) of  d y / d A_k(i, j)        map = ReLU( sum over k of  alpha_k A_k )
 
-with y the target's logit, before the softmax, as in the paper. Computed by Captum's ``LayerGradCam``.
+with y the target's logit, before the softmax, as in the paper. Computed by Captum's ``LayerGradCam``. Tokens and
+channels-last maps are read as the (n, channels, height, width) grid that they stand for, see :mod:`mint.grids`.
 """
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from captum.attr import LayerGradCam
@@ -17,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mint.contract import InputError, explaining, read_scores
-from mint.features import resolve_layer
+from mint.features import read_features, resolve_layer
+from mint.grids import require_layouts
 from mint.layers import find_layers
 from mint.parameters import require_batch_size
 from mint.perturbation import default_batch_size
@@ -34,8 +39,8 @@ class GradCAM:
     Parameters
     ----------
     deep_layer
-        Name of a module with (n, c, h', w') output: the paper's "last convolutional layer". None: found
-        by tracing, as for MINT.
+        Name of a module whose output is a map or tokens, one for each patch: the paper's "last convolutional layer".
+        None: found by tracing, as for MINT.
     batch_size
         Pictures through the network at a time; None lets the perturbation engine choose. The maps do not
         depend on it.
@@ -53,8 +58,8 @@ class GradCAM:
         Raises
         ------
         InputError
-            If the layer does not exist, is never called, does not act on the answer, or its output is not
-            (n, c, h', w').
+            If the layer does not exist, is never called, does not act on the answer, its output cannot be read as a
+            grid, or the answer reads only tokens of it that have no place in the picture.
         """
         with explaining(model, images, targets):
             name = find_layers(model, images[0])[1] if self.deep_layer is None else self.deep_layer
@@ -73,11 +78,39 @@ _NO_GRADIENT = re.compile("appears to not have been used in the graph|does not r
 
 
 def _layer_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
+    outputs: list[Any] = []
+    with _hooked(layer, lambda _module, _inputs, output: outputs.append(output)):
+        maps = _captum_maps(model, layer, name, images, targets)
+    (output,) = outputs[-1:]
+    if not isinstance(output, Tensor):
+        raise InputError(f"layer {name!r} gives a {type(output).__name__}; name one that gives a tensor.")
+    layout = require_layouts(model, images, {name: output.shape})[name]
+    if layout.channels == 1:
+        return maps
+    # Captum averages over all axes but the first two, so it is given a module through which the grid alone runs.
+    grid = nn.Identity()
+    with _hooked(layer, lambda _module, _inputs, output: layout.with_map(output, grid(layout.as_map(output)))):
+        maps = _captum_maps(model, grid, name, images, targets)
+    if layout.dropped and not maps.any():
+        read_features(model, images[0], int(targets[0]), name)  # which refuses a grid that the answer does not read
+    return maps
+
+
+@contextmanager
+def _hooked(layer: nn.Module, hook: Callable[[nn.Module, Any, Any], Any]) -> Iterator[None]:
+    handle = layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _captum_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
     def logits(batch: Tensor) -> Tensor:
         return read_scores(model, batch, targets, "logit")
 
     try:
-        maps = LayerGradCam(logits, layer).attribute(images, relu_attributions=True)
+        maps: Tensor = LayerGradCam(logits, layer).attribute(images.clone(), relu_attributions=True)
     except AssertionError as error:  # Captum's, where its hook was never called
         raise InputError(f"The network never calls its layer {name!r}; name another one.") from error
     except RuntimeError as error:
@@ -86,9 +119,4 @@ def _layer_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, t
         raise InputError(
             f"No gradient leads from the network's answer to its layer {name!r}; name one that the answer depends on."
         ) from error
-    if not isinstance(maps, Tensor) or maps.ndim != 4:
-        raise InputError(
-            f"The layer {name!r} has no (n, channels, height, width) output, which Grad-CAM averages over; "
-            "name a convolutional layer."
-        )
-    return maps.detach()
+    return maps.detach() if isinstance(maps, Tensor) else maps

@@ -6,7 +6,9 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -34,19 +36,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if problem:
         return _refuse(problem)
     try:
-        status = int(COMMANDS[options.command](options, arguments))
+        with _warning():
+            status = int(COMMANDS[options.command](options, arguments))
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has gone (`| head`): what is left in the buffer has nowhere to go when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()  # the reader has gone (`| head`)
         return UNREAD
     except OSError as error:  # a full disk, a folder that vanished
         place = f": {error.filename}" if error.filename else ""
-        return _refuse(f"{error.strerror or error}{place}; what was computed is kept, and the same command goes on.")
+        _let_go_of_stdout()
+        return _refuse(
+            f"{error.strerror or error}{place}; what was stored is kept, and the same command goes on from it."
+        )
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        from mint.parameters import said, users_place
+
+        if not users_place(error):
+            raise
+        return _refuse(f"{said(error)}.")
     return status
+
+
+def _let_go_of_stdout() -> None:
+    """Give what is left in the buffer somewhere to go when the interpreter ends, if it cannot be printed."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _warning() -> Iterator[None]:
+    """Say warnings that are for users without the place in the code."""
+
+    def show(message: Warning | str, kind: type[Warning], *place: Any) -> None:
+        if issubclass(kind, UserWarning):
+            print(f"warning: {message}", file=sys.stderr)
+        else:
+            usual(message, kind, *place)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        usual = warnings.showwarning
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def _refuse(sentence: object) -> int:
@@ -61,7 +97,7 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _weights(text: str) -> tuple[str, Path]:
+def _file_of_network(text: str) -> tuple[str, Path]:
     network, equals, file = text.partition("=")
     if not (network and equals and file):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NETWORK=FILE")
@@ -122,9 +158,24 @@ def _parser() -> argparse.ArgumentParser:
         "--weights",
         action="append",
         default=[],
-        type=_weights,
+        type=_file_of_network,
         metavar="NETWORK=FILE",
         help="a network's weights from a file; may repeat",
+    )
+    run.add_argument(
+        "--classes",
+        action="append",
+        default=[],
+        type=_file_of_network,
+        metavar="NETWORK=FILE",
+        help="the names of a network's classes, one in each line or JSON, for weights with a head of another size; may "
+        "repeat",
+    )
+    run.add_argument(
+        "--score",
+        metavar="NAME",
+        help="what every method and metric reads of the answers, in place of its own: probability, logit, "
+        "log-probability, sigmoid (for networks of one output), or a function of yours",
     )
     run.add_argument(
         "--controls",
@@ -190,10 +241,11 @@ def _about(found: Any, made: bool) -> str:
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    from benchmarks.registry import KINDS, PLAN, find, look_up, name_of
+    from benchmarks.registry import KINDS, PLAN, SCORE, find, look_up, name_of
     from benchmarks.run.plan import Options, controls_of, select
-    from mint.app.classifiers import usable_device
+    from mint.app.classifiers import read_classes, usable_device
     from mint.contract import InputError
+    from mint.scores import SCORES
 
     first, last = options.cases or (1, None)
     try:
@@ -212,12 +264,16 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         if twins := {name for name in called if called.count(name) > 1}:
             raise InputError(f"two plans are called {twins.pop()!r} and would write to one folder; rename one.")
         networks = {name_of(name): None for plan in plans for part in plan.parts for name in part.networks}
-        for name, _ in options.weights:
-            look_up("network in --weights,", name, networks)
+        for option in ("weights", "classes"):
+            for name, _ in getattr(options, option):
+                look_up(f"network in --{option},", name, networks)
+        score = options.score if options.score in {None, *SCORES} else find(SCORE, options.score)
         device = usable_device(options.device)
         how = Options(
             data=options.data,
             weights=dict(options.weights),
+            classes={name: read_classes(file) for name, file in options.classes},
+            score=score,
             device=str(device),
             precision=options.precision,
             batch_size=options.batch_size,
@@ -237,10 +293,10 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
     from benchmarks.report.verdict import efficiency
     from benchmarks.results import records
     from benchmarks.run.loop import Results, as_records, run
-    from benchmarks.run.store import Store
+    from benchmarks.run.store import Store, make_directory
 
     store = Store(directory / "cells")
-    store.prepare()
+    make_directory(store.directory)
     started, clock = now(), time.monotonic()
 
     def show(found: Results) -> None:

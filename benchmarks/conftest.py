@@ -9,6 +9,10 @@ import pytest
 from benchmarks.registry import PLAN, find
 from benchmarks.results.provenance import foreign_package
 from benchmarks.run.plan import Options, Plan
+from benchmarks.studies.speed.ratios import compare, keep, kept
+
+RATIOS = pytest.StashKey[dict[str, dict[str, float]]]()
+"""The ratios measured, by machine."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,7 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--plan", default="smoke", help="the plan to run (default: smoke)")
     group.addoption("--out", type=Path, help="where cells are kept and found (default: a temporary directory)")
     group.addoption("--data", type=Path, help="folder of a data set that is not shipped")
-    group.addoption("--device", default="cpu", help="cpu (default), cuda, ...")
+    group.addoption("--device", default="auto", help="cpu, cuda, ...; auto (default): cuda if there is one")
+    group.addoption("--keep-ratios", action="store_true", help="keep what the engines cost here, to compare with later")
 
 
 def pytest_configure() -> None:
@@ -25,6 +30,16 @@ def pytest_configure() -> None:
     problem = foreign_package()
     if problem:
         raise pytest.UsageError(problem)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Compare what the engines cost with what was kept; machines are noisy, so that nothing fails."""
+    for machine, found in config.stash.get(RATIOS, {}).items():
+        terminalreporter.section(f"engines beside bare forward passes: {machine}")
+        for line in compare(found, kept(machine)):
+            terminalreporter.write_line(line)
+        if config.getoption("--keep-ratios"):
+            keep(machine, found)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -62,3 +77,9 @@ def cells(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def options(request: pytest.FixtureRequest) -> Options:
     """How to run, from the command line."""
     return Options(data=request.config.getoption("--data"), device=request.config.getoption("--device"))
+
+
+@pytest.fixture(scope="session")
+def ratios(pytestconfig: pytest.Config) -> dict[str, dict[str, float]]:
+    """Take the ratios measured, by machine, for the summary."""
+    return pytestconfig.stash.setdefault(RATIOS, {})

@@ -18,8 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from mint.app.classifiers import said
-from mint.parameters import InputError, nearest
+import mint.app.torchvision_ops  # noqa: F401  (a user's module may import torchvision)
+from mint.parameters import InputError, nearest, said
+from mint.scores import named_score
 
 Value = TypeVar("Value")
 
@@ -79,6 +80,10 @@ def _metric(found: Any, where: str, call: str) -> Any:
     return found
 
 
+def _score(found: Any, where: str, call: str) -> Any:
+    return named_score(_instance(found, where, call))
+
+
 def _plan(found: Any, where: str, call: str) -> Any:
     # Imported by its name: the code of whatever uses this module does not hang on the plans' code.
     if not isinstance(found, _at("benchmarks.run.plan:Plan")):
@@ -114,6 +119,7 @@ NETWORK = Kind(
 )
 DATASET = Kind("dataset", "mint.datasets", "benchmarks.datasets:DATASETS", "dataset(network, options)", _function)
 PLAN = Kind("plan", "mint.plans", "benchmarks.plans:PLANS", "benchmarks.run.plan.Plan", _plan)
+SCORE = Kind("score", "mint.scores", "mint.scores:SCORES", "score(answers)", _score)
 KINDS = {kind.word: kind for kind in (PLAN, NETWORK, DATASET, METHOD, METRIC)}
 
 
@@ -163,7 +169,7 @@ def find(kind: Kind, name: str) -> Any:
         try:
             loaded = found.load()
         except Exception as error:  # an import can fail in any way
-            raise InputError(f"the entry point {name!r} ({found.value}) cannot be imported: {error}") from error
+            raise InputError(f"the entry point {name!r} ({found.value}) cannot be imported: {said(error)}.") from error
         return kind.usable(loaded, found.value, kind.call)
     return found() if kind.made else found
 
@@ -188,11 +194,14 @@ def _from_module(name: str, kind: Kind) -> ModuleType:
 
 def _from_file(path: Path, kind: Kind) -> ModuleType:
     """Run a user's file, or find what it was when it ran, if it has not changed since."""
-    if not path.is_file():
-        raise InputError(f"the file {path} given by --{kind.word} does not exist.")
-    path = path.resolve()
+    try:
+        if not path.is_file():
+            raise InputError(f"the file {path} given by --{kind.word} does not exist.")
+        path, content = path.resolve(), path.read_bytes()
+    except OSError as error:
+        raise InputError(f"the file {path} given by --{kind.word} cannot be read ({error.strerror}).") from error
     # A name of its own, so that a mine.py can neither hide nor be hidden by an installed module.
-    name = f"{USERS_FILE}{path.stem}_{sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]}"
+    name = f"{USERS_FILE}{path.stem}_{sha256(os.fsencode(path) + content).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -205,7 +214,7 @@ def _from_file(path: Path, kind: Kind) -> ModuleType:
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # the user's file can raise anything
         del sys.modules[name]
-        raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        raise InputError(f"{path} cannot be imported: {said(error)}.") from error
     return module
 
 

@@ -1,7 +1,8 @@
 """``pytest benchmarks/`` records what every method costs on the embedded networks, with pytest-benchmark.
 
 Few samples and few rounds: these numbers show a slip in speed, not the methods' standing. The tables' timings come
-from :mod:`benchmarks.run.timing` through ``python -m benchmarks run``.
+from :mod:`benchmarks.run.timing` through ``python -m benchmarks run``. The engines are measured beside bare forward
+passes, too, and the summary at the end compares these ratios with those kept for the same machine.
 """
 
 from dataclasses import fields, is_dataclass, replace
@@ -18,15 +19,16 @@ from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.registry import METHOD, find, registered
 from benchmarks.results.provenance import device_name
 from benchmarks.run.binding import bind
+from benchmarks.run.plan import Options
+from benchmarks.studies.speed.ratios import machine_of, measure
 from mint.contract import Attributor, attribute
 
 SAMPLES = 50  # of the methods that perturb
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @cache
-def network_and_case(name: str) -> tuple[Network, Case]:
-    network = load_network(name, device=DEVICE)
+def network_and_case(name: str, device: str) -> tuple[Network, Case]:
+    network = load_network(name, device=device)
     return network, DATASETS["scenes"](network, DataOptions())[0]
 
 
@@ -37,8 +39,8 @@ def quick(attributor: Attributor) -> Attributor:
 
 @pytest.mark.parametrize("method", registered(METHOD))
 @pytest.mark.parametrize("network", SMALL_NETWORKS)
-def test_cost_of_one_explanation(benchmark: Any, network: str, method: str) -> None:
-    loaded, case = network_and_case(network)
+def test_cost_of_one_explanation(benchmark: Any, network: str, method: str, options: Options) -> None:
+    loaded, case = network_and_case(network, options.device)
     attributor = bind(quick(find(METHOD, method)), loaded)
     image = loaded.tensor(case.image).unsqueeze(0)
     target = torch.tensor([case.target], device=loaded.device)
@@ -58,3 +60,10 @@ def test_cost_of_one_explanation(benchmark: Any, network: str, method: str) -> N
     }
     maps = benchmark.pedantic(explain, rounds=3, warmup_rounds=1)
     assert maps.shape == (1, *case.image.shape[:2])
+
+
+def test_engines_beside_bare_forward_passes(ratios: dict[str, dict[str, float]], options: Options) -> None:
+    network, _ = network_and_case("scenes-resnet", options.device)
+    found = measure(network)
+    ratios[machine_of(network.device)] = found
+    assert all(ratio > 0 for ratio in found.values())

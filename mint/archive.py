@@ -6,7 +6,6 @@ Neither file holds pickled objects, so a file of unknown origin can be opened wi
 import hashlib
 import json
 import math
-import zipfile
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -19,6 +18,7 @@ from mint.parameters import InputError
 
 FORMAT = "mint explanation"
 VERSION = 2
+MOST_BYTES = 2**31  # of all arrays together, unpacked: a small file could else fill the memory
 
 Arrays = Mapping[str, NDArray[Any]]
 Kept = TypeVar("Kept")
@@ -118,16 +118,19 @@ def load(path: str | PathLike[str], build: Callable[[Arrays, Mapping[str, Any]],
     if record["arrays_sha256"] != _digest(arrays_file):
         raise InputError(f"{arrays_file} is not the file that {record_file.name} was written with; save both again.")
     try:
-        with np.load(arrays_file, allow_pickle=False) as stored:
+        with arrays_file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            if sum(member.file_size for member in stored.zip.infolist()) > MOST_BYTES:
+                raise ValueError(f"the arrays take more than {MOST_BYTES >> 30} GB")
             return build({name: stored[name] for name in stored.files}, record)
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{record_file} and {arrays_file} hold no complete explanation ({error}).") from error
+    except Exception as error:  # a damaged file makes zip and array readers raise almost anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{record_file} and {arrays_file} hold no complete explanation ({reason}).") from error
 
 
 def _read_record(file: Path) -> dict[str, Any]:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is not JSON ({error}).") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT or "arrays_sha256" not in record:
         raise InputError(f"{file} is not an explanation that Explanation.save wrote.")

@@ -6,16 +6,15 @@ them. A frozen dataclass suits it well: it has a ``repr`` and equality, from whi
 """
 
 import re
-import threading
-import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import contextmanager, suppress
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from mint.parameters import InputError
+from mint.turns import turn
 
 
 class Attributor(Protocol):
@@ -46,26 +45,13 @@ class Attributor(Protocol):
         ...
 
 
-_LOCKS: "weakref.WeakKeyDictionary[Any, threading.RLock]" = weakref.WeakKeyDictionary()
-_LOCKING = threading.Lock()
-
-
-def _lock_of(model: nn.Module) -> threading.RLock:
-    try:
-        with _LOCKING:
-            return _LOCKS.setdefault(model, threading.RLock())
-    except TypeError:  # no network at all, such as a text, to which nothing weak can refer
-        _check_network(model)
-        return threading.RLock()
-
-
 @contextmanager
 def explaining(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[None]:
     """Check the input and lend the model out in evaluation mode; hand it back as it was.
 
     Every submodule's mode, every parameter's ``requires_grad`` and every ``.grad`` is restored on leaving, also
-    after an error. Threads that explain the same network wait for each other, because modes and hooks are the network's
-    own; a thread may enter again what it has entered. A plain function is a network without modules.
+    after an error. Threads take turns on one network, and on networks that share a layer, see
+    :func:`~mint.turns.turn`. A plain function is a network without modules.
 
     Parameters
     ----------
@@ -81,12 +67,13 @@ def explaining(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[No
     """
     _check_images(images)
     _check_targets(targets, len(images))
-    with _lock_of(model):
+    _check_values(images, targets)
+    _check_network(model)
+    with turn(model):
         if isinstance(model, nn.Module):
             with _lent(model, images, targets):
                 yield
         else:
-            _check_network(model)
             _check_autograd(nn.Module(), images, targets)
             yield
 
@@ -99,7 +86,7 @@ def _lent(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[None]:
         parameter.grad = None
     try:
         with modes_kept(model):
-            model.eval()
+            _evaluate(model)
             yield
     except torch.OutOfMemoryError:
         raise
@@ -115,12 +102,19 @@ def _lent(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[None]:
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
     """Restore the mode of every submodule, training or evaluation, at the end, also after an error."""
-    modes = [(module, module.training) for module in model.modules()]
+    # Scripted modules that are frozen have no mode.
+    modes = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
     try:
         yield
     finally:
         for module, training in modes:
             module.training = training
+
+
+def _evaluate(model: nn.Module) -> None:
+    if hasattr(model, "training"):
+        with suppress(NotImplementedError):  # of an exported program, whose mode is built in
+            model.eval()
 
 
 def attribute(attributor: Attributor, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -161,15 +155,23 @@ def _check_images(images: Tensor) -> None:
         raise InputError(f"images must be a tensor of shape (n, c, h, w) with at least one image, not {shape}.")
     if not images.is_floating_point():
         raise InputError(f"images must be floating point and normalised as the network expects, not {images.dtype}.")
-    if not torch.isfinite(images).all():
-        raise InputError("images contain NaN or infinite values; check how they were loaded and normalised.")
 
 
 def _check_targets(targets: Tensor, count: int) -> None:
     if not isinstance(targets, Tensor) or targets.dtype != torch.int64 or targets.shape != (count,):
         kind = f"{targets.dtype} {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets).__name__
         raise InputError(f"targets must be an int64 tensor with one class per image, shape ({count},), not {kind}.")
-    if (targets < 0).any():
+
+
+def _check_values(images: Tensor, targets: Tensor) -> None:
+    if images.is_meta or targets.is_meta:
+        raise InputError("images and targets on the device meta hold no values; make them on a real device.")
+    # Both are read in one go, as a GPU is waited for each time.
+    flags = torch.isfinite(images).all(), (targets < 0).any().to(images.device)
+    finite, negative = torch.stack(flags).tolist()
+    if not finite:
+        raise InputError("images contain NaN or infinite values; check how they were loaded and normalised.")
+    if negative:
         raise InputError(f"targets must be class indices from 0, not {int(targets.min())}.")
 
 
@@ -203,9 +205,12 @@ def _raise_if_input_is_to_blame(model: nn.Module, images: Tensor, targets: Tenso
         ) from error
     parameter = next(model.parameters(), images)
     if (parameter.dtype, parameter.device) != (images.dtype, images.device):
+        hint = f"pass images.to({str(parameter.device)!r}, {parameter.dtype})"
+        if parameter.is_meta:
+            hint = "weights have no values there, so load the network's first"
         raise InputError(
             f"images are {images.dtype} on {images.device} but the network is {parameter.dtype} on "
-            f"{parameter.device}; pass images.to({str(parameter.device)!r}, {parameter.dtype})."
+            f"{parameter.device}; {hint}."
         ) from error
     if targets.device != images.device and "same device" in str(error):
         raise InputError(

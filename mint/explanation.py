@@ -243,7 +243,7 @@ class Explanation:
         InputError
             If a file is missing, damaged, or not of an explanation, or the two do not belong together.
         """
-        return archive.load(path, _rebuild)
+        return archive.load(path, lambda arrays, record: _whole(_rebuild(arrays, record)))
 
 
 _TENSORS = ("saliency", "feature", "states", "answers", "proximity", "a_c", "a_f")
@@ -268,6 +268,43 @@ def _rebuild(arrays: archive.Arrays, record: Mapping[str, Any]) -> Explanation:
         cost=Cost(**record["cost"]),
         parameters=record["parameters"],
     )
+
+
+def _whole(found: Explanation) -> Explanation:
+    """Return an explanation whose parts fit together, or raise a ValueError, as of a damaged file."""
+    parts, solution = found.superpixels, found.solution
+    size, p, q, samples = found.picture.shape[:2], len(found.a_c), len(found.a_f), len(found.states)
+    sizes = {"saliency": size, "feature": size, "states": (samples, q), "a_c": (p,), "a_f": (q,)}
+    sizes |= {name: (samples,) for name in ("answers", "proximity")}
+    tensors = [(name, getattr(found, name), wanted) for name, wanted in sizes.items()]
+    tensors += [("w_c", solution.w_c, (p,)), ("w_f", solution.w_f, (q,))]
+    for name, tensor, wanted in tensors:
+        if tensor.shape != wanted or not (
+            tensor.dtype == torch.bool if name == "states" else tensor.is_floating_point()
+        ):
+            raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}, where {wanted} is expected")
+    for name, count in (("coarse", p), ("fine", q), ("parent", p)):
+        labels = getattr(parts, name)
+        sound = labels.dtype == torch.int64 and labels.shape == ((q,) if name == "parent" else size) and labels.numel()
+        if not sound or int(labels.min()) < 0 or int(labels.max()) >= count:
+            raise ValueError(f"{name} holds no numbers from 0 to {count - 1} in its shape")
+    if found.picture.dtype != np.uint8 or found.picture.shape != (*size, 3):
+        raise ValueError("the picture is no 8-bit RGB")
+    chosen = (*found.chosen_fine, *(() if found.chosen_coarse is None else (found.chosen_coarse,)), found.target)
+    counts = (*(q for _ in found.chosen_fine), *(() if found.chosen_coarse is None else (p,)), math.inf)
+    for number, count in zip(chosen, counts, strict=True):
+        if type(number) is not int or not 0 <= number < count:
+            raise ValueError(f"the class or super-pixel {number!r} does not exist")
+    numbers = {"answer": found.answer, "seconds": found.cost.seconds, "objective": solution.objective}
+    numbers |= {"forwards": found.cost.forwards, "backwards": found.cost.backwards, "iterations": solution.iterations}
+    for name, number in (numbers | {"constraint_residual": solution.constraint_residual}).items():
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ValueError(f"{name} is no number: {number!r}")
+    if not isinstance(found.parameters, Mapping) or not isinstance(found.abstention, str | None):
+        raise ValueError("the parameters or the abstention are of another kind")
+    if not ((found.proximity >= 0) & found.proximity.isfinite()).all():
+        raise ValueError("proximity, the samples' weights, must be 0 or more")
+    return found
 
 
 def _columns(importance: Tensor, weight: Tensor, representation: Tensor, labels: Tensor) -> dict[str, Any]:

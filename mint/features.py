@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from mint.grids import placeless, require_layouts
 from mint.parameters import InputError, nearest
 from mint.scores import NOT_FINITE, Score, read_logits, score_classes
 
@@ -75,7 +76,8 @@ def read_features(
     target : int
         The class whose score is differentiated.
     deep_layer : str
-        Name of a module that runs once and gives a (1, channels, height, width) tensor.
+        Name of a module that runs once and whose output :func:`~mint.grids.find_layouts` can read as a grid: a map, or
+        tokens.
     shallow_layer : str, optional
         Name of another such module; None reads the deep layer alone.
     derivative_of : {"logit", "probability", "log-probability"}
@@ -85,7 +87,7 @@ def read_features(
     ------
     InputError
         If a layer does not exist, does not run exactly once, gives no such tensor, if both are the same, or if the
-        score does not depend on the deep layer.
+        score does not depend on the deep layer, or on none of its tokens that have a place in the picture.
     """
     if shallow_layer == deep_layer:
         raise InputError(f"the shallow and the deep layer are both {deep_layer!r}; MINT needs two different layers.")
@@ -116,11 +118,11 @@ def read_features(
             hooks.append(hook_on(shallow_layer, keep_copy))
         hooks.append(hook_on(deep_layer, keep_leaf))
         with torch.enable_grad():
-            images = image[None].contiguous(memory_format=torch.channels_last)
+            images = image[None].clone(memory_format=torch.channels_last)  # a network may write on its input
             logits = read_logits(model, images, target)
             if not torch.isfinite(logits).all():
                 raise InputError(NOT_FINITE)
-            score = score_classes(derivative_of, logits)[:, target]
+            score = score_classes(derivative_of, logits, target)[:, target]
             for name, outputs in kept.items():
                 _check_layer(name, outputs)
             (leaf,) = kept[deep_layer]
@@ -132,8 +134,16 @@ def read_features(
             each.remove()
     if gradient is None:
         raise InputError(f"the class score does not depend on layer {deep_layer!r}; name another deep layer.")
-    shallow = None if shallow_layer is None else kept[shallow_layer][0][0]
-    return Features(deep=leaf.detach()[0], gradient=gradient[0], shallow=shallow)
+    layouts = require_layouts(model, image[None], {name: outputs[0].shape for name, outputs in kept.items()})
+    deep = layouts[deep_layer]
+    at_places = deep.as_map(gradient)
+    if deep.dropped and not at_places.any() and gradient.any():
+        raise placeless(deep_layer)
+    return Features(
+        deep=deep.as_map(leaf.detach())[0],
+        gradient=at_places[0],
+        shallow=None if shallow_layer is None else layouts[shallow_layer].as_map(kept[shallow_layer][0])[0],
+    )
 
 
 def _check_output(name: str, output: object) -> None:
@@ -145,11 +155,6 @@ def _check_layer(name: str, outputs: list[Tensor]) -> None:
     if len(outputs) != 1:
         raise InputError(
             f"layer {name!r} ran {len(outputs)} times in one forward pass; name a layer that runs exactly once."
-        )
-    if outputs[0].ndim != 4:
-        raise InputError(
-            f"layer {name!r} gives a tensor of shape {tuple(outputs[0].shape)}; name a convolutional layer, "
-            "whose output is (n, channels, height, width)."
         )
 
 

@@ -1,21 +1,24 @@
-"""Finding MINT's two layers in any convolutional classifier, by tracing one forward pass.
+"""Finding MINT's two layers in any convolutional network or vision transformer, by tracing one forward pass.
 
 The *trunk* of a network is what every path from the picture to the answer runs through: the stem, the ends of the
 blocks, and the head, but not the branches inside a residual block or an Inception module. The graph that autograd
 records shows it. Some modules give the maps on the trunk. The shallow layer is the one that ends the first stage; the
 deep layer is the one that gives the last map. In torchvision's networks these are the layers that people choose:
 ``features.3`` and ``features.29`` of VGG16, ``relu`` and ``layer4`` of ResNets, ``Conv2d_2b_3x3`` and ``Mixed_7c`` of
-Inception-V3.
+Inception-V3. A map may also be tokens, or have its channels last; :mod:`mint.grids` says how these are read. In a ViT
+whose answer is read from the class token, the two layers are the first block and the last but one.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from mint.grids import Layout, find_layouts, in_proportion, observed
 from mint.parameters import InputError
 from mint.scores import read_answer
 
@@ -26,12 +29,14 @@ class NoGradientError(InputError):
 
 @dataclass(frozen=True)
 class _Map:
-    """What one run of a module gave: a (1, channels, height, width) map on the trunk."""
+    """What one run of a module gave: a map on the trunk."""
 
     name: str
     size: tuple[int, int]
     node: Any  # of autograd's graph
+    blocks: int  # how often the network has branched and joined on the way from the picture
     before_parameters: bool  # parameters act on what follows
+    read: bool  # the answer depends on it, and not only on tokens that have no place in the picture
 
     @property
     def kind(self) -> str:
@@ -49,13 +54,18 @@ class _Map:
 def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:
     """Name MINT's shallow and deep layer, by tracing one forward pass.
 
-    The shallow layer ends the first stage. That stage lasts from the first convolution to the first map on the trunk
-    that is clearly smaller. If some of the stage's maps are made by an activation, only these are candidates. Of the
-    candidates, those of the outermost modules are kept, and the last one of these is taken.
+    The shallow layer ends the first stage. That stage lasts from the first convolution (or linear layer) to the first
+    map on the trunk that is clearly smaller. If some of the stage's maps are made by an activation, only these are
+    candidates; or else those behind a branch, such as a residual connection, if there are any. Of the candidates, those
+    of the outermost modules are kept, and the last one of these is taken. Where no map is clearly smaller, as in a
+    ViT, it is the first of the candidates: the end of the first block.
 
     The deep layer gives the last map on the trunk that has more than one pixel, is not made by pooling, and is not a
-    map of class scores (some parameter acts on what follows). A stage and its last block give the same map: of such
-    modules, one inside another, the outermost that does not contain the shallow layer is named.
+    map of class scores (some parameter acts on what follows). Where tokens without a place in the picture, such as a
+    class token, are among the map's, the gradient at the others must not be zero: the last block of many a ViT is
+    read at its class token alone, so that the block before it is the last that tells of places. A stage and its
+    last block give the same map: of such modules, one inside another, the outermost that does not contain the shallow
+    layer is named.
 
     Parameters
     ----------
@@ -88,7 +98,8 @@ def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:
     if shallow is None or deep is None:
         raise InputError(
             f"no two layers on the trunk of a {type(model).__name__} are found for pictures of {image.shape[-2]} x "
-            f"{image.shape[-1]} pixels; name a shallow and a deep layer, two of model.named_modules()."
+            f"{image.shape[-1]} pixels; name a shallow and a deep layer, two of model.named_modules() that give maps "
+            "or tokens with one for each patch of the picture (layers; --shallow-layer and --deep-layer)."
         )
     return shallow.name, deep.name
 
@@ -102,7 +113,10 @@ def _end_of_first_stage(maps: Sequence[_Map]) -> _Map | None:
         if each.size[0] < 0.75 * maps[0].size[0]:
             break
         stage.append(each)
-    ends = [each for each in stage if _ACTIVATIONS.fullmatch(each.kind)] or stage
+    activated = [each for each in stage if _ACTIVATIONS.fullmatch(each.kind)]
+    ends = activated or [each for each in stage if each.blocks] or stage
+    if len(stage) == len(maps):
+        return ends[0]
     highest = min(each.level for each in ends)
     return [each for each in ends if each.level == highest][-1]
 
@@ -111,7 +125,7 @@ def _last_map(maps: Sequence[_Map], shallow: _Map) -> _Map | None:
     behind = [
         each
         for each in maps[maps.index(shallow) + 1 :]
-        if each.node is not shallow.node and not each.contains(shallow) and "Pool" not in each.kind
+        if each.node is not shallow.node and not each.contains(shallow) and "Pool" not in each.kind and each.read
     ]
     # In a network whose head is made of convolutions, no parameter follows the last maps; there any map will do.
     behind = [each for each in behind if each.before_parameters] or behind
@@ -129,63 +143,116 @@ _ACTIVATIONS = re.compile(
 )
 
 
+@dataclass(frozen=True)
+class _Output:
+    """A tensor that a module gave, or that went into the last module with parameters."""
+
+    name: str
+    shape: tuple[int, ...]
+    edge: GradientEdge
+    like: Tensor  # empty, of its type and device
+
+
 def _trace(model: nn.Module, image: Tensor) -> list[_Map]:
     """Run the network once; list the trunk's maps, from the first convolution on, of modules that ran once.
 
     They stand in the order in which their modules ended, so that a module follows what it contains.
     """
     runs: dict[str, int] = {}
-    maps: list[tuple[str, tuple[int, int], Any]] = []
-    convolved = False
-    with_parameters = 0  # how many of the maps were there when the last module with parameters of its own had run
+    outputs: list[_Output] = []
+    begun = False
+    head: _Output | None = None  # what went into the last module with parameters and no modules inside
+    with_parameters = 0  # how many of the outputs were there when the last module with parameters of its own had run
 
-    def record(name: str, module: nn.Module, output: Any) -> None:
-        nonlocal convolved, with_parameters
+    def record(name: str, module: nn.Module, inputs: Sequence[Any], output: Any) -> None:
+        nonlocal begun, head, with_parameters
         runs[name] = runs.get(name, 0) + 1
-        convolved = convolved or isinstance(module, nn.Conv2d)
+        begun = begun or isinstance(module, nn.Conv2d | nn.Linear)
         if next(module.parameters(recurse=False), None) is not None:
-            with_parameters = len(maps)
-        if convolved and isinstance(output, Tensor) and output.ndim == 4 and _is_map_of(image, output):
-            maps.append((name, (output.shape[-2], output.shape[-1]), output.grad_fn))
+            with_parameters = len(outputs)
+            # What contains others, as the network itself, may hold parameters too, such as a class token.
+            head = head if any(module.children()) else _output(name, inputs[0] if inputs else None)
+        kept = _output(name, output)
+        if begun and kept is not None and len(kept.shape) in (3, 4):
+            outputs.append(kept)
 
-    def hook(name: str) -> Any:
-        return lambda module, _inputs, output: record(name, module, output)
-
-    handles = [module.register_forward_hook(hook(name)) for name, module in model.named_modules()]
-    try:
-        with torch.enable_grad():
-            images = image.detach()[None].requires_grad_()
-            answer = model(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with observed(model, record), torch.enable_grad():
+        images = image.detach()[None].requires_grad_()
+        answer = model(images.clone())  # a network may write on its input
     logits = read_answer(answer, 1)
     if logits.grad_fn is None:
         raise NoGradientError(
             "no gradient leads from the network's answer to its layers, as where its forward runs under no_grad or "
             "detaches."
         )
-    trunk = _trunk(logits.grad_fn, images)
+    owners = [
+        name
+        for name, module in model.named_modules()
+        if name and next(module.parameters(recurse=False), None) is not None
+    ]
+    if owners and not any(name in runs for name in owners):
+        raise NoGradientError("the network runs none of its layers as modules, as an exported program does.")
+    blocks = _trunk(logits.grad_fn, images)
+    found = [
+        (i, each) for i, each in enumerate(outputs) if each.name and runs[each.name] == 1 and each.edge.node in blocks
+    ]
+    layouts = find_layouts(model, image, {each.name: each.shape for _, each in found})
+    maps = [(i, each) for i, each in found if each.name in layouts and _is_map_of(image, layouts[each.name].size)]
+    ends = [_output("", logits), head if head and head.edge.node in blocks else None]
+    read = _read_at_places([each for each in ends if each], [each for _, each in maps], layouts)
     return [
-        _Map(name, size, node, i < with_parameters)
-        for i, (name, size, node) in enumerate(maps)
-        if name and runs[name] == 1 and node in trunk
+        _Map(
+            each.name,
+            layouts[each.name].size,
+            each.edge.node,
+            blocks[each.edge.node],
+            i < with_parameters,
+            each.name in read,
+        )
+        for i, each in maps
     ]
 
 
-def _is_map_of(image: Tensor, output: Tensor) -> bool:
-    """Tell whether a tensor of four dimensions is a map of more than one pixel, in the picture's proportions.
+def _output(name: str, output: Any) -> _Output | None:
+    """Keep what a gradient needs; the tensor itself may be changed in place later."""
+    if not isinstance(output, Tensor) or output.grad_fn is None:
+        return None
+    return _Output(name, tuple(output.shape), get_gradient_edge(output), output.detach().new_empty(0))
 
-    Others are, for instance, the channels-last maps inside ConvNeXt's blocks and in Swin transformers.
+
+def _is_map_of(image: Tensor, size: tuple[int, int]) -> bool:
+    """Tell whether a map has more than one pixel and the picture's proportions."""
+    return size[0] * size[1] > 1 and in_proportion(size, image)
+
+
+def _read_at_places(ends: Sequence[_Output], maps: Sequence[_Output], layouts: Mapping[str, Layout]) -> frozenset[str]:
+    """Name the maps whose places the answer depends on: all but those that are read at placeless tokens alone.
+
+    The gradient is also that of what goes into the head, since the weights of an untrained head may be zero.
     """
-    height, width = output.shape[-2:]
-    across, down = width / image.shape[-1], height / image.shape[-2]
-    # Rounding and unpadded convolutions change a side by a few pixels.
-    return height * width > 1 and abs(across - down) <= 0.1 * max(across, down) + 2 / min(image.shape[-2:])
+    asked = [each for each in maps if layouts[each.name].dropped]
+    read = {each.name for each in maps} - {each.name for each in asked}
+    if not asked:
+        return frozenset(read)
+    generator = torch.Generator().manual_seed(0)
+    gradients = torch.autograd.grad(
+        [each.edge for each in ends],
+        [each.edge for each in asked],
+        # Not ones: what a layer norm gives has a sum that does not depend on anything.
+        [torch.randn(each.shape, generator=generator).to(each.like) for each in ends],
+        allow_unused=True,
+    )
+    for each, gradient in zip(asked, gradients, strict=True):
+        if gradient is not None and layouts[each.name].as_map(gradient).any():
+            read.add(each.name)
+    return frozenset(read)
 
 
-def _trunk(end: Any, images: Tensor) -> frozenset[Any]:
-    """Find the nodes of autograd's graph that every path from the images to ``end`` runs through."""
+def _trunk(end: Any, images: Tensor) -> dict[Any, int]:
+    """Find the nodes of autograd's graph that every path from the images to ``end`` runs through.
+
+    For each, count the places before it where the paths part.
+    """
     order = list(_from_the_images(end, images))
     place = {node: i for i, node in enumerate(order)}
     # In such an order a node is on every path if and only if no edge leads past it.
@@ -194,12 +261,14 @@ def _trunk(end: Any, images: Tensor) -> frozenset[Any]:
         for source, _ in node.next_functions:
             if source in place:
                 furthest[place[source]] = max(furthest[place[source]], i)
-    trunk, reach = [], 0
+    trunk: dict[Any, int] = {}
+    reach = last = blocks = 0
     for i, node in enumerate(order):
         if reach <= i:
-            trunk.append(node)
+            blocks += i > last + 1
+            trunk[node], last = blocks, i
         reach = max(reach, furthest[i])
-    return frozenset(trunk)
+    return trunk
 
 
 def _from_the_images(end: Any, images: Tensor) -> Iterator[Any]:

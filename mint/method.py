@@ -70,9 +70,9 @@ class MINT:
         samples are drawn until the fine importances have settled.
     layers : tuple of str, or None
         The names of the two modules that are read: a shallow and a deep one. None finds them by one more forward pass,
-        in any convolutional classifier, see :func:`~mint.layers.find_layers` (VGG: the last ReLU before the first
-        max-pool, and the last ReLU of ``features``; ResNet: ``relu`` and ``layer4``). The paper does not name its
-        layers.
+        in convolutional networks and vision transformers, see :func:`~mint.layers.find_layers` (VGG: the last ReLU
+        before the first max-pool, and the last ReLU of ``features``; ResNet: ``relu`` and ``layer4``; ViT: the first
+        block and the last but one). The paper does not name its layers.
     response : {"probability", "logit", "log-probability", "sigmoid"} or callable
         g, the score that is explained (the paper's Fig. 3 shows probabilities); or a function from the network's
         answers, (n, outputs), to scores, (n, classes). A network with one output needs "sigmoid" or "logit"; its two

@@ -28,7 +28,10 @@ SIDE, GAP, TITLE, CAPTION, NOTE = 2.6, 0.1, 0.34, 0.45, 0.22
 BAR = 0.5  # a colour bar and its numbers
 DOTS_PER_INCH = 150
 TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE = 12.0, 9.5, 8.0  # points
-CHARACTER = 0.6  # width of a character over its size, generously, in the font that matplotlib brings along
+CHARACTER, LINE = 0.6, 1.25  # of a character over its size, generously, in the font that matplotlib brings along
+SMALLEST = 3.0  # points; a text that would be smaller is left out
+STRONGEST = 0.85  # how much an attribution covers the picture at most
+PALE = 0.6  # how much is left of the contrast of the gray picture under an attribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,12 +177,22 @@ def _draw_input(axes: "Axes", row: Row, across: float) -> tuple[str, str]:
 def _draw_coarse(axes: "Axes", row: Row, across: float) -> tuple[str, str]:
     axes.imshow(row.coarse_picture, interpolation="antialiased")
     if row.importance is None:
-        # In a narrow picture the longest word sets the size.
-        size = min(CAPTION_SIZE, across * 72 / (CHARACTER * len("importances,")))
-        lines = textwrap.fill(f"no region is chosen: {row.abstention}", int(across * 72 / (CHARACTER * size)))
+        lines, size = _fitted(f"no region is chosen: {row.abstention}", *_size(row))
         axes.text(0.5, 0.5, lines, transform=axes.transAxes, ha="center", va="center", size=size, color="white")
         return "coarse: none", "no region is important enough"
     return f"coarse: importance {row.importance:.2g}", "the most important region"
+
+
+def _fitted(text: str, across: float, down: float) -> tuple[str, float]:
+    """Break a text into lines that fit a picture of so many inches; also return their size in points."""
+    size, longest = CAPTION_SIZE, max(map(len, text.split()))
+    while size > SMALLEST:
+        most = int(across * 72 / (CHARACTER * size))
+        lines = textwrap.wrap(text, most) if most >= longest else []
+        if lines and len(lines) * LINE * size <= down * 72:
+            return "\n".join(lines), size
+        size *= 0.95
+    return "", size
 
 
 def _draw_fine(axes: "Axes", row: Row, across: float) -> tuple[str, str]:
@@ -195,25 +208,35 @@ def _draw_attribution(attribution: Map, axes: "Axes", row: Row, across: float) -
     """Draw a signed map over the gray picture: red for, blue against, and the picture where there is nothing."""
     largest = float(np.abs(attribution.values).max()) or 1.0
     gray = row.picture.mean(axis=2)
-    axes.imshow(255 - (255 - gray) * 0.6, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
-    strength = np.abs(attribution.values) / largest
+    axes.imshow(255 - (255 - gray) * PALE, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
     shown = axes.imshow(
         attribution.values,
         cmap="RdBu_r",
         vmin=-largest,
         vmax=largest,
-        alpha=np.clip(0.85 * np.sqrt(strength), 0, 1),
+        alpha=_cover(attribution.values / largest),
         interpolation="nearest",
     )
     scale = axes.inset_axes((1 + 0.06 / across, 0, 0.1 / across, 1))
-    figure = axes.get_figure()
-    assert figure is not None
-    colours = type(shown)(scale, cmap="RdBu_r")  # opaque
-    colours.set_clim(-largest, largest)
-    bar = figure.colorbar(colours, cax=scale, ticks=[-largest, 0, largest])
-    bar.ax.set_yticklabels([f"{-largest:.2g}", "0", f"{largest:.2g}"])
-    bar.ax.tick_params(labelsize=NOTE_SIZE - 1, length=2, pad=1)
+    # The colours of the bar are those of the map over a middle gray.
+    steps = np.linspace(-1, 1, 255)
+    cover = _cover(steps)[:, None]
+    blended = cover * shown.get_cmap()(steps / 2 + 0.5)[:, :3] + (1 - cover) * (1 - PALE / 2)
+    scale.imshow(blended[:, None], origin="lower", aspect="auto", extent=(0, 1, -largest, largest))
+    scale.tick_params(
+        labelsize=NOTE_SIZE - 1, length=2, pad=1, labelleft=False, labelright=True, left=False, right=True
+    )
+    scale.set_xticks([])
+    scale.set_yticks([-largest, 0, largest], [f"{-largest:.2g}", "0", f"{largest:.2g}"])
+    lowest, _, highest = scale.get_yticklabels()
+    lowest.set_verticalalignment("bottom")
+    highest.set_verticalalignment("top")
     return f"{attribution.name}: attribution", attribution.unit
+
+
+def _cover(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Tell how opaque values from -1 to 1 are drawn: small ones are seen, too, and zero is not."""
+    return np.asarray(STRONGEST * np.sqrt(np.clip(np.abs(values), 0, 1)))
 
 
 _COLUMNS = (_draw_input, _draw_coarse, _draw_fine)

@@ -4,9 +4,15 @@ Hyper-parameters are checked when an object is made, so that nothing long is com
 """
 
 import difflib
+import inspect
 import math
 import numbers
+import sys
+import traceback
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import CodeType
+from typing import Any
 
 
 class InputError(ValueError):
@@ -21,6 +27,47 @@ def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
     spelled = {each.casefold(): each for each in names}
     alike = difflib.get_close_matches(name.casefold(), spelled, n=most, cutoff=0.0)
     return ", ".join(spelled[each] for each in alike)
+
+
+def said(error: BaseException, called: object = None, most: int = 500) -> str:
+    """Name an error that somebody else's code raised and quote it, without the full stop, and say where it arose.
+
+    ``called`` is what was called: where it cannot take its arguments, the place is that of its definition.
+    """
+    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(". ")
+    place = users_place(error) or (_definition(called) if isinstance(error, TypeError) else "")
+    return (text if len(text) <= most else f"{text[:most]}...") + (f" ({place})" if place else "")
+
+
+def users_place(error: BaseException) -> str:
+    """Say where in a user's own code an error arose: the last function, with file and line; empty if in none."""
+    steps = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if _is_users(frame.f_globals)]
+    if not steps:
+        return ""
+    frame, line = steps[-1]
+    return _place(frame.f_code, line)
+
+
+def _place(code: CodeType, line: int) -> str:
+    name, file = code.co_qualname, Path(code.co_filename)
+    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    return f"{'' if name == '<module>' else f'in {name}, '}{shown} line {line}"
+
+
+def _definition(called: object) -> str:
+    """Say where a user's function, class or object to be called is defined; empty for others."""
+    kind = called if inspect.isfunction(called) or inspect.isclass(called) else type(called)
+    function = getattr(kind, "__init__" if inspect.isclass(called) else "__call__", None)
+    code = getattr(kind, "__code__", None) or getattr(function, "__code__", None)
+    module = vars(sys.modules[kind.__module__]) if kind.__module__ in sys.modules else {}
+    return _place(code, code.co_firstlineno) if code and _is_users(module) else ""
+
+
+def _is_users(module: dict[str, Any]) -> bool:
+    """Tell whether a module, as its globals, is neither this project's nor Python's nor an installed library."""
+    top = str(module.get("__name__", "")).partition(".")[0]
+    installed = {"site-packages", "dist-packages"} & set(Path(str(module.get("__file__", ""))).parts)
+    return top not in {"mint", "baselines", "benchmarks", *sys.stdlib_module_names} and not installed
 
 
 def require_word(name: str, value: object, words: Sequence[str]) -> None:

@@ -150,7 +150,7 @@ def scores_of_drawn(
             draw(start, stop, batch)
             logits = read_logits(model, batch.permute(0, 3, 1, 2), target)
             for index, each in enumerate(scores):
-                answers[start:stop, :, index] = score_classes(each, logits).index_select(1, columns)
+                answers[start:stop, :, index] = score_classes(each, logits, target).index_select(1, columns)
         except torch.OutOfMemoryError:
             if size == 1:
                 raise

@@ -74,7 +74,7 @@ def quickshift(
     # The host converts the colours, because another device's powers and roots may differ in their last bit.
     lab = skimage.color.rgb2lab(np.asarray(torch.as_tensor(picture).cpu())) * ratio
     noise = np.random.default_rng(seed).normal(scale=0.00001, size=lab.shape[:2])
-    radius = math.ceil(3 * kernel_size)
+    radius = math.ceil(min(3 * kernel_size, max(noise.shape)))  # beyond the picture there is nothing
     scale = -0.5 / (kernel_size * kernel_size)
 
     def settle(densities: Tensor) -> Tensor:

@@ -1,14 +1,16 @@
 """What is read of a network's answer: one score of each image's target class."""
 
+import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mint.parameters import InputError
+from mint.parameters import InputError, said
 
 ScoreName = Literal["probability", "logit", "log-probability", "sigmoid"]
 ScoreFunction = Callable[[Tensor], Tensor]
@@ -20,8 +22,9 @@ SCORES_OF_ONE_OUTPUT: tuple[ScoreName, ...] = ("logit", "sigmoid")
 
 NOT_FINITE = "the network answered with NaN or infinite values; check its weights and the normalisation of its input."
 ONE_OUTPUT = (
-    "the network has one output, and the softmax of one output is always 1; choose the score 'sigmoid' or 'logit', "
-    "for which class 0 is the output and class 1 its opposite (with 'sigmoid', p and 1 - p)."
+    "the network has one output, and the softmax of one output is always 1; choose the score 'sigmoid' or 'logit' (on "
+    "the command line, --score sigmoid), for which class 0 is the output and class 1 its opposite (with 'sigmoid', p "
+    "and 1 - p)."
 )
 PROBABILITIES = (
     "the network's answers seem to be probabilities already: none is negative, and each row sums to 1. The softmax of "
@@ -65,39 +68,87 @@ def require_score(name: str, value: object) -> None:
         raise InputError(f"{name} is one of {names}, or a function from answers to scores, not {value!r}.")
 
 
-def score_name(score: Score) -> str:
-    """Return what a score is called: its name, or that of the function or its class."""
-    return score if isinstance(score, str) else str(getattr(score, "__name__", type(score).__name__))
+@dataclass(frozen=True)
+class UsersScore:
+    """A function of the user's as a score that prints by its name, so that what was computed with it is found again."""
+
+    name: str
+    function: ScoreFunction = field(repr=False)
+
+    def __call__(self, answers: Tensor) -> Tensor:
+        """Call the function."""
+        return self.function(answers)
 
 
-def score_classes(score: Score, answers: Tensor) -> Tensor:
-    """Turn a network's answers, (n, outputs), into the scores of all classes, (n, classes).
+def named_score(score: Score) -> Score:
+    """Let a function print by its name.
 
     Raises
     ------
     InputError
-        If a softmax is taken of one output, or a user's function gives something else.
+        If the name does not tell it from other functions, or an object prints as its address in memory.
+    """
+    if inspect.isfunction(score) and "<" not in score.__qualname__:
+        return UsersScore(score.__name__, score)
+    if " at 0x" in repr(score) or not isinstance(score, Hashable):
+        raise InputError(
+            f"the score {score_name(score)} cannot be told from others; use a function with a name that is defined "
+            "outside of other functions, or an instance of a frozen dataclass with __call__(self, answers)."
+        )
+    return score
+
+
+def score_name(score: Score) -> str:
+    """Return what a score is called: its name, or that of the function or its class."""
+    if isinstance(score, UsersScore):
+        return score.name
+    return score if isinstance(score, str) else str(getattr(score, "__name__", type(score).__name__))
+
+
+def score_classes(score: Score, answers: Tensor, target: int = 0) -> Tensor:
+    """Turn a network's answers, (n, outputs), into the scores of all classes, (n, classes); ``target`` is one of them.
+
+    Raises
+    ------
+    InputError
+        If a softmax is taken of one output, or a user's function fails, gives something else, or has no such class.
     """
     if isinstance(score, str):
         return SCORES[score](answers)
-    found: Any = score(answers)
+    called = score.function if isinstance(score, UsersScore) else score
+    try:
+        found: Any = called(answers)
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"the score {score_name(score)} failed: {said(error, called)}.") from error
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(answers):
         shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise InputError(
             f"the score {score_name(score)} gave {shape} for answers of shape {tuple(answers.shape)}; it must give a "
             "tensor (n, classes)."
         )
+    if target >= found.shape[1]:
+        raise InputError(
+            f"the score {score_name(score)} gave {found.shape[1]} classes, without number {target}; it must give one "
+            "for each class that is explained."
+        )
     return found
 
 
 def warn_of_probabilities(score: Score, answers: Tensor) -> None:
     """Warn where a softmax is taken of answers that are probabilities already; a GPU is waited for."""
+    if takes_twice(score, answers):
+        warnings.warn(PROBABILITIES, stacklevel=3)
+
+
+@torch.no_grad()
+def takes_twice(score: Score, answers: Tensor) -> bool:
+    """Tell whether a score is a softmax, and answers, (n, outputs), are probabilities already; a GPU is waited for."""
     if score not in ("probability", "log-probability") or answers.shape[1] < 2 or not len(answers):
-        return
-    with torch.no_grad():
-        rows = answers.float()
-        if bool((rows >= 0).all() & ((rows.sum(dim=1) - 1).abs() < 1e-3).all()):
-            warnings.warn(PROBABILITIES, stacklevel=3)
+        return False
+    rows = answers.float()
+    return bool((rows >= 0).all() & ((rows.sum(dim=1) - 1).abs() < 1e-3).all())
 
 
 def read_scores(
@@ -131,9 +182,7 @@ def read_scores(
     if not torch.isfinite(logits).all():
         raise InputError(NOT_FINITE)
     warn_of_probabilities(score, logits)
-    scores = score_classes(score, logits)
-    if int(targets.max()) >= scores.shape[1]:
-        raise InputError(_outside(int(targets.max()), scores.shape[1]))
+    scores = score_classes(score, logits, int(targets.max()))
     return scores.gather(1, targets[:, None])[:, 0]
 
 
@@ -166,12 +215,15 @@ def read_answer(answer: Any, count: int) -> Tensor:
     """
     found = answer
     if not isinstance(answer, Tensor):
-        found = getattr(answer, "logits", None)
-        if found is None and isinstance(answer, Mapping):
-            found = answer.get("logits")
+        found = answer.get("logits") if isinstance(answer, Mapping) else getattr(answer, "logits", None)
         if found is None and isinstance(answer, tuple | list) and answer:
             found = answer[0]
     if isinstance(found, Tensor) and found.ndim == 2 and len(found) == count and found.shape[1]:
+        if not found.is_floating_point() or found.layout != torch.strided:
+            raise InputError(
+                f"the network's answer is a {found.layout} tensor of {found.dtype}; logits must be a dense tensor of "
+                "floating point numbers."
+            )
         return found
     raise InputError(
         f"the network must answer {count} images with (n, classes) logits, not with {_described(answer)}; logits are "

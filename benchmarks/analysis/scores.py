@@ -211,9 +211,15 @@ def summarise(records: Records) -> pd.DataFrame:
         ``not_applicable`` and the run failed on ``failed``; and ``difference``, the mean minus the first method's,
         with its interval ``difference_low``, ``difference_high`` on the same resamples of pictures. ``main`` and
         ``headline`` are as in `Column`; ``judges`` is false for a metric that only describes maps; ``null`` says
-        whether the method knows nothing of the network.
+        whether the method knows nothing of the network; ``deterministic`` is false for one that gave
+        two maps of one case.
     """
     rows = []
+    unsteady = {
+        (setting["dataset"], setting["network"]["name"], method)
+        for setting in records.provenance["inputs"]["settings"]
+        for method in setting.get("not_deterministic", ())
+    }
     for column in read_columns(records):
         first = estimate(column, column.methods[0])
         for method in column.methods:
@@ -222,6 +228,7 @@ def summarise(records: Records) -> pd.DataFrame:
             row = {"method": method, "null": method not in column.contenders, "judges": column.judges}
             row |= {"mean": each.mean, "low": each.low, "high": each.high, "n": each.n}
             row |= {"missing": column.asked - each.n, "not_applicable": answered - each.n}
+            row |= {"deterministic": (*column.setting, method) not in unsteady}
             row |= {"failed": column.asked - answered, "difference": each.mean - first.mean}
             rows.append(column.place | row | {"difference_low": low, "difference_high": high})
     return pd.DataFrame(rows)

@@ -63,7 +63,12 @@ class DataOptions:
 
 
 Dataset = Callable[[Network, DataOptions], Sequence[Case]]
-"""A data set is a function or class that is called with a network and options, and gives a sequence of cases."""
+"""A data set is a function or class that is called with a network and options, and gives a sequence of cases.
+
+A sequence that reads its cases from files when they are asked for may have two attributes more: ``has_region``, a
+function of a case's number that tells whether the case will have a region, and ``passed_over``, a mapping that tells
+how many files it left aside, by what they are.
+"""
 
 
 def check_options(dataset: Dataset, options: DataOptions) -> None:
@@ -122,6 +127,14 @@ def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, 
     checks = (has_cases, has_different_keys, keeps_pictures_apart, gives_the_same_again)
     named = [(check.__name__.replace("_", " "), check) for check in checks]
     return [*named, *((clause, partial(look, clause)) for clause in CLAUSES)]
+
+
+def without_region(cases: Sequence[Case], numbers: range) -> int:
+    """Count the cases that have no region; 0 for a sequence that would have to read its files to tell."""
+    if hasattr(cases, "has_region"):
+        return sum(not cases.has_region(number) for number in numbers)
+    at_hand = [cases[number] for number in numbers] if isinstance(cases, list | tuple) else []
+    return sum(isinstance(case, Case) and case.region is None for case in at_hand)
 
 
 CLAUSES = ("has a safe key", "shows the picture", "marks a region", "names the class", "says if it is difficult")

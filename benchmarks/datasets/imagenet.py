@@ -2,17 +2,20 @@
 
 ::
 
-    DIR/val/<wnid>/*.JPEG              pictures by class (or DIR/val/*.JPEG: then the boxes' files name the class)
+    DIR/val/<wnid>/*.JPEG              pictures by class, in folders of folders too (or DIR/val/*.JPEG: then the boxes'
+                                       files name the class)
     DIR/Annotations/CLS-LOC/val/*.xml  boxes, optional where the pictures lie by class
     DIR/synset_words.txt               (or LOC_synset_mapping.txt) the 1000 classes: a wnid and its names a line
 
 Pictures are decoded when a case is asked for, so that a small ``--limit`` on the full 50,000 is quick.
 """
 
+import math
 import re
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +23,13 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.datasets.case import Case, DataOptions
-from benchmarks.datasets.pictures import read_picture
 from benchmarks.networks.network import Network
 from benchmarks.networks.torchvision import require_imagenet
+from mint.app.pictures import SUFFIXES, list_folder, list_tree, read_picture, spelled
 from mint.contract import InputError
+from mint.parameters import said
 
 SYNSET_FILES = ("synset_words.txt", "LOC_synset_mapping.txt")
-SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
 DIFFICULT_BELOW = 0.25
 LAYOUT = "a folder with val/<wnid>/*.JPEG, Annotations/CLS-LOC/val/*.xml and synset_words.txt"
 
@@ -74,11 +77,12 @@ class Geometry:
 class ImageNetCases(Sequence[Case]):
     """The cases of a folder in ImageNet's layout; each is read from its files when asked for."""
 
-    items: tuple[tuple[Path, str], ...]  # picture and wnid
+    items: tuple[tuple[Path, str, str], ...]  # picture, its name, and wnid
     annotations: Path
     targets: Mapping[str, int]  # wnid -> index
     names: tuple[str, ...]
     size: int
+    passed_over: Mapping[str, int] = field(default_factory=dict)  # what is no picture in val, by kind
 
     def __len__(self) -> int:
         """Return the number of cases."""
@@ -88,14 +92,25 @@ class ImageNetCases(Sequence[Case]):
         """Read one case, or select some without reading them."""
         if isinstance(index, slice):
             return replace(self, items=self.items[index])
-        file, wnid = self.items[index]
-        name = file.stem
-        picture = read_picture(file)
+        file, name, wnid = self.items[index]
+        # As it is stored, since the boxes refer to that.
+        picture = read_picture(file, upright=False)
         geometry = Geometry.of(picture.width, picture.height, self.size)
-        region = geometry.region(_read_boxes(self.annotations / f"{name}.xml").get(wnid, []))
+        region = geometry.region(_read_boxes(self._annotation(file)).get(wnid, []))
         difficult = region is not None and bool(region.mean() < DIFFICULT_BELOW)
         target = self.targets[wnid]
         return Case(f"{name}.{wnid}", name, target, self.names[target], geometry.apply(picture), region, difficult)
+
+    def has_region(self, index: int) -> bool:
+        """Tell whether a case has boxes, without reading the picture; a malformed annotation fails with its case."""
+        file, _, wnid = self.items[index]
+        try:
+            return wnid in _read_boxes(self._annotation(file))
+        except InputError:
+            return False
+
+    def _annotation(self, picture: Path) -> Path:
+        return self.annotations / f"{picture.stem}.xml"
 
 
 def require_folder(options: DataOptions) -> Path:
@@ -104,7 +119,8 @@ def require_folder(options: DataOptions) -> Path:
         raise InputError(f"the dataset imagenet needs pictures: pass --data DIR, {LAYOUT}.")
     for folder in (options.directory, options.directory / "val"):
         if not folder.is_dir():
-            raise InputError(f"the directory {folder} does not exist; --data must be {LAYOUT}.")
+            what = "is a file, not a directory" if folder.exists() else "does not exist"
+            raise InputError(f"the directory {folder} {what}; --data must be {LAYOUT}.")
     return options.directory
 
 
@@ -114,7 +130,8 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     The region is the union of the class's boxes after the picture's own transform (`Geometry`); it is None if there
     are no boxes, or if the centre cut leaves nothing of them. A case is difficult where the region is under a quarter
     of what the network sees: with a large centred object the pointing game is nearly free, so pictures with small
-    boxes are reported apart. Files in ``val`` that are no .JPEG, .jpg or .png are not looked at.
+    boxes are reported apart. What is in ``val`` besides pictures, or outside of its class folders, is passed
+    over and counted (`mint.app.pictures.Listing`).
 
     ``options.directory`` is the folder; ``options.seed`` shuffles. The order deals out one picture of every class
     (classes in random order) before a second of any. Cases are decoded lazily: a damaged picture or annotation raises
@@ -131,29 +148,40 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     directory = require_folder(options)
     val = directory / "val"
     annotations = directory / "Annotations" / "CLS-LOC" / "val"
-    by_class = sorted(folder for folder in val.iterdir() if folder.is_dir())
-    by_name = [(picture, folder.name) for folder in by_class for picture in _pictures(folder)]
-    items = by_name if by_class else _items_by_annotation(val, annotations)
+    found = list_folder(val)
+    passed_over = Counter(found.passed_over)
+    if found.folders:
+        items = []
+        for folder in found.folders:
+            inside = list_tree(folder)
+            passed_over.update(inside.passed_over)
+            items += [(picture, _named(picture, folder), folder.name) for picture in inside.pictures]
+        if found.pictures:
+            passed_over["a picture outside of the class folders"] = len(found.pictures)
+    else:
+        items = _items_by_annotation(found.pictures, annotations)
     if not items:
-        raise InputError(f"the directory {val} holds no pictures (.JPEG, .jpg or .png); --data must be {LAYOUT}.")
-    targets = _read_targets(directory, [folder.name for folder in by_class])
-    for picture, wnid in items:
+        others = f"; passed over: {spelled(passed_over)}" if passed_over else ""
+        raise InputError(f"{val} holds no pictures ({', '.join(SUFFIXES)}){others}; --data must be {LAYOUT}.")
+    targets = _read_targets(directory, [folder.name for folder in found.folders])
+    for picture, _, wnid in items:
         if wnid not in targets:
             raise InputError(f"the picture {picture} has the class {wnid}, which is none of ImageNet's 1000.")
     dealt = _deal(items, np.random.default_rng(options.seed))
-    return ImageNetCases(dealt, annotations, targets, network.classes, network.input_size)
+    return ImageNetCases(dealt, annotations, targets, network.classes, network.input_size, passed_over)
 
 
 imagenet_folder.require = require_folder  # type: ignore[attr-defined]
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+def _named(picture: Path, folder: Path) -> str:
+    """Name a picture by its place in a folder, as part of a file name: the key of its cases."""
+    return re.sub(r"[^\w.-]+", "-", "-".join(picture.relative_to(folder).with_suffix("").parts))
 
 
-def _items_by_annotation(val: Path, annotations: Path) -> list[tuple[Path, str]]:
+def _items_by_annotation(pictures: Sequence[Path], annotations: Path) -> list[tuple[Path, str, str]]:
     items = []
-    for picture in _pictures(val):
+    for picture in pictures:
         file = annotations / f"{picture.stem}.xml"
         wnids = sorted(_read_boxes(file))
         if not wnids:
@@ -161,7 +189,7 @@ def _items_by_annotation(val: Path, annotations: Path) -> list[tuple[Path, str]]
                 f"the class of {picture} is unknown, for there is no object in {file}; sort the pictures into "
                 "val/<wnid>/ or add their annotations."
             )
-        items += [(picture, wnid) for wnid in wnids]
+        items += [(picture, _named(picture, picture.parent), wnid) for wnid in wnids]
     return items
 
 
@@ -173,7 +201,10 @@ def _read_targets(directory: Path, folders: Sequence[str]) -> dict[str, int]:
             f"{directory} has {len(folders)} class folders, which is not all of ImageNet's 1000, so their order alone "
             f"does not number the classes; add {' or '.join(SYNSET_FILES)} (1000 lines, each a wnid and its names)."
         )
-    lines = file.read_text(encoding="utf-8").splitlines() if file else folders
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file else folders
+    except (OSError, ValueError) as error:
+        raise InputError(f"the list of classes {file} cannot be read ({said(error)}); write it in UTF-8.") from error
     wnids = sorted({line.split(maxsplit=1)[0] for line in lines if line.strip()})
     odd = [wnid for wnid in wnids if not re.fullmatch(r"n\d{8}", wnid)]
     if odd or len(wnids) != 1000:
@@ -200,15 +231,20 @@ def _read_boxes(file: Path) -> dict[str, list[tuple[float, float, float, float]]
             left, top, right, bottom = (_number(thing, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
             if not (0 <= left <= right and 0 <= top <= bottom and width > 0 and height > 0):
                 raise ValueError(f"the box {left:g}, {top:g}, {right:g}, {bottom:g} is none in {width:g} x {height:g}")
-            box = (left / width, top / height, (right + 1) / width, (bottom + 1) / height)
+            # What lies beyond the picture is cut off, as the region's own edge would.
+            right, bottom = min(right + 1, width), min(bottom + 1, height)
+            box = (min(left / width, 1), min(top / height, 1), right / width, bottom / height)
             boxes.setdefault(_text(thing, "name"), []).append(box)
-    except (ElementTree.ParseError, ValueError, OSError) as error:
-        raise InputError(f"the annotation {file} is malformed ({error}); replace or remove the file.") from error
+    except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:  # LookupError: of an odd encoding
+        raise InputError(f"the annotation {file} is malformed ({said(error)}); replace or remove the file.") from error
     return boxes
 
 
 def _number(element: ElementTree.Element, path: str) -> float:
-    return float(_text(element, path))
+    number = float(_text(element, path))
+    if not math.isfinite(number):
+        raise ValueError(f"<{path.replace('/', '><')}> is {number}")
+    return number
 
 
 def _text(element: ElementTree.Element, path: str) -> str:
@@ -218,10 +254,10 @@ def _text(element: ElementTree.Element, path: str) -> str:
     return text.strip()
 
 
-def _deal(items: Sequence[tuple[Path, str]], rng: np.random.Generator) -> tuple[tuple[Path, str], ...]:
+def _deal(items: Sequence[tuple[Path, str, str]], rng: np.random.Generator) -> tuple[tuple[Path, str, str], ...]:
     """Shuffle within and among classes, then take one of every class in turn."""
-    by_class: dict[str, list[tuple[Path, str]]] = {}
+    by_class: dict[str, list[tuple[Path, str, str]]] = {}
     for index in rng.permutation(len(items)):
-        by_class.setdefault(items[index][1], []).append(items[index])
+        by_class.setdefault(items[index][-1], []).append(items[index])
     ranked = [(rank, item) for same in by_class.values() for rank, item in enumerate(same)]
     return tuple(item for _, item in sorted(ranked, key=lambda pair: pair[0]))

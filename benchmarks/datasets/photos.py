@@ -20,10 +20,10 @@ import torch
 from PIL import Image
 
 from benchmarks.datasets.case import Case, DataOptions, slug
-from benchmarks.datasets.pictures import read_picture
 from benchmarks.networks.efficientnet import require_photos_extra
 from benchmarks.networks.network import Network
 from benchmarks.networks.torchvision import require_imagenet
+from mint.app.pictures import read_picture
 from mint.contract import InputError
 
 MOSAICS = 10
@@ -122,7 +122,10 @@ def _photographs() -> list[_Photograph]:
             "the installed package foolbox carries no files data/imagenet_*.jpg; install a version that does: "
             'pip install -e ".[photos]".'
         )
-    return [_Photograph(f"photo-{match[1]}", int(match[2]), _square(read_picture(file))) for match, file in labelled]
+    return [
+        _Photograph(f"photo-{match[1]}", int(match[2]), _square(read_picture(file, upright=False)))
+        for match, file in labelled
+    ]
 
 
 def _square(picture: Image.Image) -> Image.Image:

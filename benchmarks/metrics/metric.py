@@ -82,6 +82,7 @@ class Declared:
     average: Average = "cases"
     subsets: tuple[str, ...] = ("all",)  # of cases, that it is averaged over: "all", or "all" and "difficult"
     judges: bool = True  # whether a better score means a better explanation; False where it only describes a map
+    regional: bool = False  # whether it needs the target's annotated region, and is NaN without one
     controlled: bool = True  # whether maps made from a method's map (derived controls) are scored, too
     curve_labels: CurveLabels | None = None  # how its curve is drawn; None where it has no curve
 
@@ -130,6 +131,8 @@ class DeviceMetric(Metric):
 
 class RegionMetric(Metric):
     """Base of the metrics that compare a map with the target's annotated region; NaN where there is no such region."""
+
+    regional = True
 
     def score_map(self, context: Context, saliency: Tensor) -> Any:
         """Measure a map where the target has a region that is not empty."""

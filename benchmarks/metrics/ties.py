@@ -87,6 +87,7 @@ class TieRange(Metric):
         return f"TieRange of {self.metric.measure}"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "regional", self.metric.regional)  # no field: it follows from one
         require_word("over", self.over, get_args(Over))
         require_count("samples", self.samples, 0)
 
@@ -180,7 +181,7 @@ class TieBound(Metric):
     def __post_init__(self) -> None:
         require_word("end", self.end, get_args(End))
         # They are no fields, as they follow from one; a frozen dataclass is set in this way.
-        for name in ("direction", "average", "subsets"):
+        for name in ("direction", "average", "subsets", "regional"):
             object.__setattr__(self, name, getattr(self.ties.metric, name))
 
     def score_map(self, context: Context, saliency: Tensor) -> float:

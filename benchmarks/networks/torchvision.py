@@ -3,7 +3,7 @@
 The first weights (mostly ``IMAGENET1K_V1``) are what published attribution results were computed with.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.networks.network import Network
@@ -14,8 +14,8 @@ from mint.contract import InputError
 def torchvision_network(name: str) -> Callable[..., Classifier]:
     """Return the function that builds one of torchvision's classifiers."""
 
-    def build(weights_file: Path | None = None) -> Classifier:
-        return torchvision_classifier(name, weights_file, first=True)
+    def build(weights_file: Path | None = None, class_names: Sequence[str] = ()) -> Classifier:
+        return torchvision_classifier(name, weights_file, first=True, classes=class_names)
 
     build.__doc__ = f"Torchvision's {name} for ImageNet's 1000 classes."
     return build

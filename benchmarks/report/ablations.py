@@ -25,6 +25,8 @@ from benchmarks.report.tables import (
     Subject,
     Table,
     by_setting,
+    marked,
+    notes,
     place_of,
     settings_of,
     stem,
@@ -77,7 +79,7 @@ def make_ablation_report(records: Records, directory: Path) -> str:
             first.append(Picture(_plot(group, str(dataset), directory / "plots"), f"variants on {dataset}"))
     tables = [variant_table(group) for _, group in by_setting(summary)]
     sections = [
-        Folded("Every variant", "Means, and differences from the default (bold: clear).", tables),
+        Folded("Every variant", "Means, and differences from the default (bold: clear).", [*tables, *notes(summary)]),
         cost_section(records),
         provenance_section(records),
         Folded("How to read the numbers", "What is compared, and what counts as clear.", [_reading(records)]),
@@ -110,7 +112,7 @@ def variant_table(summary: pd.DataFrame) -> Table:
     """Make a setting's table: a variant a row; bold is what differs from the default."""
     header: list[str | Metric] = ["variant"]
     place, first = place_of(summary.iloc[0].to_dict()), summary["method"].iloc[0]
-    rows = [[Entry(method)] for method in summary["method"].unique()]
+    rows = [[Entry(marked(method, summary))] for method in summary["method"].unique()]
     for column in _measured(summary):
         found = _rows(summary, column)
         cases = counted(int(found["n"].max()))

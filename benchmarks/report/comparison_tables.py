@@ -11,7 +11,18 @@ from benchmarks.analysis.scores import Column, titled
 from benchmarks.analysis.statistics import DIGITS, SIGNIFICANT
 from benchmarks.analysis.verdicts import leaders
 from benchmarks.report.numbers import DASH, ROUNDING, counted, form_of, number, pictures_needed
-from benchmarks.report.tables import Entry, Metric, Subject, Table, by_setting, head, place_of, settings_of, wide
+from benchmarks.report.tables import (
+    UNSTEADY,
+    Entry,
+    Metric,
+    Subject,
+    Table,
+    by_setting,
+    head,
+    place_of,
+    settings_of,
+    wide,
+)
 
 BEST_NULL = "best null"
 MOST_NAMED = 4
@@ -44,7 +55,9 @@ def with_cost(table: Table, timings: pd.DataFrame) -> Table:
     """Add milliseconds and forwards a picture to a table of one setting, if its methods were timed."""
     if timings.empty:
         return table
-    costs = timings.set_index("method")[["median_ms", "forwards"]].reindex([row[0].text for row in table.rows])
+    costs = timings.set_index("method")[["median_ms", "forwards"]].reindex(
+        [row[0].text.removesuffix(f" {UNSTEADY}") for row in table.rows]
+    )
     rows = [
         [*row, Entry(milliseconds, form=".0f"), Entry(forwards, form=".0f")]
         for row, (milliseconds, forwards) in zip(table.rows, costs.to_numpy(), strict=True)

@@ -18,7 +18,7 @@ from benchmarks.report.numbers import counted
 from benchmarks.report.page import Block, Folded, Picture, conclusions, fresh, write_pages
 from benchmarks.report.plots import draw_curves
 from benchmarks.report.sections import cost_section, provenance_section
-from benchmarks.report.tables import by_setting, stem, terminal, where
+from benchmarks.report.tables import by_setting, notes, stem, terminal, where
 from benchmarks.report.wins import draw_wins
 from benchmarks.results import records as record_files
 from benchmarks.results.records import Records, RecordsError, rows_of, with_removal
@@ -70,6 +70,7 @@ def _terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
     for place, group in by_setting(summary):
         table = comparison_tables.with_cost(comparison_tables.headline_table(group), rows_of(timings, place))
         parts.append(f"{where(place)}, {counted(int(group['n'].max()))}\n{terminal(table)}\n")
+    parts += notes(summary)
     return "\n".join(parts) + "\n* the best of a column, and what no test tells apart from it."
 
 
@@ -103,7 +104,7 @@ def make_comparison_report(records: Records, directory: Path) -> str:
     if shown:
         figure = draw_headlines(summary, directory / "plots" / "headline.png")
         first += [Picture(figure, "Every method's interval under the headline metrics"), READING]
-        first += [comparison_tables.headline_table(summary)]
+        first += [comparison_tables.headline_table(summary), *notes(summary)]
     found = conclusions(directory)
     sections = _sections(records, columns, findings, directory)
     write_pages(records, [*first, *([found] if found else []), *sections], directory)

@@ -10,10 +10,14 @@ import pandas as pd
 
 from benchmarks.analysis.scores import Column, titled
 from benchmarks.report.numbers import counted, number
+from benchmarks.results.records import rows_of
 
+UNSTEADY = "\N{DAGGER}"
+"""Marks a method whose second call gave another map."""
 ARROWS = {"higher": "↑", "lower": "↓"}
 LATEX = str.maketrans(
-    {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "\N{MINUS SIGN}": "$-$", "±": r"$\pm$"}
+    {UNSTEADY: r"\dag{}"}
+    | {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "\N{EN DASH}": "--", "\N{MINUS SIGN}": "$-$", "±": r"$\pm$"}
     | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
     | {character: f"${character}$" for character in "<>|"}
     | {character: rf"\{character}" for character in "_%&#${}"}
@@ -148,6 +152,18 @@ def by_metric(frame: pd.DataFrame) -> Iterator[tuple[Metric, pd.DataFrame]]:
         yield Metric(metric, column["direction"].iloc[0], subset, titled(metric, subset)), column
 
 
+def notes(summary: pd.DataFrame) -> list[str]:
+    """Say under a table what its marks mean; empty where there are none."""
+    said = "not deterministic: called again for one picture, the method gave another map, so another run differs."
+    return [] if summary["deterministic"].all() else [f"{UNSTEADY} {said}"]
+
+
+def marked(method: str, rows: pd.DataFrame) -> str:
+    """Name a method, with its mark if it is not deterministic in some of the rows."""
+    unsteady = "deterministic" in rows and method in {*rows["method"][~rows["deterministic"].astype(bool)]}
+    return f"{method} {UNSTEADY}" if unsteady else method
+
+
 def wide(name: str, title: str, frame: pd.DataFrame, entries: Block, keys: Sequence[str] = ("method",)) -> Table:
     """Lay the rows of all settings out: keys and networks down, metrics and their subsets across.
 
@@ -159,6 +175,8 @@ def wide(name: str, title: str, frame: pd.DataFrame, entries: Block, keys: Seque
     rows = {
         key: [Entry(str(each)) for each in key[2:]] for key in frame[index].drop_duplicates().itertuples(index=False)
     }
+    for (dataset, network, method, *_), row in rows.items():
+        row[0] = Entry(marked(method, rows_of(frame, (dataset, network))))
     if len(names) > 1:
         header.insert(1, "network")
         for key, row in rows.items():

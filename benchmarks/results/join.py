@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.results.records import Records, RecordsError, load
 
-COUNTED = ("cases", "controlled", "data_sha256")
+COUNTED = ("cases", "controlled", "data_sha256", "not_deterministic")
 """The inputs of a dataset and network in which runs of different cases differ."""
 SCORE = ["dataset", "network", "method", "control", "metric", "case"]
 
@@ -79,6 +79,7 @@ def _added(setting: Mapping[str, Any], other: Mapping[str, Any], directory: Path
         "cases": {subset: count + other["cases"][subset] for subset, count in setting["cases"].items()},
         "data_sha256": f"{setting['data_sha256']}+{other['data_sha256']}",
         "controlled": None if None in controlled else sum(controlled),
+        "not_deterministic": {**setting.get("not_deterministic", {}), **other.get("not_deterministic", {})},
     }
 
 

@@ -6,6 +6,7 @@
 * ``provenance.json``: "inputs", all that determines the numbers; "run", when, where and from which commit
 * ``gallery/data.npz``: the pictures and maps that the gallery shows, 8 bits a pixel
 * ``maps.npz``: every case's picture and maps, small, for the page
+* ``SHA256SUMS``: the checksums of these, as ``sha256sum --check`` takes them; runs before there were any lack it
 
 Scores and curves have a column ``control``: "" for a method's own map, else the name of the derived control that
 was scored in its place (see ``baselines.controls``). Records of runs before there were any read as "" throughout.
@@ -13,7 +14,7 @@ was scored in its place (see ``baselines.controls``). Records of runs before the
 
 import difflib
 import json
-import zipfile
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from benchmarks.results.sums import check_sums, write_sums
 
 RECORD_COLUMNS = (
     "plan", "dataset", "network", "method", "control", "metric", "metric_id",
@@ -152,15 +155,35 @@ def evidence_bytes(saliency: np.ndarray) -> np.ndarray:
 
 
 def save(records: Records, directory: Path) -> None:
-    """Write all of it into a directory, which is made if need be."""
+    """Write all of it into a directory, which is made if need be.
+
+    What is there already is replaced when everything is written, so that nothing is lost if the disk is full.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
     (directory / "gallery").mkdir(parents=True, exist_ok=True)
-    records.scores.to_parquet(directory / "records.parquet", index=False)
-    records.curves.to_parquet(directory / "curves.parquet", index=False)
-    records.timings.to_csv(directory / "timing.csv", index=False, float_format="%.6g")
-    text = json.dumps(records.provenance, indent=2, ensure_ascii=False)
-    (directory / "provenance.json").write_text(text + "\n", encoding="utf-8")
-    _save_gallery(records.gallery, directory / "gallery" / "data.npz")
-    _save_maps(records.maps, directory / "maps.npz")
+    new = directory / "new-records"
+    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed here
+    try:
+        (new / "gallery").mkdir(parents=True)
+        records.scores.to_parquet(new / "records.parquet", index=False)
+        records.curves.to_parquet(new / "curves.parquet", index=False)
+        records.timings.to_csv(new / "timing.csv", index=False, float_format="%.6g")
+        text = json.dumps(records.provenance, indent=2, ensure_ascii=False)
+        (new / "provenance.json").write_text(text + "\n", encoding="utf-8")
+        _save_gallery(records.gallery, new / "gallery" / "data.npz")
+        _save_maps(records.maps, new / "maps.npz")
+        write_sums(new)
+        for file in [each for each in new.rglob("*") if each.is_file()]:
+            file.replace(directory / file.relative_to(new))
+    except OSError as error:
+        error.filename = error.filename or str(directory)
+        raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def load(directory: Path) -> Records:
@@ -177,21 +200,23 @@ def load(directory: Path) -> Records:
         near = f" There are some in {', '.join(str(directory.parent / name) for name in alike)}." if alike else ""
         raise RecordsError(f"there are no records in {directory}; make them with `python -m benchmarks run`.{near}")
     try:
+        check_sums(directory)
         provenance = json.loads((directory / "provenance.json").read_text(encoding="utf-8"))
         inputs, _ = provenance["inputs"], provenance["run"]
         declared = [about for setting in inputs["settings"] for about in setting["metrics"].values()]
         if "report" not in inputs or any(DECLARED - about.keys() for about in declared):
             raise ValueError("they are of an older form, which does not say what the metrics measure")
         return Records(
-            _with_control(pd.read_parquet(directory / "records.parquet")),
-            _with_control(pd.read_parquet(directory / "curves.parquet")),
-            pd.read_csv(directory / "timing.csv"),
+            _table(_with_control(pd.read_parquet(directory / "records.parquet")), RECORD_COLUMNS),
+            _table(_with_control(pd.read_parquet(directory / "curves.parquet")), CURVE_COLUMNS),
+            _table(pd.read_csv(directory / "timing.csv"), TIMING_COLUMNS),
             provenance,
             _load_gallery(directory / "gallery" / "data.npz"),
             _load_maps(directory / "maps.npz"),
         )
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise RecordsError(f"the records in {directory} cannot be read ({error}); run the plan again.") from error
+    except Exception as error:  # a damaged file makes its readers raise almost anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RecordsError(f"the records in {directory} cannot be read ({reason}); run the plan again.") from error
 
 
 def rows_of(frame: pd.DataFrame, place: tuple[str, str]) -> pd.DataFrame:
@@ -202,6 +227,12 @@ def rows_of(frame: pd.DataFrame, place: tuple[str, str]) -> pd.DataFrame:
 def own_maps(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of scores or curves that are of methods' own maps, without the derived controls."""
     return frame[frame["control"] == ""]
+
+
+def _table(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    if missing := [name for name in columns if name not in frame]:
+        raise ValueError(f"a table lacks the column {missing[0]}")
+    return frame
 
 
 def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
@@ -240,7 +271,7 @@ def _load_arrays(file: Path) -> tuple[list[Any], dict[str, np.ndarray]]:
     """Return the entries of a file's index and its arrays; none of a file that is not there."""
     if not file.is_file():
         return [], {}
-    with np.load(file, allow_pickle=False) as stored:
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
         return json.loads(str(stored["index"])), dict(stored)
 
 

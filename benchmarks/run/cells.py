@@ -23,9 +23,11 @@ from benchmarks.results.provenance import device_name, versions
 from benchmarks.run.binding import bind
 from benchmarks.run.identity import code_digest, method_identity, network_identity, object_identity
 from benchmarks.run.plan import Options, Part
+from benchmarks.run.repetition import distance_of_repetitions
 from benchmarks.run.store import Cell, Identity, Store, key_of
 from benchmarks.run.timing import time_attributor
 from mint.contract import Attributor, InputError, attribute, explaining, unchanged
+from mint.parameters import said
 from mint.unchanged import copies_of
 
 
@@ -144,6 +146,25 @@ class Cells:
 
         return self._cells([context], identify, compute, (method, "", "pictures"))
 
+    def repetition(self, method: str, context: Context, own: Cell) -> float:
+        """Explain a case a second time, and return how far apart the maps are: `distance_of_repetitions`."""
+
+        def identify(contexts: list[Context]) -> Identity:
+            maps = key_of(self._map_identity(method, contexts))
+            return {"kind": "repetition", "maps": maps, "code": code_digest(distance_of_repetitions)}
+
+        def compute(contexts: list[Context]) -> Cell:
+            images, targets = _stacked(contexts)
+            known = torch.from_numpy(own[contexts[0].case.key]["map"]).to(images.device)
+            with explaining(self.network.module, images, targets), self._lent(f"the method {method}"):
+                found = distance_of_repetitions(
+                    lambda: attribute(self.methods[method], self.network.module, images, targets)[0], known
+                )
+            return {contexts[0].case.key: {"distance": np.array(found)}}
+
+        cell = self._cells([context], identify, compute, (method, "", "second call"))
+        return float(cell[context.case.key]["distance"]) if cell else 0.0
+
     def timing(self, method: str, chunk: list[Context]) -> dict[str, Any] | None:
         """Time a method on some cases; None if it failed."""
         identity = {
@@ -213,7 +234,8 @@ class Cells:
 
     def fail(self, method: str, step: str, case: str, error: BaseException, control: str = "") -> None:
         """Note a failure; say so on the terminal if none like it was said before."""
-        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        called = self.part.metrics.get(step) or self.methods.get(method)
+        reason = str(error) if isinstance(error, InputError) else said(error, called)
         names = (self.part.dataset, self.network.name, method, step, case)
         failure = Failure(*names, " ".join(reason.split()), control)
         if not any(replace(other, case=case) == failure for other in self.failures):

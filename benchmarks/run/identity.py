@@ -54,9 +54,9 @@ def code_digest(instance: object) -> str:
     """Hash the code an object's class stands on: hexadecimal SHA-256.
 
     That is the file of the class and of each class it inherits from, and every file of this repository (or of the
-    class's own package) that those import, followed through; and the same for the dataclasses in its fields, such as
-    a metric made from another one. Of a user's ``FILE.py``, the modules beside it count as its package. Libraries
-    are not read: their versions are part of every key.
+    class's own package) that those import, followed through; and the same for the dataclasses and functions in its
+    fields, such as a metric made from another one, or a score. Of a user's ``FILE.py``, the modules beside it count as
+    its package. Libraries are not read: their versions are part of every key.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def _files_of(instance: object) -> Iterator[Path]:
     if dataclasses.is_dataclass(instance) and not isinstance(instance, type):
         for field in dataclasses.fields(instance):
             value = getattr(instance, field.name)
-            if dataclasses.is_dataclass(value):
+            if dataclasses.is_dataclass(value) or inspect.isfunction(value):
                 yield from _files_of(value)
 
 

@@ -6,7 +6,10 @@
 
 import hashlib
 import io
+import re
+import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -21,7 +24,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmarks.datasets import Case, DataOptions, Dataset, check_options
-from benchmarks.datasets.case import faults
+from benchmarks.datasets.case import faults, without_region
 from benchmarks.metrics import Context
 from benchmarks.metrics.metric import controlling, declaration
 from benchmarks.networks.network import Network, load_network
@@ -40,10 +43,13 @@ from benchmarks.run.cells import Cells, Failure, digest_of
 from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.plan import Options, Plan
 from benchmarks.run.precision import computing_in, lower
+from benchmarks.run.scoring import check_scores, scored
 from benchmarks.run.store import Cell, Store
 from benchmarks.run.timing import bare_seconds, counting
-from mint.app.classifiers import said
+from mint.app.pictures import spelled
 from mint.contract import InputError
+from mint.parameters import said
+from mint.scores import PROBABILITIES
 
 CASES_PER_CELL = 4  # explained at a time, and lost at most if the run is killed
 JPEG_QUALITY = 80
@@ -66,6 +72,8 @@ class Results:
     # Where a part is remembering: pictures shown to the networks, and those not answered from memory.
     asked: int = 0
     forwarded: int = 0
+    # Of each data set that was read from files, how many of them were passed over, by what they are.
+    passed_over: dict[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def run(plan: Plan, options: Options, store: Store, seen: Callable[[Results], None] = lambda found: None) -> Results:
@@ -83,16 +91,22 @@ def run(plan: Plan, options: Options, store: Store, seen: Callable[[Results], No
     data = DataOptions(options.data, options.seed or 0)
     for part in plan.parts:
         check_options(find(DATASET, part.dataset), data)
-    with computing_in(options.precision):
+    with computing_in(options.precision), warnings.catch_warnings():
+        # It is said once, of each network that it is true of.
+        warnings.filterwarnings("ignore", re.escape(PROBABILITIES))
         for part in plan.parts:
             dataset = find(DATASET, part.dataset)
-            part = replace(part, dataset=name_of(part.dataset))
+            part = scored(replace(part, dataset=name_of(part.dataset)), options.score)
             for name in part.networks:
-                network = load_network(name, weights=options.weights.get(name_of(name)), device=options.device)
+                shown = name_of(name)
+                weights, classes = options.weights.get(shown), options.classes.get(shown, ())
+                network = load_network(name, weights=weights, classes=classes, device=options.device)
+                check_scores(part, network)
                 lower(network.module, options.precision)
                 cases = _cases_of(dataset, part.dataset, network, data)
                 cells = Cells(part, network, name, options, store, results.failures)
                 bench = _Bench(plan.name, cells, results)
+                bench.announce(cases, options.skipped)
                 bench.measure(cases, options.skipped)
                 bench.time_methods()
                 seen(_latest(results))
@@ -119,7 +133,7 @@ def _cases_of(dataset: Dataset, name: str, network: Network, options: DataOption
     except InputError:
         raise
     except Exception as error:  # a user's data set can raise anything
-        raise InputError(f"the data set {name} cannot be read: {said(error)}.") from error
+        raise InputError(f"the data set {name} cannot be read: {said(error, dataset)}.") from error
     if not len(found):
         raise InputError(f"the data set {name} gives no case for the network {network.name}.")
     return found
@@ -133,6 +147,8 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
     measured: dict[str, Any] = {"efficiency": results.efficiency}
     if results.asked:
         measured["pictures"] = {"asked": results.asked, "forwarded": results.forwarded}
+    if results.passed_over:
+        measured["passed_over"] = results.passed_over
     inputs = {
         "plan": plan.name,
         "summary": plan.summary,
@@ -165,13 +181,31 @@ class _Bench:
         self.title = f"{self.part.dataset}, {self.network.name}"
         self.keys: dict[str, int] = {}
         self.to_time: list[Context] = []
+        self.repeated: dict[str, float] = {}  # by method, how far apart the maps of its first case are
         self.nulls = [name for name in cells.methods if name in self.part.nulls]
         self.controlling = controlling(self.part.metrics)
+
+    def announce(self, dataset: Sequence[Case], first: int) -> None:
+        """Say what the data set passed over, once, and which metrics do not apply for want of annotations."""
+        passed_over = dict(getattr(dataset, "passed_over", {}))
+        if passed_over and self.part.dataset not in self.results.passed_over:
+            self.results.passed_over[self.part.dataset] = passed_over
+            _say(f"passed over in {self.part.dataset}: {spelled(passed_over)}.")
+        numbers = range(first, self._end(dataset))
+        bare = without_region(dataset, numbers)
+        regional = [name for name, metric in self.part.metrics.items() if metric.regional]
+        if bare and regional:
+            left = f"are of the other {len(numbers) - bare}" if bare < len(numbers) else "do not apply and stay empty"
+            counts = f"{bare} of {len(numbers)} cases have no annotated region"
+            _say(f"{self.title}: {counts}: the columns {', '.join(regional)} {left}.")
+
+    def _end(self, dataset: Sequence[Case]) -> int:
+        return len(dataset) if self.part.limit is None else min(self.part.limit, len(dataset))
 
     def measure(self, dataset: Sequence[Case], first: int) -> None:
         """Explain, measure and show the cases from number ``first`` on, a few at a time."""
         methods, controls = self.cells.methods, self.part.controls
-        end = len(dataset) if self.part.limit is None else min(self.part.limit, len(dataset))
+        end = self._end(dataset)
         if first >= end > 0:
             raise InputError(
                 f"of {self.part.dataset}, the plan has {end} cases, none from the one numbered {first + 1} on; "
@@ -214,6 +248,7 @@ class _Bench:
                     for metric in self.controlling:
                         self._score(method, control, metric, under_control, cell)
                     bar.update(max(0, min(stop, controlled) - start))
+                self._repeat(chunk, maps)
                 self.results.asked += memory.asked
                 self.results.forwarded += memory.forwarded
                 for context in _before(self.part.shown, numbered):
@@ -295,6 +330,13 @@ class _Bench:
                 curve = {name: found[name].astype(np.float32) for name in ("fractions", "values")}
                 self.results.curves.append(place | curve)
 
+    def _repeat(self, chunk: list[Context], maps: Mapping[str, Cell]) -> None:
+        """Call every method a second time for its first case."""
+        for method, cell in maps.items():
+            explained = [context for context in chunk if context.case.key in cell]
+            if explained and method not in self.repeated:
+                self.repeated[method] = self.cells.repetition(method, explained[0], cell)
+
     def _show(self, context: Context, maps: Mapping[str, Cell]) -> None:
         case = context.case
         explained = {name: cell[case.key]["map"] for name, cell in maps.items() if case.key in cell}
@@ -324,6 +366,7 @@ class _Bench:
             **self.cells.setting,
             "methods": self.cells.method_identities,
             "nulls": self.nulls,
+            "not_deterministic": {name: found for name, found in self.repeated.items() if found},
             "controls": {name: {"id": repr(each), "null": each.null} for name, each in self.part.controls.items()},
             "controlled": controlled,
             "metrics": {
@@ -336,6 +379,10 @@ class _Bench:
                 for name, metric in self.part.metrics.items()
             },
         }
+
+
+def _say(sentence: str) -> None:
+    tqdm.write(sentence, file=sys.stderr)
 
 
 def _before(end: int, numbered: Mapping[int, Context]) -> list[Context]:

@@ -16,6 +16,7 @@ from benchmarks.run.identity import code_digest
 from benchmarks.run.precision import Precision
 from mint.contract import Attributor, InputError
 from mint.parameters import require_word
+from mint.scores import Score
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Options:
 
     data: Path | None = None  # folder of a data set that is not shipped
     weights: Mapping[str, Path] = field(default_factory=dict)  # files by network name, in place of the networks' own
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)  # names by network name, in place of its own
+    score: Score | None = None  # replaces the score of every method and metric; None: each its own
     device: str = "cpu"
     precision: Precision = "float32"
     batch_size: int | None = None  # pictures through a network at a time; None: found. Results do not depend on it.

@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,16 @@ def _canonical(identity: Identity) -> str:
     return json.dumps({"format": FORMAT, **identity}, sort_keys=True, allow_nan=False)
 
 
+def make_directory(directory: Path) -> None:
+    """Make the directory before anything is computed for it, or raise an `InputError` if it cannot be written to."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise InputError(f"nothing can be written to {directory}: {error.strerror}.") from None
+
+
 @dataclass
 class Store:
     """The cells under one directory, and what this run did with them."""
@@ -51,8 +62,9 @@ class Store:
 
     def __post_init__(self) -> None:
         for stray in self.directory.glob("*/*.partial"):
-            if time.time() - stray.stat().st_mtime > STRAY_AFTER_SECONDS:
-                stray.unlink(missing_ok=True)
+            with suppress(OSError):  # another run may have removed or renamed it
+                if time.time() - stray.stat().st_mtime > STRAY_AFTER_SECONDS:
+                    stray.unlink()
 
     def has(self, identity: Identity) -> bool:
         """Tell whether there is a cell of an identity, without reading it."""
@@ -81,28 +93,31 @@ class Store:
             cell.setdefault(case, {})[part] = array
         return cell
 
-    def prepare(self) -> None:
-        """Make the directory before anything is computed for it, or raise an `InputError`."""
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.directory):
-                pass
-        except OSError as error:
-            raise InputError(f"nothing can be written to {self.directory}: {error.strerror}.") from None
-
     def write(self, identity: Identity, cell: Cell) -> None:
-        """Store a cell under its identity: all of it, or nothing if the process is killed meanwhile."""
+        """Store a cell under its identity: all of it, or nothing if the process is killed or the disk is full.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; it names the file.
+        """
         path = self._path(identity)
         arrays = {f"{case}|{name}": array for case, parts in cell.items() for name, array in parts.items()}
         arrays["identity"] = np.array(_canonical(identity))
-        path.parent.mkdir(parents=True, exist_ok=True)
         # The same directory, as a rename is atomic within one file system only.
         partial = path.with_name(f"{path.stem}.{os.getpid()}.partial")
-        with partial.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as stream:
+                np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(partial, path)
+        except OSError as error:
+            with suppress(OSError):
+                partial.unlink()
+            error.filename = error.filename or str(path)
+            raise
         self.written += 1
 
     def _path(self, identity: Identity) -> Path:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
     from mint.contract import Attributor
 
 SAMPLING_INTERVAL = 0.001  # seconds between two looks at the resident set
-BARE_SIZES = {"cpu": (4, 8, 16, 32), "cuda": (32, 64, 128, 256, 512)}  # pictures at a time
+BATCH_SIZES = {"cpu": (8, 16, 32), "cuda": (32, 64, 128, 256, 512)}  # pictures at a time: those tried
+TRIES = {"cpu": 2, "cuda": 3}  # runs of each
 SHORTEST_MEASUREMENT = 0.02  # seconds: faster calls are timed several at a time
+Run = Callable[[], object]
+"""What is timed."""
 
 
 @dataclass(frozen=True)
@@ -113,31 +117,56 @@ def counting(model: nn.Module) -> Iterator[dict[str, int]]:
         handle.remove()
 
 
-def bare_seconds(network: Network) -> float:
-    """Measure how long a network alone takes for a picture: seconds, in batches of the size that is fastest.
+def seconds_of(run: Run, device: torch.device) -> float:
+    """Run something once, and wait for the device: the seconds it took."""
+    read_back = torch.zeros(1, device=device).item  # reading a number back waits for the device
+    read_back()
+    began = time.perf_counter()
+    run()
+    read_back()
+    return time.perf_counter() - began
 
-    The size is doubled until that gains less than a twentieth, or the memory of a GPU is full. Of three tries the
-    fastest counts, after one that warms up.
+
+def fastest_batch(make: Callable[[int], Run], device: torch.device) -> tuple[float, int]:
+    """Find the batch size in which a piece of work is done fastest: its seconds, and the size.
+
+    ``make`` returns the work, done in batches of a size. Of a few tries, the first of which warms up, the fastest
+    counts. Sizes grow until one is a tenth slower than the best, or the memory of a GPU is full.
     """
-    device, best = network.device, math.inf
-    for size in BARE_SIZES[device.type]:
-        images = torch.zeros(size, 3, network.input_size, network.input_size, device=device)
-        images = images.contiguous(memory_format=torch.channels_last)
-        read_back = torch.zeros(1, device=device).item  # waits for a GPU
-        tries = []
+    best, best_size = math.inf, BATCH_SIZES[device.type][0]
+    for size in BATCH_SIZES[device.type]:
+        run = make(size)
         try:
-            for _ in range(4):
-                began = time.perf_counter()
-                with torch.inference_mode():
-                    network.module(images)
-                read_back()
-                tries.append((time.perf_counter() - began) / size)
+            seconds = min(seconds_of(run, device) for _ in range(TRIES[device.type]))
         except torch.OutOfMemoryError:
             break
-        before, best = best, min(best, *tries[1:])
-        if best > 0.95 * before:
+        if seconds < best:
+            best, best_size = seconds, size
+        elif seconds > 1.1 * best:
             break
-    return best
+    return best, best_size
+
+
+def bare_forwards(module: nn.Module, image: Tensor, count: int, batch_size: int) -> Run:
+    """Send one picture, (1, c, h, w), through a network ``count`` times, so many at a time, in its memory format."""
+    channels_last = image.is_contiguous(memory_format=torch.channels_last)
+    memory = torch.channels_last if channels_last else torch.contiguous_format
+    batch = image.expand(batch_size, *image.shape[1:]).contiguous(memory_format=memory)
+
+    @torch.inference_mode()
+    def run() -> None:
+        for start in range(0, count, batch_size):
+            module(batch[: count - start])
+
+    return run
+
+
+def bare_seconds(network: Network) -> float:
+    """Measure how long a network alone takes for a picture: seconds, in batches of the size that is fastest."""
+    count = BATCH_SIZES[network.device.type][-1]
+    image = torch.zeros(1, 3, network.input_size, network.input_size, device=network.device)
+    image = image.contiguous(memory_format=torch.channels_last)
+    return fastest_batch(partial(bare_forwards, network.module, image, count), network.device)[0] / count
 
 
 def _clock(explain: Callable[[], None], _device: torch.device, repeats: int) -> list[float]:

@@ -10,7 +10,7 @@ STUDIES: Mapping[str, str] = {
     "figures": "benchmarks.studies.paper_figures.folder",
     "forwards": "benchmarks.studies.forwards",
     "protocols": "benchmarks.studies.protocols",
-    "speed": "benchmarks.studies.speed",
+    "speed": "benchmarks.studies.speed.command",
 }
 """The module of each study, by name."""
 
@@ -18,6 +18,6 @@ SUMMARIES: Mapping[str, str] = {
     "figures": "draw the figures of MINT's paper, from real explanations",
     "forwards": "measure how many forward passes an explanation needs",
     "protocols": "score the same maps as six other tools and papers do",
-    "speed": "time MINT and the metrics beside bare forward passes and Captum",
+    "speed": "time MINT and the metrics beside bare forward passes, Captum and other tools",
 }
 """What each study does, in a line."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.results.provenance import device_name, git_state, now, versions
+from benchmarks.run.store import make_directory
 from benchmarks.studies import SUMMARIES
 from mint.contract import InputError
 
@@ -42,9 +43,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def finish(study: Callable[[], str]) -> int:
-    """Run a study and print what it returns; bad input is one sentence on stderr. Return the exit status."""
+def finish(study: Callable[[], str], out: Path) -> int:
+    """Run a study and print what it returns; bad input is one sentence on stderr. Return the exit status.
+
+    That something can be written to ``out`` is found before anything is computed.
+    """
     try:
+        make_directory(out)
         print(study())
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -216,7 +216,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--most", type=positive, default=COUNTS[-1], metavar="K", help="samples of the long runs")
     parser.add_argument("--samples", type=positive, default=500, metavar="K", help="samples of the sharing study")
     parser.add_argument("--samplings", nargs="+", metavar="NAME", help="of the settling study (default: all)")
-    return finish(partial(_study, parser.parse_args(arguments), arguments))
+    options = parser.parse_args(arguments)
+    return finish(partial(_study, options, arguments), options.out)
 
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:

@@ -37,6 +37,7 @@ from benchmarks.report.plots import DOTS_PER_INCH, panels_of, styles
 from benchmarks.run.binding import bind
 from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser
 from mint.contract import Attributor, attribute
+from mint.scores import score_name
 
 METHODS = ("mint", "gradcam", "lime", "occlusion", "random")
 OWN: Mapping[str, Metric] = {
@@ -81,7 +82,7 @@ def conventions(metric: Metric) -> dict[str, str]:
         told = "the maximum", "", near, "mean over classes", "first maximum"
     elif isinstance(metric, RemovalProfile):
         removed = str(metric.removed) if isinstance(metric.removed, str) else "imputed, with noise"
-        told = metric.points, removed, f"{metric.score}, {metric.follows} class", metric.area, metric.ties
+        told = metric.points, removed, f"{score_name(metric.score)}, {metric.follows} class", metric.area, metric.ties
     else:
         removed, answer = getattr(metric, "baseline", ""), f"{getattr(metric, 'score', '')}, target class"
         told = "a picture row a step", removed, answer, "trapezoid", "by index, mirrored"
@@ -147,7 +148,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--plan", default="quick", metavar="NAME", help="its first part gives methods and data (quick)")
     parser.add_argument("--methods", nargs="+", default=METHODS, metavar="NAME", help=f"({' '.join(METHODS)})")
     options = parser.parse_args(arguments)
-    return finish(partial(_study, options, arguments))
+    return finish(partial(_study, options, arguments), options.out)
 
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
@@ -164,7 +165,6 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         for name, by_method in measurements.items()
         for method, measurement in by_method.items()
     )
-    options.out.mkdir(parents=True, exist_ok=True)
     scores.to_csv(options.out / "scores.csv", index=False, float_format="%.6g", na_rep="nan")
     draw_curves(found[0], metrics).savefig(options.out / "curves.png", dpi=DOTS_PER_INCH)
     tools = pd.DataFrame(

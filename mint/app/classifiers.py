@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mint.app.folding import fold_batch_norms
 from mint.app.weights import fit_state, read_state
-from mint.parameters import InputError, nearest
+from mint.parameters import InputError, nearest, said
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -106,8 +106,7 @@ def load_classifier(
     """
     where = usable_device(device)
     if ":" in name:
-        found = make_classifier(_imported(name), name, weights)
-        found = replace(found, classes=tuple(classes)) if classes else found
+        found = make_classifier(imported(name, "--model"), name, weights, classes)
     else:
         found = ready(torchvision_classifier(name, weights, classes=classes), where)
         fold_batch_norms(found.module, *found.preprocess.crop_size)  # type: ignore[attr-defined]
@@ -129,7 +128,7 @@ def read_classes(file: Path) -> tuple[str, ...]:
         raise InputError(f"the class names in {file} cannot be read ({error}).") from error
     try:
         given: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         given = [line.strip() for line in text.splitlines() if line.strip()]
     names = class_names(given, str(file))
     if not names:
@@ -156,7 +155,8 @@ def class_names(given: Any, where: str) -> tuple[str, ...]:
         pairs = list(given.items())
         if pairs and all(isinstance(value, int) for value in given.values()):
             pairs = [(number, name) for name, number in pairs]
-        numbered = {int(number): str(name) for number, name in pairs if str(number).isdecimal()}
+        # Cut off, as Python reads no number of thousands of digits.
+        numbered = {int(str(number)[:20]): str(name) for number, name in pairs if str(number).isdecimal()}
         if sorted(numbered) == list(range(len(pairs))):
             return tuple(numbered[number] for number in sorted(numbered))
     elif not isinstance(given, str) and hasattr(given, "__iter__"):
@@ -167,20 +167,22 @@ def class_names(given: Any, where: str) -> tuple[str, ...]:
     )
 
 
-def make_classifier(found: Any, name: str, weights: Path | None = None) -> Classifier:
+def make_classifier(found: Any, name: str, weights: Path | None = None, classes: Sequence[str] = ()) -> Classifier:
     """Make a classifier of what a name stands for, and give it its weights.
 
     Parameters
     ----------
     found : Classifier, nn.Module or callable
         A classifier, a module whose attributes ``preprocess`` and ``classes``, if it has them, are those of a
-        :class:`Classifier`, or a function without arguments that returns one of the two. The function may have one
-        optional parameter, ``weights_file``: then it loads the given weights itself. Otherwise they are fitted to
-        the network that it returns.
+        :class:`Classifier`, or a function without arguments that returns one of the two. The function may have two
+        optional parameters. With ``weights_file``, it loads the given weights itself; otherwise they are fitted to
+        the network that it returns. With ``class_names``, it gives its network as many outputs as ``classes``.
     name : str
         The network's, for the error's sentence.
     weights : pathlib.Path, optional
         A state dict to use in place of the network's own.
+    classes : sequence of str
+        The names of the classes, in place of the classifier's own.
 
     Raises
     ------
@@ -190,16 +192,17 @@ def make_classifier(found: Any, name: str, weights: Path | None = None) -> Class
     left = weights
     if not isinstance(found, nn.Module | Classifier):
         try:
-            given = {}
-            if weights is not None and "weights_file" in inspect.signature(found).parameters:
-                given, left = {"weights_file": weights}, None
+            given: dict[str, Any] = {"weights_file": weights, "class_names": tuple(classes) or None}
+            taken = inspect.signature(found).parameters if any(given.values()) else {}
+            given = {key: value for key, value in given.items() if value is not None and key in taken}
+            left = None if "weights_file" in given else weights
             # Building draws initial weights; they are overwritten, and the caller's random numbers must not notice.
             with torch.random.fork_rng(devices=[]):
                 found = found(**given)
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"{name} could not be called without arguments: {said(error)}.") from error
+            raise InputError(f"{name} could not be called without arguments: {said(error, found)}.") from error
     if isinstance(found, nn.Module):
         defaults = Classifier(found)
         found = Classifier(
@@ -217,7 +220,7 @@ def make_classifier(found: Any, name: str, weights: Path | None = None) -> Class
             f"the preprocess of {name} is a {type(found.preprocess).__name__}; it must be a function from a picture "
             "to a tensor."
         )
-    classifier: Classifier = replace(found, classes=class_names(found.classes, name))
+    classifier: Classifier = replace(found, classes=tuple(classes) or class_names(found.classes, name))
     if left is not None:
         fit_state(classifier.module, read_state(left, name), name, left)
         classifier = replace(classifier, weights=left)
@@ -338,20 +341,27 @@ def _downloaded(name: str, published: Any) -> Path:
 # --- module:function ------------------------------------------------------------------------------------------
 
 
-def _imported(name: str) -> Any:
+def imported(name: str, option: str) -> Any:
+    """Return what ``FILE.py:NAME`` or ``module:NAME`` stands for; ``option`` is the one that named it, for errors.
+
+    Raises
+    ------
+    InputError
+        If the module cannot be imported, or has nothing of that name.
+    """
     import mint.app.torchvision_ops  # noqa: F401  (the module may import torchvision)
 
     module_name, _, function_name = name.rpartition(":")
     file = Path(module_name)
     if file.suffix == ".py" and not file.is_file():
-        raise InputError(f"the file {file} of --model does not exist.")
+        raise InputError(f"the file {file} of {option} does not exist.")
     folder = str(file.resolve().parent) if file.suffix == ".py" else os.getcwd()
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
         module = _run(file) if file.suffix == ".py" else importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
-        raise InputError(f"the module {module_name!r} of --model cannot be imported: {said(error)}.") from error
+        raise InputError(f"the module {module_name!r} of {option} cannot be imported: {said(error)}.") from error
     if not hasattr(module, function_name):
         public = [each for each in vars(module) if callable(getattr(module, each)) and not each.startswith("_")]
         raise InputError(
@@ -369,8 +379,3 @@ def _run(file: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     return module
-
-
-def said(error: BaseException) -> str:
-    """Name an error that somebody else's code raised and quote it, without the full stop."""
-    return f"{type(error).__name__}: {error}".rstrip(". ")

@@ -10,8 +10,15 @@ _WORTHLESS = (
 )
 
 
-def describe(explanation: Explanation) -> list[str]:
+def describe(explanation: Explanation, device: str = "") -> list[str]:
     """Say in a few lines what an explanation found and how.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        What is described.
+    device : str
+        What it was computed on, if that is to be said.
 
     Returns
     -------
@@ -44,7 +51,8 @@ def describe(explanation: Explanation) -> list[str]:
         f"{fidelity.coarse_held_out:.2f} and {fidelity.fine_held_out:.2f}",
         *([] if fidelity.fine_held_out >= 0 else [_WORTHLESS]),
         f"made by   {_ROUTES[parts.route]}; {read}; "
-        f"{len(explanation.states)} samples, seed {parameters['seed']}; {explanation.cost.seconds:.1f} s",
+        f"{len(explanation.states)} samples, seed {parameters['seed']}; {explanation.cost.seconds:.1f} s"
+        f"{device and f' on {device}'}",
     ]
 
 

@@ -66,7 +66,7 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
 
 # What frameworks call the state dict in a checkpoint; averages of the weights come last.
 _WRAPPERS = (
-    *("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params"),
+    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params"),
     *("state_dict_ema", "model_ema", "ema_state_dict", "ema", "params_ema"),
 )
 
@@ -90,6 +90,13 @@ _READERS: Mapping[str, Callable[[Path], Any]] = {".safetensors": _read_safetenso
 _INSIDE = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 # Of these, what is missing in a file does not matter: files older than torch 0.4.1 lack the batch counters.
 _COUNTERS = "num_batches_tracked"
+
+
+OTHER_CLASSES = (
+    "If it was trained for other classes, name them, a line each, with --classes FILE (python -m benchmarks run: "
+    "--classes NETWORK=FILE); a function of yours that builds the network gets them as its parameter class_names, "
+    "where it has one."
+)
 
 
 def fit_state(
@@ -133,9 +140,14 @@ def fit_state(
     ]
     if problems:
         head = reshaped and not missing and not unknown and _is_head([each.split()[0] for each in reshaped], own)
-        hint = " If it was trained for other classes, name them with --classes FILE, a line each." if head else ""
+        hint = f" {OTHER_CLASSES}" if head else ""
         raise InputError(f"the weights in {file} do not fit {name}; tensors {'; '.join(problems)}.{hint}")
-    module.load_state_dict(state, strict=False)
+    try:
+        module.load_state_dict(state, strict=False)
+    except Exception as error:  # sparse and quantised tensors, and others that are no plain numbers
+        raise InputError(
+            f"the weights in {file} cannot be copied into {name}; save the state_dict() of plain, dense tensors."
+        ) from error
 
 
 def _without_wrappers(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

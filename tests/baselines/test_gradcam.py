@@ -4,6 +4,8 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from captum.attr import LayerGradCam
+from small_transformers import ClassToken, Patches, one_patch, small_swin, small_vit
 from torch import Tensor, nn
 
 import mint.app.torchvision_ops  # noqa: F401
@@ -97,7 +99,7 @@ def test_layers_that_cannot_be_explained_are_refused() -> None:
     model.register_module("spare", nn.Conv2d(3, 3, 1))
     with pytest.raises(InputError, match="never calls its layer 'spare'"):
         GradCAM("spare")(model, images, targets)
-    with pytest.raises(InputError, match=r"'fc' has no \(n, channels, height, width\) output"):
+    with pytest.raises(InputError, match=r"'fc' gives a tensor of shape \(1, 7\), which cannot be read"):
         GradCAM("fc")(model, images, targets)
 
 
@@ -117,3 +119,56 @@ def test_a_layer_that_the_answer_does_not_depend_on_is_refused(frozen: bool) -> 
     model = Sidelong().requires_grad_(not frozen)
     with pytest.raises(InputError, match="No gradient leads from the network's answer to its layer 'side'"):
         GradCAM("side")(model, noise(1, 3, 8, 8), torch.tensor([2]))
+
+
+@pytest.mark.parametrize("extra", [0, 1, 2, 5])
+def test_on_tokens_the_map_peaks_at_the_patch_that_the_answer_reads(extra: int) -> None:
+    network = Patches(place=8, extra=extra).eval()
+    images = one_patch(1, 2, (32, 48))
+    found = GradCAM()(network, images, torch.tensor([0]))[0]
+    assert torch.equal(found, GradCAM("second")(network, images, torch.tensor([0]))[0])
+    # Each channel's gradient is 1 at one of 24 patches; the white patch is 4 in three channels.
+    expected = torch.zeros(1, 1, 4, 6)
+    expected[0, 0, 1, 2] = 3 * 4 / 24
+    expected = nn.functional.interpolate(expected, (32, 48), mode="bilinear", align_corners=False)[0, 0]
+    torch.testing.assert_close(found, expected)
+
+
+class Through(nn.Module):
+    """Runs a layer's patch tokens, without the class token, through a grid that Captum can read by itself."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.grid = layer, nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.layer(images)
+        grid = self.grid(tokens[:, 1:].transpose(1, 2).reshape(len(tokens), 24, 4, 4))
+        return torch.cat([tokens[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
+
+
+@pytest.mark.parametrize("batch_size", [None, 1])
+def test_on_a_vit_it_is_captums_after_reshaping_by_hand(batch_size: int | None) -> None:
+    network, images, targets = small_vit(), noise(3, 3, 32, 32), torch.tensor([0, 2, 4])
+    found = GradCAM(batch_size=batch_size)(network, images, targets)
+    network.encoder.layers[1] = Through(network.encoder.layers[1])
+    maps = LayerGradCam(network, network.encoder.layers[1].grid).attribute(images, targets, relu_attributions=True)
+    expected = nn.functional.interpolate(maps, (32, 32), mode="bilinear", align_corners=False)[:, 0]
+    assert float(expected.detach().amax(dim=(1, 2)).min()) > 0
+    torch.testing.assert_close(found, expected.detach())
+
+
+def test_on_a_swin_channels_last_or_first_is_the_same() -> None:
+    network, images, targets = small_swin(), noise(2, 3, 32, 48), torch.tensor([0, 2])
+    first = grad_cam(network, network.permute, images, targets)
+    assert float(first.max()) > 0
+    for layer in (None, "norm", "permute"):
+        torch.testing.assert_close(GradCAM(layer)(network, images, targets), first)
+
+
+def test_a_layer_read_at_its_class_token_alone_is_refused() -> None:
+    network, images = ClassToken().eval(), one_patch(1, 2, (32, 48))
+    with pytest.raises(InputError, match="of layer 'third' the class score reads only tokens that have no place"):
+        GradCAM("third")(network, images, torch.tensor([0]))
+    assert not network.third._forward_hooks
+    assert float(GradCAM()(network, images, torch.tensor([0])).max()) > 0

@@ -64,6 +64,81 @@ class Upwards(Metric):
         return 1.0
 
 
+def needing(device):
+    return network()
+
+
+def failing():
+    return {}["lost"]
+
+
+class Flat(nn.Module):
+    preprocess = Preprocessing(16, (0.5,) * 3, (0.25,) * 3)
+    classes = {"green": 1, "red": 0}
+
+    def forward(self, images):
+        return images.view(7)
+
+
+def too_few(network):
+    return cases(network, None)
+
+
+class Lazy:
+    def __init__(self, network, options): ...
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        raise OSError("torn\\npicture")
+
+
+class Lengthless(Lazy):
+    def __len__(self):
+        return 1 // 0
+
+
+class Asking:
+    def require(self, options):
+        raise RuntimeError("no folder")
+
+    def __call__(self, network, options): ...
+
+
+asking = Asking()
+
+
+def explains(model, images, targets):
+    return images.nothing
+
+
+def short(model):
+    return model
+
+
+@dataclass(frozen=True)
+class Choosy:
+    batch_size: int | None = None
+
+    def __post_init__(self):
+        assert self.batch_size is None, "no batches"
+
+    def __call__(self, model, images, targets): ...
+
+
+@dataclass(frozen=True)
+class Measure(Metric):
+    def score_map(self, context, saliency):
+        return saliency.nothing
+
+
+@dataclass(frozen=True)
+class Nameless(Measure):
+    def __repr__(self):
+        raise RuntimeError("no name")
+
+
 class Demanding:
     def __init__(self):
         raise RuntimeError("no licence")
@@ -75,6 +150,7 @@ class Demanding:
 @pytest.fixture
 def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bad.py").write_text(BASE, encoding="utf-8")
+    (tmp_path / "importing.py").write_text("import bad\n\nmine = bad.lost\n", encoding="utf-8")
     (tmp_path / "leaving.py").write_text("import sys\n\nsys.exit(0)\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -100,6 +176,39 @@ def test_it_is_refused_in_one_sentence(arguments: str, named: str, capsys: pytes
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("error: ")
     assert named in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ("--networks bad.py:failing", f"in failing, bad.py line {BASE.splitlines().index('def failing():') + 2}"),
+        ("--networks bad.py:needing", "in needing, bad.py line"),
+        ("--networks bad.py:Flat", "in Flat.forward, bad.py line"),
+        ("--datasets bad.py:raising", "in raising, bad.py line"),
+        ("--datasets bad.py:too_few", "in too_few, bad.py line"),
+        ("--datasets bad.py:Lazy", "OSError: torn picture (in Lazy.__getitem__, bad.py line"),
+        ("--datasets bad.py:Lengthless", "in Lengthless.__len__, bad.py line"),
+        ("--datasets bad.py:asking", "in Asking.require, bad.py line"),
+        ("--method bad.py:explains", "in explains, bad.py line"),
+        ("--method bad.py:short", "in short, bad.py line"),
+        ("--method bad.py:Choosy --batch-size 3", "in Choosy.__post_init__, bad.py line"),
+        ("--method bad.py:Demanding", "in Demanding.__init__, bad.py line"),
+        ("--metric bad.py:Measure", "in Measure.score_map, bad.py line"),
+        ("--metric bad.py:Nameless", "in Nameless.__repr__, bad.py line"),
+        ("--plan importing.py:mine", "(importing.py line 3)"),
+    ],
+)
+@pytest.mark.usefixtures("bad")
+def test_an_error_in_it_names_the_function_the_file_and_the_line(
+    arguments: str, place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.report.report.make_report", lambda directory: "")
+    given = ["--networks", "bad.py:network", "--datasets", "bad.py:cases", *arguments.split()]
+    assert main(["run", "--plan", "bad.py:tiny", *given, "--limit", "1", "--out", "out"]) in (1, 2)
+    told = [line for line in capsys.readouterr().err.splitlines() if place in line]
+    assert told
+    assert all("Traceback" not in line for line in told)
+    assert all(line.startswith(("error: ", "failed")) for line in told)
 
 
 @pytest.mark.usefixtures("bad")

@@ -250,6 +250,8 @@ def test_a_damaged_cell_is_mentioned(arguments: list[str], tmp_path: Path, capsy
         (["--device", "toaster"], "the device 'toaster' cannot be used"),
         (["--cases", "11-20"], "of noise, the plan has 10 cases, none from the one numbered 11 on"),
         (["--weights", "tny=x.pth"], "unknown network in --weights, 'tny'; the nearest are tiny"),
+        (["--classes", "tny=x.txt"], "unknown network in --classes, 'tny'; the nearest are tiny"),
+        (["--classes", "tiny=nowhere.txt"], "the class names in nowhere.txt cannot be read"),
         (["--weights", "tiny=nowhere.pth"], "the weights file nowhere.pth for tiny does not exist"),
     ],
 )
@@ -268,6 +270,7 @@ def test_bad_input_is_one_sentence_and_status_2(
         ["--limit", "0"],
         ["--batch-size", "-1"],
         ["--weights", "x"],
+        ["--classes", "x"],
         ["--seed", "x"],
         ["--plan", ","],
         ["--cases", "5"],

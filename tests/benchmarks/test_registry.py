@@ -241,3 +241,8 @@ def test_an_entry_point_cannot_take_a_name_of_ours(kind: Kind, monkeypatch: pyte
 
 def test_the_methods_are_mint_s_and_the_baselines() -> None:
     assert {"mint", "overlay", *baselines.METHODS} == registered(METHOD).keys()
+
+
+def test_a_file_that_the_system_cannot_name_is_refused() -> None:
+    with pytest.raises(InputError, match="given by --method cannot be read"):
+        find(METHOD, f"{'long' * 100}.py:Mine")

@@ -1,6 +1,8 @@
 import dataclasses
+import hashlib
 import json
 import math
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import torch
 from examples import SmallCNN
 from torch import Tensor
 
-from mint import MINT, Display, Explanation, InputError
+from mint import MINT, Display, Explanation, InputError, archive
 
 METHOD = MINT(samples=30, layers=("stem", "trunk"), shown=Display(minimal_importance=0.01))
 
@@ -132,6 +134,9 @@ def test_files_that_cannot_be_used_are_named(explanation: Explanation, tmp_path:
         ({"version": 1}, "of version 1, and this release reads version 2; use the release .* that wrote it"),
         ({"version": 99}, "of version 99, and this release reads version 2"),
         ({"solution": {}}, "hold no complete explanation"),
+        ({"chosen_coarse": 99}, "hold no complete explanation"),
+        ({"answer": "x"}, "hold no complete explanation"),
+        ("[" * 100_000, "is not JSON"),
         ({"surrogate": {"nonsense": 1}}, "hold no complete explanation"),
     ],
 )
@@ -148,8 +153,6 @@ def test_foreign_records_are_refused(
 
 @pytest.mark.parametrize("content", [b"not an archive", None])
 def test_foreign_arrays_are_refused(explanation: Explanation, tmp_path: Path, content: bytes | None) -> None:
-    import hashlib
-
     explanation.save(tmp_path / "lion")
     arrays, file = tmp_path / "lion.npz", tmp_path / "lion.json"
     if content is None:
@@ -159,6 +162,54 @@ def test_foreign_arrays_are_refused(explanation: Explanation, tmp_path: Path, co
         arrays.write_bytes(content)
     record = json.loads(file.read_text()) | {"arrays_sha256": hashlib.sha256(arrays.read_bytes()).hexdigest()}
     file.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="hold no complete explanation"):
+        Explanation.load(tmp_path / "lion")
+
+
+def bind(record: Path, arrays: Path, **changes: Any) -> None:
+    """Write a record that has the arrays' checksum, as someone who means harm can."""
+    found = json.loads(record.read_text()) | {"arrays_sha256": hashlib.sha256(arrays.read_bytes()).hexdigest()}
+    record.write_text(json.dumps(found | changes))
+
+
+def test_a_small_file_cannot_fill_the_memory(
+    explanation: Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert archive.MOST_BYTES == 2**31
+    monkeypatch.setattr(archive, "MOST_BYTES", 2**22)
+    explanation.save(tmp_path / "lion")
+    arrays, record = tmp_path / "lion.npz", tmp_path / "lion.json"
+    with zipfile.ZipFile(arrays, "a", zipfile.ZIP_DEFLATED) as stored, stored.open("zeros.npy", "w") as member:
+        for _ in range(4):
+            member.write(bytes(2**20))
+    bind(record, arrays)
+    assert arrays.stat().st_size < 2**17
+    with pytest.raises(InputError, match="the arrays take more than"):
+        Explanation.load(tmp_path / "lion")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"a_f": lambda a: a[:-1]},
+        {"coarse": lambda a: a + 10},
+        {"fine": lambda a: -a},
+        {"states": lambda a: a.astype(float)},
+        {"proximity": lambda a: -a},
+        {"saliency": lambda a: a.astype(complex)},
+        {"picture": lambda a: a[..., :2]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_arrays_that_do_not_fit_together_are_refused(
+    explanation: Explanation, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    explanation.save(tmp_path / "lion")
+    arrays, record = tmp_path / "lion.npz", tmp_path / "lion.json"
+    with np.load(arrays) as stored:
+        kept = dict(stored)
+    np.savez(arrays, **(kept | {name: make(kept[name]) for name, make in change.items()}))
+    bind(record, arrays)
     with pytest.raises(InputError, match="hold no complete explanation"):
         Explanation.load(tmp_path / "lion")
 

@@ -75,7 +75,7 @@ def test_no_hook_is_left_where_one_of_the_layers_does_not_exist(small_cnn: Small
     [
         ("stme", "trunk", "no layer 'stme'; the nearest names are stem"),
         ("stem", "stem", "two different layers"),
-        ("stem", "head", "name a convolutional layer"),
+        ("stem", "head", r"'head' gives a tensor of shape \(1, 5\), which cannot be read as a grid of places"),
     ],
 )
 def test_layers_that_cannot_be_used_are_refused(

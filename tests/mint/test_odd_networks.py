@@ -1,5 +1,7 @@
 """Networks that give no gradient, do not look at their picture, or are explained from several threads."""
 
+import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,8 +11,8 @@ from torch import Tensor, nn
 
 from baselines import LIME, GradCAM
 from mint import MINT, OverlayMINT
-from mint.app.cli import describe
-from mint.contract import InputError, explaining
+from mint.app.describe import describe
+from mint.contract import Attributor, InputError, explaining
 from mint.method import SAME_ANSWERS
 
 
@@ -97,3 +99,90 @@ def test_threads_wait_for_each_other_and_find_the_right_maps(training: bool, sma
 def test_a_thread_may_enter_again(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
     with explaining(small_cnn, images, targets), explaining(small_cnn, images, targets):
         pass
+
+
+class Answering(nn.Module):
+    """A network whose answer is put into another form."""
+
+    def __init__(self, inner: nn.Module, form: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.inner, self.form = inner, form
+
+    def forward(self, images: Tensor) -> object:
+        return self.form(self.inner(images))
+
+
+class Attributes(dict[str, Tensor]):
+    """A dictionary whose keys are attributes, as several packages have one; a missing one is a KeyError."""
+
+    __getattr__ = dict.__getitem__
+
+
+@pytest.mark.parametrize("form", [lambda logits: Attributes(logits=logits), lambda logits: (logits.half(), None)])
+def test_an_answer_in_another_form_is_read(form: Callable[[Tensor], object], small_cnn: SmallCNN) -> None:
+    image = smooth_images(1)
+    found = MINT(samples=20)(Answering(small_cnn, form).eval(), image, torch.tensor([3]))
+    torch.testing.assert_close(found, MINT(samples=20)(small_cnn, image, torch.tensor([3])), rtol=0.05, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [
+        (lambda logits: Attributes(other=logits), "not with a Attributes of 'other'"),
+        (lambda logits: (100 * logits).long(), r"a torch.strided tensor of torch.int64; logits must be"),
+        (lambda logits: logits > 0, r"a torch.strided tensor of torch.bool; logits must be"),
+        (lambda logits: logits.to(torch.complex64), r"tensor of torch.complex64; logits must be"),
+        (lambda logits: logits.to_sparse(), r"a torch.sparse_coo tensor of torch.float32; logits must be a dense"),
+        (lambda logits: logits.argmax(dim=1), r"not with \(1,\)"),
+    ],
+)
+@pytest.mark.parametrize("method", [MINT(samples=20), OverlayMINT(samples=20), LIME(samples=10), GradCAM()], ids=repr)
+def test_an_answer_that_holds_no_logits_is_refused_by_every_method(
+    method: Attributor, form: Callable[[Tensor], object], sentence: str, small_cnn: SmallCNN
+) -> None:
+    sentence = sentence.replace(r"\(1,\)", r"\(10,\)") if isinstance(method, LIME) else sentence
+    with pytest.raises(InputError, match=sentence):
+        method(Answering(small_cnn, form).eval(), smooth_images(1), torch.tensor([3]))
+
+
+class Writing(nn.Module):
+    """A network that subtracts the mean colour from its input itself, in place."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: Tensor) -> Tensor:
+        images.sub_(0.5)
+        return self.inner(images)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("method", [MINT(samples=20), OverlayMINT(samples=20), LIME(samples=10), GradCAM()], ids=repr)
+def test_a_network_that_writes_on_its_input_leaves_the_pictures_alone(
+    method: Attributor, layout: torch.memory_format, small_cnn: SmallCNN
+) -> None:
+    pictures = smooth_images(2).contiguous(memory_format=layout)
+    kept = pictures.clone()
+    method(Writing(small_cnn).eval(), pictures, torch.tensor([3, 1]))
+    assert torch.equal(pictures, kept)
+
+
+def test_frozen_scripts_and_exported_programs_are_asked_as_they_are(small_cnn: SmallCNN) -> None:
+    image, target = smooth_images(1), torch.tensor([3])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frozen = torch.jit.freeze(torch.jit.script(small_cnn))
+        many = torch.export.Dim("many", min=1, max=4096)
+        exported = torch.export.export(small_cnn, (smooth_images(2),), dynamic_shapes=({0: many},)).module()
+        expected = LIME(samples=10)(small_cnn, image, target)
+        for network in (frozen, exported):
+            torch.testing.assert_close(LIME(samples=10)(network, image, target), expected)
+            assert MINT(samples=20)(network, image, target).abs().max() > 0
+
+
+def test_what_is_on_the_device_meta_is_refused(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    with pytest.raises(InputError, match="images and targets on the device meta hold no values"):
+        MINT(samples=10)(small_cnn, images.to("meta"), targets)
+    with pytest.raises(InputError, match=r"torch.float32 on meta; weights have no values there"):
+        MINT(samples=10)(small_cnn.to("meta"), images, targets)

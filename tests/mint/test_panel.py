@@ -60,7 +60,7 @@ def test_an_abstention_says_why_inside_the_coarse_panel(explanation: Explanation
     assert (caption, note) == ("coarse: none", "no region is important enough")
 
 
-@pytest.mark.parametrize("size", [(112, 112), (40, 160), (160, 40), (180, 48)])
+@pytest.mark.parametrize("size", [(112, 112), (40, 160), (160, 40), (180, 48), (20, 240)])
 def test_no_two_texts_overlap_and_none_leaves_the_figure(explanation: Explanation, size: tuple[int, int]) -> None:
     height, width = size
     wide = replace(
@@ -83,7 +83,12 @@ def test_no_two_texts_overlap_and_none_leaves_the_figure(explanation: Explanatio
     for text, box in boxes.items():
         assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1, text
         assert figure.bbox.y0 <= box.y0 <= box.y1 <= figure.bbox.y1, text
-    # The reason stays inside its panel.
+    # The reason stays inside its panel, and the numbers of a colour bar beside it.
+    for axes in figure.axes:
+        for bar in axes.child_axes:
+            for label in bar.get_yticklabels():
+                box = label.get_window_extent()
+                assert axes.bbox.y0 - 2 <= box.y0 <= box.y1 <= axes.bbox.y1 + 2, label
     panel = figure.axes[5]
     inside = panel.texts[0].get_window_extent()
     assert panel.bbox.x0 <= inside.x0 <= inside.x1 <= panel.bbox.x1
@@ -118,6 +123,11 @@ def test_an_attribution_is_drawn_signed_with_its_scale(explanation: Explanation)
     (bar,) = axes.child_axes
     assert [label.get_text() for label in bar.get_yticklabels()] == [f"{-largest:.2g}", "0", f"{largest:.2g}"]
     assert bar.get_window_extent().x1 < axes.figure.bbox.x1
+    (colours,) = (image.get_array() for image in bar.images)
+    against, nothing, strongest = colours[0, 0], colours[127, 0], colours[-1, 0]
+    assert np.ptp(nothing) == 0
+    assert strongest.argmax() == 0
+    assert against.argmax() == 2
 
 
 def test_further_attributions_stand_beside(explanation: Explanation) -> None:

@@ -1,4 +1,7 @@
-from mint.parameters import nearest
+from collections.abc import Callable
+from typing import Any
+
+from mint.parameters import nearest, said, users_place
 
 
 def test_the_nearest_names_are_listed_the_most_similar_first_in_any_case() -> None:
@@ -6,3 +9,38 @@ def test_the_nearest_names_are_listed_the_most_similar_first_in_any_case() -> No
     assert nearest("x", ["alpha"]) == "alpha"
     assert nearest("mint", ["hint", "mint", "lime"], most=2) == "mint, hint"
     assert nearest("anything", []) == ""
+
+
+def caught(call: Callable[[], Any]) -> Exception:
+    try:
+        call()
+    except Exception as error:
+        # The first step is this function's own.
+        return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+    raise AssertionError("no error")
+
+
+def mine() -> None:
+    sorted([1, 2], key=lambda each: each.nothing)
+
+
+def test_an_error_is_quoted_in_one_line_with_the_last_place_in_a_user_s_code() -> None:
+    line = mine.__code__.co_firstlineno + 1
+    assert said(caught(mine)) == (
+        f"AttributeError: 'int' object has no attribute 'nothing' (in mine.<locals>.<lambda>, "
+        f"tests/mint/test_parameters.py line {line})"
+    )
+    assert said(ValueError("two\n lines.")) == "ValueError: two lines"
+    assert len(said(ValueError("long" * 1000))) < 600
+
+
+def test_libraries_are_no_user_s_code() -> None:
+    import json
+
+    assert users_place(caught(json.JSONDecoder().decode.__get__("{"))) == ""
+
+
+def test_what_cannot_take_its_arguments_is_named_where_it_is_defined() -> None:
+    error = TypeError("mine() takes 0 positional arguments but 1 was given")
+    assert said(error, mine).endswith(f"(in mine, tests/mint/test_parameters.py line {mine.__code__.co_firstlineno})")
+    assert said(error, sorted) == said(error, None) == "TypeError: mine() takes 0 positional arguments but 1 was given"

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from baselines.occlusion import EngineOcclusion
 from mint import MINT, OverlayMINT, ahead
-from mint.contract import Attributor
+from mint.contract import Attributor, explaining
 from mint.perturbation import masked_scores
 
 WAITS = {"item", "tolist", "cpu", "numpy", "nonzero", "unique", "__bool__", "__float__", "__int__"}
@@ -108,3 +108,14 @@ def test_the_engine_waits_once_however_many_batches_there_are(small_cnn: SmallCN
             )
         )
         assert calls == {"__bool__": 1, "cpu": 1}  # the answers, and whether they are probabilities already
+
+
+def test_the_guards_around_a_call_wait_once(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    for each in (images, targets):
+        each.marked = True  # type: ignore[attr-defined]
+
+    def call() -> None:
+        with explaining(small_cnn, images, targets):
+            pass
+
+    assert counted(call) == {"tolist": 1}

@@ -77,7 +77,7 @@ class Deletion(_Area):
         What a removed pixel becomes, in the normalised space: "zero" (RISE's), "blur", "mean" (the picture's own, by
         channel), "minimum" (the picture's own, of all channels), or a number.
     score
-        The network's answer that is followed.
+        The network's answer that is followed: a name, or a function; see `mint.scores.read_scores`.
     """
 
     direction = "lower"

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from benchmarks.metrics.metric import CurveLabels
 from mint.contract import InputError
-from mint.parameters import require_number, require_word
+from mint.parameters import require_number
 from mint.perturbation import blurred
-from mint.scores import SCORE_NAMES, Score
+from mint.scores import Score, require_score
 
 Baseline = Literal["zero", "blur", "mean", "minimum"]
 Followed = Literal["target", "predicted"]
@@ -132,4 +132,4 @@ def check_removal(removed: Removed, score: Score) -> None:
     """Refuse a baseline value or a score that does not exist; the InputError lists those that do."""
     if isinstance(removed, str) and removed not in FILLS:
         raise InputError(f"A removed pixel becomes a number or one of {', '.join(map(repr, FILLS))}, not {removed!r}.")
-    require_word("score", score, SCORE_NAMES)
+    require_score("score", score)

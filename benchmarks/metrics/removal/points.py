@@ -30,13 +30,15 @@ from mint.scores import (
     ONE_OUTPUT,
     SCORE_NAMES,
     SCORES_OF_ONE_OUTPUT,
-    ScoreName,
+    Score,
     read_logits,
     score_classes,
 )
 
 Known = dict[int, np.ndarray]
 """The answers to what was asked, by the sum of what was shown: float64, for each class that is followed every score."""
+Group = tuple[Removed, Score | None]
+"""What shares its answers: what removed pixels become; and the user's score, or None for all scores that have names."""
 
 
 class RemovalMetric(Metric):
@@ -84,6 +86,15 @@ class _Part:
         rankings = self.ranking + np.arange(len(finite))[:, None]
         table = np.broadcast_arrays(self.keys, rankings, self.moved, self.path.action == "insert")
         return np.stack([each[finite].ravel() for each in table])
+
+    @property
+    def group(self) -> Group:
+        """With which other points it is asked."""
+        return _group(self.removal)
+
+
+def _group(removal: Removal) -> Group:
+    return removal.removed, None if isinstance(removal.score, str) else removal.score
 
 
 def _measure(
@@ -152,57 +163,60 @@ def _moved(context: Context, removal: Removal, ranked: Tensor) -> Tensor:
     return tensor.expand(len(ranked), -1)
 
 
-def _known(context: Context, removed: Removed) -> Known:
-    return context.once(("points", removed), dict)
+def _known(context: Context, group: Group) -> Known:
+    return context.once(("points", group), dict)
 
 
 @torch.no_grad()
 def _ask(context: Context, ranks: Tensor, parts: Sequence[_Part], finite: np.ndarray) -> None:
     """Ask the network for what is not known, and copy its answers to the host once."""
-    columns, clean, names = _clean(context)
     _, whole = _weights(context)
     asked: list[tuple[Known, list[int]]] = []
-    answers = [clean]
-    for removed in dict.fromkeys(part.removal.removed for part in parts):
-        points = np.concatenate([part.points(finite) for part in parts if part.removal.removed == removed], axis=1)
-        keys, known = points[0].tolist(), _known(context, removed)
+    answers: list[Tensor] = []
+    for group in dict.fromkeys(part.group for part in parts):
+        columns, clean, scores = _clean(context, group[1])
+        points = np.concatenate([part.points(finite) for part in parts if part.group == group], axis=1)
+        keys, known = points[0].tolist(), _known(context, group)
         _, first = np.unique(points[0], return_index=True)
         # In the order in which they come: the points of one map follow each other.
         fresh = [i for i in np.sort(first).tolist() if keys[i] not in known and keys[i] != whole]
-        asked.append((known, [keys[i] for i in fresh]))
+        if whole not in known:
+            asked.append((known, [whole]))
+            answers.append(clean)
         if fresh:
-            answers.append(_answers(context, ranks, points[1:, fresh], removed, columns, names))
-    if len(answers) == 1 and all(whole in known for known, _ in asked):
+            asked.append((known, [keys[i] for i in fresh]))
+            answers.append(_answers(context, ranks, points[1:, fresh], group[0], columns, scores))
+    if not answers:
         return
-    rows = torch.cat(answers).flatten(1).cpu()
+    rows = torch.cat([each.flatten() for each in answers]).cpu()
     if not torch.isfinite(rows).all():
         raise InputError(NOT_FINITE)
-    found = iter(rows.numpy())
-    first_row = next(found)
-    for known, keys in asked:
-        known[whole] = first_row
-        known.update(zip(keys, found, strict=False))
+    for (known, keys), found in zip(asked, torch.split(rows, [each.numel() for each in answers]), strict=True):
+        known.update(zip(keys, found.view(len(keys), -1).numpy(), strict=True))
 
 
-def _clean(context: Context) -> tuple[Tensor, Tensor, tuple[ScoreName, ...]]:
+def _clean(context: Context, users: Score | None) -> tuple[Tensor, Tensor, tuple[Score, ...]]:
     """Ask about the whole picture.
 
-    Returns the classes whose answers are followed, (2,) int64; the answers, (1, 2, scores); and the scores that can be
-    read of so many outputs.
+    Returns the classes whose answers are followed, (2,) int64; the answers, (1, 2, scores); and the scores: the user's,
+    or all with names that can be read of so many outputs.
     """
 
-    def ask() -> tuple[Tensor, Tensor, tuple[ScoreName, ...]]:
-        logits = read_logits(context.network.module, context.image.unsqueeze(0), context.case.target)
-        names = SCORES_OF_ONE_OUTPUT if logits.shape[1] == 1 else SCORE_NAMES
+    def ask() -> tuple[Tensor, Tensor, tuple[Score, ...]]:
+        target = context.case.target
+        logits = read_logits(context.network.module, context.image.unsqueeze(0), target)
+        named: tuple[Score, ...] = SCORES_OF_ONE_OUTPUT if logits.shape[1] == 1 else SCORE_NAMES
+        scores = named if users is None else (users,)
         predicted = score_classes("logit", logits).argmax(1)
-        columns = torch.cat([torch.full_like(predicted, context.case.target), predicted])
-        return columns, torch.stack([score_classes(name, logits)[:, columns] for name in names], dim=2).double(), names
+        columns = torch.cat([torch.full_like(predicted, target), predicted])
+        answers = [score_classes(each, logits, target)[:, columns] for each in scores]
+        return columns, torch.stack(answers, dim=2).double(), scores
 
-    return context.once("clean", ask)
+    return context.once(("clean", users), ask)
 
 
 def _answers(
-    context: Context, ranks: Tensor, points: np.ndarray, removed: Removed, columns: Tensor, names: Sequence[ScoreName]
+    context: Context, ranks: Tensor, points: np.ndarray, removed: Removed, columns: Tensor, scores: Sequence[Score]
 ) -> Tensor:
     """Show what is ranked before each cut, or from it on: ``points`` has ranking, cut and which of both, (3, k)."""
     image = context.image
@@ -235,15 +249,16 @@ def _answers(
         spread = ranks.repeat_interleave(channels, dim=1)
     draw = impute if isinstance(removed, Imputation) else fill
     model, count, target = context.network.module, points.shape[1], context.case.target
-    return scores_of_drawn(model, image, count, draw, target, columns, names, context.batch_size)
+    return scores_of_drawn(model, image, count, draw, target, columns, scores, context.batch_size)
 
 
 def _read(context: Context, removal: Removal, parts: Sequence[_Part], row: int) -> Measurement:
     """Compute one map's score of one curve from what is known."""
-    known, names = _known(context, removal.removed), _clean(context)[2]
-    if removal.score not in names:
+    group = _group(removal)
+    known, scores = _known(context, group), _clean(context, group[1])[2]
+    if removal.score not in scores:
         raise InputError(ONE_OUTPUT)
-    column = list(product(get_args(Followed), names)).index((removal.follows, removal.score))
+    column = list(product(get_args(Followed), scores)).index((removal.follows, removal.score))
     own = [part for part in parts if part.removal is removal]
     values = [part.path.weight * np.array([known[key][column] for key in part.keys[row].tolist()]) for part in own]
     curve = own[0].moved[row] / context.image[0].numel(), np.sum(values, axis=0)

@@ -54,7 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     chosen.add_argument("--pictures", type=Path, nargs="+", metavar="FILE", help="pictures of yours, with --network")
     parser.add_argument("--samples", type=positive, metavar="K", help="how often MINT and LIME ask (by source)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of MINT and LIME (%(default)s)")
-    return finish(partial(_study, parser.parse_args(arguments), arguments))
+    options = parser.parse_args(arguments)
+    return finish(partial(_study, options, arguments), options.out)
 
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
@@ -66,7 +67,6 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         sources = [own_pictures(options.pictures, options.network, options.weights, options.device)]
     else:
         sources = [look_up("source", name, SOURCES)(options.device) for name in options.sources or SOURCES]
-    options.out.mkdir(parents=True, exist_ok=True)
     parts = [
         "The figures of Cui, Wang and Wang (IEEE TMM 2019), drawn with this suite's networks and pictures. `g` is the "
         "class's probability, and `first` marks the network's most probable class. Where a data set has masks, a line "

@@ -11,10 +11,10 @@ import torch
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.datasets.case import slug
 from benchmarks.datasets.imagenet import Geometry
-from benchmarks.datasets.pictures import read_picture
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.studies.settings import by_picture
+from mint.app.pictures import read_picture
 from mint.contract import InputError
 
 MINIMAL_IMPORTANCE = 0.05

@@ -1,5 +1,6 @@
 """Folders in ImageNet's own layout."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 import mint.app.torchvision_ops  # noqa: F401  (before torchvision)
 from benchmarks.datasets import DATASETS, Case, DataOptions
+from benchmarks.datasets.case import without_region
 from benchmarks.datasets.imagenet import Geometry, imagenet_folder
 from benchmarks.networks.network import Network, load_network
 from benchmarks.networks.torchvision import imagenet_classes
@@ -124,6 +126,79 @@ def test_pictures_in_one_folder_get_their_class_from_the_annotation(network: Net
     assert left[:, : SIZE // 2].all()
 
 
+# Folders as people have them.
+
+
+def test_what_is_no_picture_is_passed_over_and_counted(network: Network, folder: Path) -> None:
+    val = folder / "val"
+    clean = [case.key for case in imagenet_folder(network, DataOptions(folder))]
+    (val / ".ipynb_checkpoints").mkdir()
+    (val / "__MACOSX").mkdir()
+    for name in (".DS_Store", f"{WNIDS[3]}/._picture_3_0.JPEG", f"{WNIDS[3]}/Thumbs.db", f"{WNIDS[3]}/notes.txt"):
+        (val / name).write_bytes(b"no picture")
+    (val / "stray.JPEG").write_bytes((val / WNIDS[3] / "picture_3_0.JPEG").read_bytes())
+    cases = imagenet_folder(network, DataOptions(folder))
+    assert [case.key for case in cases] == clean
+    assert cases.passed_over == {  # type: ignore[attr-defined]
+        "hidden": 3,
+        "left behind by a program": 2,
+        "no picture by its ending": 1,
+        "a picture outside of the class folders": 1,
+    }
+
+
+def test_pictures_in_one_folder_stay_one_folder_beside_litter(network: Network, folder: Path) -> None:
+    for file in list((folder / "val").glob("*/*.JPEG")):
+        file.rename(folder / "val" / file.name)
+        _annotate(folder, file.stem, _xml([(WNIDS[int(file.stem.split("_")[1])], 4, 4, 59, 59)]))
+        if not list(file.parent.iterdir()):
+            file.parent.rmdir()
+    (folder / "val" / ".ipynb_checkpoints").mkdir()
+    assert len(imagenet_folder(network, DataOptions(folder))) == 6
+
+
+def test_folders_in_class_folders_links_and_odd_names_are_read(network: Network, folder: Path) -> None:
+    own, other = folder / "val" / WNIDS[3], folder / "val" / WNIDS[500]
+    (own / "images").mkdir()
+    (own / "picture_3_0.JPEG").rename(own / "images" / "a (1) ü.JPG")
+    (folder / "val" / WNIDS[999]).rename(folder / "elsewhere")
+    (folder / "val" / WNIDS[999]).symlink_to(folder / "elsewhere")
+    (other / "linked.png").symlink_to(own / "picture_3_1.JPEG")
+    _annotate(folder, "a (1) ü", _xml([(WNIDS[3], 0, 0, 63, 63)]))
+    cases = {case.key: case for case in imagenet_folder(network, DataOptions(folder))}
+    assert len(cases) == 7
+    assert cases[f"images-a-1-ü.{WNIDS[3]}"].region is not None
+    assert all(re.fullmatch(r"[\w.-]+", key) for key in cases)
+    assert cases[f"linked.{WNIDS[500]}"].target == 500
+    assert sum(case.target == 999 for case in cases.values()) == 2
+
+
+def test_it_is_known_which_cases_have_boxes(network: Network, folder: Path) -> None:
+    _annotate(folder, "picture_3_0", _xml([(WNIDS[3], 0, 0, 63, 63)]))
+    _annotate(folder, "picture_3_1", _xml([(WNIDS[9], 0, 0, 63, 63)]))
+    _annotate(folder, "picture_500_0", "damaged")
+    cases = imagenet_folder(network, DataOptions(folder))
+    numbers = range(len(cases))
+    assert without_region(cases, numbers) == 5
+    (annotated,) = [number for number in numbers if cases.has_region(number)]  # type: ignore[attr-defined]
+    assert cases[annotated].picture == "picture_3_0"
+    assert without_region([cases[annotated], dataclasses.replace(cases[annotated], region=None)], range(2)) == 1
+    assert without_region((case for case in cases), numbers) == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["photos.zip", "val"])
+def test_a_file_in_place_of_a_folder(network: Network, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    given = tmp_path if name == "val" else tmp_path / name
+    _fails(network, given, f"{tmp_path / name} is a file, not a directory")
+
+
+def test_a_folder_of_litter_is_empty(network: Network, tmp_path: Path) -> None:
+    (tmp_path / "val" / "__MACOSX").mkdir(parents=True)
+    (tmp_path / "val" / ".DS_Store").touch()
+    _fails(network, tmp_path, "holds no pictures", "1 (hidden), 1 (left behind by a program)")
+
+
 # Pictures and boxes through one transform.
 
 
@@ -234,6 +309,18 @@ def test_wrong_class_list(network: Network, folder: Path, lines: list[str], what
     _fails(network, folder, "synset_words.txt must list 1000 classes", what)
 
 
+def test_a_class_list_that_is_no_text(network: Network, folder: Path) -> None:
+    (folder / "synset_words.txt").write_bytes(b"n00000000 caf\xe9")
+    _fails(network, folder, "synset_words.txt cannot be read", "UTF-8")
+
+
+def test_a_box_may_be_larger_than_any_picture(network: Network, folder: Path) -> None:
+    _annotate(folder, "picture_3_0", _xml([(WNIDS[3], 0, 0, 63, 63)]).replace("<xmax>63", "<xmax>1e308"))
+    region = _case(network, folder, "picture_3_0").region
+    assert region is not None
+    assert region.all()
+
+
 def test_unknown_class_folder(network: Network, folder: Path) -> None:
     (folder / "val" / WNIDS[3]).rename(folder / "val" / "n99999999")
     _fails(network, folder, "has the class n99999999", "picture_3_0.JPEG")
@@ -259,11 +346,24 @@ def test_picture_of_16_bits(network: Network, folder: Path) -> None:
         "<annotation></annotation>",
         _xml([(WNIDS[3], 9, 0, 3, 5)]),
         _xml([(WNIDS[3], 0, 0, 3, 5)], width=0),
+        _xml([(WNIDS[3], 0, 0, 3, 5)]).replace("<xmax>3", "<xmax>inf"),
+        '<?xml version="1.0" encoding="odd"?><annotation/>',
         _xml([("", 0, 0, 3, 5)]),
         _xml([(WNIDS[3], 0, 0, 3, 5)]).replace("<ymax>5</ymax>", ""),
         _xml([(WNIDS[3], 0, 0, 3, 5)]).replace("<ymax>5", "<ymax>five"),
     ],
-    ids=["cut off", "no xml", "no size", "box inside out", "no width", "no name", "no ymax", "no number"],
+    ids=[
+        "cut off",
+        "no xml",
+        "no size",
+        "inside out",
+        "no width",
+        "infinite",
+        "encoding",
+        "no name",
+        "no ymax",
+        "no number",
+    ],
 )
 def test_malformed_annotation(network: Network, folder: Path, text: str) -> None:
     _annotate(folder, "picture_3_0", text)

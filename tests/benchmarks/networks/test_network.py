@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_transformers import small_swin, small_vit
 from torch import Tensor, nn
 
 from benchmarks.networks import NETWORKS
@@ -100,6 +101,10 @@ FORMS: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {
     "plain": lambda state: state,
     "wrapped": lambda state: {"epoch": 3, "state_dict": state},
     "wrapped as model": lambda state: {"model": state},
+    "model_state": lambda state: {"model_state": state, "optimizer_state": {"lr": 0.1}},
+    "lightning": lambda state: {"state_dict": {f"model.{key}": value for key, value in state.items()}, "epoch": 1},
+    "compiled": lambda state: {f"_orig_mod.{key}": value for key, value in state.items()},
+    "an average beside it": lambda state: {"model_ema": {"x": torch.ones(1)}, "model": state},
     "data parallel": lambda state: {f"module.{key}": value for key, value in state.items()},
     "without batch counters": lambda state: {key: state[key] for key in state if "num_batches" not in key},
 }
@@ -113,6 +118,69 @@ def test_common_forms_of_a_weights_file_are_read(own: Path, tmp_path: Path, form
     network = load_network("tiny", weights=file)
     assert torch.equal(network.module.get_parameter("4.bias"), state["4.bias"])
     assert network.weights_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_a_head_of_another_size_gets_its_classes_by_name(tmp_path: Path) -> None:
+    state = torchvision_classifier("squeezenet1_1", untrained=True, classes=()).module.state_dict()
+    state["classifier.1.weight"], state["classifier.1.bias"] = torch.zeros(2, 512, 1, 1), torch.zeros(2)
+    file = tmp_path / "two.pth"
+    torch.save({"state_dict": {f"model.{key}": value for key, value in state.items()}}, file)
+    with pytest.raises(InputError, match="--classes NETWORK=FILE"):
+        load_network("squeezenet1_1", weights=file)
+    network = load_network("squeezenet1_1", weights=file, classes=("cat", "dog"))
+    assert network.classes == ("cat", "dog")
+    assert network.blank.shape == (1, 2)
+
+
+OF_NAMES = """
+from torch import nn
+from mint.app.classifiers import Preprocessing
+
+def net(class_names=("a", "b")):
+    module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, len(class_names)))
+    module.preprocess, module.classes = Preprocessing(4), dict(enumerate(class_names))
+    return module
+"""
+
+
+def test_a_users_function_builds_the_head_that_the_names_need(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OF_NAMES)
+    assert load_network(f"{tmp_path / 'mine.py'}:net").classes == ("a", "b")
+    names = ("x", "y", "z")
+    torch.save({"2.weight": torch.ones(3, 3), "2.bias": torch.zeros(3)}, tmp_path / "w.pth")
+    network = load_network(f"{tmp_path / 'mine.py'}:net", weights=tmp_path / "w.pth", classes=names)
+    assert (network.classes, network.blank.shape) == (names, (1, 3))
+
+
+def test_class_names_must_be_as_many_as_the_outputs(own: Path) -> None:
+    assert load_network("tiny", classes=("x", "y")).classes == ("x", "y")
+    with pytest.raises(InputError, match="2 outputs, but it has 3 class names"):
+        load_network("tiny", classes=("x", "y", "z"))
+
+
+@pytest.mark.parametrize(("names", "good"), [(("yes", "no"), True), (("yes",), False), (("a", "b", "c"), False)])
+def test_one_output_has_two_classes(names: tuple[str, ...], good: bool) -> None:
+    layers = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    classifier = Classifier(nn.Sequential(*layers, nn.Linear(4, 1)), Preprocessing(16), names)
+    if good:
+        check_network(network_of(classifier, "one", CPU))
+    else:
+        with pytest.raises(InputError, match="or two where it has one output"):
+            network_of(classifier, "one", CPU)
+
+
+def test_answers_of_other_forms_are_read() -> None:
+    class Wrapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+
+        def forward(self, images: Tensor) -> dict[str, Tensor]:
+            return {"logits": self.inner(images)}
+
+    assert network_of(Classifier(Wrapped(), Preprocessing(4), ("a", "b")), "mine", CPU).blank.shape == (1, 2)
+    with pytest.raises(InputError, match=r"with the network mine, the network must answer .* not with \(1, 3, 4, 4\)"):
+        network_of(Classifier(nn.Identity(), Preprocessing(4), ("a", "b")), "mine", CPU)
 
 
 def test_half_precision_is_cast_to_single(own: Path, tmp_path: Path) -> None:
@@ -147,7 +215,7 @@ def test_a_damaged_weights_file_is_named(own: Path, tmp_path: Path, suffix: str)
 
 def test_a_pickle_that_would_run_code_is_refused(own: Path, tmp_path: Path) -> None:
     torch.save(_tiny(), tmp_path / "whole-module.pt")
-    with pytest.raises(InputError, match="cannot be read as a state dict"):
+    with pytest.raises(InputError, match=r"cannot be read as a state dict.*save the state_dict\(\)"):
         load_network("tiny", weights=tmp_path / "whole-module.pt")
 
 
@@ -294,7 +362,7 @@ class _Careless(nn.Module):
 
 def test_every_broken_clause_is_reported_not_the_first_alone() -> None:
     with pytest.raises(AssertionError) as caught:
-        check_network(Network("careless", _Careless().train(), Preprocessing(8), ("cat", "dog")))
+        check_network(Network("careless", _Careless().train(), Preprocessing(8), ("cat", "dog", "owl")))
     lines = str(caught.value).splitlines()
     assert {line.removeprefix("- ").partition(":")[0] for line in lines[1:]} == set(CHECKS) - {"says what it is"}
     check_network(load_network("scenes-resnet"))
@@ -347,3 +415,17 @@ def test_inception_takes_torchvisions_file_with_its_auxiliary_head(tmp_path: Pat
 def test_published_half_precision_weights_load(name: str) -> None:
     network = load_network(name, weights=SHARED_WEIGHTS / f"{name}-imagenet-pq.pth")
     assert {parameter.dtype for parameter in network.module.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("build", "layers"),
+    [
+        (small_vit, ("encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_1")),
+        (small_swin, ("features.1", "permute")),
+    ],
+)
+def test_the_layers_of_transformers_are_found(build: Callable[[], nn.Module], layers: tuple[str, str]) -> None:
+    classifier = Classifier(build(), Preprocessing(size=32), tuple("abcde"))
+    network = network_of(classifier, "small", torch.device("cpu"))
+    assert network.layers == layers
+    check_network(network)

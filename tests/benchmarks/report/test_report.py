@@ -24,6 +24,7 @@ from benchmarks.report.numbers import MOST_DECIMALS, counted, decimals
 from benchmarks.report.plots import OTHERS, STYLES, styles
 from benchmarks.results import records
 from benchmarks.results.records import Records, RecordsError, Shown
+from benchmarks.results.sums import FILES, SUMS
 from benchmarks.run.loop import as_records, run
 from benchmarks.run.plan import Options
 from benchmarks.run.store import Store
@@ -163,6 +164,27 @@ def test_records_that_are_not_there_or_damaged_are_one_sentence(known: Records, 
         records.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_a_changed_byte_in_any_file_is_noticed(known: Records, tmp_path: Path, name: str) -> None:
+    records.save(known, tmp_path)
+    file = tmp_path / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(RecordsError, match=re.escape(f"{name} is not as the run wrote it")):
+        records.load(tmp_path)
+
+
+def test_records_without_checksums_or_without_pictures_are_read(known: Records, tmp_path: Path) -> None:
+    records.save(known, tmp_path)
+    for name in ("maps.npz", "gallery/data.npz", SUMS):
+        (tmp_path / name).unlink()
+        assert len(records.load(tmp_path).scores) == len(known.scores)
+    known.timings.drop(columns="forwards").to_csv(tmp_path / "timing.csv")
+    with pytest.raises(RecordsError, match="lacks the column forwards"):
+        records.load(tmp_path)
+
+
 @pytest.mark.parametrize("missing", ["report", "measure"])
 def test_records_that_do_not_declare_their_metrics_are_to_be_made_anew(
     known: Records, tmp_path: Path, missing: str
@@ -202,6 +224,7 @@ def test_a_report_is_made_without_torch(known: Records, tmp_path: Path) -> None:
         "timing.csv",
         "provenance.json",
         "maps.npz",
+        "SHA256SUMS",
         *(f"tables/{name}.csv" for name in ("scores", "comparisons", "orders", "reliability", "metrics", "coverage")),
         *(f"tables/{name}.tex" for name in ("headline", "scores", "order", "reliability", "coverage", "cost")),
         "plots/headline.png",
@@ -359,7 +382,8 @@ def test_two_runs_make_the_same_tables_and_pictures(world: ModuleType, tmp_path:
         records.save(as_records(plan, Options(), results, facts), tmp_path / name)
         report.make_report(tmp_path / name)
         shutil.rmtree(tmp_path / name / "cells")
-        (tmp_path / name / "provenance.json").unlink()  # it names the time of the run
+        for own in ("provenance.json", SUMS):  # the first names the time of the run
+            (tmp_path / name / own).unlink()
         files = (file for file in (tmp_path / name).rglob("*") if file.is_file())
         made.append({str(file.relative_to(tmp_path / name)): file.read_bytes() for file in files})
     assert made[0].keys() == made[1].keys()

@@ -16,6 +16,7 @@ from benchmarks.plans import PLANS
 from benchmarks.results import records
 from benchmarks.results.join import join
 from benchmarks.results.records import RecordsError
+from benchmarks.results.sums import SUMS
 
 SPANS = ("1-3", "4-10")
 
@@ -49,6 +50,7 @@ def changed(directory: Path, **changes: Any) -> None:
     provenance = json.loads(file.read_text())
     provenance["inputs"]["settings"][0] |= changes
     file.write_text(json.dumps(provenance))
+    (directory / SUMS).unlink()
 
 
 def inputs(directory: Path) -> Mapping[str, Any]:
@@ -117,5 +119,6 @@ def test_a_case_that_is_there_twice_is_refused(measured: Path, parts: list[Path]
 def test_other_plans_are_refused(parts: list[Path]) -> None:
     file = parts[1] / "provenance.json"
     file.write_text(file.read_text().replace('"plan": "fake"', '"plan": "other"'))
+    (parts[1] / SUMS).unlink()
     with pytest.raises(RecordsError, match=r"different plans \(fake, other\)"):
         join(parts)

@@ -27,6 +27,8 @@ from benchmarks.run.store import Cell, Identity, Store
 from benchmarks.run.timing import Timing, device_name
 from mint.contract import InputError
 
+SECOND = 2  # calls of two methods that are explained again, to see whether they answer alike
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
@@ -62,7 +64,7 @@ def test_every_case_is_scored_by_every_method_and_metric(world: ModuleType, log:
     cases = {world.case(number).key for number in range(10)}
     metrics = ("deletion", "insertion", "pointing")
     assert scores(results).keys() == {(m, k, c) for m in ("bright", "dark") for k in metrics for c in cases}
-    assert calls(log) == 20
+    assert calls(log) == 20 + SECOND
     assert len(results.curves) == 2 * 2 * 10
     assert [(shown.case, *shown.maps, *shown.pictures) for shown in results.gallery] == [
         (world.case(number).key, "bright", "dark", "bright: gray", "dark: gray") for number in range(2)
@@ -125,8 +127,8 @@ def test_one_method_with_another_parameter_is_computed_alone(world: ModuleType, 
     plan = world.plan(log)
     methods = {**plan.parts[0].methods, "bright": world.Brightness(str(log), gain=2.0)}
     run(with_part(plan, methods=methods), Options(), Store(tmp_path / "cells"))
-    lines = log.read_text(encoding="utf-8").splitlines()[20:]
-    assert len(lines) == 10
+    lines = log.read_text(encoding="utf-8").splitlines()[20 + SECOND :]
+    assert len(lines) == 10 + SECOND / 2
     assert all(line.startswith("2.0 ") for line in lines)
 
 
@@ -135,7 +137,7 @@ def test_another_metric_scores_the_stored_maps(world: ModuleType, log: Path, tmp
     plan = with_part(world.plan(log), metrics={"deletion": Deletion(steps=8)})
     store = Store(tmp_path / "cells")
     results = run(plan, Options(), store)
-    assert calls(log) == 20
+    assert calls(log) == 20 + SECOND
     assert store.written == 2 * 3  # two methods, ten cases in cells of four
     assert {row["metric_id"] for row in results.records} == {repr(Deletion(steps=8))}
 
@@ -143,7 +145,7 @@ def test_another_metric_scores_the_stored_maps(world: ModuleType, log: Path, tmp
 def test_a_larger_limit_computes_the_new_cases_only(world: ModuleType, log: Path, tmp_path: Path) -> None:
     run(with_part(world.plan(log), limit=CASES_PER_CELL), Options(), Store(tmp_path / "cells"))
     run(with_part(world.plan(log), limit=10), Options(), Store(tmp_path / "cells"))
-    assert calls(log) == 20
+    assert calls(log) == 20 + SECOND
 
 
 def test_other_weights_are_another_network(world: ModuleType, log: Path, tmp_path: Path) -> None:
@@ -154,7 +156,7 @@ def test_other_weights_are_another_network(world: ModuleType, log: Path, tmp_pat
     save_file(state, tmp_path / "other.safetensors")
     options = Options(weights={"tiny": tmp_path / "other.safetensors"})
     second = run(world.plan(log), options, Store(tmp_path / "cells"))
-    assert calls(log) == 40
+    assert calls(log) == 2 * (20 + SECOND)
     assert scores(first) != scores(second)
 
 
@@ -171,7 +173,8 @@ def test_a_failing_method_costs_its_own_cases_only(world: ModuleType, log: Path,
     failed = {(each.method, each.step, each.case) for each in results.failures}
     guilty = {world.case(number).key for number in range(10) if world.case(number).target == 1}
     assert failed == {("bright", "map", case) for case in guilty}
-    assert {each.reason for each in results.failures} == {"RuntimeError: this method dislikes the target"}
+    (reason,) = {each.reason for each in results.failures}
+    assert reason.startswith("RuntimeError: this method dislikes the target (in Brightness.__call__, ")
     scored = {(method, case) for method, metric, case in scores(results)}
     everything = {(m, world.case(n).key) for m in ("bright", "dark") for n in range(10)}
     assert scored == everything - {("bright", case) for case in guilty}
@@ -186,9 +189,8 @@ def test_a_failure_is_said_at_once_and_once_and_what_fails_is_not_timed(
     lines = [line for line in capsys.readouterr().err.splitlines() if "failed, and the run goes on" in line]
     first = results.failures[0].case
     assert len(results.failures) > 1
-    assert [line[line.index("failed") :] for line in lines] == [
-        f"failed, and the run goes on: tiny, bright, map, {first}: RuntimeError: this method dislikes the target"
-    ]
+    (line,) = lines
+    assert f"failed, and the run goes on: tiny, bright, map, {first}: RuntimeError: this method dislikes" in line
     assert [row["method"] for row in results.timings] == ["dark"]
 
 
@@ -429,7 +431,7 @@ def test_every_method_that_is_no_null_has_its_controls_scored_on_the_first_cases
     assert inputs["controls"]["blurred"] == {"id": "Blurred(width=0.05)", "null": True}
     assert [name for name, about in inputs["controls"].items() if not about["null"]] == ["7x7"]
     # Each method's maps, and those of the random network.
-    assert calls(log) == 2 * (10 + 5)
+    assert calls(log) == 2 * (10 + 5) + SECOND
 
 
 def test_a_control_s_score_is_the_metric_s_of_the_derived_map(world: ModuleType, log: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_run_killed_twice_repeats_a_few_cases_and_ends_with_the_same_tables(tm
     process = start(tmp_path)
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors.decode()
-    everything = CASES * METHODS
+    everything = CASES * METHODS + METHODS  # each method is called a second time for its first case
     assert everything <= calls(tmp_path) <= everything + 2 * CASES_PER_CELL
     killed = tables(tmp_path)
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from baselines import Centre, EngineOcclusion, GradCAM, Occlusion
 from benchmarks.networks.network import Network
-from benchmarks.run.timing import Timing, device_name, time_attributor
+from benchmarks.run import timing
+from benchmarks.run.timing import Timing, bare_seconds, device_name, fastest_batch, time_attributor
 from mint.contract import Attributor
 
 IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -94,6 +95,30 @@ def test_the_device_is_named_with_its_threads() -> None:
     finally:
         torch.set_num_threads(before)
     assert len(device_name("cpu")) > len(" (1 thread)")
+
+
+def test_the_fastest_batch_size_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    cost = {8: 3.0, 16: 2.0, 32: 2.1, 64: 2.3, 128: 0.1}
+    monkeypatch.setitem(timing.BATCH_SIZES, "cpu", tuple(cost))
+    monkeypatch.setattr(timing, "seconds_of", lambda run, _device: run())
+    assert fastest_batch(lambda size: lambda: cost[size], torch.device("cpu")) == (2.0, 16)
+
+    def full(size: int) -> float:
+        if size > 8:
+            raise torch.OutOfMemoryError
+        return cost[size]
+
+    assert fastest_batch(lambda size: lambda: full(size), torch.device("cpu")) == (3.0, 8)
+
+
+def test_bare_seconds_are_those_of_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sleepy(_model: nn.Module, given: tuple[Tensor]) -> None:
+        time.sleep(0.002 * len(given[0]))
+
+    monkeypatch.setitem(timing.BATCH_SIZES, "cpu", (4, 8))
+    lent = network()
+    lent.module.register_forward_pre_hook(sleepy)
+    assert 0.002 <= bare_seconds(lent) < 0.02
 
 
 def test_on_a_gpu_every_call_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,7 +201,7 @@ def test_own_pictures_are_asked_for_their_two_most_probable_classes(source: Sour
         (["--pictures", "a.jpg"], "--pictures needs to know which network to ask"),
         (["--network", "resnet50"], "--network and --weights are for --pictures"),
         (["--samples", "1", "--from", "scenes"], "samples "),
-        (["--pictures", "nowhere.jpg", "--network", "scenes-vgg"], "the picture nowhere.jpg cannot be decoded"),
+        (["--pictures", "nowhere.jpg", "--network", "scenes-vgg"], "the picture nowhere.jpg does not exist"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(

@@ -103,3 +103,14 @@ def test_a_file_without_names_is_refused(tmp_path: Path) -> None:
         read_classes(tmp_path / "names.txt")
     with pytest.raises(InputError, match="cannot be read"):
         read_classes(tmp_path / "nowhere.txt")
+
+
+def test_brackets_without_end_are_no_json(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("[" * 100_000)
+    assert len(read_classes(tmp_path / "names.txt")) == 1
+
+
+def test_a_number_of_thousands_of_digits_is_none_of_an_output(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text(json.dumps({"9" * 5000: "cat"}))
+    with pytest.raises(InputError, match="must be a list, or a mapping from the numbers 0, 1"):
+        read_classes(tmp_path / "names.txt")

@@ -1,15 +1,12 @@
 """``mint explain``, on networks that need no download."""
 
-import json
 import re
 import runpy
 import subprocess
 import sys
 import tomllib
-from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import pytest
@@ -20,104 +17,14 @@ from torch import Tensor, nn
 
 import mint.app.torchvision_ops  # noqa: F401
 from mint.app.classifiers import Classifier, Preprocessing, load_classifier
-from mint.app.cli import _parser, describe, main
+from mint.app.cli import _parser, main
+from mint.app.describe import describe
 from mint.contract import InputError
 from mint.fidelity import UntilSettled
 from mint.method import MINT
 from mint.surrogate import Surrogate
 
 ROOT = Path(__file__).resolve().parents[3]
-
-MINE = """
-import torch
-from examples import SmallCNN
-from mint.app.classifiers import Classifier, Preprocessing
-
-def _network():
-    torch.manual_seed(0)
-    return SmallCNN()
-
-def named():
-    return Classifier(_network(), Preprocessing(40), ("ant", "bee", "crane", "crane", "Dog"))
-
-def plain():
-    network = _network()
-    network.preprocess = Preprocessing(48)
-    network.classes = ["a", "b", "c", "d", "e"]
-    return network
-
-def bare():
-    return _network()
-
-instance = bare()
-
-def miscounted():
-    return Classifier(_network(), classes=("ant", "bee"))
-
-def picky(size):
-    return _network()
-
-def broken():
-    raise KeyError("lost")
-
-def number():
-    return 5
-
-def raw():
-    return Classifier(_network(), lambda picture: picture)
-
-def clumsy():
-    return Classifier(_network(), lambda picture: picture.nonsense)
-
-def unset():
-    return Classifier(_network(), None)
-
-def dark():
-    return Classifier(_network(), lambda picture: torch.full((3, 40, 40), float("nan")))
-
-def failing():
-    network = _network()
-    network.stem.register_forward_pre_hook(lambda *_: {}["lost"])
-    return network
-
-def constant():
-    network = _network()
-    torch.nn.init.zeros_(network.head.weight)
-    return Classifier(network, Preprocessing(40))
-
-def single():
-    network = _network()
-    network.head = torch.nn.Linear(16, 1)
-    network.preprocess = Preprocessing(40)
-    return network
-
-def softmaxed():
-    network = torch.nn.Sequential(_network(), torch.nn.Softmax(dim=1))
-    network.preprocess = Preprocessing(40)
-    return network
-
-def silent():
-    network = _network()
-    torch.nn.init.constant_(network.head.bias, float("nan"))
-    return network
-"""
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a folder with a picture and a module of networks; it is the current one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
-    (tmp_path / "mine.py").write_text(MINE)
-    rows = np.add.outer(np.arange(60), np.arange(80))
-    Image.fromarray(np.stack([rows, 2 * rows, 255 - rows], axis=2).astype(np.uint8)).save(tmp_path / "ant.png")
-    (tmp_path / "empty").mkdir()
-    Image.fromarray((200 * rows).astype(np.uint16)).save(tmp_path / "deep.png")
-    # The modules draw their weights from the global generator.
-    with torch.random.fork_rng(devices=[]):
-        yield tmp_path
-    sys.modules.pop("mine", None)
 
 
 def explain(*arguments: str) -> int:
@@ -143,42 +50,17 @@ def test_a_picture_is_explained(desk: Path, capsys: pytest.CaptureFixture[str]) 
         assert panel.height > 2 * 400  # a row for each class
 
 
-def test_the_panel_is_drawn_though_nobody_reads(desk: Path, unread: TextIO) -> None:
-    with redirect_stdout(unread):
-        assert explain("ant.png", "--model", "mine:named") == 0
-    assert (desk / "ant-mint.png").exists()
-
-
-def test_several_pictures_and_folders_are_explained(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = desk / "more"
-    folder.mkdir()
-    for name in ("ant.png", "bee.JPG", ".hidden.png"):
-        Image.open(desk / "ant.png").save(folder / name)
-    (folder / "notes.txt").write_text("no picture")
-    given = ("ant.png", "more", "--model", "mine:named", "--out", "out", "--methods", "mint,overlay")
-    assert explain(*given) == 0
-    assert capsys.readouterr().out.endswith(f"3 of 3 pictures: {Path('out') / 'explanations.jsonl'}\n")
-    records = [json.loads(line) for line in (desk / "out" / "explanations.jsonl").read_text().splitlines()]
-    panels = [str(Path("out") / name) for name in ("ant-mint.png", "ant-mint-2.png", "bee-mint.png")]
-    assert [record["panel"] for record in records] == panels
-    assert [record["picture"] for record in records] == ["ant.png", "more/ant.png", "more/bee.JPG"]
-    assert all(len(record["fine"]["importance"]) > 1 for record in records)
-    with Image.open(panels[0]) as panel:
-        assert panel.width > 2000  # five columns
-
-
-def test_a_picture_that_cannot_be_read_does_not_stop_the_others(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert explain("deep.png", "ant.png", "--model", "mine:named") == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: deep.png: ")
-    assert "error: 1 of 2 pictures could not be explained" in error
-    assert (desk / "ant-mint.png").exists()
-    assert len((desk / "explanations.jsonl").read_text().splitlines()) == 1
-
-
-def test_one_picture_goes_into_a_folder(desk: Path) -> None:
-    assert explain("ant.png", "--model", "mine:named", "--out", "empty") == 0
-    assert [file.name for file in (desk / "empty").iterdir()] == ["ant-mint.png"]
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("vit", "layers encoder.layers.encoder_layer_0 and encoder.layers.encoder_layer_1"),
+        ("swin", "layers features.1 and permute"),
+    ],
+)
+def test_a_transformer_is_explained(desk: Path, name: str, layers: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain("ant.png", "--model", f"mine:{name}", "--methods", "mint,overlay") == 0
+    assert layers in capsys.readouterr().out
+    assert (desk / "ant-mint.png").stat().st_size > 10_000
 
 
 def test_a_network_of_one_output_asks_for_another_score(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,6 +71,31 @@ def test_a_network_of_one_output_asks_for_another_score(desk: Path, capsys: pyte
     text = capsys.readouterr().out
     assert sum(map(float, re.findall(r"^ +([\d.]+)%  (?:no )?bee$", text, flags=re.M))) == pytest.approx(100, abs=0.02)
     assert "the sigmoid\n" in text
+
+
+def test_a_score_may_be_a_function_of_the_users(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "scores.py").write_text(
+        "def half(answers):\n    return answers / 2\n\ndef bad(answers):\n    return {}[1]\n"
+    )
+    for score in ("logit", "scores.py:half"):
+        assert explain("ant.png", "--model", "mine:named", "--score", score) == 0
+    logit, half = re.findall(r"^ +(-?[\d.]+)  \w+$", capsys.readouterr().out, flags=re.M)[::5]
+    assert float(half) == pytest.approx(float(logit) / 2, rel=1e-2)
+    assert explain("ant.png", "--model", "mine:named", "--score", "scores.py:bad") == 2
+    assert "the score bad failed: KeyError: 1 (in bad, scores.py line 5)." in capsys.readouterr().err
+
+
+def test_an_error_of_the_network_s_own_code_is_one_sentence(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "later.py").write_text(
+        "import mine\n\ndef network():\n    made = mine.named()\n"
+        "    made.module.stem.register_forward_pre_hook(lambda _, given: None if len(given[0]) < 9 else 1 / 0)\n"
+        "    return made\n"
+    )
+    assert explain("ant.png", "--model", "later.py:network") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(
+        "error: ZeroDivisionError: division by zero (in network.<locals>.<lambda>, later.py line 5)"
+    )
 
 
 def test_a_softmax_inside_the_network_is_warned_of(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -278,14 +185,14 @@ NEEDS = ["ant.png", "--model", "mine:named"]
     ("arguments", "sentence"),
     [
         (["nowhere.png", "--model", "mine:named"], "the picture nowhere.png does not exist"),
-        (["mine.py", "--model", "mine:named"], "mine.py cannot be read as a picture"),
+        (["mine.py", "--model", "mine:named"], "the picture mine.py cannot be decoded"),
         (["empty", "--model", "mine:named"], "the folder empty holds no picture (.bmp, .gif"),
         ([*NEEDS, "--score", "softmax"], "invalid choice: 'softmax'"),
         ([*NEEDS, "--methods", "lime"], "'lime' is neither mint nor mint,overlay"),
         ([*NEEDS, "--seed", "-1"], "'-1' is not a whole number from 0 to 2^63 - 1"),
         ([*NEEDS, "--classes", "nowhere.txt"], "the class names in nowhere.txt cannot be read"),
         (["ant.png", "deep.png", "--model", "mine:named", "--out", "a.png"], "--out a.png must be a folder, as there"),
-        (["deep.png", "--model", "mine:named"], "deep.png has gray values of more than 8 bits; save it with 8"),
+        (["deep.png", "--model", "mine:named"], "the picture deep.png has pixels of mode 'I;16', not 8-bit"),
         (["ant.png"], "the following arguments are required: --model"),
         ([*NEEDS, "--top", "0"], "'0' is not a positive integer"),
         ([*NEEDS, "--top", "2", "--class", "ant"], "not allowed with argument"),
@@ -324,7 +231,10 @@ NEEDS = ["ant.png", "--model", "mine:named"]
             ["ant.png", "--model", "mine:dark"],
             "the preprocess of mine:dark returned a picture with NaN or infinite values.",
         ),
-        (["ant.png", "--model", "mine:failing"], "cannot take a picture of shape (3, 224, 224): KeyError: 'lost'."),
+        (
+            ["ant.png", "--model", "mine:failing"],
+            "a picture of shape (3, 224, 224): KeyError: 'lost' (in failing",
+        ),
         (["ant.png", "--model", "mine:silent"], "NaN or infinite values; check its weights"),
     ],
 )
@@ -426,28 +336,6 @@ def test_without_tqdm_there_is_no_bar(desk: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "tqdm" else find_spec(name))
     assert explain(*NEEDS) == 0
-
-
-def test_the_bar_counts_every_picture(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bars = []
-
-    class Bar:
-        def __init__(self, total: int, **_: object) -> None:
-            self.total, self.seen = total, 0
-            bars.append(self)
-
-        def __enter__(self) -> "Bar":
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-        def update(self, count: int) -> None:
-            self.seen += count
-
-    monkeypatch.setattr("tqdm.tqdm", Bar)
-    assert explain(*NEEDS) == 0
-    assert [(bar.total, bar.seen) for bar in bars] == [(21, 21)]
 
 
 # --- the checkout's networks ------------------------------------------------------------------------------------

@@ -111,3 +111,9 @@ def test_a_head_of_another_size_says_how_to_name_the_classes(tmp_path: Path) -> 
     with pytest.raises(InputError) as caught:
         fitted(small(), {**small().state_dict(), "features.0.weight": torch.zeros(9, 3)}, tmp_path)
     assert "--classes" not in str(caught.value)
+
+
+def test_tensors_that_are_no_plain_numbers_are_refused(tmp_path: Path) -> None:
+    state = {**small().state_dict(), "head.bias": torch.ones(2).to_sparse()}
+    with pytest.raises(InputError, match=r"cannot be copied into .*; save the state_dict"):
+        fitted(small(), state, tmp_path)
