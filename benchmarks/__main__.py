@@ -146,6 +146,9 @@ def _parser() -> argparse.ArgumentParser:
         run.add_argument(
             f"--{word}s", type=_names, metavar="A,B", help=f"only these {word}s, or others than the plan's"
         )
+    run.add_argument(
+        "--against", type=_names, default=(), metavar="A,B", help="compare the method of --method with these alone"
+    )
     run.add_argument("--limit", type=_positive, metavar="N", help="at most N cases of each data set")
     run.add_argument(
         "--cases", type=_span, metavar="A-B", help="only the A-th to B-th case of each data set, for runs side by side"
@@ -189,6 +192,11 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="make tables and plots again from stored records")
     _add_plans(report, "(default: quick)")
     report.add_argument("--out", type=Path, metavar="DIR", help="where the results are (default: results/PLAN)")
+    report.add_argument(
+        "--all",
+        action="store_true",
+        help="compare all results in one page, DIR/index.html (default: results)",
+    )
 
     join = commands.add_parser("join", help="join runs of one plan: of other networks, or of other --cases")
     join.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="their results")
@@ -248,7 +256,10 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         # Every name is looked up before anything is computed.
         names = dict.fromkeys(options.plan or DEFAULT)
         controls = None if options.controls is None else controls_of(options.controls)
-        plans = [select(find(PLAN, name), only=only, more=more, limit=limit, controls=controls) for name in names]
+        plans = [
+            select(find(PLAN, name), only=only, more=more, limit=limit, controls=controls, against=options.against)
+            for name in names
+        ]
         called = [plan.name for plan in plans]
         if twins := {name for name in called if called.count(name) > 1}:
             raise InputError(f"two plans are called {twins.pop()!r} and would write to one folder; rename one.")
@@ -278,10 +289,8 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 
 
 def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -> bool:
-    from benchmarks.analysis.scores import summarise
-    from benchmarks.report.report import make_report
-    from benchmarks.report.sentences import efficiency
-    from benchmarks.report.tables import terminal
+    from benchmarks.report.report import glance, make_report
+    from benchmarks.report.verdict import efficiency
     from benchmarks.results import records
     from benchmarks.run.loop import Results, as_records, run
     from benchmarks.run.store import Store, make_directory
@@ -291,8 +300,7 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
     started, clock = now(), time.monotonic()
 
     def show(found: Results) -> None:
-        found_there = as_records(plan, options, found, {})
-        print(f"\n{terminal(summarise(found_there), found_there.timings)}", flush=True)
+        print(f"\n{glance(as_records(plan, options, found, {}))}", flush=True)
 
     several = sum(len(part.networks) for part in plan.parts) > 1
     # The first tables are there when the first network is done, and all of them together at the end.
@@ -307,8 +315,7 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
         "hardware": hardware(),
     }
     records.save(as_records(plan, options, results, facts), directory)
-    print(f"\n{make_report(directory)}")
-    print("± is half of the 95 % interval's width, * the best of a column.")
+    print(f"\n{make_report(directory)}\n")
     for row in results.efficiency:
         print(efficiency(row))
     print(f"{store.written} cells computed, {store.reused} found; report: {directory / 'README.md'}")
@@ -330,9 +337,18 @@ def _print_failures(failures: Sequence["Failure"]) -> None:
 
 
 def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
+    from benchmarks.report.leaderboard import make_leaderboard
     from benchmarks.report.report import make_report
     from benchmarks.results.records import RecordsError
 
+    if options.all:
+        directory = options.out or Path("results")
+        try:
+            print(make_leaderboard(directory))
+        except RecordsError as error:
+            return _refuse(error)
+        print(f"report: {directory / 'index.html'}")
+        return 0
     plans = options.plan or DEFAULT
     for plan in plans:
         directory = _directory(options.out, plan, plans)

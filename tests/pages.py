@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.comparisons import compare_pairs
 from benchmarks.analysis.controls import measure_margins, measure_resolution
-from benchmarks.analysis.scores import read_columns, summarise
-from benchmarks.report import tables
-from benchmarks.report.control_tables import margin_tables, resolution_tables
+from benchmarks.analysis.scores import summarise
+from benchmarks.report.comparison_tables import cost_table, margin_tables, resolution_table, score_tables
 from benchmarks.report.page.build import write_html
-from benchmarks.report.tables import Table, by_setting
+from benchmarks.report.tables import Table
 from benchmarks.results.records import Records
 
 METHODS = ("mint", "gradcam", "lime", "random")
@@ -21,14 +19,13 @@ HOSTILE = '</script><script>window.hacked=1</script><img src=x onerror="window.h
 PLACES = (("scenes", "vgg"), ("scenes", "resnet"))
 
 
-def write(records: Records, parts: dict[str, list[Any]], file: Path) -> Path:
-    write_html(records, parts, file)
+def write(records: Records, blocks: list[Any], file: Path) -> Path:
+    write_html(records, blocks, file)
     return file
 
 
-def sections(records: Records) -> dict[str, list[Any]]:
-    made = [table for _, group in by_setting(summarise(records)) for table in tables.score_tables(group)]
-    return {"Scores": made, "Cost": [tables.cost_table(records.timings)]}
+def blocks(records: Records) -> list[Any]:
+    return [*score_tables(summarise(records)), cost_table(records.timings)]
 
 
 def with_controls(records: Records) -> Records:
@@ -50,13 +47,5 @@ def with_controls(records: Records) -> Records:
 
 
 def comparing_tables(records: Records) -> list[Table]:
-    """All tables of differences, margins and changes of the first network."""
-
-    def first(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[frame["network"] == "vgg"]
-
-    return [
-        *tables.difference_tables(first(compare_pairs(read_columns(records)))),
-        *margin_tables(first(measure_margins(records))),
-        *resolution_tables(first(measure_resolution(records))),
-    ]
+    """All tables of margins and changes."""
+    return [*margin_tables(measure_margins(records)), *resolution_table(measure_resolution(records))]

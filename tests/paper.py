@@ -84,7 +84,13 @@ def column(
     declared = metric(about.get("metric_id", "Insertion()"))
     fields = {"dataset": "scenes", "network": "net", "metric": "insertion", "metric_id": "Insertion()", "subset": "all"}
     fields |= {name: declared[name] for name in ("measure", "direction", "average", "judges", "settings")}
-    fields |= {"headline": True, "methods": tuple(scores), "asked": cases, "answered": dict.fromkeys(scores, cases)}
+    fields |= {
+        "main": True,
+        "headline": True,
+        "methods": tuple(scores),
+        "asked": cases,
+        "answered": dict.fromkeys(scores, cases),
+    }
     fields |= {"nulls": tuple(name for name in scores if name in NULLS)}
     fields |= {"scores": pd.DataFrame({name: np.asarray(each, float) for name, each in scores.items()}, index=index)}
     return Column(**fields | about)

@@ -17,19 +17,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scikit_posthocs  # type: ignore[import-untyped]
-from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.scores import PLACE, Column, Name, by_picture, estimate
+from benchmarks.analysis.scores import PLACE, Column, Name, estimate
 from benchmarks.analysis.statistics import DIGITS, SIGNIFICANT, Estimate
 
 PAIR = (
     *PLACE, "first", "second", "null", "cases", "dropped", "pictures", "difference", "low", "high", "p", "p_holm",
     "better", "wins", "ties", "losses", "win_rate", "effect", "needed",
 )  # fmt: skip
-ORDER = (*PLACE, "place", "method", "mean", "next", "over_next", "needed", "whole")
-RANK = (*PLACE, "method", "rank", "pictures", "friedman_p")
+ORDER = (*PLACE, "place", "method", "mean", "needed", "whole")
 
 
 def compare_pairs(columns: Sequence[Column]) -> pd.DataFrame:
@@ -162,31 +159,24 @@ def order_methods(columns: Sequence[Column], pairs: pd.DataFrame) -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        One row for each method with a score, best mean first: ``next``, the one after it; ``over_next``, the share
-        of bootstrap resamples in which it is ahead of that one; ``needed``, pictures that would separate these
-        two; ``whole``, the share of resamples in which the whole order is the printed one. Equal means of a
-        resample are put in order by a fair coin. NaN where nothing can be drawn, or nothing comes next.
+        One row for each method with a score, best mean first: ``needed``, pictures that would separate it from the
+        next one; ``whole``, the share of bootstrap resamples in which the whole order is the printed one. Equal means
+        of a resample are put in order by a fair coin. NaN where nothing can be drawn, or nothing comes next.
     """
-    needed = {
-        (*row[: len(PLACE)], frozenset(row[len(PLACE) : -1])): row[-1]
-        for row in pairs[[*PLACE, "first", "second", "needed"]].itertuples(index=False)
-    }
     rows = []
     for column in columns:
         found = {method: estimate(column, method) for method in column.contenders}
         order = sorted((m for m in found if found[m].n), key=lambda m: -column.sign * found[m].mean)
         if not order:
             continue
+        here = column.among(pairs)
+        needed = {frozenset((row["first"], row["second"])): row["needed"] for row in here.to_dict("records")}
         replicates = np.array([found[method].replicates for method in order]).T
         leads = np.round(column.sign * -np.diff(replicates[~np.isnan(replicates).any(axis=1)]), DIGITS)
         whole = _share_in_order(leads) if leads.size else np.nan
-        for place, method in enumerate(order):
-            row = {"place": place + 1, "method": method, "mean": found[method].mean, "whole": whole}
-            if place + 1 < len(order):
-                after = order[place + 1]
-                row |= {"next": after, "needed": needed[(*column.place.values(), frozenset((method, after)))]}
-                row |= {"over_next": _share_in_order(leads[:, place : place + 1]) if leads.size else np.nan}
-            rows.append(column.place | row)
+        for place, (method, after) in enumerate(zip(order, [*order[1:], ""], strict=True), start=1):
+            row = {"place": place, "method": method, "mean": found[method].mean, "whole": whole}
+            rows.append(column.place | row | {"needed": needed.get(frozenset((method, after)), np.nan)})
     return pd.DataFrame(rows, columns=list(ORDER))
 
 
@@ -198,51 +188,6 @@ def _share_in_order(leads: np.ndarray) -> float:
         equal = np.where(lead == 0, equal + 1, 1)
         weights /= equal
     return float(weights.mean())
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The methods ranked on each picture, 1 the best, equal ones sharing their ranks.
-
-    ``ranks`` are the methods' means over the pictures on which all have a score; ``friedman`` is p of Friedman's test
-    that all methods rank alike, NaN for fewer than three methods, or where all are equal; ``nemenyi`` is p of Nemenyi's
-    test, methods by methods.
-    """
-
-    ranks: pd.Series
-    pictures: int
-    friedman: float
-    nemenyi: pd.DataFrame
-
-
-def rank_methods(column: Column) -> Ranking | None:
-    """Rank a column's methods; None where there are fewer than two methods or two pictures to rank."""
-    scores = (by_picture(column, column.methods) * -column.sign).round(DIGITS)
-    if min(scores.shape) < 2:
-        return None
-    ranks = rankdata(scores, axis=1)
-    friedman = np.nan
-    if scores.shape[1] > 2 and np.ptp(ranks, axis=1).any():
-        friedman = float(friedmanchisquare(*scores.to_numpy().T).pvalue)
-    nemenyi = scikit_posthocs.posthoc_nemenyi_friedman(scores.reset_index(drop=True))
-    return Ranking(pd.Series(ranks.mean(axis=0), scores.columns), len(scores), friedman, nemenyi)
-
-
-def rank_table(columns: Sequence[Column]) -> pd.DataFrame:
-    """List the mean ranks of all columns, one row for each method that is ranked."""
-    rows = []
-    for column in columns:
-        ranking = rank_methods(column)
-        if ranking:
-            about = {"pictures": ranking.pictures, "friedman_p": ranking.friedman}
-            rows += [column.place | {"method": m, "rank": rank} | about for m, rank in ranking.ranks.items()]
-    return pd.DataFrame(rows, columns=list(RANK))
-
-
-def critical_difference(methods: int, pictures: int) -> float:
-    """Return the difference of mean ranks beyond which Nemenyi's test tells two of so many methods apart."""
-    quantile = studentized_range.ppf(1 - SIGNIFICANT, methods, np.inf) / np.sqrt(2)
-    return float(quantile * np.sqrt(methods * (methods + 1) / (6 * pictures)))
 
 
 def contested(column: Column, pairs: pd.DataFrame) -> pd.DataFrame:

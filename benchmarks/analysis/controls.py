@@ -46,12 +46,12 @@ def measure_margins(records: Records) -> pd.DataFrame:
 
 
 def _judging(records: Records) -> list[tuple[Column, dict[str, Any]]]:
-    """List the columns that judge maps, each with the controls of its setting."""
+    """List the columns that judge maps, of each measure the first, each with the controls of its setting."""
     controls = {
         (setting["dataset"], setting["network"]["name"]): setting.get("controls", {})
         for setting in records.provenance["inputs"]["settings"]
     }
-    return [(column, controls[column.setting]) for column in read_columns(records) if column.judges]
+    return [(column, controls[column.setting]) for column in read_columns(records) if column.main and column.judges]
 
 
 def _margins(column: Column, method: str, nulls: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

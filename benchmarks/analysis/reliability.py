@@ -98,7 +98,7 @@ def agreement_of_metrics(columns: Sequence[Column]) -> pd.DataFrame:
         ``pictures``). Better is better in both. NaN for fewer than two methods.
     """
     rows = []
-    kept = [column for column in columns if column.headline and column.judges and column.subset == "all"]
+    kept = [column for column in columns if column.main and column.judges and column.subset == "all"]
     for (dataset, network), group in _settings(kept).items():
         ranked = [(column.sign * by_picture(column, column.contenders)).round(DIGITS) for column in group]
         means = [_means(column) for column in group]

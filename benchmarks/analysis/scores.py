@@ -13,7 +13,8 @@ from benchmarks.results.records import Records, own_maps, rows_of
 
 OLD_NULLS = ("random", "centre", "sobel")
 """Which methods know nothing of the network, in results that do not say it themselves."""
-PLACE = ("dataset", "network", "metric", "metric_id", "subset", "direction", "average", "headline")
+MOST_HEADLINES = 6
+PLACE = ("dataset", "network", "metric", "metric_id", "subset", "direction", "average", "main", "headline")
 CASE = ["picture", "target", "case"]
 Name = str | tuple[str, str]
 """A method, or a method and the control made from its map, where a column has both (`with_controls`)."""
@@ -29,8 +30,10 @@ class Column:
         As in the records and in what the metric declares.
     judges : bool
         Whether a better score is a better explanation. It is not for the share of tied pixels and the like.
-    headline : bool
+    main : bool
         Whether the metric is the plan's first of its measure; the others are the same measure with other settings.
+    headline : bool
+        Whether it is one of the few columns that a report shows first (`headlines`).
     settings : Mapping
         The metric's fields.
     methods, nulls : tuple of str
@@ -53,6 +56,7 @@ class Column:
     direction: str
     average: str
     judges: bool
+    main: bool
     headline: bool
     settings: Mapping[str, Any]
     methods: tuple[str, ...]
@@ -73,6 +77,11 @@ class Column:
         return {name: getattr(self, name) for name in PLACE}
 
     @property
+    def title(self) -> str:
+        """The metric's name, with the subset if that is not all cases."""
+        return titled(self.metric, self.subset)
+
+    @property
     def sign(self) -> int:
         """1 where higher scores are better, else -1."""
         return 1 if self.direction == "higher" else -1
@@ -88,16 +97,21 @@ class Column:
         return frame[np.logical_and.reduce(here)]
 
 
+def titled(metric: str, subset: str) -> str:
+    """Name a metric on a subset of the cases."""
+    return metric if subset == "all" else f"{metric}, {subset}"
+
+
 def read_columns(records: Records) -> list[Column]:
     """List the columns of every setting; derived controls are left out."""
-    scores = own_maps(records.scores)
+    scores, shown = own_maps(records.scores), headlines(records.provenance["inputs"])
     columns = []
     for setting in records.provenance["inputs"]["settings"]:
         dataset, network = setting["dataset"], setting["network"]["name"]
         here = rows_of(scores, (dataset, network))
         methods = tuple(setting["methods"])
         nulls = tuple(method for method in setting.get("nulls", OLD_NULLS) if method in methods)
-        first = headlines(setting)
+        main = main_metrics(setting)
         for metric, about in setting["metrics"].items():
             for subset in about["subsets"]:
                 chosen = here[(here["metric"] == metric) & (here["difficult"] | (subset == "all"))]
@@ -110,7 +124,8 @@ def read_columns(records: Records) -> list[Column]:
                         metric=metric,
                         metric_id=about["id"],
                         subset=subset,
-                        headline=metric in first,
+                        main=metric in main,
+                        headline=metric in shown and subset == about["subsets"][0],
                         methods=methods,
                         nulls=nulls,
                         asked=setting["cases"][subset],
@@ -122,7 +137,21 @@ def read_columns(records: Records) -> list[Column]:
     return columns
 
 
-def headlines(setting: Mapping[str, Any]) -> tuple[str, ...]:
+def headlines(inputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the metrics that a report shows first: those that the plan declares, else its first ones that judge maps."""
+    settings = inputs["settings"]
+    judging = [{name for name, about in setting["metrics"].items() if about["judges"]} for setting in settings]
+    declared = [name for name in inputs.get("headline", ()) if any(name in names for names in judging)]
+    main = [
+        name
+        for setting, names in zip(settings, judging, strict=True)
+        for name in main_metrics(setting)
+        if name in names
+    ]
+    return tuple(dict.fromkeys(declared or main))[:MOST_HEADLINES]
+
+
+def main_metrics(setting: Mapping[str, Any]) -> tuple[str, ...]:
     """Name the first metric of each measure; the others are the same measure with other settings."""
     first: dict[str, str] = {}
     for metric, about in setting["metrics"].items():
@@ -180,9 +209,10 @@ def summarise(records: Records) -> pd.DataFrame:
         One row for each dataset, network, metric, subset and method: ``mean`` with its interval ``low``, ``high``;
         ``n`` cases averaged; ``missing`` cases without a score, of which the metric does not apply to
         ``not_applicable`` and the run failed on ``failed``; and ``difference``, the mean minus the first method's,
-        with its interval ``difference_low``, ``difference_high`` on the same resamples of pictures. ``headline`` is
-        false for a metric that measures what an earlier one does, with other settings; ``judges`` is false for one
-        that only describes maps. ``deterministic`` is false for a method that gave two maps of one case.
+        with its interval ``difference_low``, ``difference_high`` on the same resamples of pictures. ``main`` and
+        ``headline`` are as in `Column`; ``judges`` is false for a metric that only describes maps; ``null`` says
+        whether the method knows nothing of the network; ``deterministic`` is false for one that gave
+        two maps of one case.
     """
     rows = []
     unsteady = {
@@ -195,8 +225,9 @@ def summarise(records: Records) -> pd.DataFrame:
         for method in column.methods:
             each, answered = estimate(column, method), column.answered.get(method, 0)
             low, high = statistics.interval(each.replicates - first.replicates)
-            row = {"method": method, "mean": each.mean, "low": each.low, "high": each.high, "n": each.n}
-            row |= {"judges": column.judges, "missing": column.asked - each.n, "not_applicable": answered - each.n}
+            row = {"method": method, "null": method not in column.contenders, "judges": column.judges}
+            row |= {"mean": each.mean, "low": each.low, "high": each.high, "n": each.n}
+            row |= {"missing": column.asked - each.n, "not_applicable": answered - each.n}
             row |= {"deterministic": (*column.setting, method) not in unsteady}
             row |= {"failed": column.asked - answered, "difference": each.mean - first.mean}
             rows.append(column.place | row | {"difference_low": low, "difference_high": high})

@@ -6,7 +6,7 @@ from typing import Any
 from baselines.controls import DERIVED
 from benchmarks.metrics import ROAD, Deletion, EnergyPointing, Gini, Insertion, Localisation, Pointing
 from benchmarks.plans.methods import methods
-from benchmarks.plans.metrics import BOXES, CHECKED, GRID, GRID_TIES, MASKS, TIES
+from benchmarks.plans.metrics import BOXES, CHECKED, GRID, GRID_TIES, HEADLINE, MASKS, TIES
 from benchmarks.plans.scenes import SMALL_NETWORKS
 from benchmarks.run.plan import Part, Plan
 
@@ -26,6 +26,7 @@ IMAGENET = Plan(
             controlled=20,
         ),
     ),
+    headline=HEADLINE,
 )
 # Equal budgets: occlusion asks 169 times, the others that perturb 200.
 IMAGENET_SMALL = Plan(

@@ -66,6 +66,8 @@ MASKS: Mapping[str, Metric | MethodMetric] = {
     **TIES,
     **SETTINGS,
 }
+# What a report of these shows first.
+HEADLINE = ("insertion", "deletion", "road", "pointing", "energy-pointing")
 # Both explain a picture several times anew.
 CHECKED: Mapping[str, MethodMetric] = {
     "randomisation": Randomisation(),

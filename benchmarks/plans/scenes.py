@@ -4,7 +4,7 @@ from baselines.controls import DERIVED
 from benchmarks.metrics import ROAD, SRG, Deletion, Gini, Insertion, Pointing, TiedPixels
 from benchmarks.metrics.removal.peers import PROFILES
 from benchmarks.plans.methods import methods
-from benchmarks.plans.metrics import CHECKED, COMPARED, MASKS
+from benchmarks.plans.metrics import CHECKED, COMPARED, HEADLINE, MASKS
 from benchmarks.run.plan import Part, Plan
 
 SMALL_NETWORKS = ("scenes-vgg", "scenes-resnet")
@@ -48,6 +48,7 @@ QUICK = Plan(
             shown=5,
         ),
     ),
+    headline=HEADLINE,
 )
 TRUST = Plan(
     "trust",
@@ -62,6 +63,7 @@ TRUST = Plan(
             controls=DERIVED,
         ),
     ),
+    headline=HEADLINE,
 )
 CHECKS = Plan(
     "checks",

@@ -6,6 +6,7 @@ import baselines
 from benchmarks.metrics import Metric, Pointing
 from benchmarks.plans.metrics import PHOTO_REMOVAL
 from benchmarks.plans.scenes import SMALL_NETWORKS
+from benchmarks.results.records import REMOVAL
 from benchmarks.run.plan import Part, Plan
 from mint import MINT, Display, OverlayMINT, Segmentation, Surrogate
 from mint.contract import Attributor
@@ -40,15 +41,18 @@ def contestants(kernel_size: float) -> dict[str, Attributor]:
 
 
 _METRICS: Mapping[str, Metric] = {**PHOTO_REMOVAL, "pointing": Pointing()}
+_HEADLINE = (REMOVAL, "insertion", "deletion", "pointing")
 VARIANTS = Plan(
     "variants",
     f"The strongest variant of MINT against MINT and the baselines, on scenes. {TUNED_ON}",
     (Part("scenes", SMALL_NETWORKS, contestants(kernel_size=2.0), _METRICS, limit=60),),
-    report="challenge",
+    focus=("overlay",),
+    headline=_HEADLINE,
 )
 VARIANTS_IMAGENET = Plan(
     "variants-imagenet",
     f"The same through ResNet-18 and ResNet-50 on a folder in ImageNet's layout (--data). {TUNED_ON}",
     (Part("imagenet", ("resnet18", "resnet50"), contestants(kernel_size=4.0), _METRICS, limit=100),),
-    report="challenge",
+    focus=("overlay",),
+    headline=_HEADLINE,
 )

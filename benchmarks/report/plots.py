@@ -1,7 +1,6 @@
-"""The plots of a report: curves, scores case by case, quality against cost."""
+"""How plots look and are kept, and the curves."""
 
 import textwrap
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks.analysis import statistics
-from benchmarks.report.tables import ARROWS, by_metric, place_of, stem, where
+from benchmarks.report.tables import ARROWS, place_of, where
 from benchmarks.results.records import Records, own_maps, rows_of
 
 DOTS_PER_INCH = 110
@@ -66,34 +65,22 @@ def look(style: str, **more: Any) -> None:
     sns.set_theme(style=style, rc=own | more)
 
 
-def draw_plots(
-    records: Records, summary: pd.DataFrame, declared: Mapping[str, Any], directory: Path
-) -> dict[str, Path]:
-    """Draw what there are records for of one setting, as PNG files by kind.
-
-    ``summary`` has the setting's rows of what `scores.summarise` found; ``declared`` is what its metrics declare.
-    """
-    group, place = summary[summary["headline"]], place_of(summary)
+def draw_curves(records: Records, summary: pd.DataFrame, declared: Mapping[str, Any], file: Path) -> Path | None:
+    """Draw a setting's curves, with bands; nothing where there are none. ``declared`` is what its metrics declare."""
+    place = place_of(summary.iloc[0].to_dict())
+    curves, shown = rows_of(own_maps(records.curves), place), summary[summary["main"]]
+    metrics = [metric for metric in curves["metric"].unique() if (shown["metric"] == metric).any()]
+    if not metrics:
+        return None
+    looks = styles(shown["method"].unique())
     with mpl.rc_context():
         look("whitegrid", **{"axes.spines.top": False, "axes.spines.right": False})
-        figures = {
-            "curves": _curves(rows_of(own_maps(records.curves), place), group, declared),
-            "scores": _scores(rows_of(own_maps(records.scores), place), group),
-            "cost": _cost(rows_of(records.timings, place), group),
-        }
-        return save_pictures(figures, place, directory, {})
-
-
-def save_pictures(
-    figures: Mapping[str, Figure | None], place: tuple[str, str], directory: Path, about: Mapping[str, str]
-) -> dict[str, Path]:
-    """Write a setting's figures, by kind, under its name and what ``about`` says of the kind; return the files."""
-    files = {}
-    for kind, figure in figures.items():
-        if figure is not None:
-            files[kind] = directory / f"{stem(place)}.{kind}.png"
-            save_plot(figure, ": ".join(filter(None, (where(place), about.get(kind)))), files[kind])
-    return files
+        figure, panels = panels_of(len(metrics), 4.0, 4.3)
+        for axes, metric in zip(panels, metrics, strict=True):
+            _curve(axes, curves[curves["metric"] == metric], looks, declared[metric])
+        legend(figure, panels[0])
+        save_plot(figure, f"{where(place)}: curves, means with 95 % intervals", file)
+    return file
 
 
 def save_plot(figure: Figure, title: str, file: Path) -> None:
@@ -130,97 +117,23 @@ def panels_of(
     return figure, panels[:count]
 
 
-def _curves(curves: pd.DataFrame, group: pd.DataFrame, declared: Mapping[str, Any]) -> Figure | None:
-    metrics = [metric for metric in curves["metric"].unique() if (group["metric"] == metric).any()]
-    if not metrics:
-        return None
-    looks = styles(group["method"].unique())
-    figure, panels = panels_of(len(metrics), 4.0, 4.3)
-    for axes, metric in zip(panels, metrics, strict=True):
-        here = curves[curves["metric"] == metric]
-        pictures = pd.Index(here["picture"].unique())
-        draws = statistics.draw(len(pictures))
-        for method, cases in here.groupby("method", sort=False):
-            fractions = cases["fractions"].iloc[0]
-            codes = pictures.get_indexer(pd.Index(cases["picture"]))
-            mean, low, high = statistics.curve_band(np.stack(cases["values"].tolist()), codes, draws)
-            own = looks[str(method)]
-            axes.fill_between(fractions, low, high, color=own.colour, alpha=0.12, linewidth=0)
-            axes.plot(fractions, mean, color=own.colour, dashes=own.dashes or (None, None), lw=1.8, label=method)
-        curve, arrow = declared[metric]["curve"], ARROWS[declared[metric]["direction"]]
-        axes.set(title=f"{metric} ({curve['score']} {arrow})", xlim=(0, 1), xlabel=curve["x"], ylabel=curve["y"])
-    _legend(figure, panels[0])
-    return figure
+def _curve(axes: Axes, here: pd.DataFrame, looks: Mapping[str, Style], about: Mapping[str, Any]) -> None:
+    pictures = pd.Index(here["picture"].unique())
+    draws = statistics.draw(len(pictures))
+    for method, cases in here.groupby("method", sort=False):
+        fractions = cases["fractions"].iloc[0]
+        codes = pictures.get_indexer(pd.Index(cases["picture"]))
+        mean, low, high = statistics.curve_band(np.stack(cases["values"].tolist()), codes, draws)
+        own = looks[str(method)]
+        axes.fill_between(fractions, low, high, color=own.colour, alpha=0.12, linewidth=0)
+        axes.plot(fractions, mean, color=own.colour, dashes=own.dashes or (None, None), lw=1.8, label=method)
+    curve, arrow = about["curve"], ARROWS[about["direction"]]
+    metric = here["metric"].iloc[0]
+    axes.set(title=f"{metric} ({curve['score']} {arrow})", xlim=(0, 1), xlabel=curve["x"], ylabel=curve["y"])
 
 
-def _scores(scores: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
-    """Box plots of scores; where a score is a hit or a miss, the mean and its interval instead."""
-    if scores.empty:
-        return None
-    looks = styles(group["method"].unique())
-    colours = {method: looks[method].colour for method in group["method"].unique()}
-    metrics = list(group["metric"].unique())
-    figure, panels = panels_of(len(metrics), 0.9 + 0.42 * len(colours), 3.3)
-    for i, (axes, metric) in enumerate(zip(panels, metrics, strict=True)):
-        here = scores[(scores["metric"] == metric) & scores["score"].notna()]
-        about = group[group["metric"] == metric]
-        if here["score"].isin([0.0, 1.0]).all():
-            _dots(axes, about, colours)
-        else:
-            _boxes(axes, here, colours)
-        axes.set(title=f"{metric} {ARROWS[about['direction'].iloc[0]]}", ylabel="")
-        if i % ACROSS:
-            axes.set_yticklabels([])
-    return figure
-
-
-def _boxes(axes: Axes, here: pd.DataFrame, colours: Mapping[str, str]) -> None:
-    with warnings.catch_warnings():
-        # seaborn 0.13 calls matplotlib 3.11 by a parameter that is going to be renamed.
-        warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
-        sns.boxplot(
-            here, x="score", y="method", order=list(colours), hue="method", palette=colours, ax=axes, legend=False,
-            width=0.6, linewidth=1, fliersize=2, whis=(5, 95), boxprops={"alpha": 0.75},
-        )  # fmt: skip
-    axes.set_xlabel("case by case: quartiles, 5 to 95 %")
-
-
-def _dots(axes: Axes, about: pd.DataFrame, colours: Mapping[str, str]) -> None:
-    methods, subsets = list(colours), list(about["subset"].unique())
-    for row in about.to_dict("records"):
-        filled = row["subset"] == subsets[0]
-        place = methods.index(row["method"]) + (0.0 if len(subsets) == 1 else (-0.14 if filled else 0.14))
-        colour = colours[row["method"]]
-        axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=2, alpha=0.8)
-        axes.plot(row["mean"], place, "o", color=colour, mfc=colour if filled else "white", ms=6.5)
-    axes.set_yticks(range(len(methods)), methods)
-    axes.grid(False, axis="y")
-    label = "mean, 95 % interval" + (f" (open: {subsets[1]})" if len(subsets) > 1 else "")
-    axes.set(ylim=(len(methods) - 0.5, -0.5), xlim=(-0.03, 1.03), xlabel=label)
-
-
-def _cost(timings: pd.DataFrame, group: pd.DataFrame) -> Figure | None:
-    if timings.empty:
-        return None
-    looks = styles(group["method"].unique())
-    milliseconds = timings.set_index("method")["median_ms"]
-    columns = list(by_metric(group))
-    figure, panels = panels_of(len(columns), 3.5, 3.1)
-    for axes, (metric, column) in zip(panels, columns, strict=True):
-        for row in column[column["method"].isin(milliseconds.index)].to_dict("records"):
-            method, own = row["method"], looks[row["method"]]
-            bounds = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
-            axes.errorbar(
-                milliseconds[method], row["mean"], yerr=None if np.isnan(row["low"]) else bounds, color=own.colour,
-                marker=own.marker, ms=8, lw=0, elinewidth=1.4, label=method,
-            )  # fmt: skip
-        axes.set(title=str(metric), xscale="log", xlabel="ms a picture")
-        axes.margins(x=0.12)
-    _legend(figure, panels[0])
-    return figure
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
+def legend(figure: Figure, axes: Axes) -> None:
+    """Name the methods under the panels, once for the figure."""
     handles, labels = axes.get_legend_handles_labels()
     columns = min(len(labels), 8, int(figure.get_figwidth() / LEGEND_WIDTH))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=10)

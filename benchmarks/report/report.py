@@ -1,28 +1,30 @@
 """The report of a comparison, and the choice of the report that a run's records are for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from benchmarks.analysis import comparisons, reliability, statistics
 from benchmarks.analysis.controls import measure_margins, measure_resolution
 from benchmarks.analysis.coverage import measure_coverage
 from benchmarks.analysis.scores import Column, read_columns, summarise
-from benchmarks.report import comparison_tables, control_tables, tables
+from benchmarks.report import comparison_tables, verdict
 from benchmarks.report.ablations import make_ablation_report
-from benchmarks.report.challenge import make_challenge_report
-from benchmarks.report.comparison_plots import draw_comparisons
+from benchmarks.report.forest import draw_costs, draw_headlines
 from benchmarks.report.gallery import draw_gallery
-from benchmarks.report.page import Block, Picture, cost_section, fresh, origin, write_pages
-from benchmarks.report.plots import draw_plots
-from benchmarks.report.sentences import conclude
-from benchmarks.report.tables import place_of, stem, where
+from benchmarks.report.numbers import counted
+from benchmarks.report.page import Block, Folded, Picture, conclusions, fresh, write_pages
+from benchmarks.report.plots import draw_curves
+from benchmarks.report.sections import cost_section, provenance_section
+from benchmarks.report.tables import by_setting, notes, stem, terminal, where
+from benchmarks.report.wins import draw_wins
 from benchmarks.results import records as record_files
 from benchmarks.results.records import Records, RecordsError, rows_of, with_removal
 
-READING = """Means have 95 % bootstrap intervals over pictures, and the best of a column is bold. An interval without
-width says that all of these cases agree, not that others will. A difference is *supported* where a test of every pair
-of methods, corrected for all pairs of its column, finds it. The last section says how the numbers are made."""
+READING = """± is half of a 95 % bootstrap interval over pictures. **Bold** is the best of a column on its
+network, and what no test tells apart from it."""
 METHODS = (Path(__file__).parent / "methods.md").read_text(encoding="utf-8").strip()
 """How the numbers are made, in Markdown with two numbers left open."""
 
@@ -42,19 +44,46 @@ def make_report(directory: Path) -> str:
     return REPORTS[report](records, directory)
 
 
+def glance(records: Records) -> str:
+    """Spell the headline columns of each setting, for the terminal: means, marked where they are among the best."""
+    return _terminal(measure_headlines(records), records.timings)
+
+
+def measure_headlines(records: Records) -> pd.DataFrame:
+    """Average the headline columns of results, and say which methods are among the best: with ``leading``."""
+    records = with_one_removal(records)
+    columns = [column for column in read_columns(records) if column.headline]
+    summary = summarise(records)
+    pairs = comparisons.compare_pairs(columns)
+    return comparison_tables.with_leaders(summary[summary["headline"]], columns, pairs)
+
+
+def with_one_removal(records: Records) -> Records:
+    """Add one number of both removal curves, to results that have no other such."""
+    settings = records.provenance["inputs"]["settings"]
+    known = any(about["measure"] == "SRG" for setting in settings for about in setting["metrics"].values())
+    return records if known else with_removal(records)
+
+
+def _terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:
+    parts = []
+    for place, group in by_setting(summary):
+        table = comparison_tables.with_cost(comparison_tables.headline_table(group), rows_of(timings, place))
+        parts.append(f"{where(place)}, {counted(int(group['n'].max()))}\n{terminal(table)}\n")
+    parts += notes(summary)
+    return "\n".join(parts) + "\n* the best of a column, and what no test tells apart from it."
+
+
 def make_comparison_report(records: Records, directory: Path) -> str:
     """Derive the report that compares all methods with one another; return the summary for the terminal."""
+    records = with_one_removal(records)
     columns = read_columns(records)
-    if not any(column.measure == "SRG" for column in columns):
-        # One number of both curves, for a plan that has no other.
-        records = with_removal(records)
-        columns = read_columns(records)
-    summary, pairs = summarise(records), comparisons.compare_pairs(columns)
+    pairs = comparisons.compare_pairs(columns)
+    summary = comparison_tables.with_leaders(summarise(records), columns, pairs)
     findings = {
         "scores": summary,
         "comparisons": pairs,
         "orders": comparisons.order_methods(columns, pairs),
-        "ranks": comparisons.rank_table(columns),
         "reliability": reliability.reliability_card(columns),
         "metrics": reliability.agreement_of_metrics(columns),
         "settings": reliability.sensitivity(columns),
@@ -62,77 +91,118 @@ def make_comparison_report(records: Records, directory: Path) -> str:
         "resolution": measure_resolution(records),
         "coverage": measure_coverage(records),
     }
-    filled = {name: frame for name, frame in findings.items() if len(frame)}
-    fresh(directory, filled, "tables", "plots", "gallery")
-    sections: dict[str, list[Block]] = {"How to read the numbers": [origin(records), READING]}
-    for setting in records.provenance["inputs"]["settings"]:
-        place = (setting["dataset"], setting["network"]["name"])
-        here = {name: rows_of(frame, place) for name, frame in findings.items()}
-        own = [column for column in columns if column.setting == place]
-        sections[where(place)] = _section(records, setting, own, here, directory)
-    sections |= cost_section(records)
-    methods = METHODS.format(flips=statistics.FLIPS, resamples=statistics.RESAMPLES)
-    write_pages(records, {**sections, "How the numbers are made": [methods]}, directory)
-    return tables.terminal(summary, records.timings)
+    fresh(directory, {name: frame for name, frame in findings.items() if len(frame)})
+    inputs, shown = records.provenance["inputs"], [column for column in columns if column.headline]
+    said = verdict.conclude(shown, pairs)
+    boxes = [
+        verdict.box(method, inputs.get("against", ()), shown, pairs, records.timings)
+        for method in _asked(inputs)
+        if shown and len(shown[0].methods) > 1
+    ]
+    first: list[Block] = ["\n".join([f"> {lines[0]}", *(f"> - {line}" for line in lines[1:])]) for lines in boxes]
+    first += ["\n".join(f"- {sentence}" for sentence in said)]
+    if shown:
+        figure = draw_headlines(summary, directory / "plots" / "headline.png")
+        first += [Picture(figure, "Every method's interval under the headline metrics"), READING]
+        first += [comparison_tables.headline_table(summary), *notes(summary)]
+    found = conclusions(directory)
+    sections = _sections(records, columns, findings, directory)
+    write_pages(records, [*first, *([found] if found else []), *sections], directory)
+    text = [_terminal(summary[summary["headline"]], records.timings)] if shown else []
+    return "\n\n".join([*text, *(verdict.plain(["Verdict", *said]),), *map(verdict.plain, boxes)])
 
 
 REPORTS: Mapping[str, Callable[[Records, Path], str]] = {
     "comparison": make_comparison_report,
     "ablation": make_ablation_report,
-    "challenge": make_challenge_report,
+    "challenge": make_comparison_report,
 }
-"""The reports that a plan can ask for."""
+"""The reports that a plan can ask for; a challenge is a comparison with a verdict on its first method."""
 
 
-def _section(
-    records: Records, setting: Mapping[str, Any], columns: list[Column], here: Mapping[str, Any], directory: Path
-) -> list[Block]:
-    """Lay out what the page shows of one network and dataset."""
-    shown = [column for column in columns if column.headline and column.judges]
-    place, plots = place_of(here["scores"]), directory / "plots"
-    files = draw_plots(records, here["scores"], setting["metrics"], plots)
-    gallery = [each for each in records.gallery if (each.dataset, each.network) == place]
-    if gallery:
-        files["gallery"] = directory / "gallery" / f"{stem(place)}.jpg"
-        draw_gallery(gallery, files["gallery"])
-    numbers = {}
-    if shown and (drawn := draw_comparisons(shown, here, {each.metric: each.settings for each in columns}, plots)):
-        files |= drawn
-        numbers = comparison_tables.numbers_behind(shown, here)
-    pictures = {kind: Picture(file, f"{kind}: {where(place)}", numbers.get(kind)) for kind, file in files.items()}
-
-    def of(*kinds: str) -> list[Block]:
-        return [pictures[kind] for kind in kinds if kind in pictures]
-
-    pairs = here["comparisons"]
-    compared = len(pairs) > 0 and bool(shown)
-    blocks: list[Block] = [*tables.score_tables(here["scores"]), *tables.notes(here["scores"])]
-    blocks += tables.setting_tables(here["scores"])
-    if compared:
-        said = conclude(shown, pairs, here["orders"], here["settings"])
-        blocks += ["### What the data support", "\n".join(said)]
-    blocks += of("gallery", "curves", "scores", "cost")
-    if compared:
-        blocks += [comparison_tables.order_table(shown, here["orders"]), *of("ranks")]
-        blocks += [*comparison_tables.beaten_tables(shown, pairs), *of("wins")]
-        blocks += [comparison_tables.reliability_table(shown, pairs, here["reliability"]), *of("metrics", "settings")]
-        blocks += tables.difference_tables(pairs)
-    for name, make in (("margins", control_tables.margin_tables), ("resolution", control_tables.resolution_tables)):
-        blocks += make(here[name][here[name]["headline"].astype(bool)])
-    blocks += control_tables.coverage_tables(here["coverage"])
-    return [*blocks, "### What was run", _protocol(setting)]
+def _asked(inputs: Mapping[str, Any]) -> Sequence[str]:
+    """Name the methods on which there is a verdict of their own."""
+    first = list(inputs["settings"][0]["methods"])[:1] if inputs["report"] == "challenge" else ()
+    return inputs.get("focus") or first
 
 
-def _protocol(setting: Mapping[str, Any]) -> str:
-    """List a network, the methods and the metrics with all their parameters, and the controls."""
-    network = setting["network"]
-    lines = [
-        f"network {network['name']}: {network['input_size']} x {network['input_size']}, weights "
-        f"`{network['weights_sha256'][:12]}` (SHA-256), on {setting['device']}"
+def _sections(
+    records: Records, columns: Sequence[Column], findings: Mapping[str, pd.DataFrame], directory: Path
+) -> list[Folded]:
+    """Lay out what is folded away."""
+    summary, pairs, plots = findings["scores"], findings["comparisons"], directory / "plots"
+    judged = [column for column in columns if column.main and column.judges]
+    drawn: dict[str, list[Block]] = {}
+    for place, here in by_setting(summary):
+        setting = next(s for s in records.provenance["inputs"]["settings"] if _place(s) == place)
+        files: dict[str, Path | None] = {}
+        if gallery := [each for each in records.gallery if (each.dataset, each.network) == place]:
+            file = directory / "gallery" / f"{stem(place)}.jpg"
+            draw_gallery(gallery, file)
+            files["gallery"] = file
+        files["curves"] = draw_curves(records, here, setting["metrics"], plots / f"{stem(place)}.curves.png")
+        if mine := [column for column in judged if column.setting == place]:
+            files["wins"] = draw_wins(mine, pairs, plots / f"{stem(place)}.wins.png")
+        for kind, made in files.items():
+            if made:
+                picture = Picture(made, f"{kind}: {where(place)}", linked=kind == "gallery")
+                drawn.setdefault(kind, []).append(picture)
+    compared = len(pairs) > 0 and bool(judged)
+    order, card = comparison_tables.order_tables(judged, findings) if compared else (None, None)
+    margins, resolution = (f[f["headline"].astype(bool)] for f in (findings["margins"], findings["resolution"]))
+    methods = METHODS.format(flips=statistics.FLIPS, resamples=statistics.RESAMPLES)
+
+    def some(*blocks: Block | None) -> list[Block]:
+        return [block for block in blocks if block]
+
+    return [
+        Folded("Pictures", "A few cases, with every method's map.", some(*drawn.get("gallery", []))),
+        Folded(
+            "Every column",
+            "All measures, with the nulls among the methods.",
+            [*comparison_tables.score_tables(summary), *drawn.get("curves", [])],
+        ),
+        Folded(
+            "Other settings",
+            "The same measures with other steps, baselines and scores.",
+            some(
+                verdict.settings_sentences(findings["settings"]),
+                *comparison_tables.setting_table(summary),
+            ),
+        ),
+        Folded(
+            "Pairs",
+            "Which methods a test tells apart.",
+            some(
+                order,
+                *drawn.get("wins", []),
+                "Every pair is in [comparisons.csv](tables/comparisons.csv)." if order else "",
+            ),
+        ),
+        Folded(
+            "Nulls and controls",
+            "What methods that know nothing of the network, and spoilt maps, score.",
+            some(
+                comparison_tables.null_sentence(margins),
+                *comparison_tables.margin_tables(margins),
+                *comparison_tables.resolution_table(resolution),
+            ),
+        ),
+        Folded(
+            "Reliability",
+            "How far pictures and metrics agree on the order of the methods.",
+            some(card, "Rank correlations of metrics are in [metrics.csv](tables/metrics.csv)." if card else ""),
+        ),
+        Folded(
+            "Cases without a score",
+            "What does not apply, or failed, and why.",
+            some(*comparison_tables.coverage_table(findings["coverage"])),
+        ),
+        cost_section(records, draw_costs(summary, records.timings, plots / "cost.png") if compared else None),
+        provenance_section(records),
+        Folded("How the numbers are made", "The tests, the intervals and the words of this page.", [methods]),
     ]
-    for name, method in setting["methods"].items():
-        parameters = ", ".join(f"{parameter}={value}" for parameter, value in method["parameters"].items())
-        lines.append(f"{name}: `{method['class']}({parameters})`")
-    measured = {**setting["metrics"], **setting.get("controls", {})}
-    lines += [f"{name}: `{about['id']}`" for name, about in measured.items()]
-    return "\n".join(f"- {line}" for line in lines)
+
+
+def _place(setting: Mapping[str, Any]) -> tuple[str, str]:
+    return setting["dataset"], setting["network"]["name"]

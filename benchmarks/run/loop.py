@@ -153,6 +153,9 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
         "plan": plan.name,
         "summary": plan.summary,
         "report": plan.report,
+        "headline": plan.headline,
+        "focus": plan.focus,
+        "against": plan.against,
         "seed": options.seed,
         "settings": results.inputs,
     }

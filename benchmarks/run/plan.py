@@ -11,6 +11,7 @@ import baselines
 from baselines.controls import DERIVED, Derived
 from benchmarks.metrics import MethodMetric, Metric
 from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind, find, look_up, name_of
+from benchmarks.results.records import REMOVAL
 from benchmarks.run.identity import code_digest
 from benchmarks.run.precision import Precision
 from mint.contract import Attributor, InputError
@@ -53,9 +54,13 @@ class Plan:
     name: str  # on the command line; results go to results/<name>
     summary: str  # one line for `python -m benchmarks list`
     parts: tuple[Part, ...]  # no two of them have both the data set and a network in common
-    # A comparison of methods, an ablation of one method's choices against its default, or a challenge: the plan's first
-    # method against each of the others.
-    report: Literal["comparison", "ablation", "challenge"] = "comparison"
+    # A comparison of methods, or an ablation of one method's choices against its default.
+    report: Literal["comparison", "ablation"] = "comparison"
+    # The metrics that a report shows first, at most six, of which parts may lack some; (): the first that judge maps.
+    headline: tuple[str, ...] = ()
+    # Methods that a report says the most of, and whom they are compared with; (): the best of the others, and MINT.
+    focus: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.parts:
@@ -63,6 +68,14 @@ class Plan:
         pairs = [(name_of(part.dataset), name_of(each)) for part in self.parts for each in part.networks]
         if len(pairs) != len(set(pairs)):
             raise InputError(f"plan {self.name!r} has a data set and a network together in two parts; join them.")
+        methods = {name: None for part in self.parts for name in part.methods}
+        metrics = {name: None for part in self.parts for name in part.metrics}
+        for name in self.headline:
+            look_up(f"metric in the headline of plan {self.name!r},", name, {**metrics, REMOVAL: None})
+        for name in (*self.focus, *self.against):
+            look_up("method to compare,", name, methods)
+        if self.against and not self.focus:
+            raise InputError("--against says with what the method of --method is compared; give --method, too.")
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,7 @@ def select(
     more: Names = MappingProxyType({}),
     limit: int | None = None,
     controls: Mapping[str, Derived] | None = None,
+    against: Sequence[str] = (),
 ) -> Plan:
     """Narrow a plan down, or widen it by what it does not have.
 
@@ -104,11 +118,14 @@ def select(
         defaults: a method, metric or network to every part; a data set as a part like the plan's first. A part
         without any of the networks, or whose data set is not here, is dropped.
     more : Mapping
-        What to add to all that is kept; what the plan has anyway changes nothing.
+        What to add to all that is kept; what the plan has anyway changes nothing. The report says the most of the
+        methods here.
     limit : int, optional
         How many cases each part has at most.
     controls : Mapping, optional
         The controls of every part; by default its own.
+    against : sequence of str
+        Methods with which the report compares those that are added.
 
     Raises
     ------
@@ -136,7 +153,19 @@ def select(
                     controls=part.controls if controls is None else controls,
                 )
             )
-    return replace(plan, parts=tuple(parts))
+    measured = {REMOVAL, *(name for part in parts for name in part.metrics)}
+    known = {name for part in plan.parts for name in part.metrics}
+    added = [name_of(name) for name in more.get(METRIC, ()) if name not in known]
+    headline = tuple(dict.fromkeys(name for name in (*added, *plan.headline) if plan.headline and name in measured))
+    focus = tuple(dict.fromkeys(map(name_of, more.get(METHOD, ())))) or plan.focus
+    explained = {name for part in parts for name in part.methods}
+    return replace(
+        plan,
+        parts=tuple(parts),
+        headline=headline,
+        focus=tuple(name for name in focus if name in explained),
+        against=tuple(map(name_of, against)) or tuple(name for name in plan.against if name in explained),
+    )
 
 
 def controls_of(names: Sequence[str]) -> dict[str, Derived]:

@@ -66,8 +66,8 @@ def test_a_run_prints_a_summary_and_leaves_a_report(
 def test_a_method_in_a_file_stands_in_the_same_tables(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     assert main([*arguments, "--method", f"{tmp_path / 'mine.py'}:Mine", "--limit", "3"]) == 0
-    table = (tmp_path / "out" / "tables" / "tiny-on-noise.md").read_text()
-    assert [line.split()[1] for line in table.splitlines()[2:]] == ["bright", "dark", "Mine"]
+    scores = pd.read_csv(tmp_path / "out" / "tables" / "scores.csv")
+    assert list(scores["method"].unique()) == ["bright", "dark", "Mine"]
 
 
 OWN = """
@@ -144,9 +144,10 @@ def test_options_narrow_the_run_down(arguments: list[str], tmp_path: Path) -> No
     assert (
         main([*arguments, "--methods", "dark", "--metrics", "insertion,deletion", "--limit", "2", "--seed", "3"]) == 0
     )
-    table = (tmp_path / "out" / "tables" / "tiny-on-noise.md").read_text().splitlines()
-    assert table[0] == "| method | insertion - deletion ↑ (2 cases) | insertion ↑ (2 cases) | deletion ↓ (2 cases) |"
-    assert len(table) == 3
+    scores = pd.read_csv(tmp_path / "out" / "tables" / "scores.csv")
+    assert scores[["metric", "method", "n"]].to_numpy().tolist() == [
+        [metric, "dark", 2] for metric in ("insertion - deletion", "insertion", "deletion")
+    ]
     inputs = json.loads((tmp_path / "out" / "provenance.json").read_text())["inputs"]
     assert inputs["seed"] == 3
 
@@ -178,8 +179,8 @@ def test_the_tables_of_each_network_are_printed_when_it_is_done(
     monkeypatch.setitem(world.NETWORKS, "twin", world.NETWORKS["tiny"])
     assert main([*arguments, "--limit", "2", "--networks", "tiny,twin"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    found = [line for line in lines if line.endswith(" on noise")]
-    assert found == ["tiny on noise", "twin on noise"] * 2
+    found = [line for line in lines if line.endswith(" on noise, 2 cases")]
+    assert found == ["tiny on noise, 2 cases", "twin on noise, 2 cases"] * 2
 
 
 def test_controls_come_when_they_are_asked_for(arguments: list[str], tmp_path: Path) -> None:
@@ -224,8 +225,7 @@ def test_failed_cases_are_named_with_their_reason_and_the_status_is_1(
     assert f"failed: tiny, noise, bright, {reason}" in errors
     failures = json.loads((tmp_path / "out" / "provenance.json").read_text())["run"]["failures"]
     assert {failure["case"] for failure in failures} == {"002.blue", "005.blue", "008.blue"}
-    table = (tmp_path / "out" / "tables" / "tiny-on-noise.md").read_text()
-    assert "(7 cases)" in table
+    assert "(7 cases)" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_a_damaged_cell_is_mentioned(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,6 +240,8 @@ def test_a_damaged_cell_is_mentioned(arguments: list[str], tmp_path: Path, capsy
     ("extra", "sentence"),
     [
         (["--plan", "qick"], "unknown plan 'qick'; the nearest are quick"),
+        (["--against", "bright"], "--against says with what"),
+        (["--method", "random", "--against", "brigth"], "unknown method to compare, 'brigth'; the nearest are bright"),
         (["--networks", "resnet5"], "unknown network 'resnet5'; the nearest are resnet50"),
         (["--methods", "gradcma"], "unknown method 'gradcma'; the nearest are gradcam"),
         (["--metrics", "pionting"], "unknown metric 'pionting'; the nearest are pointing"),
@@ -358,3 +360,29 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_stored(
     monkeypatch.setattr(Store, "write", write)
     assert main(arguments) == 0
     assert " 3 found" in capsys.readouterr().out
+
+
+def test_a_run_with_a_method_ends_with_the_verdict_on_it(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    mine = ["--method", f"{tmp_path / 'mine.py'}:Mine", "--limit", "3"]
+    assert main([*arguments, *mine]) == 0
+    said = capsys.readouterr().out
+    title = said.index("Mine against the best of the others")
+    assert all(said.find(f"\n  {word} ") > title for word in ("ahead of", "behind", "undecided"))
+    assert "Mine** against" in (tmp_path / "out" / "README.md").read_text()
+    assert main([*arguments, *mine, "--against", "dark"]) == 0
+    assert "Mine against dark" in capsys.readouterr().out
+    assert main(["report", "--out", str(tmp_path / "out")]) == 0
+    assert "Mine against dark" in capsys.readouterr().out
+
+
+def test_all_results_are_compared_in_one_page(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--limit", "2"]) == 0
+    capsys.readouterr()
+    assert main(["report", "--all", "--out", str(tmp_path)]) == 0
+    assert "bright" in capsys.readouterr().out
+    assert "noise" in (tmp_path / "index.html").read_text()

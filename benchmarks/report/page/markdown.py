@@ -15,15 +15,24 @@ CONCLUSIONS = "conclusions.md"
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture's file, what it shows, and a table of the numbers in it, where there is one."""
+    """A picture's file, what it shows, and whether the page links to it only, as it is large."""
 
     file: Path
     words: str
-    numbers: Table | None = None
+    linked: bool = False
 
 
-Block = Table | Picture | str
-"""A part of a page: a table, a picture (PNG or JPEG), or Markdown."""
+@dataclass(frozen=True)
+class Folded:
+    """A section that is folded away: its heading, what it has in one plain sentence, and its blocks."""
+
+    title: str
+    sentence: str
+    blocks: Sequence["Block"]
+
+
+Block = Table | Picture | Folded | str
+"""A part of a page: a table, a picture (PNG or JPEG), a folded section, or Markdown."""
 
 
 def write_markdown(title: str, sections: Mapping[str, Sequence[Block]], file: Path) -> str:
@@ -31,38 +40,47 @@ def write_markdown(title: str, sections: Mapping[str, Sequence[Block]], file: Pa
 
     The heading "" is left out. The file's folder is made if need be; pictures and ``conclusions.md`` are in it.
     """
+    found = conclusions(file.parent)
     parts = [f"# {title}"]
-    for heading, blocks in with_conclusions(sections, file.parent).items():
+    for heading, blocks in {**({found.title: found.blocks} if found else {}), **sections}.items():
         parts += [f"## {heading}"] if heading else []
         parts += [_spell(block, heading, file.parent) for block in blocks]
+    return _write(parts, file)
+
+
+def write_readme(title: str, blocks: Sequence[Block], file: Path) -> str:
+    """Write a report's page as Markdown, and return it; pictures are in the file's folder."""
+    return _write([f"# {title}", *(_spell(block, "", file.parent) for block in blocks)], file)
+
+
+def _write(parts: Sequence[str], file: Path) -> str:
     text = "\n\n".join(parts) + "\n"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return text
 
 
-def with_conclusions(sections: Mapping[str, Sequence[Block]], directory: Path) -> dict[str, Sequence[Block]]:
-    """Put a folder's ``conclusions.md``, if there is one, before the sections; its first line is its heading."""
+def conclusions(directory: Path) -> Folded | None:
+    """Read a folder's ``conclusions.md``, if there is one; its first line is its heading."""
     file = directory / CONCLUSIONS
     text = file.read_text(encoding="utf-8").strip() if file.is_file() else ""
     if text and not text.startswith("#"):
         text = f"# Conclusions\n{text}"
     heading, _, rest = text.partition("\n")
-    return {**({heading.lstrip("# "): [rest.strip()]} if text else {}), **sections}
+    return Folded(heading.lstrip("# "), "What a person made of these results.", [rest.strip()]) if text else None
 
 
 def _spell(block: Block, heading: str, directory: Path) -> str:
+    if isinstance(block, Folded):
+        inner = [_spell(each, block.title, directory) for each in block.blocks]
+        summary = f"<summary><b>{block.title}.</b> {block.sentence}</summary>"
+        return "\n\n".join([f"<details>\n{summary}", *inner, "</details>"])
     if isinstance(block, Picture):
         return f"![{block.words}]({block.file.relative_to(directory).as_posix()})"
     if isinstance(block, str):
         return block.strip()
-    title = title_under(block, heading)
-    return f"### {title}\n\n{markdown(block)}".rstrip() if title else markdown(block).rstrip()
-
-
-def title_under(table: Table, heading: str) -> str:
-    """Return a table's title under a heading; empty where the heading says it all."""
-    return "" if table.title == heading else table.title[:1].upper() + table.title[1:]
+    title = "" if block.title in ("", heading) else f"### {block.title}\n\n"
+    return f"{title}{markdown(block)}".rstrip()
 
 
 PROSE = MarkdownIt("commonmark", {"html": False}).enable("table")

@@ -59,7 +59,8 @@
 
   // --- embedded files, read when needed
 
-  const fileURL = place => byId(`file-${place}`).textContent;
+  const read = new Map(); // what came from files beside the page
+  const fileURL = place => read.get(String(place)) ?? byId(`file-${place}`).textContent;
 
   async function opened(place) {
     const image = new Image();
@@ -218,8 +219,11 @@
         thumb, make("span", { class: "name" }, item.target, make("small", {}, item.key)),
         make("span", { class: "measure" }, measureText(item, number)));
     }));
-    const all = setting.cases.length;
+    const { all } = setting;
     const count = shown.length === all ? `${all} cases` : `${shown.length} of ${all} cases`;
+    const left = index.more.reduce((sum, cases) => sum + cases, 0);
+    byId("more").hidden = !left;
+    byId("more").textContent = `Read ${index.more[0]} more of ${left} cases, on which methods agree more`;
     byId("count").textContent = [count, orderText()].filter(Boolean).join(", ");
   }
 
@@ -651,6 +655,25 @@
     cameFrom.focus({ preventScroll: true });
   });
   window.addEventListener("popstate", () => { if (location.hash.startsWith("#view?")) follow(location.hash); });
+
+  // --- the other cases, from files beside the page
+
+  let part = 0;
+
+  window.addPictures = ({ cases, files }) => {
+    for (const [name, uri] of Object.entries(files)) read.set(name, uri);
+    for (const [number, item] of cases) index.settings[number].cases.push(item);
+    for (const each of index.settings) each.cases.sort((a, b) => a.place - b.place);
+    index.more.shift();
+    part++;
+    use(state.s);
+  };
+
+  byId("more").addEventListener("click", () => {
+    const script = make("script", { src: `pictures/${part}.js` });
+    script.onerror = () => { byId("more").textContent = `pictures/${part}.js is not beside this page`; };
+    document.body.append(script);
+  });
 
   // --- start
 

@@ -5,7 +5,9 @@ only those that it shows: `pack` says what is in them.
 """
 
 import io
+import json
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 import matplotlib as mpl
@@ -14,7 +16,7 @@ import pandas as pd
 from PIL import Image
 
 from benchmarks.analysis.disagreement import map_disagreement, score_disagreement
-from benchmarks.analysis.scores import headlines
+from benchmarks.analysis.scores import main_metrics
 from benchmarks.report.plots import styles
 from benchmarks.results.records import CaseMaps, Records, own_maps, rows_of
 
@@ -22,23 +24,55 @@ CURVE_POINTS = 57
 """At most so many points of a curve are drawn."""
 DIGITS = 4
 """Significant digits of a score in the page."""
+ROOM = 3_000_000
+"""Bytes of cases and their pictures in the page, and in each file beside it."""
+FILES = ("drawn", "lines", "image")
 DECLARED = ("id", "judges", "subsets")
 Row = dict[str, Any]
 File = tuple[bytes, str]  # a picture's bytes and its media type
 
 
-def gather(records: Records) -> tuple[Row, list[File]]:
-    """Collect what the viewer shows: an index, plain data for JSON, and the pictures, maps and curves of its cases.
+def gather(records: Records) -> tuple[Row, dict[int, File], list[Row]]:
+    """Collect what the viewer shows: an index, plain data for JSON, its pictures, and what there is no room for.
 
     The index has the "settings", each with its methods, metrics and cases, and "inferno", the colours. A case names
-    each of its files by the place in the list.
+    each of its files by a number. In the page are the cases on which the methods disagree most, as many as `ROOM` has;
+    the others come in parts, each with its "cases", as (setting, case), and the "files" that are new in it.
     """
     files: list[File] = []
+    settings = [_setting(setting, records, files) for setting in records.provenance["inputs"]["settings"]]
+    # In turns, so that every setting has as many.
+    ranked = [sorted(setting["cases"], key=_agreement) for setting in settings]
+    turns = [(n, case) for turn in zip_longest(*ranked) for n, case in enumerate(turn) if case]
+    parts: list[Row] = [{"cases": [], "files": {}}]
+    known: set[int] = set()
+    room = ROOM
+    for number, case in turns:
+        new = {case[name] for name in FILES if name in case} - known
+        size = len(json.dumps(case)) + sum(len(files[each][0]) * 4 // 3 for each in new)
+        if size > room and parts[-1]["cases"]:
+            parts.append({"cases": [], "files": {}})
+            room = ROOM
+        room -= size
+        known |= new
+        parts[-1]["cases"].append((number, case))
+        parts[-1]["files"].update({each: files[each] for each in sorted(new)})
+    first, *more = parts
+    for number, setting in enumerate(settings):
+        own = [case for place, case in first["cases"] if place == number]
+        setting |= {"all": len(setting["cases"]), "cases": sorted(own, key=lambda case: case["place"])}
     index = {
-        "settings": [_setting(setting, records, files) for setting in records.provenance["inputs"]["settings"]],
+        "settings": settings,
+        "more": [len(part["cases"]) for part in more],
         "inferno": (mpl.colormaps["inferno"](np.arange(256), bytes=True)[:, :3]).tobytes().hex(),
     }
-    return index, files
+    return index, first["files"], more
+
+
+def _agreement(case: Row) -> float:
+    """Order cases: those on which the maps disagree most come first, then the scores; unknown is last."""
+    maps, scores = case["disagreement"]
+    return -(maps if maps is not None else scores if scores is not None else -1.0)
 
 
 def _setting(setting: Row, records: Records, files: list[File]) -> Row:
@@ -56,7 +90,7 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
     keys = list(dict.fromkeys([*maps, *facts]))
     # Nulls disagree with everything; of the metrics, those count that judge a map, each with its first setting.
     nulls = setting.get("nulls", [])
-    judging = [name for name in headlines(setting) if setting["metrics"][name]["judges"]]
+    judging = [name for name in main_metrics(setting) if setting["metrics"][name]["judges"]]
     spread = score_disagreement(scores[scores["metric"].isin(judging) & ~scores["method"].isin(nulls)])
     grids = {metric: _grid(each["fractions"].iloc[0]) for metric, each in curves.groupby("metric", sort=False)}
     of_case = dict(iter(curves.groupby("case", sort=False)))
@@ -73,11 +107,12 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
         return "failed" if any(failure[:3] in said for failure in failures.get(case, [])) else None
 
     cases = []
-    for key in keys:
+    for place, key in enumerate(keys):
         shown, fact = maps.get(key), facts.get(key, {})
         contested = [each for name, each in shown.maps.items() if name not in nulls] if shown else []
         case: Row = {
             "key": key,
+            "place": place,
             "picture": shown.picture if shown else fact["picture"],
             "target": shown.target_name if shown else fact["target_name"],
             "difficult": bool(fact.get("difficult")),

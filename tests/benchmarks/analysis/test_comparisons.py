@@ -11,7 +11,7 @@ from scipy.stats import rankdata, wilcoxon
 from statsmodels.stats.power import TTestPower
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.comparisons import compare_pairs, order_methods, rank_methods, rank_table
+from benchmarks.analysis.comparisons import compare_pairs, order_methods
 from benchmarks.analysis.scores import estimate, read_columns
 from benchmarks.analysis.statistics import FLIPS, holm, pictures_needed, sign_flip
 
@@ -192,7 +192,6 @@ def test_an_order_without_exception_is_certain() -> None:
     found = order_methods([each], compare_pairs([each]))
     assert found["method"].tolist() == ["best", "middle", "worst"]
     assert (found["whole"] == 1).all()
-    assert found["over_next"].tolist()[:2] == [1, 1]
     lower = replace(each, direction="lower")
     assert order_methods([lower], compare_pairs([lower]))["method"].tolist() == ["worst", "middle", "best"]
 
@@ -202,14 +201,13 @@ def test_the_share_in_order_is_that_of_the_bootstrap() -> None:
     each = column({"a": [1, 0], "b": [0, 0.5]})
     found = order_methods([each], compare_pairs([each]))
     assert found["method"].tolist() == ["a", "b"]
-    assert found["over_next"][0] == found["whole"][0] == pytest.approx(0.75, abs=0.02)
+    assert found["whole"][0] == pytest.approx(0.75, abs=0.02)
 
 
 def test_equal_means_are_put_in_order_by_a_coin() -> None:
     for k in (2, 3, 4):
         each = column({name: [1, 1, 0] for name in "abcd"[:k]})
         found = order_methods([each], compare_pairs([each]))
-        assert found["over_next"].tolist()[:-1] == [0.5] * (k - 1)
         assert found["whole"].iloc[0] == pytest.approx(1 / np.prod(range(1, k + 1)))
 
 
@@ -217,7 +215,7 @@ def test_one_picture_has_an_order_but_no_certainty() -> None:
     each = column({"a": [1], "b": [0]})
     found = order_methods([each], compare_pairs([each]))
     assert found["method"].tolist() == ["a", "b"]
-    assert found[["whole", "over_next", "needed"]].isna().all(axis=None)
+    assert found[["whole", "needed"]].isna().all(axis=None)
 
 
 @settings(deadline=None, max_examples=5)
@@ -228,36 +226,6 @@ def test_a_permutation_of_the_methods_permutes_all(names: list[str]) -> None:
                   for order in ("abcd", names))  # fmt: skip
     orders = [order_methods([each], compare_pairs([each])) for each in (one, other)]
     pd.testing.assert_frame_equal(orders[0], orders[1])
-    ranks = [rank_methods(each).ranks.sort_index() for each in (one, other)]
-    pd.testing.assert_series_equal(ranks[0], ranks[1])
-
-
-def test_ranks_are_means_over_complete_pictures_and_ties_share_theirs() -> None:
-    each = column({"a": [3, 1, 2, np.nan], "b": [2, 1, 1, 5], "c": [1, 0, 3, 5]})
-    ranking = rank_methods(each)
-    assert ranking.pictures == 3
-    assert ranking.ranks.to_dict() == {"a": (1 + 1.5 + 2) / 3, "b": (2 + 1.5 + 3) / 3, "c": (3 + 3 + 1) / 3}
-    assert rank_methods(replace(each, direction="lower")).ranks["c"] == pytest.approx((1 + 1 + 3) / 3)
-
-
-def test_nemenyi_tells_apart_beyond_demsars_critical_difference() -> None:
-    # Demsar (2006): q = 2.343 for three methods; CD = q sqrt(k (k + 1) / 6 n) = .741 for 20 pictures.
-    scores = np.tile([[3.0, 2.0, 1.0]], (20, 1))
-    scores[:5] = [[2, 3, 1]]
-    ranking = rank_methods(column(dict(zip("abc", scores.T, strict=True))))
-    assert ranking.ranks.to_dict() == {"a": 1.25, "b": 1.75, "c": 3}
-    assert ranking.nemenyi.loc["a", "b"] > 0.05 > ranking.nemenyi.loc["b", "c"]
-    # Friedman's statistic, 12 n / (k (k + 1)) times the squared deviations of mean ranks from 2, is 32.5.
-    assert ranking.friedman == pytest.approx(np.exp(-32.5 / 2))
-
-
-def test_what_cannot_be_ranked_is_left_out() -> None:
-    assert rank_methods(column({"a": [1], "b": [2]})) is None
-    assert rank_methods(column({"a": [1, 2], "b": [np.nan, np.nan]})) is None
-    equal = rank_methods(column({name: [1, 1] for name in "abc"}))
-    assert np.isnan(equal.friedman)
-    assert (equal.nemenyi == 1).all(axis=None)
-    assert rank_table([column({"a": [1], "b": [2]})]).empty
 
 
 def test_columns_are_read_from_records_without_controls() -> None:
@@ -267,7 +235,7 @@ def test_columns_are_read_from_records_without_controls() -> None:
     shuffled = run.scores.assign(control="shuffled", score=0.0)
     found = read_columns(replace(run, scores=pd.concat([run.scores, shuffled])))
     pd.testing.assert_frame_equal(found[0].scores, deletion.scores, check_names=False)
-    assert [each.headline for each in found] == [True, False]
+    assert [(each.main, each.headline) for each in found] == [(True, True), (False, False)]
     assert (found[0].nulls, found[0].contenders, found[0].sign) == (("random",), ("a",), 1)
 
 

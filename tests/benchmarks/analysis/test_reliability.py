@@ -148,7 +148,7 @@ def test_a_single_method_or_metric_has_nothing_to_compare() -> None:
     lonely = column({"a": [1, 2]})
     assert agreement_of_metrics([lonely]).empty
     assert sensitivity([lonely]).empty
-    twice = [lonely, replace(lonely, metric="two", metric_id="Insertion(steps=2)", headline=False)]
+    twice = [lonely, replace(lonely, metric="two", metric_id="Insertion(steps=2)", main=False)]
     assert np.isnan(sensitivity(twice)["tau"]).all()
     other = replace(lonely, metric="deletion", metric_id="Deletion()")
     assert agreement_of_metrics([lonely, other])[["over_means", "by_picture"]].isna().all(axis=None)

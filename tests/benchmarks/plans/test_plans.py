@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,26 @@ def test_a_plan_names_what_exists(plan: Plan) -> None:
 
 def test_a_plan_says_what_its_report_is_about() -> None:
     reports = {name: plan.report for name, plan in PLANS.items() if plan.report != "comparison"}
-    assert reports == {
-        "ablations": "ablation",
-        "ablations-imagenet": "ablation",
-        "variants": "challenge",
-        "variants-imagenet": "challenge",
+    assert reports == {"ablations": "ablation", "ablations-imagenet": "ablation"}
+    assert {name: plan.focus for name, plan in PLANS.items() if plan.focus} == {
+        "variants": ("overlay",),
+        "variants-imagenet": ("overlay",),
     }
+
+
+def test_a_headline_has_at_most_six_columns_and_names_what_there_is() -> None:
+    assert all(len(plan.headline) <= 6 for plan in PLANS.values())
+    (part,) = PLANS["quick"].parts
+    with pytest.raises(InputError, match=r"headline of plan .x., .inserton.; the nearest .* insertion"):
+        Plan("x", "One.", (part,), headline=("inserton",))
+    wider = select(PLANS["quick"], more={METRIC: ["gini", "entropy"]})
+    assert wider.headline == ("entropy", *PLANS["quick"].headline)
+    assert select(PLANS["quick"], only={METRIC: ["road", "gini"]}).headline == ("road",)
+
+
+def test_what_is_added_is_what_a_report_says_the_most_of() -> None:
+    added = select(PLANS["quick"], more={METHOD: ["random"]}, against=("mint",))
+    assert (added.focus, added.against) == (("random",), ("mint",))
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
@@ -137,9 +152,9 @@ def test_a_name_that_is_taken_is_one_sentence(kind: Kind, name: str, tmp_path: P
         select(PLANS["quick"], more={kind: [f"{file}:{name}" for file in files]})
 
 
-def test_adding_what_the_plan_has_changes_nothing() -> None:
+def test_adding_what_the_plan_has_changes_nothing_but_whom_the_report_is_about() -> None:
     more = {NETWORK: ["scenes-vgg"], DATASET: ["scenes"], METHOD: ["mint"], METRIC: ["deletion"]}
-    assert select(PLANS["quick"], more=more) == PLANS["quick"]
+    assert select(PLANS["quick"], more=more) == replace(PLANS["quick"], focus=("mint",))
 
 
 def test_a_method_that_no_file_defines_is_one_sentence(tmp_path: Path) -> None:

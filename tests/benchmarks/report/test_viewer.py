@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.analysis.disagreement import map_disagreement, score_disagreement
+from benchmarks.report.page import viewer
 from benchmarks.report.page.viewer import CURVE_POINTS, gather
 from benchmarks.results.records import Records
 
@@ -19,7 +20,8 @@ def pixels(file: tuple[bytes, str]) -> np.ndarray:
 
 
 def test_maps_regions_and_curves_come_back(some: Records) -> None:
-    index, files = gather(some)
+    index, files, more = gather(some)
+    assert more == []
     setting = index["settings"][1]
     item = setting["cases"][3]
     (given_maps,) = [each for each in some.maps if each.network == "resnet" and each.case == item["key"]]
@@ -37,8 +39,9 @@ def test_maps_regions_and_curves_come_back(some: Records) -> None:
 
 
 def test_a_picture_is_embedded_once_however_often_it_is_shown(some: Records) -> None:
-    index, files = gather(some)
-    assert [media for _, media in files].count("image/jpeg") == 7  # of 2 networks x 14 cases, two to a picture
+    index, files, more = gather(some)
+    assert more == []
+    assert [media for _, media in files.values()].count("image/jpeg") == 7  # of 2 networks x 14 cases, two to a picture
     first, second = (setting["cases"][4]["image"] for setting in index["settings"])
     assert first == second
     assert files[first][0] == some.maps[4].picture_jpeg
@@ -99,3 +102,22 @@ def test_nulls_do_not_count_as_disagreeing(some: Records) -> None:
     nulls = some.provenance["inputs"]["settings"][0]["nulls"]
     scores = some.scores[(some.scores["network"] == "vgg") & ~some.scores["method"].isin(nulls)]
     assert with_nulls["disagreement"][1] == pytest.approx(score_disagreement(scores)["case-0000"], rel=1e-3)
+
+
+def test_the_page_has_the_cases_on_which_methods_disagree_most(some: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = [{case["key"]: case["disagreement"][0] for case in each["cases"]} for each in gather(some)[0]["settings"]]
+    monkeypatch.setattr(viewer, "ROOM", 60_000)
+    index, files, more = gather(some)
+    assert index["more"] == [len(part["cases"]) for part in more]
+    assert len(more) > 1
+    seen, known = [[case["key"] for case in each["cases"]] for each in index["settings"]], {*files}
+    for part in more:
+        known |= part["files"].keys()
+        for number, case in part["cases"]:
+            assert case["key"] not in seen[number]
+            assert {case[name] for name in ("drawn", "lines", "image")} <= known
+    for first, all_, part in zip(seen, whole, index["settings"], strict=True):
+        assert part["all"] == len(all_) == 14
+        left = [value for key, value in all_.items() if key not in first]
+        assert min(all_[key] for key in first) >= max(left)
+        assert first == [key for key in all_ if key in first], "as in the data set"
