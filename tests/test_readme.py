@@ -1,6 +1,8 @@
-"""What the README shows must run as it stands there."""
+"""What the README and the pages of the documentation show must run as it stands there."""
 
+import doctest
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,21 +13,26 @@ from contexts import context_of
 from examples import SmallCNN
 from torch import Tensor
 
-from benchmarks.__main__ import main
+import benchmarks.__main__
+import mint
+import mint.app.cli
 from benchmarks.datasets import check_dataset
 from benchmarks.metrics.check import check_metric
 from benchmarks.networks.network import check_network, load_network
-from benchmarks.registry import DATASET, METHOD, METRIC, find
+from benchmarks.registry import DATASET, METHOD, METRIC, PLAN, find
 from mint.contract import check_attributor
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-FILES: Mapping[str, str] = {
-    name: code for code, name in re.findall(r"```python\n(# (\w+\.py)\n.*?)```", README, flags=re.DOTALL)
-}
-"""The code of every file that the README shows, by the file's name."""
-COMMANDS = [line for line in re.findall(r"^python -m benchmarks run .*$", README, flags=re.M) if ".py:" in line]
-SPECS = {kind: spec for command in COMMANDS for kind, spec in re.findall(r"--(\w+?)s? (\w+\.py:\w+)", command)}
+PAGES = {str(file.relative_to(ROOT)): file.read_text("utf-8") for file in (ROOT / "README.md", *ROOT.glob("docs/*.md"))}
+README = PAGES["README.md"]
+EXAMPLES = "\n".join(file.read_text("utf-8").replace("\\\n#", "") for file in ROOT.glob("docs/examples/*.py"))
+FENCED = "\n".join(found for page in PAGES.values() for found in re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL))
+LINES = sorted({" ".join(line.partition(" #")[0].split()) for line in FENCED.splitlines()})
+LINES += sorted(" ".join(line.split()) for line in re.findall(r"^#  +(python -m benchmarks .*)$", EXAMPLES, flags=re.M))
+BENCHMARKS = [line.removeprefix("python -m benchmarks ") for line in LINES if line.startswith("python -m benchmarks ")]
+EXPLAIN = [line[line.index("explain ") :] for line in LINES if re.match(r"(python -m )?mint explain ", line)]
+OWN = [line for line in BENCHMARKS if ".py:" in line]
+SPECS = {kind: spec for command in OWN for kind, spec in re.findall(r"--(\w+?)s? (\S+\.py:\w+)", command)}
 TINY_PLAN = """
 from baselines import Random
 from benchmarks.metrics import Pointing
@@ -36,18 +43,21 @@ tiny = Plan("tiny", "One map.", (Part("scenes", ("scenes-vgg",), {"random": Rand
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder with the README's files, and a plan that costs little."""
-    for name, code in {**FILES, "tiny.py": TINY_PLAN}.items():
-        (tmp_path / name).write_text(code, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are run in the checkout."""
+    monkeypatch.chdir(ROOT)
 
 
 def test_each_of_the_four_is_shown_in_a_few_lines() -> None:
     assert SPECS.keys() == {"method", "metric", "network", "dataset"}
-    for name, code in FILES.items():
-        assert len(code.splitlines()) <= 26, f"{name} is longer than its first line and 25 more"
+    for spec in SPECS.values():
+        assert len((ROOT / spec.partition(":")[0]).read_text("utf-8").splitlines()) <= 26
+
+
+def test_the_readme_shows_the_file_that_it_runs() -> None:
+    shown = re.findall(r"```python\n(import torch\n.*?)```", README, flags=re.DOTALL)
+    assert len(shown) == 1
+    assert (ROOT / SPECS["method"].partition(":")[0]).read_text("utf-8").endswith(shown[0])
 
 
 def _check_method(spec: str, model: SmallCNN, images: Tensor, targets: Tensor) -> None:
@@ -76,46 +86,97 @@ CHECKS: Mapping[str, Callable[[str, SmallCNN, Tensor, Tensor], None]] = {
 
 
 @pytest.mark.parametrize("kind", CHECKS)
-@pytest.mark.usefixtures("desk")
+@pytest.mark.usefixtures("checkout")
 def test_what_is_shown_keeps_its_contract(kind: str, small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
     CHECKS[kind](SPECS[kind], small_cnn, images, targets)
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.partition(" run ")[2])
-def test_what_is_shown_lands_in_the_same_tables(command: str, desk: Path) -> None:
-    words = command.split()[3:]
-    words[words.index("--plan") + 1] = "tiny.py:tiny"
-    if "--weights" in words:
-        weights = words.index("--weights") + 1
-        torch.save(load_network(SPECS["network"]).module.state_dict(), desk / "weights.pth")
-        words[weights] = words[weights].replace("=FILE", f"={desk / 'weights.pth'}")
-    assert main([*words, "--limit", "1", "--out", str(desk / "out")]) == 0
-    records = pd.read_parquet(desk / "out" / "records.parquet")
-    for kind, name in re.findall(r"--(\w+?)s? \w+\.py:(\w+)", command):
+@pytest.mark.parametrize("command", sorted({re.sub(r" --out \S+", "", command) for command in OWN}))
+@pytest.mark.usefixtures("checkout")
+def test_what_is_shown_lands_in_the_same_tables(command: str, tmp_path: Path) -> None:
+    (tmp_path / "tiny.py").write_text(TINY_PLAN, "utf-8")
+    words = command.split()
+    words[words.index("--plan") + 1] = f"{tmp_path / 'tiny.py'}:tiny"
+    assert benchmarks.__main__.main([*words, "--limit", "1", "--out", str(tmp_path / "out")]) == 0
+    records = pd.read_parquet(tmp_path / "out" / "records.parquet")
+    for kind, name in re.findall(r"--(\w+?)s? \S+\.py:(\w+)", command):
         assert name in set(records[kind])
 
 
+@pytest.mark.parametrize("command", BENCHMARKS)
+def test_the_commands_of_the_benchmark_can_be_read(command: str) -> None:
+    options = benchmarks.__main__._parser().parse_args(shlex.split(command))
+    for plan in getattr(options, "plan", None) or ():
+        find(PLAN, plan)
+
+
+@pytest.mark.parametrize("command", EXPLAIN)
+def test_the_commands_that_explain_can_be_read(command: str) -> None:
+    mint.app.cli._parser().parse_args(shlex.split(command))
+
+
+@pytest.mark.usefixtures("checkout")
+def test_explaining_a_scene_runs_as_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = next(each for each in EXPLAIN if "--samples 500" in each)
+    assert mint.app.cli.main([*shlex.split(command), "--out", str(tmp_path / "panel.png")]) == 0
+    printed = capsys.readouterr().out
+    (shown,) = re.findall(r"```text\n( +33.*?)```", README, flags=re.DOTALL)
+    assert [line for line in shown.splitlines() if line not in printed.splitlines()] == []
+
+
 def test_the_commands_are_those_of_tox() -> None:
-    environments = re.findall(r"^\[testenv:(\w+)\]", (ROOT / "tox.ini").read_text(encoding="utf-8"), flags=re.M)
-    named = re.findall(r"python -m tox run -e (\w+)", README)
-    assert {"main", "tests"} <= set(named) <= set(environments)
+    environments = re.findall(r"^\[testenv:(\w+)\]", (ROOT / "tox.ini").read_text("utf-8"), flags=re.M)
+    named = re.findall(r"python -m tox run -e (\w+)", "".join(PAGES.values()))
+    assert {"main", "tests", "docs"} <= set(named) <= set(environments)
 
 
-def test_every_file_that_the_readme_points_to_exists() -> None:
-    targets = re.findall(r"\]\(([^)#:]+)\)", README)
-    assert targets
-    missing = [target for target in targets if not (ROOT / target).exists()]
-    assert not missing
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_page_points_to_exists(page: str) -> None:
+    targets = set(re.findall(r"\]\(([^)#: ]+)[^):]*\)", re.sub(r"```.*?```", "", PAGES[page], flags=re.DOTALL)))
+    # A page of the tutorial is made from the example of its name.
+    files = [re.sub(r"tutorial/(\w+)\.rst", r"examples/\1.py", target) for target in targets]
+    assert not [file for file in files if not (ROOT / page).parent.joinpath(file).exists()]
+
+
+@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if ">>>" in text])
+@pytest.mark.usefixtures("checkout")
+def test_the_lines_of_a_page_answer_as_shown(page: str) -> None:
+    found = doctest.testfile(str(ROOT / page), module_relative=False)
+    assert found.attempted > 5
+    assert not found.failed
 
 
 def test_explaining_in_python_runs_as_shown(small_cnn: SmallCNN, images: Tensor) -> None:
-    (code,) = re.findall(
-        r"```python\n(from mint import MINT, OverlayMINT\n\nexplanation = .*?)```", README, flags=re.DOTALL
-    )
+    (code,) = re.findall(r"```python\n(MINT\(\)\..*?)```", PAGES["docs/quickstart.md"], flags=re.DOTALL)
     for shown, small in (("samples=1000", "samples=60"), ("MINT()", "MINT(samples=60)"), ("340", "3"), ("386", "1")):
         assert shown in code
         code = code.replace(shown, small)
-    names: dict[str, object] = {"model": small_cnn, "image": images[0], "images": images}
+    names: dict[str, object] = {"model": small_cnn, "image": images[0], "images": images, **vars(mint)}
     names["targets"] = torch.tensor([3] * len(images))
     exec(code, names)
-    assert getattr(names["explanation"], "target", None) == 3
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_the_scores_of_the_readme_are_those_of_the_results() -> None:
+    scores = pd.read_csv(ROOT / "results" / "quick" / "tables" / "scores.csv")
+    scores = scores[(scores["network"] == "scenes-vgg") & (scores["subset"] == "all")]
+    text = {(row.method, f"{row.mean:.3f} ±{(row.high - row.low) / 2:.3f}") for row in scores.itertuples()}
+    rows = re.findall(r"^([a-z]+) +(-?\d\.\d{3} ±.*)$", README, flags=re.M)
+    shown = {(name, cell) for name, cells in rows for cell in re.findall(r"-?\d\.\d{3} ±\d\.\d{3}", cells)}
+    assert len(shown) > 20
+    assert shown <= text
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/scale.md"])
+def test_the_times_are_those_of_the_results(page: str) -> None:
+    measured = (ROOT / "results" / "speed" / "speed-cpu.md").read_text("utf-8")
+    times = {tuple(cell.strip() for cell in row.strip("|").split("|")) for row in measured.splitlines()}
+    table = PAGES[page][PAGES[page].index("ratio to bare forwards") :].partition("\n\n")[0]
+    rows = [row.strip("|").split("|") for row in table.splitlines()[2:]]
+    assert len(rows) == 5
+    for row in rows:
+        cells = {cell.strip() for cell in row}
+        assert any(cells <= set(found) for found in times), row

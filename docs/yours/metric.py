@@ -1,0 +1,21 @@
+"""A metric of yours: how much of a map lies at the border. Run it beside the others, see docs/yours.md."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from benchmarks.metrics import Context, Metric
+
+
+@dataclass(frozen=True)
+class BorderShare(Metric):
+    """Share of the map's size within so many pixels of the border; lower is better, for objects lie inside."""
+
+    width: int = 4
+    direction = "lower"
+
+    def score_map(self, context: Context, saliency: Tensor) -> float:
+        """Divide what lies at the border by the whole; NaN for a map of zeros."""
+        sizes, w = saliency.abs(), self.width
+        whole = float(sizes.sum())
+        return 1 - float(sizes[w:-w, w:-w].sum()) / whole if whole else float("nan")
