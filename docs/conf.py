@@ -37,7 +37,6 @@ myst_heading_anchors = 3
 
 autodoc_typehints = "none"  # the docstrings say the types
 autodoc_member_order = "bysource"
-autodoc_class_signature = "separated"
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 maximum_signature_line_length = 80
@@ -72,12 +71,17 @@ def plain_text(
 
 
 def mend_links(text: str) -> str:
-    """Offer files of the repository for download; of a report, the page that opens in a browser."""
+    """Lead to the page that an example becomes, and offer other files of the repository for download.
+
+    Of a report it is the page that opens in a browser.
+    """
 
     def mended(found: re.Match[str]) -> str:
         page = found[1].replace("README.md", "index.html")
         return f"](path:{page if (DOCS / page).exists() else found[1]})"
 
+    text = text.replace("](examples/README.rst)", "](tutorial/index.rst)")
+    text = re.sub(r"\]\(examples/(\w+)\.py\)", r"](tutorial/\1.rst)", text)
     return re.sub(r"\]\(((?:\.\./|yours/|notebooks/)[^)]+(?<!\.jpg))\)", mended, text)
 
 
