@@ -58,8 +58,9 @@ for axis, case in zip(axes, squares(network, DataOptions()), strict=False):
 
 import tempfile
 
+yours = f"{ROOT}/docs/yours"
 command = (
-    f"run --plan smoke --networks {ROOT}/docs/yours/network.py:colours --datasets {ROOT}/docs/yours/dataset.py:squares "
+    f"run --plan smoke --networks {yours}/network.py:colours --datasets {yours}/dataset.py:squares "
     f"--methods mint,gradcam,random --controls none --out {tempfile.mkdtemp()}"
 )
 status = main(command.split())

@@ -27,6 +27,7 @@ A metric turns a map into a number. Yours stands in the tables beside the others
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 
 import mint
@@ -61,27 +62,19 @@ methods = {
 figure, axis = plt.subplots(figsize=(8, 2.8), layout="constrained")
 for row, (name, method) in enumerate(methods.items()):
     maps = method(network.module, images, targets)
-    found = [
-        border(context, saliency).score for context, saliency in zip(contexts, maps, strict=True)
-    ]
-    hits = [
-        Pointing()(context, saliency).score
-        for context, saliency in zip(contexts, maps, strict=True)
-    ]
-    print(
-        f"{name:9} border share {sum(found) / len(found):.3f}   pointing {sum(hits) / len(hits):.2f}"
-    )
-    axis.plot(found, [row] * len(found), "o", alpha=0.5)
-    axis.plot([sum(found) / len(found)] * 2, [row - 0.3, row + 0.3], color="black")
-axis.set(
-    yticks=range(len(methods)),
-    yticklabels=methods,
-    xlabel="share of the map at the border, lower is better",
-)
+    pairs = list(zip(contexts, maps, strict=True))
+    share = np.array([border(context, saliency).score for context, saliency in pairs])
+    hits = np.array([Pointing()(context, saliency).score for context, saliency in pairs])
+    print(f"{name:9} border share {share.mean():.3f}   pointing {hits.mean():.2f}")
+    axis.plot(share, np.full(len(share), row), "o", alpha=0.5)
+    axis.plot([share.mean()] * 2, [row - 0.3, row + 0.3], color="black")
+axis.set(yticks=range(len(methods)), yticklabels=methods, xlabel="border share, lower is better")
 axis.invert_yaxis()
 
 # %%
-# Random noise has on the border what the border has of the picture. That is the number to be better than.
+# This one is not worth much. Random noise has on the border what the border has of the picture, and MINT and Grad-CAM
+# have less. But ``sobel``, a filter for edges that never asks the network, has less than both. Pointing knows better.
+# This is why every table has methods that know nothing.
 #
 # In the tables
 # -------------

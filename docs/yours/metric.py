@@ -1,4 +1,4 @@
-"""A metric of yours: how much of a map lies at the border. Run it beside the others, see docs/yours.md."""
+"""A metric of yours: how much of a map lies at the border. Run it as docs/yours.md says."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from benchmarks.metrics import Context, Metric
 
 @dataclass(frozen=True)
 class BorderShare(Metric):
-    """Share of the map's size within so many pixels of the border; lower is better, for objects lie inside."""
+    """Share of the map within so many pixels of the border; lower is better: objects lie inside."""
 
     width: int = 4
     direction = "lower"

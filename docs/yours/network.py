@@ -1,4 +1,4 @@
-"""A network of yours: it answers with how much of a picture is red, green or blue. See docs/yours.md."""
+"""A network of yours: how much of a picture is red, green or blue? See docs/yours.md."""
 
 import torch
 from torch import nn
@@ -7,7 +7,7 @@ from benchmarks.networks import Classifier, Preprocessing
 
 
 def colours() -> Classifier:
-    """A network for red, green and blue; its weights are set by hand, so we know what it looks at."""
+    """Red, green or blue: the weights are set by hand, so we know what it looks at."""
     contrast = nn.Conv2d(3, 3, 1)
     smoothing = nn.Conv2d(3, 3, 3, stride=2, padding=1, bias=False)
     answer = nn.Linear(3, 3, bias=False)
