@@ -9,7 +9,10 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 DOCS = Path(__file__).resolve().parent
-os.environ["TQDM_DISABLE"] = "1"  # no progress bars in the pages
+os.environ |= {
+    "TQDM_DISABLE": "1",
+    "OMP_NUM_THREADS": "1",
+}  # no progress bars; small networks need one thread
 sys.path[:0] = [str(DOCS), str(DOCS.parent)]
 
 project = "mint-attribution"
