@@ -11,6 +11,14 @@ from benchmarks.metrics import METRICS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = {file.name: file.read_text("utf-8") for file in DOCS.glob("*.md")}
+PACKAGES = ("mint", "baselines", "benchmarks")
+FOREIGN = {  # sentences that others print, or that are made of parts
+    "operator torchvision::nms does not exist",
+    "the package efficientnet-lite-pytorch is not installed",
+    "error: externally-managed-environment",
+    "unknown method",
+    "a method is marked \N{DAGGER} not deterministic",
+}
 FORMULAS = [
     (name, formula)
     for name, page in PAGES.items()
@@ -45,3 +53,12 @@ def test_a_formula_can_be_drawn(page: str, formula: tuple[str, str], monkeypatch
     assert drawn.startswith("<svg role")
     assert drawn.endswith("</svg>")
     assert "currentColor" in drawn
+
+
+def test_the_sentences_of_troubleshooting_are_those_of_the_code() -> None:
+    code = "".join(file.read_text("utf-8") for name in PACKAGES for file in (DOCS.parent / name).rglob("*.py"))
+    code = re.sub(r'"\s*\n\s*f?"', "", code)  # a sentence may go on in the next line
+    sentences = re.findall(r"\*\*([a-z.][^*]+)\*\*", PAGES["troubleshooting.md"])
+    parts = [part.strip(" ;") for each in sentences for part in re.split(r"\.\.\.|'[^']*'|\d+", each)]
+    assert len(parts) > 30
+    assert not [part for part in parts if len(part) > 12 and part not in code and part not in FOREIGN]
