@@ -94,9 +94,11 @@ status = main(command.split())
 # What it says
 # ------------
 #
-# Each column is a metric; the arrow says which way is better; ``±`` is half of the 95 % interval's width. ``random``
-# knows nothing of the network: whatever is not better than it has shown nothing. Four pictures decide nothing; the plan
-# ``quick`` has 16 on each of two networks, and ``variants`` 60.
+# Each column is a metric, and the arrow says which way is better. A star marks the best and what no test tells apart from
+# it. ``best null`` is the best of the methods that know nothing of the network: whatever is not better than it has shown
+# nothing. The last lines are about your method: where it is ahead of the best of the others and of MINT, where it is
+# behind, and how many pictures would decide the rest; ``--against gradcam`` names others. Four pictures decide nothing; the
+# plan ``quick`` has 16 on each of two networks, and ``variants`` 60.
 #
 # The folder that ``--out`` names holds the report: ``README.md``, and ``index.html`` with every plot and picture. How to
 # read it is the subject of a later page.
