@@ -9,7 +9,7 @@ suite and the tools that it mirrors both compute.
 The study takes `MINUTES` at most, on any machine: each network has an equal share, and a contestant that would not end
 in its share is left out, which the page says. What there is time for:
 
-* On two cores, measured: ResNet-18 takes 33 to 42 ms a picture. Tuning takes about half a minute, the first round two
+* On two cores, estimated from 33 to 42 ms a picture through ResNet-18: tuning half a minute, the first round two
   minutes, each other round, without what is slow, a minute and a quarter.
 * On an H100, estimated from results/speed/speed-cuda.md (commit a10118d), 1000 samples through ResNet-50: tuning and
   warming up 20 s; one picture 15 s in the first round, 10 s of them for Captum's defaults, and 4 s in each other round;

@@ -152,7 +152,6 @@ def measured(folder: Path, metric: Metric, score: str | None = None, network: st
     methods = {"lime": baselines.LIME(samples=10), "random": baselines.Random()}
     plan = Plan("mine", "Mine.", (Part("mine.py:data", (f"mine.py:{network}",), methods, {"it": metric}, limit=2),))
     store = Store(folder / "cells")
-    store.prepare()
     return results_of(plan, Options(score=score if score in {None, *SCORE_NAMES} else find(SCORE, score)), store), store
 
 
