@@ -358,3 +358,11 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_stored(
     monkeypatch.setattr(Store, "write", write)
     assert main(arguments) == 0
     assert " 3 found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", str(2**63), "9" * 5000])
+def test_a_seed_outside_its_range_is_refused(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", f"--seed={seed}"])
+    assert stopped.value.code == 2
+    assert "2^63 - 1" in capsys.readouterr().err
