@@ -139,9 +139,9 @@ class Fingerprint:
         changes = self.changes()
         if changes:
             torch.set_default_dtype(self.dtype)
-            for table, copy in self.hooks.values():
+            for table, hooks in self.hooks.values():
                 table.clear()
-                table.update(copy)
+                table.update(hooks)
             for part in self.parts.values():
                 part.restore()
             tensors = _tensors(self.model)
