@@ -104,6 +104,12 @@ def _file_of_network(text: str) -> tuple[str, Path]:
     return network, Path(file)
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal() or len(text) > 19 or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^63 - 1")
+    return int(text)
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
@@ -186,7 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto (default): cuda if there is one")
     run.add_argument("--precision", default="float32", help="float32 (default), tf32 or bfloat16: how networks compute")
     run.add_argument("--batch-size", type=_positive, metavar="N", help="pictures through a network at a time")
-    run.add_argument("--seed", type=int, metavar="N", help="seed of all methods and data sets (default: their own)")
+    run.add_argument("--seed", type=_seed, metavar="N", help="seed of all methods and data sets (default: their own)")
     run.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: results/PLAN)")
 
     report = commands.add_parser("report", help="make tables and plots again from stored records")

@@ -74,6 +74,8 @@ def fingerprint(model: nn.Module, copies: Copies | None = None) -> "Fingerprint"
         copies_of(model) if copies is None else copies,
         {name: _Part.of(module) for name, module in model.named_modules()},
         {name: _Gradient.of(parameter) for name, parameter in model.named_parameters()},
+        {name: (table, dict(table)) for name, table in _hooks_of_all_modules().items()},
+        torch.get_default_dtype(),
     )
 
 
@@ -92,12 +94,18 @@ class Fingerprint:
         Its parameters and buffers.
     parts, gradients : Mapping
         What is kept of each module and of each parameter besides, by name.
+    hooks : Mapping
+        Torch's tables of hooks that run for all modules, each with a copy, by name.
+    dtype : torch.dtype
+        Torch's default.
     """
 
     model: nn.Module
     copies: Copies
     parts: Mapping[str, "_Part"]
     gradients: Mapping[str, "_Gradient"]
+    hooks: Mapping[str, tuple[dict[Any, Any], dict[Any, Any]]]
+    dtype: torch.dtype
 
     def changes(self) -> list[str]:
         """Say what has changed since: a phrase for each kind of change, with the first few names; empty if nothing."""
@@ -115,12 +123,14 @@ class Fingerprint:
             "the hooks": [
                 *(name for name, part in same.items() if part.hooked()),
                 *(name for name, (kept, parameter) in shared.items() if _hooks_of(parameter) != kept.hooks),
+                *(["those of all modules"] if any(_other(*pair) for pair in self.hooks.values()) else []),
             ],
             "the parameters or buffers": [*_different(pairs), *(name for name in tensors if name not in self.copies)],
             "requires_grad": [
                 name for name, (kept, parameter) in shared.items() if parameter.requires_grad != kept.requires_grad
             ],
             "the gradients": _different(gradients),
+            "torch's default dtype": [str(torch.get_default_dtype())] * (torch.get_default_dtype() != self.dtype),
         }
         return [f"{what} ({_listed(names)})" for what, names in found.items() if names]
 
@@ -128,6 +138,10 @@ class Fingerprint:
         """Put the network back as it was; return what had changed, as :meth:`changes` does."""
         changes = self.changes()
         if changes:
+            torch.set_default_dtype(self.dtype)
+            for table, hooks in self.hooks.values():
+                table.clear()
+                table.update(hooks)
             for part in self.parts.values():
                 part.restore()
             tensors = _tensors(self.model)
@@ -139,6 +153,11 @@ class Fingerprint:
 
     def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         return self.model.named_parameters()
+
+
+def _hooks_of_all_modules() -> dict[str, dict[Any, Any]]:
+    tables = vars(torch.nn.modules.module)
+    return {name: each for name, each in tables.items() if name.startswith("_global_") and isinstance(each, dict)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -118,7 +118,10 @@ def network_of(classifier: Classifier, name: str, device: torch.device) -> Netwo
     """Make a classifier ready to be explained; `load_network` says what it raises."""
     preprocess = _preprocessing(classifier.preprocess, name)
     if not classifier.classes:
-        raise InputError(f"the network {name} has no class names; give its Classifier one for each output.")
+        raise InputError(
+            f"the network {name} has no class names; give it one for each output, with --classes {name}=FILE or as its "
+            "attribute classes."
+        )
     ready(classifier, device)
     file = classifier.weights
     digest = hashlib.sha256(file.read_bytes()).hexdigest() if file else hash_state(classifier.module.state_dict())

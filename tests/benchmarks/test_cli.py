@@ -386,3 +386,11 @@ def test_all_results_are_compared_in_one_page(
     assert main(["report", "--all", "--out", str(tmp_path)]) == 0
     assert "bright" in capsys.readouterr().out
     assert "noise" in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", str(2**63), "9" * 5000])
+def test_a_seed_outside_its_range_is_refused(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", f"--seed={seed}"])
+    assert stopped.value.code == 2
+    assert "2^63 - 1" in capsys.readouterr().err

@@ -163,3 +163,19 @@ def test_half_precision_and_complex_numbers_are_compared(small_cnn: SmallCNN) ->
     with pytest.raises(InputError, match=r"buffers \(phases\)"), unchanged(small_cnn, "mine"):
         small_cnn.phases[0] = 1j
     assert torch.equal(small_cnn.phases, torch.ones(2, dtype=torch.complex128))
+
+
+def test_hooks_of_all_modules_and_the_default_dtype_are_put_back() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 3))
+    images = torch.ones(1, 3, 4, 4)
+    before = model(images)
+
+    def careless() -> None:
+        nn.modules.module.register_module_forward_hook(lambda module, inputs, output: output * 0)
+        torch.set_default_dtype(torch.float64)
+
+    expected = r"hooks \(those of all modules\).*default dtype \(torch.float64\)"
+    with pytest.raises(InputError, match=expected), unchanged(model, "the method mine"):
+        careless()
+    assert torch.equal(model(images), before)
+    assert torch.get_default_dtype() == torch.float32
