@@ -23,16 +23,16 @@ class Memory:
 def remembering(model: nn.Module, memory: Memory) -> Iterator[None]:
     """Let a network answer pictures that it has seen before from memory.
 
-    Only what is asked without gradients is remembered: the forward passes that hooks and gradients are read from are
-    made as ever. The network keeps its structure, so its layers keep their names. A remembered answer is the one that
-    the picture got in the batch it came in first.
+    Only what is asked without gradients, and with no hook on a layer, is remembered: the forward passes that hooks and
+    gradients are read from are made as ever. The network keeps its structure, so its layers keep their names. A
+    remembered answer is the one that the picture got in the batch it came in first.
     The network must be in evaluation mode: its answer to a picture must not depend on the rest of the batch.
     """
     own = vars(model).get("forward")
     forward = model.forward
 
     def remembered(images: Tensor) -> Tensor:
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or _watched(model):
             answer: Tensor = forward(images)
             return answer
         # A network whose weights are changed meanwhile is another one, and so it is when it has them back.
@@ -57,6 +57,10 @@ def remembering(model: nn.Module, memory: Memory) -> Iterator[None]:
         del model.forward
         if own is not None:
             model.forward = own
+
+
+def _watched(model: nn.Module) -> bool:
+    return any(each._forward_hooks or each._forward_pre_hooks for each in model.modules() if each is not model)
 
 
 def _digests(images: Tensor) -> list[bytes]:

@@ -123,6 +123,18 @@ def test_with_gradients_the_network_is_asked_as_ever_and_its_hooks_run(pictures:
     assert memory.asked == 4
 
 
+def test_with_a_hook_on_a_layer_the_network_is_asked_as_ever(pictures: Tensor) -> None:
+    model, seen = nn.Sequential(nn.Flatten(), nn.Linear(pictures[0].numel(), 2)), []
+    with remembering(model.eval(), Memory()), torch.no_grad():
+        expected = model(pictures)
+        handle = model[0].register_forward_hook(lambda *_: seen.append(1))
+        answer = model(pictures)
+        handle.remove()
+        model(pictures)
+    assert torch.equal(answer, expected)
+    assert len(seen) == 1
+
+
 def test_the_network_is_handed_back_as_it_was(pictures: Tensor) -> None:
     model = Counting()
     names, text = [name for name, _ in model.named_modules()], repr(model)

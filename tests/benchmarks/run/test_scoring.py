@@ -127,7 +127,7 @@ def test_one_output_runs_from_data_set_to_table_with_the_sigmoid(
     assert set(found["target_name"]) == {"bright", "dull"}
     assert found["score"].notna().all()
     assert set(found["control"]) == {"", "other-class"}
-    assert "| mint |" in (folder / "out" / "tables" / "binary-on-data.md").read_text()
+    assert "| mint | binary |" in (folder / "out" / "README.md").read_text()
     (setting,) = json.loads((folder / "out" / "provenance.json").read_text())["inputs"]["settings"]
     assert {each["parameters"].get("score") for each in setting["methods"].values()} == {None, "'sigmoid'"}
     assert setting["methods"]["mint"]["parameters"]["response"] == "'sigmoid'"
