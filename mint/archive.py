@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mint.parameters import InputError
+from mint.parameters import InputError, said
 
 FORMAT = "mint explanation"
 VERSION = 2
@@ -123,8 +123,7 @@ def load(path: str | PathLike[str], build: Callable[[Arrays, Mapping[str, Any]],
                 raise ValueError(f"the arrays take more than {MOST_BYTES >> 30} GB")
             return build({name: stored[name] for name in stored.files}, record)
     except Exception as error:  # a damaged file makes zip and array readers raise almost anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"{record_file} and {arrays_file} hold no complete explanation ({reason}).") from error
+        raise InputError(f"{record_file} and {arrays_file} hold no complete explanation ({said(error)}).") from error
 
 
 def _read_record(file: Path) -> dict[str, Any]:
