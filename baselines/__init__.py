@@ -1,4 +1,8 @@
-"""The methods that MINT is compared with: three methods by Captum, each called by a thin adapter, and four nulls."""
+"""The methods that MINT is compared with, each called by a thin adapter, in groups; and four nulls.
+
+One file holds one method. A method that needs a package beyond the extra ``benchmarks`` says so by its class attribute
+``needs``, see `baselines.packages`.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -9,6 +13,7 @@ from baselines.occlusion import EngineOcclusion, Occlusion
 from mint.contract import Attributor
 
 __all__ = [
+    "GROUPS",
     "LIME",
     "METHODS",
     "NULLS",
@@ -21,16 +26,33 @@ __all__ = [
     "Sobel",
 ]
 
-METHODS: Mapping[str, Callable[[], Attributor]] = {
+_GRADIENT: Mapping[str, Callable[[], Attributor]] = {}
+_CAM: Mapping[str, Callable[[], Attributor]] = {
     "gradcam": GradCAM,
+}
+_PERTURBATION: Mapping[str, Callable[[], Attributor]] = {
     "lime": LIME,
     "occlusion": Occlusion,
     "occlusion-engine": EngineOcclusion,
+}
+_NULL: Mapping[str, Callable[[], Attributor]] = {
     "random": Random,
     "constant": Constant,
     "centre": Centre,
     "sobel": Sobel,
 }
 
-NULLS = ("random", "constant", "centre", "sobel")
+GROUPS: Mapping[str, Mapping[str, Callable[[], Attributor]]] = {
+    "gradient": _GRADIENT,
+    "cam": _CAM,
+    "perturbation": _PERTURBATION,
+    "null": _NULL,
+}
+"""The methods by the group that ``--methods @GROUP`` stands for."""
+
+METHODS: Mapping[str, Callable[[], Attributor]] = {
+    name: method for group in GROUPS.values() for name, method in group.items()
+}
+
+NULLS = tuple(_NULL)
 """The methods that know nothing of the network. Every table has them; a useful method is better than each."""
