@@ -171,8 +171,10 @@ def sign_flip(contributions: np.ndarray) -> np.ndarray:
     drawn = _patterns(pictures, flips(tests))
     sums = np.concatenate([np.round(signs.astype(np.float64) @ shares, DIGITS) for signs in drawn])
     # The pattern that was seen counts as drawn, too; all patterns have it anyway.
-    seen = int(len(sums) < 2.0**pictures)
-    sides = [(np.count_nonzero(side, axis=0) + seen) / (len(sums) + seen) for side in (sums <= observed, sums >= observed)]
+    seen = int(len(sums) < 2**pictures)
+    sides = [
+        (np.count_nonzero(side, axis=0) + seen) / (len(sums) + seen) for side in (sums <= observed, sums >= observed)
+    ]
     return np.minimum(2 * np.minimum(*sides), 1)
 
 
@@ -203,7 +205,7 @@ def _patterns(pictures: int, most: int) -> list[np.ndarray]:
 
 def smallest_p(pictures: int, tests: int) -> float:
     """Return the smallest p that `sign_flip` can find in a family of tests, after Holm's correction."""
-    patterns = min(2.0**pictures, flips(tests) + 1)
+    patterns = min(2**pictures, flips(tests) + 1)
     return min(1.0, 2 / patterns * tests) if pictures > 1 else 1.0
 
 
