@@ -172,10 +172,9 @@ def sign_flip(contributions: np.ndarray) -> np.ndarray:
     sums = np.concatenate([np.round(signs.astype(np.float64) @ shares, DIGITS) for signs in drawn])
     # The pattern that was seen counts as drawn, too; all patterns have it anyway.
     seen = int(len(sums) < 2**pictures)
-    sides = [
-        (np.count_nonzero(side, axis=0) + seen) / (len(sums) + seen) for side in (sums <= observed, sums >= observed)
-    ]
-    return np.minimum(2 * np.minimum(*sides), 1)
+    counts = [np.count_nonzero(side, axis=0) for side in (sums <= observed, sums >= observed)]
+    p: np.ndarray = np.minimum(2 * ((np.minimum(*counts) + seen) / (len(sums) + seen)), 1)
+    return p
 
 
 @functools.lru_cache(maxsize=4)
