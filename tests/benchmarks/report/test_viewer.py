@@ -131,6 +131,7 @@ def test_the_page_does_not_grow_with_the_cases(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(viewer, "ROOM", 40_000)
     sizes = []
     for cases in (20, 60):
+        (tmp_path / str(cases)).mkdir()
         page = write(made_up(["mint", "lime"], cases), [], tmp_path / str(cases) / "index.html")
         sizes.append(page.stat().st_size)
         files = [file.stat().st_size for file in (page.parent / "pictures").iterdir()]
