@@ -6,27 +6,55 @@ One file holds one method. A method that needs a package beyond the extra ``benc
 
 from collections.abc import Callable, Mapping
 
+from baselines.deeplift import DeepLIFT
 from baselines.gradcam import GradCAM
+from baselines.gradient_shap import GradientSHAP
+from baselines.guided_backprop import GuidedBackprop
+from baselines.guided_gradcam import GuidedGradCAM
+from baselines.input_x_gradient import InputXGradient
+from baselines.integrated_gradients import IntegratedGradients
 from baselines.lime import LIME
+from baselines.lrp import LRP
 from baselines.nulls import Centre, Constant, Random, Sobel
 from baselines.occlusion import EngineOcclusion, Occlusion
+from baselines.saliency import Saliency
+from baselines.smoothgrad import SmoothGrad
 from mint.contract import Attributor
 
 __all__ = [
     "GROUPS",
     "LIME",
+    "LRP",
     "METHODS",
     "NULLS",
     "Centre",
     "Constant",
+    "DeepLIFT",
     "EngineOcclusion",
     "GradCAM",
+    "GradientSHAP",
+    "GuidedBackprop",
+    "GuidedGradCAM",
+    "InputXGradient",
+    "IntegratedGradients",
     "Occlusion",
     "Random",
+    "Saliency",
+    "SmoothGrad",
     "Sobel",
 ]
 
-_GRADIENT: Mapping[str, Callable[[], Attributor]] = {}
+_GRADIENT: Mapping[str, Callable[[], Attributor]] = {
+    "saliency": Saliency,
+    "input-x-gradient": InputXGradient,
+    "integrated-gradients": IntegratedGradients,
+    "smoothgrad": SmoothGrad,
+    "guided-backprop": GuidedBackprop,
+    "guided-gradcam": GuidedGradCAM,
+    "deeplift": DeepLIFT,
+    "gradient-shap": GradientSHAP,
+    "lrp": LRP,
+}
 _CAM: Mapping[str, Callable[[], Attributor]] = {
     "gradcam": GradCAM,
 }

@@ -11,7 +11,11 @@ from torch import Tensor, nn
 from baselines import METHODS
 from mint.contract import Attributor, InputError, attribute, attributor_checks
 
-QUICK: dict[str, dict[str, Any]] = {"gradcam": {"deep_layer": "2"}, "lime": {"samples": 30}}
+QUICK: dict[str, dict[str, Any]] = {
+    "gradcam": {"deep_layer": "2"},
+    "guided-gradcam": {"deep_layer": "2"},
+    "lime": {"samples": 30},
+}
 
 
 def small_network() -> nn.Module:
