@@ -6,10 +6,16 @@ One file holds one method. A method that needs a package beyond the extra ``benc
 
 from collections.abc import Callable, Mapping
 
+from baselines.feature_ablation import FeatureAblation
 from baselines.gradcam import GradCAM
+from baselines.gradcam_plus_plus import GradCAMPlusPlus
+from baselines.hirescam import HiResCAM
+from baselines.kernel_shap import KernelShap
+from baselines.layercam import LayerCAM
 from baselines.lime import LIME
 from baselines.nulls import Centre, Constant, Random, Sobel
 from baselines.occlusion import EngineOcclusion, Occlusion
+from baselines.scorecam import ScoreCAM
 from mint.contract import Attributor
 
 __all__ = [
@@ -20,20 +26,32 @@ __all__ = [
     "Centre",
     "Constant",
     "EngineOcclusion",
+    "FeatureAblation",
     "GradCAM",
+    "GradCAMPlusPlus",
+    "HiResCAM",
+    "KernelShap",
+    "LayerCAM",
     "Occlusion",
     "Random",
+    "ScoreCAM",
     "Sobel",
 ]
 
 _GRADIENT: Mapping[str, Callable[[], Attributor]] = {}
 _CAM: Mapping[str, Callable[[], Attributor]] = {
     "gradcam": GradCAM,
+    "gradcam++": GradCAMPlusPlus,
+    "layercam": LayerCAM,
+    "scorecam": ScoreCAM,
+    "hirescam": HiResCAM,
 }
 _PERTURBATION: Mapping[str, Callable[[], Attributor]] = {
     "lime": LIME,
     "occlusion": Occlusion,
     "occlusion-engine": EngineOcclusion,
+    "kernel-shap": KernelShap,
+    "feature-ablation": FeatureAblation,
 }
 _NULL: Mapping[str, Callable[[], Attributor]] = {
     "random": Random,

@@ -11,7 +11,11 @@ from torch import Tensor, nn
 from baselines import METHODS
 from mint.contract import Attributor, InputError, attribute, attributor_checks
 
-QUICK: dict[str, dict[str, Any]] = {"gradcam": {"deep_layer": "2"}, "lime": {"samples": 30}}
+QUICK: dict[str, dict[str, Any]] = {
+    "lime": {"samples": 30},
+    "kernel-shap": {"samples": 60},
+    **{name: {"deep_layer": "2"} for name in ("gradcam", "gradcam++", "layercam", "scorecam", "hirescam")},
+}
 
 
 def small_network() -> nn.Module:
