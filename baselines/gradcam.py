@@ -11,12 +11,11 @@ channels-last maps are read as the (n, channels, height, width) grid that they s
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
-from baselines.layer_maps import explain_at_layer, hooked, never_called, no_gradient, require_layout
+from baselines.layer_maps import explain_at_layer, hooked, never_called, no_gradient, require_layout, require_tensor
 from mint.contract import read_scores
 from mint.features import read_features, resolve_layer
 from mint.parameters import require_batch_size
@@ -64,8 +63,8 @@ _NO_GRADIENT = re.compile("appears to not have been used in the graph|does not r
 
 def _layer_maps(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
     layer = resolve_layer(model, name)
-    outputs: list[Any] = []
-    with hooked(layer, lambda _module, _inputs, output: outputs.append(output)):
+    outputs: list[Tensor] = []
+    with hooked(layer, lambda _module, _inputs, output: outputs.append(require_tensor(name, output))):
         maps = _captum_maps(model, layer, name, images, targets)
     (output,) = outputs[-1:]
     layout = require_layout(model, name, images, output)
@@ -92,4 +91,4 @@ def _captum_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, 
         if not _NO_GRADIENT.search(str(error)):
             raise
         raise no_gradient(name) from error
-    return maps.detach() if isinstance(maps, Tensor) else maps
+    return maps.detach()

@@ -1,8 +1,8 @@
 """Grad-CAM++: Grad-CAM with weights that count the places where a channel helps, however few they are.
 
 Reference: A. Chattopadhay, A. Sarkar, P. Howlader, V. N. Balasubramanian, "Grad-CAM++: Generalized Gradient-based
-Visual Explanations for Deep Convolutional Networks", WACV 2018, section 3, with equation 19. With S the target's logit, A
-the layer's output, and g = d S / d A:
+Visual Explanations for Deep Convolutional Networks", WACV 2018, section 3, with equation 19. With S the target's
+logit, A the layer's output, and g = d S / d A:
 
     alpha_k(i, j) = g_k(i, j)^2 / ( 2 g_k(i, j)^2 + g_k(i, j)^3 sum over (a, b) of  A_k(a, b) )
     w_k = sum over (i, j) of  alpha_k(i, j) ReLU( g_k(i, j) )        map = ReLU( sum over k of  w_k A_k )

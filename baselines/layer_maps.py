@@ -85,7 +85,7 @@ def read_layer(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> 
     leaves: list[Tensor] = []
 
     def cut(_module: nn.Module, _inputs: object, output: object) -> Tensor:
-        leaves.append(_tensor(name, output).detach().requires_grad_())
+        leaves.append(require_tensor(name, output).detach().requires_grad_())
         return leaves[-1].clone()
 
     with hooked(resolve_layer(model, name), cut), torch.enable_grad():
@@ -114,7 +114,7 @@ def read_activations(model: nn.Module, name: str, images: Tensor, targets: Tenso
     outputs: list[Tensor] = []
 
     def keep(_module: nn.Module, _inputs: object, output: object) -> None:
-        outputs.append(_tensor(name, output).detach().clone())
+        outputs.append(require_tensor(name, output).detach().clone())
 
     with hooked(resolve_layer(model, name), keep):
         read_scores(model, images.clone(), targets, "logit")
@@ -144,7 +144,7 @@ def never_called(name: str) -> InputError:
     return InputError(f"The network never calls its layer {name!r}; name another one.")
 
 
-def require_layout(model: nn.Module, name: str, images: Tensor, output: object) -> Layout:
+def require_layout(model: nn.Module, name: str, images: Tensor, output: Tensor) -> Layout:
     """Find where a layer's output for some images holds its channels and places.
 
     Raises
@@ -152,10 +152,11 @@ def require_layout(model: nn.Module, name: str, images: Tensor, output: object) 
     InputError
         If it cannot be read as a grid.
     """
-    return require_layouts(model, images, {name: _tensor(name, output).shape})[name]
+    return require_layouts(model, images, {name: output.shape})[name]
 
 
-def _tensor(name: str, output: object) -> Tensor:
+def require_tensor(name: str, output: object) -> Tensor:
+    """Refuse a layer's output that is no tensor of floating point numbers, by an InputError."""
     if not isinstance(output, Tensor):
         raise InputError(f"layer {name!r} gives a {type(output).__name__}; name one that gives a tensor.")
     if not output.is_floating_point():

@@ -52,8 +52,9 @@ class ScoreCAM:
         Masked pictures through the network at a time; None lets the perturbation engine choose. The maps do not
         depend on it.
     score
-        g: "probability", "sigmoid", "logit", "log-probability", or a function; see `mint.scores.read_scores`. With
-        "probability" all weights are nearly equal, as probabilities differ by less than 1.
+        g: "probability", "sigmoid", "logit", "log-probability", or a function; see `mint.scores.read_scores`. Logits
+        may differ by so much that a few channels have nearly all the weight. Probabilities differ by less than 1, and
+        make the weights nearly equal.
     """
 
     deep_layer: str | None = None
