@@ -12,7 +12,7 @@ def test_the_map_is_known_on_paper_and_sums_to_the_logit_without_its_bias() -> N
     network = reading()
     found = HiResCAM("0")(network, PICTURE[None], torch.tensor([1]))
     assert torch.equal(found, torch.tensor([[[-2.0, -2.0], [1.0, 0.0]]]))
-    assert float(found.sum()) == float(network(PICTURE[None])[0, 1]) - 7
+    assert float(found.sum()) == float(network(PICTURE[None])[0, 1].detach()) - 7
 
 
 def test_behind_a_mean_over_all_places_grad_cam_is_its_relu() -> None:
