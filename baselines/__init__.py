@@ -7,17 +7,23 @@ One file holds one method. A method that needs a package beyond the extra ``benc
 from collections.abc import Callable, Mapping
 
 from baselines.deeplift import DeepLIFT
+from baselines.feature_ablation import FeatureAblation
 from baselines.gradcam import GradCAM
+from baselines.gradcam_plus_plus import GradCAMPlusPlus
 from baselines.gradient_shap import GradientSHAP
 from baselines.guided_backprop import GuidedBackprop
 from baselines.guided_gradcam import GuidedGradCAM
+from baselines.hirescam import HiResCAM
 from baselines.input_x_gradient import InputXGradient
 from baselines.integrated_gradients import IntegratedGradients
+from baselines.kernel_shap import KernelShap
+from baselines.layercam import LayerCAM
 from baselines.lime import LIME
 from baselines.lrp import LRP
 from baselines.nulls import Centre, Constant, Random, Sobel
 from baselines.occlusion import EngineOcclusion, Occlusion
 from baselines.saliency import Saliency
+from baselines.scorecam import ScoreCAM
 from baselines.smoothgrad import SmoothGrad
 from mint.contract import Attributor
 
@@ -31,15 +37,21 @@ __all__ = [
     "Constant",
     "DeepLIFT",
     "EngineOcclusion",
+    "FeatureAblation",
     "GradCAM",
+    "GradCAMPlusPlus",
     "GradientSHAP",
     "GuidedBackprop",
     "GuidedGradCAM",
+    "HiResCAM",
     "InputXGradient",
     "IntegratedGradients",
+    "KernelShap",
+    "LayerCAM",
     "Occlusion",
     "Random",
     "Saliency",
+    "ScoreCAM",
     "SmoothGrad",
     "Sobel",
 ]
@@ -57,11 +69,17 @@ _GRADIENT: Mapping[str, Callable[[], Attributor]] = {
 }
 _CAM: Mapping[str, Callable[[], Attributor]] = {
     "gradcam": GradCAM,
+    "gradcam++": GradCAMPlusPlus,
+    "layercam": LayerCAM,
+    "scorecam": ScoreCAM,
+    "hirescam": HiResCAM,
 }
 _PERTURBATION: Mapping[str, Callable[[], Attributor]] = {
     "lime": LIME,
     "occlusion": Occlusion,
     "occlusion-engine": EngineOcclusion,
+    "kernel-shap": KernelShap,
+    "feature-ablation": FeatureAblation,
 }
 _NULL: Mapping[str, Callable[[], Attributor]] = {
     "random": Random,

@@ -12,9 +12,12 @@ from baselines import METHODS
 from mint.contract import Attributor, InputError, attribute, attributor_checks
 
 QUICK: dict[str, dict[str, Any]] = {
-    "gradcam": {"deep_layer": "2"},
-    "guided-gradcam": {"deep_layer": "2"},
     "lime": {"samples": 30},
+    "kernel-shap": {"samples": 60},
+    **{
+        name: {"deep_layer": "2"}
+        for name in ("gradcam", "guided-gradcam", "gradcam++", "layercam", "scorecam", "hirescam")
+    },
 }
 
 

@@ -18,9 +18,12 @@ from mint.contract import attribute
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 QUICK: dict[str, dict[str, Any]] = {
-    "gradcam": {"deep_layer": "0"},
-    "guided-gradcam": {"deep_layer": "0"},
     "lime": {"samples": 40},
+    "kernel-shap": {"samples": 60},
+    **{
+        name: {"deep_layer": "0"}
+        for name in ("gradcam", "guided-gradcam", "gradcam++", "layercam", "scorecam", "hirescam")
+    },
 }
 TARGETS = torch.tensor([1, 3])
 
