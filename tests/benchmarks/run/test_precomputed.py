@@ -24,11 +24,14 @@ from benchmarks.plans import PLANS
 from benchmarks.results import records
 from benchmarks.run.binding import bind
 from benchmarks.run.folders import add_maps, check_maps, find_maps
-from benchmarks.run.plan import Part, Plan
+from benchmarks.run.loop import run as run_plan
+from benchmarks.run.plan import Options, Part, Plan
 from benchmarks.run.precomputed import Precomputed, decoded
+from benchmarks.run.store import Store
 from mint.contract import InputError
 
 SIZE = 16
+CONTROLS = {name: DERIVED[name] for name in ("shuffled", "other-class", "randomised-network")}
 METRICS: dict[str, Any] = {"insertion": Insertion(steps=4), "pointing": Pointing(tolerance=20.0)}
 
 
@@ -36,7 +39,7 @@ METRICS: dict[str, Any] = {"insertion": Insertion(steps=4), "pointing": Pointing
 def plan(world: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Plan:
     """Grad-CAM on four cases of two pictures, with every control."""
     metrics = {**METRICS, "sensitivity": MaxSensitivity(samples=1)}
-    part = Part("noise", ("tiny",), {"gradcam": GradCAM()}, metrics, limit=4, timed=1, shown=1, controls=DERIVED)
+    part = Part("noise", ("tiny",), {"gradcam": GradCAM()}, metrics, limit=4, timed=1, controls=CONTROLS)
     plan = Plan("given", "For tests.", (part,))
     monkeypatch.setitem(PLANS, "given", plan)  # type: ignore[arg-type]
     return plan
@@ -109,28 +112,28 @@ def test_maps_of_gradcam_score_as_gradcam(plan: Plan, world: ModuleType, tmp_pat
     assert {"npy", "npz", "png"} <= set(pd.read_csv(out / "tables" / "scores.csv")["method"])
 
 
-def test_a_changed_file_is_scored_anew_and_no_other(plan: Plan, world: ModuleType, tmp_path: Path) -> None:
-    folder, out = written(tmp_path / "maps", gradcam_of(world), as_npy), tmp_path / "out"
-    arguments = ("--maps", f"theirs={folder}", "--controls", "none", "--metrics", "pointing")
-    assert run(out, *arguments) == 0
+def test_a_changed_file_is_scored_anew_and_no_other(world: ModuleType, tmp_path: Path) -> None:
+    folder = written(tmp_path / "maps", gradcam_of(world), as_npy)
 
-    def computed() -> int:
-        assert run(out, *arguments) == 0
-        return int(json.loads((out / "provenance.json").read_text())["run"]["cells"]["computed"])
+    def measured(place: Path) -> tuple[int, dict[str, float]]:
+        part = Part("noise", ("tiny",), {}, {"pointing": Pointing(tolerance=1.0)}, limit=4)
+        store = Store(tmp_path / "cells")
+        found = run_plan(add_maps(Plan("given", "For tests.", (part,)), [("theirs", place)]), Options(), store)
+        assert not found.failures
+        return store.written, {row["case"]: row["score"] for row in found.records}
 
-    assert computed() == 0
+    assert measured(folder)[0] == 2  # the cell of the four maps, and that of their scores
+    written_again, before = measured(folder)
+    assert written_again == 0
     key = world.case(1).key
-    before = scores(out)
-    corner = np.zeros((SIZE, SIZE))
-    corner[-1, -1] = 1
-    np.save(folder / f"{key}.npy", corner)
-    assert computed() == 2  # the cell of the four maps, and that of their scores
-    after = scores(out)
-    assert after["theirs", "", "pointing", key] == 0 or before["theirs", "", "pointing", key] == 0
-    pd.testing.assert_series_equal(after.drop(key, level="case"), before.drop(key, level="case"))
+    aside = np.zeros((SIZE, SIZE))
+    aside[-1 if before[key] else 5, -1 if before[key] else 5] = 1
+    np.save(folder / f"{key}.npy", aside)
+    written_again, after = measured(folder)
+    assert written_again == 2
+    assert {case for case in after if after[case] != before[case]} == {key}
     folder.rename(tmp_path / "elsewhere")
-    assert run(out, *[word.replace(str(folder), str(tmp_path / "elsewhere")) for word in arguments]) == 0
-    assert json.loads((out / "provenance.json").read_text())["run"]["cells"]["computed"] == 0
+    assert measured(tmp_path / "elsewhere") == (0, after)
 
 
 def test_what_is_missing_is_said_first_and_fails(
@@ -139,7 +142,7 @@ def test_what_is_missing_is_said_first_and_fails(
     keys = [world.case(number).key for number in range(4)]
     folder = written(tmp_path / "maps", {keys[0]: np.eye(4), keys[2]: np.eye(SIZE), "other.red": np.eye(2)}, as_npy)
     (folder / f"{keys[2]}.npy").write_bytes(b"no map")
-    assert run(tmp_path / "out", "--maps", f"theirs={folder}") == 1
+    assert run(tmp_path / "out", "--maps", f"theirs={folder}", "--controls", "none") == 1
     said = capsys.readouterr().err
     first = said.index(f"theirs: 2 of 4 cases have no map in {folder}: {keys[1]}, {keys[3]}; 1 files there are of none")
     assert "such as other.red.npy" in said
@@ -183,14 +186,13 @@ def test_what_cannot_be_is_one_sentence(
     assert sentence.format(maps=maps) in capsys.readouterr().err
 
 
-def test_maps_may_be_compared_and_be_the_only_method(plan: Plan, world: ModuleType, tmp_path: Path) -> None:
-    folder = written(tmp_path / "maps", gradcam_of(world), as_npy)
-    maps = ("--maps", f"theirs={folder}", "--controls", "none")
-    assert run(tmp_path / "one", *maps, "--against", "gradcam") == 0
-    provenance = json.loads((tmp_path / "one" / "provenance.json").read_text())
-    assert (provenance["inputs"]["focus"], provenance["inputs"]["against"]) == (["theirs"], ["gradcam"])
-    assert run(tmp_path / "two", *maps, "--methods", "random") == 0
-    assert {method for method, *_ in scores(tmp_path / "two").index} == {"random", "theirs"}
+def test_maps_are_what_the_report_says_the_most_of(plan: Plan, world: ModuleType, tmp_path: Path) -> None:
+    folder = written(tmp_path / "maps", gradcam_of(world, range(1)), as_npy)
+    arguments = ("--maps", f"theirs={folder}", "--against", "random", "--methods", "random", "--limit", "1")
+    assert run(tmp_path / "out", *arguments, "--controls", "none", "--metrics", "pointing") == 0
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert (provenance["inputs"]["focus"], provenance["inputs"]["against"]) == (["theirs"], ["random"])
+    assert {method for method, *_ in scores(tmp_path / "out").index} == {"random", "theirs"}
 
 
 def a_case(number: int, picture: str, target: int, name: str) -> Case:
