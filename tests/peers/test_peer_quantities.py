@@ -97,3 +97,29 @@ def test_mu_fidelity_is_xplique_s_on_the_same_subsets(
         expected = theirs.evaluate(saliency[None].numpy())
         assert subject.ours(ours, saliency) == pytest.approx(expected, abs=2e-3)
         assert abs(expected) > 0.005
+
+
+def test_mu_fidelity_is_quantus_s_faithfulness_correlation_on_the_same_subsets(
+    load: Callable[..., ModuleType], subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quantus = load("quantus", "quantus", "quantus-pixel-flipping")
+    ours = MuFidelity(samples=40)
+    rows, columns = (cell_of(length, 9) for length in subject.fine.shape)
+    gone = ours._removals()[:, rows[:, None] * 9 + columns].flatten(1)
+    features = [torch.nonzero(each.repeat(3))[:, 0].numpy() for each in gone]  # Quantus removes values of channels
+    for saliency in maps_of(subject):
+        subsets = iter(features)
+        metric = quantus.FaithfulnessCorrelation(
+            nr_runs=40, subset_size=3, perturb_baseline=0.0, normalise=False, disable_warnings=True
+        )
+        with monkeypatch.context() as patched:
+            patched.setattr(np.random, "choice", lambda *_args, subsets=subsets, **_kwargs: next(subsets))
+            (theirs,) = metric(
+                model=subject.network,
+                x_batch=subject.picture[None].numpy(),
+                y_batch=np.array([TARGET]),
+                a_batch=saliency[None, None].numpy(),
+                softmax=False,
+                device="cpu",
+            )
+        assert subject.ours(ours, saliency) == pytest.approx(float(theirs), abs=1e-4)
