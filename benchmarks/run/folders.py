@@ -161,7 +161,8 @@ def _about(
         count = f"{len(lacking)} of {len(here)} cases have no map in {folder}: {named}"
         used = {file.name for file in files.values()}
         left = [file.name for same in there.values() for file in same if file.name not in used]
-        yield f"{name}: {count}" + (f"; {len(left)} files there are of none, such as {left[0]}." if left else ".")
+        others = f"; of the files there, {len(left)} belong to none, such as {left[0]}" if left else ""
+        yield f"{name}: {count}{others}."
     first = next((case for case in here if case.key in files), None)
     if first is not None:
         file, size = files[first.key], tuple(first.image.shape[:2])

@@ -144,8 +144,8 @@ def test_what_is_missing_is_said_first_and_fails(
     (folder / f"{keys[2]}.npy").write_bytes(b"no map")
     assert run(tmp_path / "out", "--maps", f"theirs={folder}", "--controls", "none") == 1
     said = capsys.readouterr().err
-    first = said.index(f"theirs: 2 of 4 cases have no map in {folder}: {keys[1]}, {keys[3]}; 1 files there are of none")
-    assert "such as other.red.npy" in said
+    first = said.index(f"theirs: 2 of 4 cases have no map in {folder}: {keys[1]}, {keys[3]}; of the files")
+    assert "there, 1 belong to none, such as other.red.npy." in said
     assert said.index("has 4 x 4 pixels; maps are enlarged bilinearly to the picture's 16 x 16") > first
     assert said.index("failed, and the run goes on") > first
     failures = json.loads((tmp_path / "out" / "provenance.json").read_text())["run"]["failures"]
