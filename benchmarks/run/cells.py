@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.metrics import Context, MethodMetric, Metric
+from benchmarks.metrics.metric import NOT_APPLICABLE
 from benchmarks.metrics.removal.points import prepare
 from benchmarks.networks.network import Network
 from benchmarks.registry import NETWORK, find
@@ -23,6 +24,7 @@ from benchmarks.results.provenance import device_name, versions
 from benchmarks.run.binding import bind
 from benchmarks.run.identity import code_digest, method_identity, network_identity, object_identity
 from benchmarks.run.plan import Options, Part
+from benchmarks.run.precomputed import Precomputed
 from benchmarks.run.repetition import distance_of_repetitions
 from benchmarks.run.store import Cell, Identity, Store, key_of
 from benchmarks.run.timing import time_attributor
@@ -61,6 +63,8 @@ class Cells:
         self.copies = copies_of(network.module)
         given = {"batch_size": options.batch_size, "seed": options.seed}
         self.methods = {name: bind(method, network, **given) for name, method in part.methods.items()}
+        # The methods whose maps are read from files: there is nothing to time, and no other picture is explained.
+        self.given = {name: method for name, method in self.methods.items() if isinstance(method, Precomputed)}
         self.setting: dict[str, Any] = {
             "network": network_identity(network, find(NETWORK, source)),
             "device": network.device.type,
@@ -75,11 +79,24 @@ class Cells:
         """Explain some cases by a method."""
 
         def compute(contexts: list[Context]) -> Cell:
+            if method in self.given:
+                sizes = {each.case.key: (each.image.shape[-2], each.image.shape[-1]) for each in contexts}
+                return {key: {"map": self.given[method].read(key, size)} for key, size in sizes.items()}
             images, targets = _stacked(contexts)
             with explaining(self.network.module, images, targets), self._lent(f"the method {method}"):
                 return _by_case(contexts, attribute(self.methods[method], self.network.module, images, targets))
 
         return self._cells(chunk, lambda contexts: self._map_identity(method, contexts), compute, (method, "", "map"))
+
+    def controls_of(self, method: str) -> list[str]:
+        """Name the controls that can be made from a method's maps: of those from files, what asks nothing."""
+        return [name for name, each in self.part.controls.items() if not (each.asks and method in self.given)]
+
+    @property
+    def uncontrolled(self) -> dict[str, dict[str, list[str]]]:
+        """The controls that cannot be made, by method, under their name in the provenance; {} if there are none."""
+        lacking = {each: sorted({*self.part.controls} - {*self.controls_of(each)}) for each in self.given}
+        return {"uncontrolled": lacking} if any(lacking.values()) else {}
 
     def derived(self, method: str, name: str, chunk: list[Context], own: Cell) -> Cell:
         """Derive a control's maps from a method's own."""
@@ -226,6 +243,8 @@ class Cells:
     def _map_identity(self, method: str, chunk: list[Context], control: str = "") -> Identity:
         cases = [[context.case.key, digest_of(context)] for context in chunk]
         own = {"kind": "map", **self.setting, "method": self.method_identities[method], "cases": cases}
+        if method in self.given:
+            own["files"] = [self.given[method].digest(context.case.key) for context in chunk]
         return {"kind": "derived", "maps": key_of(own), **self.control_identities[control]} if control else own
 
     def _score_identity(self, method: str, control: str, metric: str, chunk: list[Context]) -> Identity:
@@ -265,7 +284,7 @@ def _measurement(
     metric: Metric | MethodMetric, context: Context, saliency: np.ndarray, method: Attributor
 ) -> dict[str, np.ndarray]:
     if isinstance(metric, MethodMetric):
-        found = metric.examine(context, method)
+        found = NOT_APPLICABLE if isinstance(method, Precomputed) else metric.examine(context, method)
     else:
         found = metric(context, torch.from_numpy(saliency).to(context.image.device))
     if np.isinf(found.score):

@@ -8,16 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines import METHODS
+from baselines import GROUPS, METHODS
 from mint.contract import Attributor, InputError, attribute, attributor_checks
 
 QUICK: dict[str, dict[str, Any]] = {
     "lime": {"samples": 30},
     "kernel-shap": {"samples": 60},
-    **{
-        name: {"deep_layer": "2"}
-        for name in ("gradcam", "guided-gradcam", "gradcam++", "layercam", "scorecam", "hirescam")
-    },
+    **{name: {"deep_layer": "2"} for name in (*GROUPS["cam"], "guided-gradcam")},
 }
 
 

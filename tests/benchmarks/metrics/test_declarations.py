@@ -51,7 +51,16 @@ MEASURES = {
     "gini": "Gini",
     "entropy": "Entropy",
     "infidelity": "Infidelity",
+    "mu-fidelity": "MuFidelity",
+    "single-deletion": "SingleDeletion",
+    "average-drop": "AverageDrop",
+    "increase": "Increase",
+    "complexity": "Complexity",
+    "coherence": "Coherence",
+    "adcc": "ADCC",
     "max-sensitivity": "MaxSensitivity",
+    "kept-sensitivity": "KeptSensitivity",
+    "kept-predictions": "KeptPredictions",
     "randomisation": "Randomisation",
     "randomisation-ssim": "Randomisation",
     "tied-pixels": "TiedPixels",
@@ -83,8 +92,11 @@ MEASURES = {
     **{f"{scale} fidelity{kind}": "Fidelity" for scale in ("coarse", "fine") for kind in ("", " held out")},
     "stability": "Stability",
 }
-DESCRIBING = ("gini", "entropy", "tied-pixels")
-LOWER = ("Deletion", "Entropy", "Infidelity", "MaxSensitivity", "Randomisation", "TiedPixels")
+DESCRIBING = ("gini", "entropy", "tied-pixels", "complexity", "coherence", "kept-predictions")
+LOWER = (
+    *("Deletion", "Entropy", "Infidelity", "MaxSensitivity", "Randomisation", "TiedPixels"),
+    *("AverageDrop", "Complexity", "KeptSensitivity"),
+)
 CONTROLLED = {
     "smoke": [("deletion", "insertion", "srg", "road", "pointing")],
     "checks": [()],
