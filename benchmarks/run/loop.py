@@ -394,7 +394,6 @@ def _before(end: int, numbered: Mapping[int, Context]) -> list[Context]:
 
 
 def _reduced(plane: np.ndarray) -> np.ndarray:
-    """Average a map or mask over areas, to at most `MAP_SIZE` pixels high and wide, in the same proportions."""
-    share = min(1.0, MAP_SIZE / max(plane.shape))
-    height, width = (max(1, round(share * length)) for length in plane.shape)
+    """Average a map or mask over areas, to at most `MAP_SIZE` pixels high and wide."""
+    height, width = (min(length, MAP_SIZE) for length in plane.shape)
     return F.adaptive_avg_pool2d(torch.from_numpy(plane).double()[None], (height, width))[0].numpy()

@@ -329,6 +329,9 @@ def network(request: pytest.FixtureRequest) -> Network:
         classifier = torchvision_classifier(request.param, untrained=True)
         parameters = sum(parameter.numel() for parameter in classifier.module.parameters())
         assert parameters == TORCHVISION_PARAMETERS[request.param]
+        if request.param == "vit_b_16":
+            # Its last layer begins with zeros.
+            nn.init.normal_(classifier.module.get_parameter("heads.head.weight"), std=0.1)
         return network_of(classifier, request.param, CPU)
     if request.param == "efficientnet-lite0":
         pytest.importorskip("efficientnet_lite_pytorch", reason="needs the photos extra")
