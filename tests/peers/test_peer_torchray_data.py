@@ -2,8 +2,8 @@
 
 What its lists say of all pictures needs the annotations of VOC 2007 and COCO 2014, which are not here. The definition
 is held to the lists on two pictures whose annotations are known, `VOC_000001` and `COCO_139` (by its boxes, which
-suffice to tell). On all others it is compared where the environment variable TORCHRAY_VOC or TORCHRAY_COCO names a folder
-with the whole data set; this has not been done yet.
+suffice to tell). On all others it is compared where the environment variable TORCHRAY_VOC or TORCHRAY_COCO names a
+folder with the whole data set; this has not been done yet.
 """
 
 import importlib.resources
