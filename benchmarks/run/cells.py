@@ -4,7 +4,7 @@ A failure costs its own case only and is never stored.
 """
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from itertools import product
@@ -86,7 +86,10 @@ class Cells:
             with explaining(self.network.module, images, targets), self._lent(f"the method {method}"):
                 return _by_case(contexts, attribute(self.methods[method], self.network.module, images, targets))
 
-        return self._cells(chunk, lambda contexts: self._map_identity(method, contexts), compute, (method, "", "map"))
+        def identify(contexts: list[Context]) -> Identity:
+            return self._map_identity(method, contexts)
+
+        return _joined(self._cells(alike, identify, compute, (method, "", "map")) for alike in _of_one_size(chunk))
 
     def controls_of(self, method: str) -> list[str]:
         """Name the controls that can be made from a method's maps: of those from files, what asks nothing."""
@@ -111,7 +114,10 @@ class Cells:
         def identify(contexts: list[Context]) -> Identity:
             return self._map_identity(method, contexts, name)
 
-        return self._cells(chunk, identify, compute, (method, name, "map"), stored=control.asks)
+        step = (method, name, "map")
+        return _joined(
+            self._cells(alike, identify, compute, step, stored=control.asks) for alike in _of_one_size(chunk)
+        )
 
     def scores(self, method: str, control: str, metric: str, chunk: list[Context], maps: Cell) -> Cell:
         """Measure the maps of some cases: a method's own, or those of a control."""
@@ -196,7 +202,9 @@ class Cells:
         if cell is None:
             try:
                 with self._lent(f"the method {method}"):
-                    timing = time_attributor(self.methods[method], self.network, *_stacked(chunk))
+                    images, targets = zip(*(_stacked([context]) for context in chunk), strict=True)
+                    pictures = [image[0] for image in images]
+                    timing = time_attributor(self.methods[method], self.network, pictures, torch.cat(targets))
             except Exception as error:
                 self.fail(method, "timing", f"the first {len(chunk)}", error)
                 return None
@@ -231,8 +239,7 @@ class Cells:
             cell = compute(chunk)
         except (Exception, SystemExit) as error:  # a method or metric can do anything
             if len(chunk) > 1:
-                alone = [self._cells([context], identify, compute, step, stored=stored) for context in chunk]
-                return {key: arrays for each in alone for key, arrays in each.items()}
+                return _joined(self._cells([context], identify, compute, step, stored=stored) for context in chunk)
             method, control, what = step
             self.fail(method, what, chunk[0].case.key, error, control)
             return {}
@@ -268,6 +275,18 @@ class Cells:
         return any(
             (f.dataset, f.network, f.method, f.step, f.control) == place and f.case in cases for f in self.failures
         )
+
+
+def _of_one_size(contexts: list[Context]) -> list[list[Context]]:
+    """Part cases by the size of their pictures, as a batch has one."""
+    parts: dict[torch.Size, list[Context]] = {}
+    for context in contexts:
+        parts.setdefault(context.image.shape, []).append(context)
+    return list(parts.values())
+
+
+def _joined(cells: Iterable[Cell]) -> Cell:
+    return {key: arrays for each in cells for key, arrays in each.items()}
 
 
 def _stacked(contexts: list[Context]) -> tuple[Tensor, Tensor]:

@@ -168,6 +168,7 @@ class _Bench:
         self.results = results
         self.title = f"{self.part.dataset}, {self.network.name}"
         self.keys: dict[str, int] = {}
+        self.sizes: list[tuple[int, int]] = []  # height and width of every picture
         self.to_time: list[Context] = []
         self.repeated: dict[str, float] = {}  # by method, how far apart the maps of its first case are
         self.nulls = [name for name in cells.methods if name in self.part.nulls]
@@ -247,9 +248,9 @@ class _Bench:
                 data.update("".join(digest_of(context) for context in chunk).encode())
                 difficult += sum(bool(context.case.difficult) for context in chunk)
         counts = {"all": end - first, "difficult": difficult}
-        self.results.inputs.append(
-            self._inputs(counts, data.hexdigest(), None if self.part.controlled is None else controlled - first)
-        )
+        controlled_here = None if self.part.controlled is None else controlled - first
+        own_ratio = getattr(dataset, "own_ratio", False)
+        self.results.inputs.append(self._inputs(counts, data.hexdigest(), controlled_here, own_ratio))
 
     @contextmanager
     def _efficiency(self) -> Iterator[None]:
@@ -262,7 +263,7 @@ class _Bench:
         pictures = counts["forwards"] - (results.asked - results.forwarded - from_memory)
         if pictures:
             place = {"dataset": self.part.dataset, "network": self.network.name}
-            bare = pictures * bare_seconds(self.network)
+            bare = pictures * bare_seconds(self.network, self.sizes)
             found = {"pictures": pictures, "seconds": seconds, "bare_seconds": bare}
             results.efficiency.append(place | found)
 
@@ -292,6 +293,7 @@ class _Bench:
                 self.cells.fail("", "data", f"number {number + 1}", error)
             else:
                 contexts[number] = Context(self.network, case, image, self.cells.batch_size)
+                self.sizes.append(case.image.shape[:2])
         return contexts
 
     def _place(self, method: str) -> Row:
@@ -348,9 +350,10 @@ class _Bench:
         place = self.part.dataset, self.network.name, case.key
         return CaseMaps(*place, case.picture, case.target_name, picture.getvalue(), region, evidence)
 
-    def _inputs(self, counts: dict[str, int], data: str, controlled: int | None) -> Row:
+    def _inputs(self, counts: dict[str, int], data: str, controlled: int | None, own_ratio: bool) -> Row:
         return {
             "dataset": self.part.dataset,
+            **({"own_ratio": True} if own_ratio else {}),
             "cases": counts,
             "data_sha256": data,
             **self.cells.setting,
