@@ -16,7 +16,7 @@ from baselines.guided_gradcam import GuidedGradCAM
 from baselines.hirescam import HiResCAM
 from baselines.input_x_gradient import InputXGradient
 from baselines.integrated_gradients import IntegratedGradients
-from baselines.kernel_shap import KernelShap
+from baselines.kernel_shap import KernelSHAP
 from baselines.layercam import LayerCAM
 from baselines.lime import LIME
 from baselines.lrp import LRP
@@ -46,7 +46,7 @@ __all__ = [
     "HiResCAM",
     "InputXGradient",
     "IntegratedGradients",
-    "KernelShap",
+    "KernelSHAP",
     "LayerCAM",
     "Occlusion",
     "Random",
@@ -78,7 +78,7 @@ _PERTURBATION: Mapping[str, Callable[[], Attributor]] = {
     "lime": LIME,
     "occlusion": Occlusion,
     "occlusion-engine": EngineOcclusion,
-    "kernel-shap": KernelShap,
+    "kernel-shap": KernelSHAP,
     "feature-ablation": FeatureAblation,
 }
 _NULL: Mapping[str, Callable[[], Attributor]] = {

@@ -32,8 +32,8 @@ from mint.superpixels import quickshift
 
 
 @dataclass(frozen=True)
-class KernelShap:
-    """Captum's KernelShap on Quickshift super-pixels, cut as LIME's are.
+class KernelSHAP:
+    """Captum's KernelSHAP on Quickshift super-pixels, cut as LIME's are.
 
     Absent super-pixels become 0 in the normalised space. Captum's 25 samples are too few for a linear model of a
     hundred super-pixels.

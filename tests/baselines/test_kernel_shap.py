@@ -8,7 +8,7 @@ from captum.attr import KernelShap as CaptumKernelShap
 from small_games import Game, patchwork
 from torch import Tensor, nn
 
-from baselines import LIME, KernelShap
+from baselines import LIME, KernelSHAP
 from mint.contract import InputError
 
 TARGETS = torch.tensor([1])
@@ -23,7 +23,7 @@ def values_of(found: Tensor, game: Game) -> Tensor:
 def play(value: Any, samples: int, image: Tensor | None = None) -> tuple[Tensor, Game]:
     image = patchwork() if image is None else image
     game = Game(image, KERNEL_SIZE, value)
-    method = KernelShap(samples=samples, kernel_size=KERNEL_SIZE, score="logit", batch_size=64)
+    method = KernelSHAP(samples=samples, kernel_size=KERNEL_SIZE, score="logit", batch_size=64)
     return values_of(method(game, image[None], TARGETS), game), game
 
 
@@ -54,7 +54,7 @@ def network() -> nn.Module:
 @pytest.mark.parametrize("seed", [0, 5])
 def test_the_map_is_captum_s(seed: int) -> None:
     model, images, targets = network(), torch.stack([patchwork(), patchwork().flip(1)]), torch.tensor([2, 0])
-    method = KernelShap(samples=150, seed=seed)
+    method = KernelSHAP(samples=150, seed=seed)
     found = method(model, images, targets)
     for one, image, target in zip(found, images, targets.tolist(), strict=True):
         labels = torch.from_numpy(LIME(seed=seed).superpixels(image))
@@ -66,7 +66,7 @@ def test_the_map_is_captum_s(seed: int) -> None:
 
 
 def test_the_seed_draws_other_samples() -> None:
-    maps = [KernelShap(samples=60, seed=seed)(network(), patchwork()[None], TARGETS) for seed in (0, 1)]
+    maps = [KernelSHAP(samples=60, seed=seed)(network(), patchwork()[None], TARGETS) for seed in (0, 1)]
     assert not torch.equal(*maps)
 
 
@@ -87,4 +87,4 @@ def test_a_single_super_pixel_gains_all() -> None:
 )
 def test_parameters_without_a_meaning_are_refused(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        KernelShap(**wrong)
+        KernelSHAP(**wrong)
