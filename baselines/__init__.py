@@ -6,10 +6,14 @@ One file holds one method. A method that needs a package beyond the extra ``benc
 
 from collections.abc import Callable, Mapping
 
+from baselines.extremal import ExtremalPerturbation
 from baselines.gradcam import GradCAM
 from baselines.lime import LIME
 from baselines.nulls import Centre, Constant, Random, Sobel
 from baselines.occlusion import EngineOcclusion, Occlusion
+from baselines.partition_shap import PartitionSHAP
+from baselines.rise import RISE
+from baselines.sobol import SobolAttribution
 from mint.contract import Attributor
 
 __all__ = [
@@ -17,13 +21,17 @@ __all__ = [
     "LIME",
     "METHODS",
     "NULLS",
+    "RISE",
     "Centre",
     "Constant",
     "EngineOcclusion",
+    "ExtremalPerturbation",
     "GradCAM",
     "Occlusion",
+    "PartitionSHAP",
     "Random",
     "Sobel",
+    "SobolAttribution",
 ]
 
 _GRADIENT: Mapping[str, Callable[[], Attributor]] = {}
@@ -34,6 +42,10 @@ _PERTURBATION: Mapping[str, Callable[[], Attributor]] = {
     "lime": LIME,
     "occlusion": Occlusion,
     "occlusion-engine": EngineOcclusion,
+    "rise": RISE,
+    "sobol": SobolAttribution,
+    "extremal-perturbation": ExtremalPerturbation,
+    "partition-shap": PartitionSHAP,
 }
 _NULL: Mapping[str, Callable[[], Attributor]] = {
     "random": Random,

@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from baselines import METHODS
 from mint.contract import Attributor, InputError, attribute, attributor_checks
 
-QUICK: dict[str, dict[str, Any]] = {"gradcam": {"deep_layer": "2"}, "lime": {"samples": 30}}
+QUICK: dict[str, dict[str, Any]] = {
+    "gradcam": {"deep_layer": "2"},
+    "lime": {"samples": 30},
+    "rise": {"samples": 30},
+    "sobol": {"cells": 3, "designs": 4},
+    "extremal-perturbation": {"steps": 5},
+    "partition-shap": {"max_evals": 30, "together": 8},
+}
 
 
 def small_network() -> nn.Module:
