@@ -13,12 +13,11 @@ rectangle. g is the target's softmax probability, or another score. Hidden pixel
 is gray. The map's sum is g(X) - g(gray).
 
 It costs ``max_evals`` forwards and no backward. This is the package's algorithm on the suite's engine: the package
-itself compiles with numba, holds a picture as 3 h w players on the CPU, and breaks ties by the global generator. The map
-is the package's, where it breaks no ties; a test says so where ``shap`` is installed.
+itself compiles with numba, holds a picture as 3 h w players on the CPU, and breaks ties by the global generator. Where
+it breaks none, the map is the package's, which is tested where ``shap`` is installed.
 """
 
 import heapq
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -72,7 +71,7 @@ class PartitionSHAP:
         pixels = image.permute(1, 2, 0)
         gray = torch.zeros_like(pixels[:1, :1])
 
-        def ask(masks: Sequence[Tensor]) -> list[float]:
+        def ask(masks: list[Tensor]) -> list[float]:
             def draw(start: int, stop: int, batch: Tensor) -> None:
                 torch.where(torch.stack(masks[start:stop]).unsqueeze(-1), pixels, gray, out=batch)
 
@@ -140,7 +139,7 @@ class _Term:
             masks.append(mask)
         return masks
 
-    def halves(self, masks: Sequence[Tensor], answers: Sequence[float]) -> "list[_Term]":
+    def halves(self, masks: list[Tensor], answers: list[float]) -> "list[_Term]":
         one, other = self.rectangle.halves()
         (with_one, with_other), weight = masks, self.weight / 2
         return [

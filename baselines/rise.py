@@ -5,9 +5,9 @@ Reference: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Sampling for E
 
     map = 1 / (p N)  sum over k of  g(X * M_k) M_k
 
-with g the target's softmax probability, or another score. A hidden pixel is 0 in the normalised space, which is gray. A
-mask is a grid of s x s cells, each 1 with probability p and else 0. The grid is enlarged bilinearly to (s + 1) / s of the
-picture's size, and the picture's size is cut out of it at a random place.
+with g the target's softmax probability, or another score. A hidden pixel is 0 in the normalised space, which is gray.
+A mask is a grid of s x s cells, each 1 with probability p and else 0. The grid is enlarged bilinearly to (s + 1) / s of
+the picture's size, and the picture's size is cut out of it at a random place.
 
 It costs N forwards and no backward.
 """

@@ -8,7 +8,7 @@ the normalised space. A cell's value in the map is its total Sobol index, by Jan
     S_i = sum over n of (g(A_n) - g(A_n with number i of B_n))^2  /  (2 N Var g(A))
 
 with g the target's logit, or another score. The N rows of the designs A and B are the two halves of the first N points
-of a Sobol sequence in 2 d dimensions; nothing is drawn by chance.
+of a Sobol sequence in 2 d dimensions, the origin left out; nothing is drawn by chance.
 
 It costs N (d + 1) forwards and no backward. The authors count N (d + 2), because they ask about B, too, whose answers
 Jansen's estimator never reads.
@@ -33,7 +33,8 @@ class SobolAttribution:
     """The total Sobol indices of a grid of cells, enlarged to the picture by cubic interpolation, as the authors do.
 
     The indices say how much a cell matters, not in which direction: evidence against the target counts as evidence for
-    it. Where the answer does not vary beyond its rounding, the map is 0.
+    it. So few points in so many dimensions estimate the indices' order better than their size. Where the answer does not
+    vary beyond its rounding, the map is 0.
 
     Parameters
     ----------
@@ -97,8 +98,13 @@ class SobolAttribution:
 
 
 def replicated_designs(dimensions: int, count: int) -> tuple[Tensor, Tensor]:
-    """Return the designs A and B, each (count, dimensions) float64: halves of the points of a Sobol sequence."""
-    points = SobolEngine(2 * dimensions).draw(count, dtype=torch.float64)
+    """Return the designs A and B, each (count, dimensions) float64: halves of the points of a Sobol sequence.
+
+    The sequence's first point, the origin, is left out, as in Xplique.
+    """
+    engine = SobolEngine(2 * dimensions)  # type: ignore[no-untyped-call]
+    engine.fast_forward(1)  # type: ignore[no-untyped-call]
+    points: Tensor = engine.draw(count, dtype=torch.float64)
     return points[:, :dimensions], points[:, dimensions:]
 
 
