@@ -48,8 +48,8 @@ TIE = 1e-4  # values of a mask that are nearer than this tie
 class ExtremalPerturbation:
     """Masks of several areas that preserve the target's score, summed.
 
-    Every second step the blurred pictures are mirrored, as TorchRay does. Each picture is explained alone, all its areas
-    together, so there is no batch size that could act on the result.
+    Every second step the blurred pictures are mirrored, as TorchRay does. Each picture is explained alone, with all its
+    areas together, so there is no batch size that could act on the result.
 
     Parameters
     ----------

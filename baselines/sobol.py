@@ -33,8 +33,8 @@ class SobolAttribution:
     """The total Sobol indices of a grid of cells, enlarged to the picture by cubic interpolation, as the authors do.
 
     The indices say how much a cell matters, not in which direction: evidence against the target counts as evidence for
-    it. So few points in so many dimensions estimate the indices' order better than their size. Where the answer does not
-    vary beyond its rounding, the map is 0.
+    it. So few points in so many dimensions estimate the indices' order better than their size. Where the answer does
+    not vary beyond its rounding, the map is 0.
 
     Parameters
     ----------

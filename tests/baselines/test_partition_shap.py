@@ -72,8 +72,8 @@ def test_the_sum_is_what_the_picture_adds_and_the_budget_is_kept(max_evals: int)
     assert game.pictures == max_evals - max_evals % 2
 
 
-def test_where_most_is_to_be_shared_is_looked_at_closest(small_cnn: SmallCNN) -> None:
-    found = play(lambda there: there[:, 9, 13], (16, 16), max_evals=80)
+def test_where_most_is_to_be_shared_is_looked_at_closest() -> None:
+    found = play(lambda there: there[:, 9, 13], (16, 16), max_evals=600)
     assert divmod(int(found.argmax()), 16) == (9, 13)
     assert float(found[9, 13]) == pytest.approx(1, abs=1e-6)
 
@@ -83,6 +83,8 @@ def test_where_most_is_to_be_shared_is_looked_at_closest(small_cnn: SmallCNN) ->
 def test_the_map_is_shap_s(small_cnn: SmallCNN, max_evals: int) -> None:
     shap = pytest.importorskip("shap")
     image = smooth_images(1, size=(16, 20))[0]
+    with torch.no_grad():
+        small_cnn.head.weight.mul_(50)  # answers that vary, so that no terms tie
     pixels = image.permute(1, 2, 0).numpy()
 
     def ask(pictures: np.ndarray) -> np.ndarray:
