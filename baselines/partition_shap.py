@@ -112,11 +112,12 @@ class _Rectangle:
 
     def halves(self) -> "tuple[_Rectangle, _Rectangle]":
         height, width = self.bottom - self.top, self.right - self.left
+        # Of an odd length the first half is the longer one, as in the package, whose leaves are numbered from the end.
         if height >= width:
-            middle = self.top + height // 2
+            middle = self.top + (height + 1) // 2
             parts = (self.top, middle, self.left, self.right), (middle, self.bottom, self.left, self.right)
         else:
-            middle = self.left + width // 2
+            middle = self.left + (width + 1) // 2
             parts = (self.top, self.bottom, self.left, middle), (self.top, self.bottom, middle, self.right)
         return _Rectangle(*parts[0]), _Rectangle(*parts[1])
 

@@ -50,7 +50,7 @@ def test_three_needed_players_in_two_rows_get_owen_s_values_not_shapley_s() -> N
 
 
 def test_the_longer_side_is_halved_first() -> None:
-    # Of 2 x 3 pixels the first column stands alone: it gets a half, and its partner in the other half, too.
+    # Of 2 x 3 pixels the last column stands alone: its pixel gets a half, and the partner in the other half, too.
     found = play(lambda there: there[:, 0, 0] * there[:, 1, 2], (2, 3))
     assert found.tolist() == [[0.5, 0, 0], [0, 0, 0.5]]
 

