@@ -7,6 +7,7 @@ One file holds one method. A method that needs a package beyond the extra ``benc
 from collections.abc import Callable, Mapping
 
 from baselines.deeplift import DeepLIFT
+from baselines.extremal import ExtremalPerturbation
 from baselines.feature_ablation import FeatureAblation
 from baselines.gradcam import GradCAM
 from baselines.gradcam_plus_plus import GradCAMPlusPlus
@@ -22,9 +23,12 @@ from baselines.lime import LIME
 from baselines.lrp import LRP
 from baselines.nulls import Centre, Constant, Random, Sobel
 from baselines.occlusion import EngineOcclusion, Occlusion
+from baselines.partition_shap import PartitionSHAP
+from baselines.rise import RISE
 from baselines.saliency import Saliency
 from baselines.scorecam import ScoreCAM
 from baselines.smoothgrad import SmoothGrad
+from baselines.sobol import SobolAttribution
 from mint.contract import Attributor
 
 __all__ = [
@@ -33,10 +37,12 @@ __all__ = [
     "LRP",
     "METHODS",
     "NULLS",
+    "RISE",
     "Centre",
     "Constant",
     "DeepLIFT",
     "EngineOcclusion",
+    "ExtremalPerturbation",
     "FeatureAblation",
     "GradCAM",
     "GradCAMPlusPlus",
@@ -49,11 +55,13 @@ __all__ = [
     "KernelSHAP",
     "LayerCAM",
     "Occlusion",
+    "PartitionSHAP",
     "Random",
     "Saliency",
     "ScoreCAM",
     "SmoothGrad",
     "Sobel",
+    "SobolAttribution",
 ]
 
 _GRADIENT: Mapping[str, Callable[[], Attributor]] = {
@@ -80,6 +88,10 @@ _PERTURBATION: Mapping[str, Callable[[], Attributor]] = {
     "occlusion-engine": EngineOcclusion,
     "kernel-shap": KernelSHAP,
     "feature-ablation": FeatureAblation,
+    "rise": RISE,
+    "sobol": SobolAttribution,
+    "extremal-perturbation": ExtremalPerturbation,
+    "partition-shap": PartitionSHAP,
 }
 _NULL: Mapping[str, Callable[[], Attributor]] = {
     "random": Random,

@@ -15,6 +15,10 @@ QUICK: dict[str, dict[str, Any]] = {
     "lime": {"samples": 30},
     "kernel-shap": {"samples": 60},
     **{name: {"deep_layer": "2"} for name in (*GROUPS["cam"], "guided-gradcam")},
+    "rise": {"samples": 30},
+    "sobol": {"cells": 3, "designs": 4},
+    "extremal-perturbation": {"steps": 5},
+    "partition-shap": {"max_evals": 30, "together": 8},
 }
 
 
