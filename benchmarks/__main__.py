@@ -8,7 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -315,7 +315,8 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
 
     several = sum(len(part.networks) for part in plan.parts) > 1
     # The first tables are there when the first network is done, and all of them together at the end.
-    results = run(plan, options, store, *[show] * several)
+    with closing(store):
+        results = run(plan, options, store, *[show] * several)
     facts = {
         "command": command,
         "started": started,

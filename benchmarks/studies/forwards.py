@@ -14,6 +14,7 @@ The rows of every picture are kept in a store: a second run computes only what i
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import cast
@@ -221,7 +222,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
-    store = Store(options.out / "cells")
     found = []
     for name in options.network or SMALL_NETWORKS:
         part, data = part_for(name), DataOptions(options.data)
@@ -235,7 +235,8 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         for group in by_picture(DATASETS[part.dataset](network, data)).values():
             # Whole pictures: all cases of each.
             cases += group if len(cases) < options.limit else []
-        found.append(study(network, cases, methods, sharing, store))
+        with closing(Store(options.out / "cells")) as store:
+            found.append(study(network, cases, methods, sharing, store))
     settling, shared = (pd.concat(each) for each in zip(*found, strict=True))
     settling.to_csv(options.out / "settling.csv", index=False, float_format="%.5f")
     draw_settling(settling).savefig(options.out / "settling.png")

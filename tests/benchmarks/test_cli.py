@@ -230,8 +230,8 @@ def test_failed_cases_are_named_with_their_reason_and_the_status_is_1(
 
 def test_a_damaged_cell_is_mentioned(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
-    cell = next((tmp_path / "out" / "cells").glob("*/*.npz"))
-    cell.write_bytes(b"not a cell")
+    cell = next((tmp_path / "out" / "cells").glob("*.sqlite"))
+    cell.write_bytes(b"no cells")
     assert main(arguments) == 0
     assert f"computed again, as it could not be read: {cell}" in capsys.readouterr().out
 

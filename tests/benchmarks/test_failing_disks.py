@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.results import records
+from benchmarks.run.cellfile import CellFile
 from benchmarks.run.store import Store
 from benchmarks.studies import STUDIES
 
@@ -48,20 +50,16 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {str(file.relative_to(directory)): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
 
 
-def test_a_cell_that_does_not_fit_leaves_nothing_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_that_does_not_fit_leaves_nothing_and_is_named(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write({"number": 1}, {"case": {"map": np.zeros(3)}})
-    before = contents(tmp_path)
-
-    def some(stream: Any, **_: Any) -> None:
-        stream.write(b"some")
-        full()
-
-    monkeypatch.setattr("numpy.savez_compressed", some)
-    with pytest.raises(OSError, match=r"No space left on device: .*\.npz'"):
-        store.write({"number": 2}, {"case": {"map": np.zeros(3)}})
-    assert contents(tmp_path) == before
-    assert store.written == 1
+    with closing(CellFile(tmp_path / "small.sqlite", writing=True)) as small:
+        small._execute("PRAGMA max_page_count=4")  # which SQLite answers as it does a full disk
+        with pytest.raises(OSError, match=r"No space left on device: .*small\.sqlite'"):
+            small.write(b"key", bytes(100_000))
+        small.write(b"key", bytes(10))
+        assert small.read(b"key") == bytes(10)
+    assert Store(tmp_path).read({"number": 1}) is not None
 
 
 def test_wherever_the_disk_is_full_it_is_one_sentence_and_the_run_goes_on(
@@ -72,7 +70,7 @@ def test_wherever_the_disk_is_full_it_is_one_sentence_and_the_run_goes_on(
     assert main(arguments) == 0
     kept = contents(out)
     stored = [name for name in kept if name.startswith(("cells", "records", "curves", "timing", "prov", "maps"))]
-    assert len(stored) > 10
+    assert len(stored) > 5
     for writer, fails in WRITERS:
         with monkeypatch.context() as broken:
             broken.setattr(writer, fails)
