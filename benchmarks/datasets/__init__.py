@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from benchmarks.datasets.case import Case, DataOptions, Dataset, check_dataset, check_options
 from benchmarks.datasets.imagenet import imagenet_folder
 from benchmarks.datasets.photos import mosaics, whole_photographs
+from benchmarks.datasets.predicted import imagenet_predicted
 from benchmarks.datasets.scenes.read import evaluation_scenes
 
 __all__ = ["DATASETS", "Case", "DataOptions", "Dataset", "check_dataset", "check_options"]
@@ -14,5 +15,6 @@ DATASETS: Mapping[str, Dataset] = {
     "photos": mosaics,
     "photos-single": whole_photographs,
     "imagenet": imagenet_folder,
+    "imagenet-predicted": imagenet_predicted,
 }
 """Every data set by name."""

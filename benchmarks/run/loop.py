@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise, product
 from typing import Any
 
@@ -156,6 +156,7 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
         "headline": plan.headline,
         "focus": plan.focus,
         "against": plan.against,
+        "published": plan.published and asdict(plan.published),
         "seed": options.seed,
         "settings": results.inputs,
     }

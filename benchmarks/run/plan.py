@@ -11,6 +11,7 @@ import baselines
 from baselines.controls import DERIVED, Derived
 from benchmarks.metrics import MethodMetric, Metric
 from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind, find, look_up, name_of
+from benchmarks.results.published import Paper
 from benchmarks.results.records import REMOVAL
 from benchmarks.run.identity import code_digest
 from benchmarks.run.precision import Precision
@@ -61,6 +62,7 @@ class Plan:
     # Methods that a report says the most of, and whom they are compared with; (): the best of the others, and MINT.
     focus: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
+    published: Paper | None = None  # a paper's numbers, beside which a report puts the run's
 
     def __post_init__(self) -> None:
         if not self.parts:
