@@ -14,7 +14,7 @@ DATASETS: Mapping[str, Dataset] = {
     "scenes": evaluation_scenes,
     "photos": mosaics,
     "photos-single": whole_photographs,
-    "imagenet": imagenet_folder,
     "imagenet-predicted": imagenet_predicted,
+    "imagenet": imagenet_folder,
 }
 """Every data set by name."""

@@ -7,9 +7,10 @@ itself was read anywhere, and what the authors' notebook ``Evaluation.ipynb`` pr
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.metrics import PROFILES, Metric, RemovalProfile
 from benchmarks.metrics.removal.curve import Inpainting, Removed
@@ -42,14 +43,14 @@ def _rows(file: str) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(stream)
 
 
-def _methods(*names: str, **samples: int) -> dict[str, Attributor]:
-    """Make the methods that can be made here, some with a number of samples; the report says which others are missing.
+def _methods(names: Iterable[str], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Attributor]:
+    """Make methods by their names, some with other parameters; "rise, notebook" is RISE with parameters of its own.
 
-    A method is left out where a package that it needs is not installed.
+    A method whose package is not installed is left out; the report says that it is missing.
     """
-    there = {name for name in names if name in METHODS and not _absent(METHODS[name])}
-    made = {name: METHODS[name]() for name in names if name in there}
-    return {name: replace(each, samples=samples[name]) if name in samples else each for name, each in made.items()}  # type: ignore[type-var]
+    bases: dict[str, Any] = {name: METHODS.get(name.partition(",")[0]) for name in names}
+    there = {name: method() for name, method in bases.items() if method and not _absent(method)}
+    return {name: replace(method, **changes[name]) if name in changes else method for name, method in there.items()}
 
 
 def _absent(method: object) -> bool:
@@ -64,6 +65,7 @@ RISE_SOURCES = {
     "notebook": "the authors' Evaluation.ipynb, ResNet50 on the first 10,000 pictures",
 }
 _RISE_METHODS = ("gradcam", "occlusion", "lime", "rise", "random", "centre")
+_NOTEBOOK = "rise, notebook"
 _RISE_DEPARTURES = (
     "The paper's pictures are ImageNet's validation set; ours are those of --data, as many as the table says.",
     "The authors' code resizes a picture to 224 x 224 whatever its shape; here its shorter side becomes 256, and the "
@@ -81,7 +83,7 @@ def _rise(areas: Mapping[str, Metric], departures: tuple[str, ...], networks: tu
         Published(
             dataset="imagenet-predicted",
             network=row["network"],
-            method=OURS.get(row["method"], row["method"]),
+            method=_NOTEBOOK if row["source"] == "notebook" else OURS.get(row["method"], row["method"]),
             metric=names[row["measure"]],
             called=row["method"],
             measure=row["measure"],
@@ -100,23 +102,39 @@ PUBLISHED_RISE = Plan(
     "published-rise",
     "RISE's table of deletion and insertion, on a folder in ImageNet's layout (--data): the paper's numbers and ours.",
     (
-        Part("imagenet-predicted", ("resnet50",), _methods(*_RISE_METHODS, rise=8000), _RISE_AREAS, limit=1000),
-        Part("imagenet-predicted", ("vgg16",), _methods(*_RISE_METHODS, rise=4000), _RISE_AREAS, limit=1000),
+        Part(
+            "imagenet-predicted",
+            ("resnet50",),
+            _methods(
+                (*_RISE_METHODS, _NOTEBOOK),
+                {"rise": {"samples": 8000}, _NOTEBOOK: {"samples": 6000, "cells": 8, "keep": 0.1}},
+            ),
+            _RISE_AREAS,
+            limit=1000,
+        ),
+        Part(
+            "imagenet-predicted",
+            ("vgg16",),
+            _methods(_RISE_METHODS, {"rise": {"samples": 4000}}),
+            _RISE_AREAS,
+            limit=1000,
+        ),
     ),
     headline=tuple(_RISE_AREAS),
     published=_rise(_RISE_AREAS, (), ("resnet50", "vgg16")),
 )
 _RISE_FEWER = {
-    name: replace(PROFILES[name], points="eight picture rows a step") for name in ("rise-deletion", "rise-insertion")
+    name: replace(PROFILES[name], points="eight picture rows a step")  # type: ignore[arg-type]
+    for name in ("rise-deletion", "rise-insertion")
 }
 PUBLISHED_RISE_SMALL = Plan(
     "published-rise-small",
-    "The same through ResNet50 with fewer pictures, samples and points: under an hour of a CPU's core.",
+    "RISE's table through ResNet50 (--data), with fewer pictures, samples and points: under an hour of a CPU's core.",
     (
         Part(
             "imagenet-predicted",
             ("resnet50",),
-            _methods(*_RISE_METHODS, lime=300, rise=500),
+            _methods(_RISE_METHODS, {"lime": {"samples": 300}, "rise": {"samples": 500}}),
             _RISE_FEWER,
             limit=12,
             shown=3,
@@ -176,7 +194,10 @@ PUBLISHED_SRG = Plan(
         Part(
             "imagenet",
             ("resnet50",),
-            _methods("saliency", "smoothgrad", "integrated-gradients", "input-x-gradient", "lrp", "mint", "random"),
+            _methods(
+                ("saliency", "smoothgrad", "integrated-gradients", "input-x-gradient", "lrp", "mint", "random"),
+                {"saliency": {"channels": "sum-abs"}, "smoothgrad": {"samples": 5, "noise": 0.2}},
+            ),
             FLIPPED,
             limit=100,
         ),
@@ -200,15 +221,14 @@ PUBLISHED_SRG = Plan(
         (
             "Their 100 pictures are drawn from ImageNet's validation set by numpy's generator with seed 0, and resized "
             "to a shorter side of 224 before the cut; ours are the first of --data, resized to 256.",
-            "They average a map's colour channels and its pixels over a super-pixel; here a method's map has no "
-            "channels any more, and how a method joins them is said by itself.",
             "They cut the three colour channels as a volume, so that a super-pixel's border may differ by channel; "
             "here SLIC cuts the picture in colours, with the same compactness of 1.",
             "They ask at numbers up to the number that SLIC is asked for, we up to the number that it finds.",
             "They average the curves of all pictures and take the area of the mean; here each picture's own area is "
             "averaged.",
-            "Their LRP has no canonizers, so that ResNet50's batch norms stay apart; their noise tunnel has Captum's "
-            "five samples with a standard deviation of 1.",
+            "Their noise tunnel averages absolute gradients under noise with a standard deviation of 1; here gradients "
+            "are averaged with their signs, under noise of a fifth of the picture's range, which is about 1.",
+            "Their LRP has no canonizers, so that ResNet50's batch norms stay apart from its convolutions.",
         ),
     ),
 )
@@ -218,18 +238,24 @@ PUBLISHED_SRG = Plan(
 TORCHRAY_SOURCE = "TorchRay, docs/pointing.csv"
 _DATASETS = {"voc_2007": "voc", "coco": "coco"}
 _POINTING = {"torchray-pointing": PROFILES["torchray-pointing"]}
+_AREAS = {"voc": (0.025, 0.05, 0.1, 0.2), "coco": (0.018, 0.025, 0.05, 0.1)}
 
 
 def _pointing(dataset: str) -> Part:
     names = ("saliency", "guided-backprop", "gradcam", "rise", "extremal-perturbation", "mint", "centre", "random")
-    return Part(
-        dataset, (f"torchray-vgg16-{dataset}", f"torchray-resnet50-{dataset}"), _methods(*names, rise=8000), _POINTING
-    )
+    changes: Mapping[str, Mapping[str, Any]] = {
+        "saliency": {"channels": "max-abs"},
+        "rise": {"samples": 8000, "score": "sigmoid"},
+        "mint": {"response": "sigmoid"},
+        "extremal-perturbation": {"areas": _AREAS[dataset]},
+    }
+    networks = f"torchray-vgg16-{dataset}", f"torchray-resnet50-{dataset}"
+    return Part(dataset, networks, _methods(names, changes), _POINTING)
 
 
 PUBLISHED_TORCHRAY = Plan(
     "published-torchray",
-    "TorchRay's pointing game on VOC 2007 and COCO 2014 (--data): its numbers and ours.",
+    "TorchRay's pointing game on VOC 2007 and COCO 2014 (--datasets voc --data DIR): its numbers and ours.",
     tuple(_pointing(dataset) for dataset in _DATASETS.values()),
     published=Paper(
         tuple(
@@ -250,10 +276,8 @@ PUBLISHED_TORCHRAY = Plan(
             "TorchRay smooths the maps of gradient and guided backprop by a Gaussian of 2 % of the picture's shorter "
             "side before it looks for the maximum; ours stay as they are.",
             "TorchRay's RISE sees the whole picture resized to 224 x 224, ours sees what every other method sees.",
-            "TorchRay's extremal perturbation sums its masks of four areas, which are others for COCO than for VOC; "
-            "ours has its own defaults.",
         ),
         unit="%",
     ),
 )
-PUBLISHED = (PUBLISHED_RISE, PUBLISHED_RISE_SMALL, PUBLISHED_SRG)
+PUBLISHED = (PUBLISHED_TORCHRAY, PUBLISHED_SRG, PUBLISHED_RISE, PUBLISHED_RISE_SMALL)

@@ -57,12 +57,12 @@ class Plan:
     parts: tuple[Part, ...]  # no two of them have both the data set and a network in common
     # A comparison of methods, or an ablation of one method's choices against its default.
     report: Literal["comparison", "ablation"] = "comparison"
+    published: Paper | None = None  # a paper's numbers, beside which a report puts the run's
     # The metrics that a report shows first, at most six, of which parts may lack some; (): the first that judge maps.
     headline: tuple[str, ...] = ()
     # Methods that a report says the most of, and whom they are compared with; (): the best of the others, and MINT.
     focus: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
-    published: Paper | None = None  # a paper's numbers, beside which a report puts the run's
 
     def __post_init__(self) -> None:
         if not self.parts:

@@ -255,11 +255,11 @@ def _answers(
 
     def paint(start: int, stop: int, batch: Tensor) -> None:
         left = shown(start, stop, ranks).view(-1, height, width)
-        batch.copy_(paint_anew(context, left, removed.radius).permute(0, 2, 3, 1))
+        batch.copy_(paint_anew(context, left, radius).permute(0, 2, 3, 1))
 
     draw = fill
     if isinstance(removed, Inpainting):
-        draw = paint
+        draw, radius = paint, removed.radius
     elif isinstance(removed, Imputation):
         draw = impute
         noise = context.once(("noise", removed), lambda: noise_of(image, removed.noise, removed.seed))
