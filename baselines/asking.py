@@ -1,11 +1,13 @@
-"""What Captum's perturbation methods ask of the network."""
+"""What perturbation methods ask of the network: Captum's, and those that draw their own copies of a picture."""
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
-from mint.contract import read_scores
-from mint.scores import Score
+from mint.contract import InputError, read_scores
+from mint.perturbation import scores_of_drawn
+from mint.scores import NOT_FINITE, Score
 
 
 def score_of(model: nn.Module, target: Tensor, score: Score) -> Callable[[Tensor], Tensor]:
@@ -14,4 +16,32 @@ def score_of(model: nn.Module, target: Tensor, score: Score) -> Callable[[Tensor
     def scores(batch: Tensor) -> Tensor:
         return read_scores(model, batch, target.expand(len(batch)), score)
 
+    return scores
+
+
+def drawn_scores(
+    model: nn.Module,
+    image: Tensor,
+    count: int,
+    draw: Callable[[int, int, Tensor], None],
+    target: int,
+    score: Score,
+    batch_size: int | None,
+) -> Tensor:
+    """Score one class in the copies that ``draw`` writes, see `mint.perturbation.scores_of_drawn`.
+
+    Returns
+    -------
+    Tensor
+        (count,) float64 on the CPU.
+
+    Raises
+    ------
+    InputError
+        If the network's answer cannot be used.
+    """
+    columns = torch.tensor([target], device=image.device)
+    scores = scores_of_drawn(model, image, count, draw, target, columns, [score], batch_size)[:, 0, 0].cpu()
+    if not torch.isfinite(scores).all():
+        raise InputError(NOT_FINITE)
     return scores

@@ -10,22 +10,15 @@ channels-last maps are read as the (n, channels, height, width) grid that they s
 """
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from mint.contract import InputError, explaining, read_scores
+from baselines.layer_maps import explain_at_layer, hooked, never_called, no_gradient, require_layout, require_tensor
+from mint.contract import read_scores
 from mint.features import read_features, resolve_layer
-from mint.grids import require_layouts
-from mint.layers import find_layers
 from mint.parameters import require_batch_size
-from mint.perturbation import default_batch_size
 
 
 @dataclass(frozen=True)
@@ -61,48 +54,29 @@ class GradCAM:
             If the layer does not exist, is never called, does not act on the answer, its output cannot be read as a
             grid, or the answer reads only tokens of it that have no place in the picture.
         """
-        with explaining(model, images, targets):
-            name = find_layers(model, images[0])[1] if self.deep_layer is None else self.deep_layer
-            layer = resolve_layer(model, name)
-            size = self.batch_size or default_batch_size(images[0])
-            maps = [
-                _layer_maps(model, layer, name, *batch)
-                for batch in zip(torch.split(images, size), torch.split(targets, size), strict=True)
-            ]
-            enlarged = F.interpolate(torch.cat(maps), images.shape[-2:], mode="bilinear", align_corners=False)
-        return enlarged[:, 0].float()
+        return explain_at_layer(model, images, targets, self.deep_layer, self.batch_size, _layer_maps)
 
 
 # What autograd says of a tensor that the answer does not depend on; the second where nothing else needs a gradient.
 _NO_GRADIENT = re.compile("appears to not have been used in the graph|does not require grad")
 
 
-def _layer_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
-    outputs: list[Any] = []
-    with _hooked(layer, lambda _module, _inputs, output: outputs.append(output)):
+def _layer_maps(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
+    layer = resolve_layer(model, name)
+    outputs: list[Tensor] = []
+    with hooked(layer, lambda _module, _inputs, output: outputs.append(require_tensor(name, output))):
         maps = _captum_maps(model, layer, name, images, targets)
     (output,) = outputs[-1:]
-    if not isinstance(output, Tensor):
-        raise InputError(f"layer {name!r} gives a {type(output).__name__}; name one that gives a tensor.")
-    layout = require_layouts(model, images, {name: output.shape})[name]
+    layout = require_layout(model, name, images, output)
     if layout.channels == 1:
-        return maps
+        return maps[:, 0]
     # Captum averages over all axes but the first two, so it is given a module through which the grid alone runs.
     grid = nn.Identity()
-    with _hooked(layer, lambda _module, _inputs, output: layout.with_map(output, grid(layout.as_map(output)))):
+    with hooked(layer, lambda _module, _inputs, output: layout.with_map(output, grid(layout.as_map(output)))):
         maps = _captum_maps(model, grid, name, images, targets)
     if layout.dropped and not maps.any():
         read_features(model, images[0], int(targets[0]), name)  # which refuses a grid that the answer does not read
-    return maps
-
-
-@contextmanager
-def _hooked(layer: nn.Module, hook: Callable[[nn.Module, Any, Any], Any]) -> Iterator[None]:
-    handle = layer.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
+    return maps[:, 0]
 
 
 def _captum_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
@@ -112,11 +86,9 @@ def _captum_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, 
     try:
         maps: Tensor = LayerGradCam(logits, layer).attribute(images.clone(), relu_attributions=True)
     except AssertionError as error:  # Captum's, where its hook was never called
-        raise InputError(f"The network never calls its layer {name!r}; name another one.") from error
+        raise never_called(name) from error
     except RuntimeError as error:
         if not _NO_GRADIENT.search(str(error)):
             raise
-        raise InputError(
-            f"No gradient leads from the network's answer to its layer {name!r}; name one that the answer depends on."
-        ) from error
-    return maps.detach() if isinstance(maps, Tensor) else maps
+        raise no_gradient(name) from error
+    return maps.detach()

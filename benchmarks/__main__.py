@@ -97,11 +97,11 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _file_of_network(text: str) -> tuple[str, Path]:
-    network, equals, file = text.partition("=")
-    if not (network and equals and file):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NETWORK=FILE")
-    return network, Path(file)
+def _named_path(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=PATH")
+    return name, Path(path)
 
 
 def _seed(text: str) -> int:
@@ -131,6 +131,9 @@ CHOICES = {
     "metric": "a metric: a registered one, or a class or an instance of yours",
 }
 
+MAPS = """add maps that another tool wrote, as the method NAME; may repeat. A case's file (.npy, .npz or grey .png) is
+called CASE, PICTURE.CLASS (the class's number or name), or PICTURE, where that has one case: see docs/yours.md"""
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -155,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--against", type=_names, default=(), metavar="A,B", help="compare the method of --method with these alone"
     )
+    run.add_argument("--maps", action="append", default=[], type=_named_path, metavar="NAME=FOLDER", help=MAPS)
     run.add_argument("--limit", type=_positive, metavar="N", help="at most N cases of each data set")
     run.add_argument(
         "--cases", type=_span, metavar="A-B", help="only the A-th to B-th case of each data set, for runs side by side"
@@ -164,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
         "--weights",
         action="append",
         default=[],
-        type=_file_of_network,
+        type=_named_path,
         metavar="NETWORK=FILE",
         help="a network's weights from a file; may repeat",
     )
@@ -172,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         "--classes",
         action="append",
         default=[],
-        type=_file_of_network,
+        type=_named_path,
         metavar="NETWORK=FILE",
         help="the names of a network's classes, one in each line or JSON, for weights with a head of another size; may "
         "repeat",
@@ -248,6 +252,7 @@ def _about(found: Any, made: bool) -> str:
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from benchmarks.registry import KINDS, PLAN, SCORE, find, look_up, name_of
+    from benchmarks.run.folders import add_maps
     from benchmarks.run.plan import Options, controls_of, select
     from mint.app.classifiers import read_classes, usable_device
     from mint.contract import InputError
@@ -256,15 +261,15 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     first, last = options.cases or (1, None)
     try:
         limit = min(filter(None, (options.limit, last)), default=None)
-        chosen = {KINDS[word]: getattr(options, f"{word}s") for word in CHOICES}
-        only = {kind: names for kind, names in chosen.items() if names}
+        only = {KINDS[word]: names for word in CHOICES if (names := getattr(options, f"{word}s"))}
+        options.method += [name for name, _ in options.maps]
         more = {KINDS[word]: getattr(options, word) for word in CHOICES}
         # Every name is looked up before anything is computed.
-        names = dict.fromkeys(options.plan or DEFAULT)
+        found = [add_maps(find(PLAN, name), options.maps) for name in dict.fromkeys(options.plan or DEFAULT)]
         controls = None if options.controls is None else controls_of(options.controls)
         plans = [
-            select(find(PLAN, name), only=only, more=more, limit=limit, controls=controls, against=options.against)
-            for name in names
+            select(plan, only=only, more=more, limit=limit, controls=controls, against=options.against)
+            for plan in found
         ]
         called = [plan.name for plan in plans]
         if twins := {name for name in called if called.count(name) > 1}:

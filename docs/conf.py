@@ -57,10 +57,12 @@ sphinx_gallery_conf = {
 
 
 def plain_text(
-    _app: Sphinx, _kind: str, _name: str, _found: object, _options: object, lines: list[str]
+    _app: Sphinx, kind: str, _name: str, _found: object, _options: object, lines: list[str]
 ) -> None:
     """Mark what a docstring indents below a paragraph, a formula, as literal; |x| elsewhere is no reST."""
-    text = inspect.cleandoc("\n".join(lines)).split("\n")
+    text = _each_by_itself(inspect.cleandoc("\n".join(lines)).split("\n"))
+    if kind == "property":  # napoleon takes what stands before a colon for a type
+        text[0] = text[0].replace(": ", " \N{EN DASH} ", 1)
     formula = False
     for i in range(len(text)):
         above = text[i - 2] if i > 1 else ""
@@ -71,6 +73,20 @@ def plain_text(
         if not formula:
             text[i] = re.sub(r"\|(\S[^|`]*)\|", r"\|\1\|", text[i])
     lines[:] = "\n".join(text).split("\n")
+
+
+def _each_by_itself(text: list[str]) -> list[str]:
+    """Give each of several attributes that share a description ("mean, std : float") its own."""
+    found: list[str] = []
+    for i, line in enumerate(text):
+        shared = re.match(r"((?:\w+, )+)(\w+)( : .*)", line)
+        if shared and "Attributes" in text[:i]:
+            names = shared[1].rstrip(", ").split(", ")
+            for name in names:
+                found += [name + shared[3], f"    As {shared[2]}."]
+            line = shared[2] + shared[3]
+        found.append(line)
+    return found
 
 
 def mend_links(text: str) -> str:

@@ -185,7 +185,22 @@ class Explanation:
     def plot(
         self, *, class_name: str | None = None, contours: bool = False, figure: "Figure | None" = None
     ) -> "Figure":
-        """Draw input, coarse and fine explanation side by side; see :func:`~mint.panel.draw_panels`."""
+        """Draw the input, the coarse and the fine explanation, and the attribution side by side.
+
+        Parameters
+        ----------
+        class_name : str, optional
+            The name of the class, for the title; its number if None.
+        contours : bool
+            Draw the super-pixels over the input.
+        figure : matplotlib.figure.Figure, optional
+            The figure to draw in; it is cleared and its size is set. A new one, unknown to pyplot, if None.
+
+        Raises
+        ------
+        InputError
+            If matplotlib is not installed.
+        """
         return draw_panels([self.row(class_name)], contours=contours, figure=figure)
 
     def _repr_png_(self) -> bytes | None:

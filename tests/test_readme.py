@@ -20,6 +20,7 @@ from benchmarks.datasets import check_dataset
 from benchmarks.metrics.check import check_metric
 from benchmarks.networks.network import check_network, load_network
 from benchmarks.registry import DATASET, METHOD, METRIC, PLAN, find
+from benchmarks.results.records import REMOVAL
 from mint.contract import check_attributor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +32,7 @@ LINES = sorted({" ".join(line.partition(" #")[0].split()) for line in FENCED.spl
 LINES += sorted(" ".join(line.split()) for line in re.findall(r"^#  +(python -m benchmarks .*)$", EXAMPLES, flags=re.M))
 BENCHMARKS = [line.removeprefix("python -m benchmarks ") for line in LINES if line.startswith("python -m benchmarks ")]
 EXPLAIN = [line[line.index("explain ") :] for line in LINES if re.match(r"(python -m )?mint explain ", line)]
-OWN = [line for line in BENCHMARKS if ".py:" in line]
+OWN = [line for line in BENCHMARKS if ".py:" in line and "--plan docs/" not in line]
 SPECS = {kind: spec for command in OWN for kind, spec in re.findall(r"--(\w+?)s? (\S+\.py:\w+)", command)}
 TINY_PLAN = """
 from baselines import Random
@@ -52,6 +53,16 @@ def test_each_of_the_four_is_shown_in_a_few_lines() -> None:
     assert SPECS.keys() == {"method", "metric", "network", "dataset"}
     for spec in SPECS.values():
         assert len((ROOT / spec.partition(":")[0]).read_text("utf-8").splitlines()) <= 26
+
+
+@pytest.mark.usefixtures("checkout")
+def test_the_plan_that_is_shown_runs_on_all_of_its_data_set(tmp_path: Path) -> None:
+    (command,) = [line for line in BENCHMARKS if "--plan docs/" in line]
+    words = [*command.split()[:-1], str(tmp_path), "--methods", "random"]
+    assert benchmarks.__main__.main(words) == 0
+    records = pd.read_parquet(tmp_path / "records.parquet")
+    assert records["case"].nunique() == 12
+    assert set(records["metric"]) == {"deletion", "pointing"}
 
 
 def test_the_readme_shows_the_file_that_it_runs() -> None:
@@ -168,13 +179,51 @@ def test_the_scores_of_the_readme_are_those_of_the_results() -> None:
     assert shown <= text
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/scale.md"])
-def test_the_times_are_those_of_the_results(page: str) -> None:
-    measured = (ROOT / "results" / "speed" / "speed-cpu.md").read_text("utf-8")
-    times = {tuple(cell.strip() for cell in row.strip("|").split("|")) for row in measured.splitlines()}
-    table = PAGES[page][PAGES[page].index("ratio to bare forwards") :].partition("\n\n")[0]
-    rows = [row.strip("|").split("|") for row in table.splitlines()[2:]]
-    assert len(rows) == 5
-    for row in rows:
-        cells = {cell.strip() for cell in row}
-        assert any(cells <= set(found) for found in times), row
+@pytest.mark.parametrize(
+    ("page", "table", "heading", "rows"),
+    [
+        ("README.md", "speed-cpu-peers.md", "times this suite's", 5),
+        ("docs/scale.md", "speed-cpu.md", "ratio to bare", 7),
+    ],
+)
+def test_the_times_are_those_of_the_results(page: str, table: str, heading: str, rows: int) -> None:
+    measured = (ROOT / "results" / "speed" / table).read_text("utf-8")
+    times = [{cell.strip() for cell in row.strip("|").split("|")} for row in measured.splitlines()]
+    shown = PAGES[page][PAGES[page].index(heading) :].partition("\n\n")[0].splitlines()[2:]
+    assert len(shown) == rows
+    for row in shown:
+        cells = {cell.strip().removesuffix(" (MINT)") for cell in row.strip("|").split("|")} - {""}
+        assert any(cells <= found for found in times), row
+
+
+def test_the_leads_of_the_readme_are_those_of_the_results() -> None:
+    table = README[README.index("| ahead of |") :].partition("\n\n")[0]
+    head, _, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
+    found = {}
+    for result in ("variants", "imagenet-small"):
+        pairs = pd.read_csv(ROOT / "results" / result / "tables" / "comparisons.csv")
+        pairs = pairs[(pairs["metric"] == REMOVAL) & (pairs["subset"] == "all")]
+        for row in pairs[(pairs["first"] == "overlay") | (pairs["second"] == "overlay")].itertuples():
+            sign, other = (1, row.second) if row.first == "overlay" else (-1, row.first)
+            lead = f"{sign * row.difference:+.3f}".replace("0.", ".", 1)
+            found[row.network, other] = (lead if row.p_holm < 0.05 else f"({lead})", row.pictures)
+    shown = 0
+    for name, *cells in rows:
+        for column, cell in zip(head[1:], cells, strict=True):
+            network, pictures = re.findall(r"(\S+), (\d+) ", column)[0]
+            at = network.replace("ResNet-", "resnet"), name.lower().replace("-", "")
+            assert found[at] == (cell, int(pictures)), at
+            shown += 1
+    assert shown == 16
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/method.md"])
+def test_what_the_pages_say_of_pointing_is_what_the_results_support(page: str) -> None:
+    ahead = set()
+    for result in ("variants", "imagenet-small"):
+        pairs = pd.read_csv(ROOT / "results" / result / "tables" / "comparisons.csv")
+        pairs = pairs[(pairs["metric"] == "pointing") & (pairs["subset"] == "all") & ~pairs["null"]]
+        pairs = pairs[pairs["better"].eq("overlay")]
+        ahead |= {(row.network, *({row.first, row.second} - {"overlay"})) for row in pairs.itertuples()}
+    assert ahead == {("scenes-vgg", "lime"), ("scenes-vgg", "gradcam"), ("resnet50", "lime")}
+    assert "ahead of LIME and Grad-CAM on scenes-vgg and of LIME through ResNet-50" in " ".join(PAGES[page].split())

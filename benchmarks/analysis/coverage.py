@@ -57,7 +57,8 @@ def _asked(setting: Mapping[str, Any], about: Mapping[str, Any]) -> list[tuple[s
     if about["controls"]:
         contenders = [method for method in setting["methods"] if method not in setting.get("nulls", ())]
         asked += [(method, control) for method in contenders for control in setting.get("controls", {})]
-    return asked
+    uncontrolled = setting.get("uncontrolled", {})
+    return [(method, control) for method, control in asked if control not in uncontrolled.get(method, ())]
 
 
 def _reasons(failures: Sequence[Mapping[str, str]], method: str, control: str, metric: str) -> str:

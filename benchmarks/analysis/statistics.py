@@ -166,22 +166,45 @@ def sign_flip(contributions: np.ndarray) -> np.ndarray:
         return np.full(tests, np.nan)
     scale = np.abs(contributions).sum(0)
     shares = contributions / np.where(scale > 0, scale, 1)
-    test = permutation_test(
+    # Rounded, that sums of the same terms in another order are as extreme as each other.
+    observed = np.round(shares.sum(0), DIGITS)
+    drawn = _patterns(pictures, flips(tests))
+    sums = np.concatenate([np.round(signs.astype(np.float64) @ shares, DIGITS) for signs in drawn])
+    # The pattern that was seen counts as drawn, too; all patterns have it anyway.
+    seen = int(len(sums) < 2**pictures)
+    counts = [np.count_nonzero(side, axis=0) for side in (sums <= observed, sums >= observed)]
+    p: np.ndarray = np.minimum(2 * ((np.minimum(*counts) + seen) / (len(sums) + seen)), 1)
+    return p
+
+
+@functools.lru_cache(maxsize=4)
+def _patterns(pictures: int, most: int) -> list[np.ndarray]:
+    """Draw patterns of signs, or list all where there are no more than ``most``: batches of (patterns, pictures) int8.
+
+    They are those of `scipy.stats.permutation_test`. It takes seconds to draw them for thousands of pictures, and they
+    are the same for every column.
+    """
+    drawn: list[np.ndarray] = []
+
+    def keep(signs: np.ndarray, axis: int) -> np.ndarray:
+        drawn.append(signs.astype(np.int8))
+        return np.zeros(signs.shape[:-1])
+
+    permutation_test(
         (np.ones(pictures),),
-        # Rounded, that sums of the same terms in another order are as extreme as each other.
-        lambda signs, axis: np.round(signs @ shares, DIGITS),
+        keep,
         permutation_type="samples",
         vectorized=True,
-        n_resamples=flips(tests),
+        n_resamples=most,
         batch=FLIPS + 1,
         rng=np.random.default_rng(SEED),
     )
-    return np.atleast_1d(test.pvalue)
+    return [signs for signs in drawn if signs.ndim > 1]  # the first is what was seen
 
 
 def smallest_p(pictures: int, tests: int) -> float:
     """Return the smallest p that `sign_flip` can find in a family of tests, after Holm's correction."""
-    patterns = min(2.0**pictures, flips(tests) + 1)
+    patterns = min(2**pictures, flips(tests) + 1)
     return min(1.0, 2 / patterns * tests) if pictures > 1 else 1.0
 
 

@@ -30,12 +30,15 @@ class Case:
     target_name : str
         Its name.
     image : numpy.ndarray
-        uint8 (h, w, 3), RGB, at the network's input size.
+        uint8 (h, w, 3), RGB. The shorter side is the network's input size; a picture need not be square.
     region : numpy.ndarray or None
         bool (h, w): the pixels that belong to the target (mask, union of boxes, or mosaic quadrant); None if
         the picture is not annotated.
     difficult : bool
         Whether the case belongs to the "difficult" subset; each data set says what it means by that.
+    original : numpy.ndarray or None
+        bool (H, W): the region in the picture's file as it is, before it was resized; None where a data set does not
+        give it. TorchRay's pointing game is played there.
     """
 
     key: str
@@ -45,11 +48,14 @@ class Case:
     image: np.ndarray
     region: np.ndarray | None
     difficult: bool
+    original: np.ndarray | None = None
 
     @property
     def digest(self) -> str:
-        """Hexadecimal SHA-256 of everything that determines a score: pixels, region, target, difficulty."""
+        """Hexadecimal SHA-256 of everything that determines a score: pixels, regions, target, difficulty."""
         region = b"none" if self.region is None else np.packbits(self.region).tobytes()
+        if self.original is not None:
+            region += f"\n{self.original.shape}\n".encode() + np.packbits(self.original).tobytes()
         head = f"{self.image.shape} {self.image.dtype} {self.target} {self.difficult} {self.region is None}\n"
         return hashlib.sha256(head.encode() + np.ascontiguousarray(self.image).tobytes() + region).hexdigest()
 
@@ -65,9 +71,9 @@ class DataOptions:
 Dataset = Callable[[Network, DataOptions], Sequence[Case]]
 """A data set is a function or class that is called with a network and options, and gives a sequence of cases.
 
-A sequence that reads its cases from files when they are asked for may have two attributes more: ``has_region``, a
-function of a case's number that tells whether the case will have a region, and ``passed_over``, a mapping that tells
-how many files it left aside, by what they are.
+A sequence that reads its cases from files when they are asked for may have three attributes more: ``has_region``, a
+function of a case's number that tells whether the case will have a region; ``passed_over``, a mapping that tells how
+many files it left aside, by what they are; and ``own_ratio``, which is true where pictures keep their own aspect ratio.
 """
 
 
@@ -145,21 +151,24 @@ def faults(case: Any, network: Network) -> dict[str, str]:
     """Find what a network's run cannot use about a case: a sentence for each of `CLAUSES` that is broken."""
     if not isinstance(case, Case):
         raise InputError(f"a case is a benchmarks.datasets.Case, not a {type(case).__name__}.")
-    size = (network.input_size, network.input_size)
-    image = np.asarray(case.image)
+    side, image = network.input_size, np.asarray(case.image)
+    size = image.shape[:2]
     region = np.zeros(size, bool) if case.region is None else np.asarray(case.region)
+    original = np.zeros((1, 1), bool) if case.original is None else np.asarray(case.original)
     numbered = isinstance(case.target, int | np.integer) and 0 <= case.target < len(network.classes)
     holds = (
         isinstance(case.key, str) and re.fullmatch(r"[\w.-]+", case.key),
-        image.dtype == np.uint8 and image.shape == (*size, 3),
-        region.dtype == np.bool_ and region.shape == size,
+        image.dtype == np.uint8 and image.shape == (*size, 3) and min(size) == side,
+        region.dtype == original.dtype == np.bool_ and region.shape == size and original.ndim == 2,
         numbered and case.target_name == network.classes[case.target],
         isinstance(case.difficult, bool | np.bool_),
     )
     sentences = (
         f"the key {case.key!r} is no text of letters, digits, '.', '_' and '-', as a file name must be",
-        f"the image is {image.dtype} {image.shape}, not uint8 {(*size, 3)}",
-        f"the region is {region.dtype} {region.shape}, not None or bool {size}",
+        f"the image is {image.dtype} {image.shape}, not uint8 (h, w, 3) with a shorter side of {side}",
+        f"the region is {region.dtype} {region.shape}, not None or bool {size}"
+        if region.dtype != np.bool_ or region.shape != size
+        else f"the original region is {original.dtype} {original.shape}, not None or bool (H, W)",
         f"class {case.target!r} of {network.name} is not {case.target_name!r}",
         f"difficult is {case.difficult!r}, not True or False",
     )

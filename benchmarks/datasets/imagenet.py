@@ -10,19 +10,21 @@
 Pictures are decoded when a case is asked for, so that a small ``--limit`` on the full 50,000 is quick.
 """
 
-import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.datasets.annotations import number_in, read_annotation, text_in
 from benchmarks.datasets.case import Case, DataOptions
+from benchmarks.datasets.order import dealt
 from benchmarks.networks.network import Network
 from benchmarks.networks.torchvision import require_imagenet
 from mint.app.pictures import SUFFIXES, list_folder, list_tree, read_picture, spelled
@@ -57,6 +59,11 @@ class Geometry:
     def apply(self, picture: Image.Image) -> np.ndarray:
         """Transform a picture; return uint8 (size, size, 3)."""
         resized = picture.resize(self.resized, Image.Resampling.BILINEAR)
+        return np.array(resized.crop((self.left, self.top, self.left + self.size, self.top + self.size)))
+
+    def mask(self, mask: np.ndarray) -> np.ndarray:
+        """Transform a mask, bool (height, width) of the picture; return bool (size, size)."""
+        resized = Image.fromarray(mask).resize(self.resized, Image.Resampling.NEAREST)
         return np.array(resized.crop((self.left, self.top, self.left + self.size, self.top + self.size)))
 
     def region(self, boxes: Sequence[tuple[float, float, float, float]]) -> np.ndarray | None:
@@ -163,12 +170,12 @@ def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:
     if not items:
         others = f"; passed over: {spelled(passed_over)}" if passed_over else ""
         raise InputError(f"{val} holds no pictures ({', '.join(SUFFIXES)}){others}; --data must be {LAYOUT}.")
-    targets = _read_targets(directory, [folder.name for folder in found.folders])
+    targets = read_targets(directory, [folder.name for folder in found.folders])
     for picture, _, wnid in items:
         if wnid not in targets:
             raise InputError(f"the picture {picture} has the class {wnid}, which is none of ImageNet's 1000.")
-    dealt = _deal(items, np.random.default_rng(options.seed))
-    return ImageNetCases(dealt, annotations, targets, network.classes, network.input_size, passed_over)
+    ordered = dealt(items, itemgetter(-1), options.seed)
+    return ImageNetCases(ordered, annotations, targets, network.classes, network.input_size, passed_over)
 
 
 imagenet_folder.require = require_folder  # type: ignore[attr-defined]
@@ -193,7 +200,7 @@ def _items_by_annotation(pictures: Sequence[Path], annotations: Path) -> list[tu
     return items
 
 
-def _read_targets(directory: Path, folders: Sequence[str]) -> dict[str, int]:
+def read_targets(directory: Path, folders: Sequence[str]) -> dict[str, int]:
     """Map wnids to output indices: the outputs are in the order of the sorted wnids."""
     file = next((directory / name for name in SYNSET_FILES if (directory / name).is_file()), None)
     if file is None and len(folders) != 1000:
@@ -223,41 +230,18 @@ def _read_boxes(file: Path) -> dict[str, list[tuple[float, float, float, float]]
     """
     if not file.is_file():
         return {}
+    return read_annotation(file, _boxes_in)
+
+
+def _boxes_in(root: ElementTree.Element) -> dict[str, list[tuple[float, float, float, float]]]:
     boxes: dict[str, list[tuple[float, float, float, float]]] = {}
-    try:
-        root = ElementTree.parse(file).getroot()
-        width, height = (_number(root, f"size/{side}") for side in ("width", "height"))
-        for thing in root.iter("object"):
-            left, top, right, bottom = (_number(thing, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
-            if not (0 <= left <= right and 0 <= top <= bottom and width > 0 and height > 0):
-                raise ValueError(f"the box {left:g}, {top:g}, {right:g}, {bottom:g} is none in {width:g} x {height:g}")
-            # What lies beyond the picture is cut off, as the region's own edge would.
-            right, bottom = min(right + 1, width), min(bottom + 1, height)
-            box = (min(left / width, 1), min(top / height, 1), right / width, bottom / height)
-            boxes.setdefault(_text(thing, "name"), []).append(box)
-    except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:  # LookupError: of an odd encoding
-        raise InputError(f"the annotation {file} is malformed ({said(error)}); replace or remove the file.") from error
+    width, height = (number_in(root, f"size/{side}") for side in ("width", "height"))
+    for thing in root.iter("object"):
+        left, top, right, bottom = (number_in(thing, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax"))
+        if not (0 <= left <= right and 0 <= top <= bottom and width > 0 and height > 0):
+            raise ValueError(f"the box {left:g}, {top:g}, {right:g}, {bottom:g} is none in {width:g} x {height:g}")
+        # What lies beyond the picture is cut off, as the region's own edge would.
+        right, bottom = min(right + 1, width), min(bottom + 1, height)
+        box = (min(left / width, 1), min(top / height, 1), right / width, bottom / height)
+        boxes.setdefault(text_in(thing, "name"), []).append(box)
     return boxes
-
-
-def _number(element: ElementTree.Element, path: str) -> float:
-    number = float(_text(element, path))
-    if not math.isfinite(number):
-        raise ValueError(f"<{path.replace('/', '><')}> is {number}")
-    return number
-
-
-def _text(element: ElementTree.Element, path: str) -> str:
-    text = element.findtext(path)
-    if not text:
-        raise ValueError(f"it lacks <{path.replace('/', '><')}>")
-    return text.strip()
-
-
-def _deal(items: Sequence[tuple[Path, str, str]], rng: np.random.Generator) -> tuple[tuple[Path, str, str], ...]:
-    """Shuffle within and among classes, then take one of every class in turn."""
-    by_class: dict[str, list[tuple[Path, str, str]]] = {}
-    for index in rng.permutation(len(items)):
-        by_class.setdefault(items[index][-1], []).append(items[index])
-    ranked = [(rank, item) for same in by_class.values() for rank, item in enumerate(same)]
-    return tuple(item for _, item in sorted(ranked, key=lambda pair: pair[0]))

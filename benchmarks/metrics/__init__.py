@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from benchmarks.metrics.adcc import ADCC, Coherence, Complexity
+from benchmarks.metrics.average_drop import AverageDrop, Increase
+from benchmarks.metrics.cells import MuFidelity, SingleDeletion
 from benchmarks.metrics.check import check_metric
 from benchmarks.metrics.complexity import Entropy, Gini
 from benchmarks.metrics.fidelity import Fidelity, Stability
 from benchmarks.metrics.infidelity import Infidelity
+from benchmarks.metrics.kept_sensitivity import KeptPredictions, KeptSensitivity
 from benchmarks.metrics.localisation import Localisation
 from benchmarks.metrics.max_sensitivity import MaxSensitivity
 from benchmarks.metrics.metric import Context, CurveLabels, Measurement, MethodMetric, Metric, RegionMetric
@@ -20,10 +24,14 @@ from benchmarks.metrics.removal.road import ROAD
 from benchmarks.metrics.ties import TieBound, TiedPixels, TieRange
 
 __all__ = [
+    "ADCC",
     "METRICS",
     "PROFILES",
     "ROAD",
     "SRG",
+    "AverageDrop",
+    "Coherence",
+    "Complexity",
     "Context",
     "CurveLabels",
     "Deletion",
@@ -33,8 +41,11 @@ __all__ = [
     "Gini",
     "GridPointing",
     "GridShare",
+    "Increase",
     "Infidelity",
     "Insertion",
+    "KeptPredictions",
+    "KeptSensitivity",
     "LeRF",
     "Localisation",
     "MaxSensitivity",
@@ -42,6 +53,7 @@ __all__ = [
     "MethodMetric",
     "Metric",
     "MoRF",
+    "MuFidelity",
     "Pointing",
     "PointingProfile",
     "Randomisation",
@@ -49,6 +61,7 @@ __all__ = [
     "RelevanceMass",
     "RelevanceRank",
     "RemovalProfile",
+    "SingleDeletion",
     "Stability",
     "TieBound",
     "TieRange",
@@ -74,7 +87,16 @@ METRICS: Mapping[str, Callable[[], Metric | MethodMetric]] = {
     "gini": Gini,
     "entropy": Entropy,
     "infidelity": Infidelity,
+    "mu-fidelity": MuFidelity,
+    "single-deletion": SingleDeletion,
+    "average-drop": AverageDrop,
+    "increase": Increase,
+    "complexity": Complexity,
+    "coherence": Coherence,
+    "adcc": ADCC,
     "max-sensitivity": MaxSensitivity,
+    "kept-sensitivity": KeptSensitivity,
+    "kept-predictions": KeptPredictions,
     "randomisation": Randomisation,
     "randomisation-ssim": partial(Randomisation, "ssim"),
     "tied-pixels": TiedPixels,

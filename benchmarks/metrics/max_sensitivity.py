@@ -51,17 +51,31 @@ class MaxSensitivity(MethodMetric):
         """Measure a method on a case; NaN where its map is all zeros, or the case is passed over."""
         if passed_over(context, self.every):
             return NOT_APPLICABLE
-        model, image = context.network.module, context.image.unsqueeze(0)
+        copies = changed_copies(context, self.radius, self.samples, self.seed)
+        return Measurement(largest_change(context, method, copies))
 
-        def explain(images: Tensor) -> Tensor:
-            targets = torch.full((len(images),), context.case.target, device=images.device)
-            with torch.enable_grad(), explaining(model, images, targets):
-                return attribute(method, model, images, targets).detach().flatten(1)
 
-        generator = torch.Generator().manual_seed(self.seed)
-        changes = torch.empty(self.samples, *image.shape[1:]).uniform_(-self.radius, self.radius, generator=generator)
-        own = explain(image)
-        moved = torch.linalg.vector_norm(explain(image + changes.to(image.device)) - own, dim=1).max()
-        # 0 divided by 0 is NaN, but a map of zeros that changes would be infinitely sensitive.
-        size = torch.linalg.vector_norm(own)
-        return Measurement(float(torch.where(size > 0, moved / size, torch.nan)))
+def changed_copies(context: Context, radius: float, samples: int, seed: int) -> Tensor:
+    """Change a picture at random by at most ``radius``, in the network's units: (samples, c, h, w)."""
+    generator = torch.Generator().manual_seed(seed)
+    changes = torch.empty(samples, *context.image.shape).uniform_(-radius, radius, generator=generator)
+    return context.image + changes.to(context.image.device)
+
+
+def explained(context: Context, method: Attributor, images: Tensor) -> Tensor:
+    """Explain pictures, (n, c, h, w), for the case's target: (n, h, w)."""
+    model, targets = context.network.module, torch.full((len(images),), context.case.target, device=images.device)
+    with torch.enable_grad(), explaining(model, images, targets):
+        return attribute(method, model, images, targets).detach()
+
+
+def largest_change(context: Context, method: Attributor, copies: Tensor) -> float:
+    """Return how far the maps of changed copies are from the picture's own, at most, as a share of its size.
+
+    NaN where the picture's own is all zeros.
+    """
+    own = explained(context, method, context.image.unsqueeze(0)).flatten(1)
+    moved = torch.linalg.vector_norm(explained(context, method, copies).flatten(1) - own, dim=1).max()
+    # 0 divided by 0 is NaN, but a map of zeros that changes would be infinitely sensitive.
+    size = torch.linalg.vector_norm(own)
+    return float(torch.where(size > 0, moved / size, torch.nan))

@@ -20,7 +20,8 @@ def at_maximum(values: Tensor, saliency: Tensor) -> Tensor:
 
 def squared_distances(context: Context, region: np.ndarray) -> Tensor:
     """Return each pixel's squared distance from the case's region, (h, w) float64, whole numbers; found once a case."""
-    return context.on_device("squared distances", lambda: np.rint(distance_transform_edt(~region) ** 2))
+    key = ("squared distances", region.shape)
+    return context.on_device(key, lambda: np.rint(distance_transform_edt(~region) ** 2))
 
 
 @dataclass(frozen=True)

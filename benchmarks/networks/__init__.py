@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from benchmarks.networks.efficientnet import efficientnet_lite0
 from benchmarks.networks.network import Network, check_network, load_network
 from benchmarks.networks.scenes import scenes_resnet, scenes_vgg
+from benchmarks.networks.torchray import FILES, torchray_network
 from benchmarks.networks.torchvision import torchvision_network
 from mint.app.classifiers import Classifier, Preprocessing
 
@@ -15,5 +16,7 @@ NETWORKS: Mapping[str, Callable[..., Classifier]] = {
     "scenes-resnet": scenes_resnet,
     "efficientnet-lite0": efficientnet_lite0,
     **{name: torchvision_network(name) for name in ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3")},
+    **{name: torchvision_network(name) for name in ("vit_b_16", "convnext_tiny")},
+    **{"-".join(("torchray", *names)): torchray_network(*names) for names in FILES},
 }
 """The networks of the plans by name. Every other classifier of torchvision is found by its name, too."""

@@ -6,7 +6,7 @@ from typing import Any
 from baselines.controls import DERIVED
 from benchmarks.metrics import ROAD, Deletion, EnergyPointing, Gini, Insertion, Localisation, Pointing
 from benchmarks.plans.methods import methods
-from benchmarks.plans.metrics import BOXES, CHECKED, GRID, GRID_TIES, HEADLINE, MASKS, TIES
+from benchmarks.plans.metrics import BOXES, CHECKED, ELSEWHERE, GRID, GRID_TIES, HEADLINE, MASKS, TIES
 from benchmarks.plans.scenes import SMALL_NETWORKS
 from benchmarks.run.plan import Part, Plan
 
@@ -60,8 +60,14 @@ FULL = Plan(
     "full",
     "All scenes, photos and ImageNet pictures (--data), on every network, with the paper's 5000 samples.",
     (
-        Part("scenes", SMALL_NETWORKS, methods(5000, kernel_size=2.0), {**MASKS, **CHECKED}, **_WHOLE),
+        Part("scenes", SMALL_NETWORKS, methods(5000, kernel_size=2.0), {**MASKS, **CHECKED, **ELSEWHERE}, **_WHOLE),
         Part("photos", ("efficientnet-lite0",), methods(5000), {**GRID, **GRID_TIES}, **_WHOLE),
-        Part("imagenet", ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3"), methods(5000), BOXES, **_WHOLE),
+        Part(
+            "imagenet",
+            ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3"),
+            methods(5000),
+            {**BOXES, **ELSEWHERE},
+            **_WHOLE,
+        ),
     ),
 )

@@ -5,22 +5,26 @@ from collections.abc import Mapping
 from benchmarks.metrics import (
     ROAD,
     SRG,
+    AverageDrop,
     Deletion,
     EnergyPointing,
     Entropy,
     Gini,
     GridPointing,
     GridShare,
+    Increase,
     Infidelity,
     Insertion,
     Localisation,
     MaxSensitivity,
     MethodMetric,
     Metric,
+    MuFidelity,
     Pointing,
     Randomisation,
     RelevanceMass,
     RelevanceRank,
+    SingleDeletion,
     TieBound,
     TiedPixels,
     TieRange,
@@ -65,6 +69,13 @@ MASKS: Mapping[str, Metric | MethodMetric] = {
     "insertion, tie range": TieRange(Insertion(steps=28)),
     **TIES,
     **SETTINGS,
+}
+# What other papers report besides.
+ELSEWHERE: Mapping[str, Metric] = {
+    "average-drop": AverageDrop(),
+    "increase": Increase(),
+    "mu-fidelity": MuFidelity(),
+    "single-deletion": SingleDeletion(),
 }
 # What a report of these shows first.
 HEADLINE = ("insertion", "deletion", "road", "pointing", "energy-pointing")

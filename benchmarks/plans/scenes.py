@@ -4,7 +4,7 @@ from baselines.controls import DERIVED
 from benchmarks.metrics import ROAD, SRG, Deletion, Gini, Insertion, Pointing, TiedPixels
 from benchmarks.metrics.removal.peers import PROFILES
 from benchmarks.plans.methods import methods
-from benchmarks.plans.metrics import CHECKED, COMPARED, HEADLINE, MASKS
+from benchmarks.plans.metrics import CHECKED, COMPARED, ELSEWHERE, HEADLINE, MASKS
 from benchmarks.run.plan import Part, Plan
 
 SMALL_NETWORKS = ("scenes-vgg", "scenes-resnet")
@@ -58,7 +58,7 @@ TRUST = Plan(
             "scenes",
             SMALL_NETWORKS,
             methods(samples=500, kernel_size=2.0),
-            {**MASKS, **PROFILES},
+            {**MASKS, **ELSEWHERE, **PROFILES},
             limit=12,
             controls=DERIVED,
         ),

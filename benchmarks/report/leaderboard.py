@@ -45,7 +45,7 @@ def make_leaderboard(directory: Path) -> str:
     first = _first_table(rows)
     links = [
         f"- [{name}]({name}/{'index.html' if (directory / name / 'index.html').is_file() else 'README.md'}): "
-        f"{records.provenance['inputs']['summary']} Made by `{records.provenance['run']['command']}`."
+        f"{records.provenance['inputs']['summary']} {_made(records.provenance['run']['command'])}"
         for name, records in found.items()
     ]
     folded = [
@@ -69,6 +69,12 @@ def make_leaderboard(directory: Path) -> str:
     return terminal(replace(first, header=first.header[:-1], rows=[row[:-1] for row in first.rows]))
 
 
+def _made(command: str) -> str:
+    """Say how results are made again; those that were joined have many commands."""
+    joined = command.count("; ")
+    return f"Joined from {joined + 1} runs; its page has their commands." if joined else f"Made by `{command}`."
+
+
 def _first_table(rows: pd.DataFrame) -> Table:
     methods, lines = list(rows["method"].unique()), []
     for keys, group in rows.groupby(KEYS, sort=False):
@@ -86,7 +92,8 @@ def _first_table(rows: pd.DataFrame) -> Table:
 def _metric_table(metric: Metric, rows: pd.DataFrame) -> Table:
     methods, lines = list(rows["method"].unique()), []
     for keys, group in rows.groupby(KEYS, sort=False):
-        found = dict(zip(group["method"], score_entries(metric, group), strict=True))
+        # Counts are whole numbers also where another result had none.
+        found = dict(zip(group["method"], score_entries(metric, group.astype({"n": int})), strict=True))
         means = [found.get(method, Entry(np.nan)) for method in methods]
         about = Entry(group["metric_id"].iloc[0])
         lines.append([*map(Entry, map(str, keys)), Entry(int(group["n"].max())), *means, about])

@@ -33,10 +33,9 @@ def provenance_section(records: Records) -> Folded:
     blocks: list[Block] = ["\n".join(f"- {name}: {said}" for name, said in facts.items() if said), more]
     for setting in inputs["settings"]:
         network = setting["network"]
-        lines = [
-            f"{network['input_size']} x {network['input_size']} pixels, weights `{network['weights_sha256'][:12]}` "
-            f"(SHA-256), on {setting['device']}"
-        ]
+        side = network["input_size"]
+        size = f"the shorter side has {side} pixels" if setting.get("own_ratio") else f"{side} x {side} pixels"
+        lines = [f"{size}, weights `{network['weights_sha256'][:12]}` (SHA-256), on {setting['device']}"]
         for name, method in setting["methods"].items():
             parameters = ", ".join(f"{parameter}={value}" for parameter, value in method["parameters"].items())
             lines.append(f"{name}: `{method['class']}({parameters})`")

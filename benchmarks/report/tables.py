@@ -225,9 +225,13 @@ def latex(table: Table) -> str:
     return str(style.to_latex(hrules=True, column_format=layout, caption=caption, position_float="centering"))
 
 
+BREAKS = r"(?<=-)(?=\w)|(?<=,) |(?<= -) |(?<=[a-z])(?=[A-Z])"
+"""Where a head may go on in the next line: "energy-|pointing", "insertion -|deletion", "Border|Share"."""
+
+
 def terminal(table: Table) -> str:
     """Spell a table in aligned columns: * instead of bold, no intervals, and heads of several short lines."""
-    heads = [re.split(r"(?<=-)(?=\w)|(?<=,) ", str(name)) for name in table.header]
+    heads = [re.split(BREAKS, str(name)) for name in table.header]
     most, columns = max(map(len, heads)), []
     for i, head in enumerate(heads):
         right = is_numeric(table, i)

@@ -39,7 +39,8 @@ def conclude(columns: Sequence[Column], pairs: pd.DataFrame) -> list[str]:
     contests = [contested(column, pairs) for column, _ in scored]
     lowest = min(smallest_p(int(each["pictures"].max()), len(each)) for each in contests if len(each))
     if lowest >= SIGNIFICANT:
-        return [*said, f"**No test can support any of it on so few pictures**: no p can be below {lowest:.2f}."]
+        bound = f": no p can be below {lowest:.2f}" if lowest < 1 else ""
+        return [*said, f"**No test can support any of it on so few pictures**{bound}."]
     groups = [(column, leaders(column, pairs), found) for column, found in scored]
     alone = {m: [column for column, group, _ in groups if group == (m,)] for m in leads}
     clear = [f"**{m}** by {_places(own, names, columns)}" for m, own in alone.items() if own]

@@ -4,7 +4,7 @@ A failure costs its own case only and is never stored.
 """
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from itertools import product
@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.metrics import Context, MethodMetric, Metric
+from benchmarks.metrics.metric import NOT_APPLICABLE
 from benchmarks.metrics.removal.points import prepare
 from benchmarks.networks.network import Network
 from benchmarks.registry import NETWORK, find
@@ -23,6 +24,7 @@ from benchmarks.results.provenance import device_name, versions
 from benchmarks.run.binding import bind
 from benchmarks.run.identity import code_digest, method_identity, network_identity, object_identity
 from benchmarks.run.plan import Options, Part
+from benchmarks.run.precomputed import Precomputed
 from benchmarks.run.repetition import distance_of_repetitions
 from benchmarks.run.store import Cell, Identity, Store, key_of
 from benchmarks.run.timing import time_attributor
@@ -61,6 +63,8 @@ class Cells:
         self.copies = copies_of(network.module)
         given = {"batch_size": options.batch_size, "seed": options.seed}
         self.methods = {name: bind(method, network, **given) for name, method in part.methods.items()}
+        # The methods whose maps are read from files: there is nothing to time, and no other picture is explained.
+        self.given = {name: method for name, method in self.methods.items() if isinstance(method, Precomputed)}
         self.setting: dict[str, Any] = {
             "network": network_identity(network, find(NETWORK, source)),
             "device": network.device.type,
@@ -75,11 +79,27 @@ class Cells:
         """Explain some cases by a method."""
 
         def compute(contexts: list[Context]) -> Cell:
+            if method in self.given:
+                sizes = {each.case.key: (each.image.shape[-2], each.image.shape[-1]) for each in contexts}
+                return {key: {"map": self.given[method].read(key, size)} for key, size in sizes.items()}
             images, targets = _stacked(contexts)
             with explaining(self.network.module, images, targets), self._lent(f"the method {method}"):
                 return _by_case(contexts, attribute(self.methods[method], self.network.module, images, targets))
 
-        return self._cells(chunk, lambda contexts: self._map_identity(method, contexts), compute, (method, "", "map"))
+        def identify(contexts: list[Context]) -> Identity:
+            return self._map_identity(method, contexts)
+
+        return _joined(self._cells(alike, identify, compute, (method, "", "map")) for alike in _of_one_size(chunk))
+
+    def controls_of(self, method: str) -> list[str]:
+        """Name the controls that can be made from a method's maps: of those from files, what asks nothing."""
+        return [name for name, each in self.part.controls.items() if not (each.asks and method in self.given)]
+
+    @property
+    def uncontrolled(self) -> dict[str, dict[str, list[str]]]:
+        """The controls that cannot be made, by method, under their name in the provenance; {} if there are none."""
+        lacking = {each: sorted({*self.part.controls} - {*self.controls_of(each)}) for each in self.given}
+        return {"uncontrolled": lacking} if any(lacking.values()) else {}
 
     def derived(self, method: str, name: str, chunk: list[Context], own: Cell) -> Cell:
         """Derive a control's maps from a method's own."""
@@ -94,7 +114,10 @@ class Cells:
         def identify(contexts: list[Context]) -> Identity:
             return self._map_identity(method, contexts, name)
 
-        return self._cells(chunk, identify, compute, (method, name, "map"), stored=control.asks)
+        step = (method, name, "map")
+        return _joined(
+            self._cells(alike, identify, compute, step, stored=control.asks) for alike in _of_one_size(chunk)
+        )
 
     def scores(self, method: str, control: str, metric: str, chunk: list[Context], maps: Cell) -> Cell:
         """Measure the maps of some cases: a method's own, or those of a control."""
@@ -179,7 +202,9 @@ class Cells:
         if cell is None:
             try:
                 with self._lent(f"the method {method}"):
-                    timing = time_attributor(self.methods[method], self.network, *_stacked(chunk))
+                    images, targets = zip(*(_stacked([context]) for context in chunk), strict=True)
+                    pictures = [image[0] for image in images]
+                    timing = time_attributor(self.methods[method], self.network, pictures, torch.cat(targets))
             except Exception as error:
                 self.fail(method, "timing", f"the first {len(chunk)}", error)
                 return None
@@ -214,8 +239,7 @@ class Cells:
             cell = compute(chunk)
         except (Exception, SystemExit) as error:  # a method or metric can do anything
             if len(chunk) > 1:
-                alone = [self._cells([context], identify, compute, step, stored=stored) for context in chunk]
-                return {key: arrays for each in alone for key, arrays in each.items()}
+                return _joined(self._cells([context], identify, compute, step, stored=stored) for context in chunk)
             method, control, what = step
             self.fail(method, what, chunk[0].case.key, error, control)
             return {}
@@ -226,6 +250,8 @@ class Cells:
     def _map_identity(self, method: str, chunk: list[Context], control: str = "") -> Identity:
         cases = [[context.case.key, digest_of(context)] for context in chunk]
         own = {"kind": "map", **self.setting, "method": self.method_identities[method], "cases": cases}
+        if method in self.given:
+            own["files"] = [self.given[method].digest(context.case.key) for context in chunk]
         return {"kind": "derived", "maps": key_of(own), **self.control_identities[control]} if control else own
 
     def _score_identity(self, method: str, control: str, metric: str, chunk: list[Context]) -> Identity:
@@ -251,6 +277,18 @@ class Cells:
         )
 
 
+def _of_one_size(contexts: list[Context]) -> list[list[Context]]:
+    """Part cases by the size of their pictures, as a batch has one."""
+    parts: dict[torch.Size, list[Context]] = {}
+    for context in contexts:
+        parts.setdefault(context.image.shape, []).append(context)
+    return list(parts.values())
+
+
+def _joined(cells: Iterable[Cell]) -> Cell:
+    return {key: arrays for each in cells for key, arrays in each.items()}
+
+
 def _stacked(contexts: list[Context]) -> tuple[Tensor, Tensor]:
     images = torch.stack([context.image for context in contexts])
     return images, torch.tensor([context.case.target for context in contexts], device=images.device)
@@ -265,7 +303,7 @@ def _measurement(
     metric: Metric | MethodMetric, context: Context, saliency: np.ndarray, method: Attributor
 ) -> dict[str, np.ndarray]:
     if isinstance(metric, MethodMetric):
-        found = metric.examine(context, method)
+        found = NOT_APPLICABLE if isinstance(method, Precomputed) else metric.examine(context, method)
     else:
         found = metric(context, torch.from_numpy(saliency).to(context.image.device))
     if np.isinf(found.score):

@@ -146,10 +146,13 @@ def _imported(tree: ast.AST, package: str) -> Iterator[str]:
 def parameters(attributor: Attributor) -> dict[str, str]:
     """Return the hyper-parameters that can change a map, by name: their ``repr``, and the hash of learned weights.
 
+    A field of a dataclass with the metadata ``{"identity": False}`` is none of them.
+
     One that prints as an address in memory or is cut short is an `InputError`: two different ones could look alike.
     """
     if dataclasses.is_dataclass(attributor):
-        values = {field.name: getattr(attributor, field.name) for field in dataclasses.fields(attributor)}
+        fields = [field for field in dataclasses.fields(attributor) if field.metadata.get("identity", True)]
+        values = {field.name: getattr(attributor, field.name) for field in fields}
     else:
         values = dict(getattr(attributor, "__dict__", {}))
     values.pop("batch_size", None)

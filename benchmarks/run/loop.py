@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,11 @@ from PIL import Image
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from benchmarks.datasets import Case, DataOptions, Dataset, check_options
+from benchmarks.datasets import Case, DataOptions, check_options
 from benchmarks.datasets.case import faults, without_region
 from benchmarks.metrics import Context
 from benchmarks.metrics.metric import controlling, declaration
-from benchmarks.networks.network import Network, load_network
+from benchmarks.networks.network import load_network
 from benchmarks.registry import DATASET, find, name_of
 from benchmarks.results.records import (
     CURVE_COLUMNS,
@@ -39,7 +39,9 @@ from benchmarks.results.records import (
     Shown,
     evidence_bytes,
 )
+from benchmarks.run.cases import cases_of
 from benchmarks.run.cells import Cells, Failure, digest_of
+from benchmarks.run.folders import check_maps, find_maps
 from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.plan import Options, Plan
 from benchmarks.run.precision import computing_in, lower
@@ -48,7 +50,6 @@ from benchmarks.run.store import Cell, Store
 from benchmarks.run.timing import bare_seconds, counting
 from mint.app.pictures import spelled
 from mint.contract import InputError
-from mint.parameters import said
 from mint.scores import PROBABILITIES
 
 CASES_PER_CELL = 4  # explained at a time, and lost at most if the run is killed
@@ -88,6 +89,7 @@ def run(plan: Plan, options: Options, store: Store, seen: Callable[[Results], No
         case is a `Failure` instead.
     """
     results = Results()
+    check_maps(plan)
     data = DataOptions(options.data, options.seed or 0)
     for part in plan.parts:
         check_options(find(DATASET, part.dataset), data)
@@ -103,7 +105,8 @@ def run(plan: Plan, options: Options, store: Store, seen: Callable[[Results], No
                 network = load_network(name, weights=weights, classes=classes, device=options.device)
                 check_scores(part, network)
                 lower(network.module, options.precision)
-                cases = _cases_of(dataset, part.dataset, network, data)
+                cases = cases_of(dataset, part.dataset, network, data)
+                part = find_maps(part, cases, options.skipped, _say)
                 cells = Cells(part, network, name, options, store, results.failures)
                 bench = _Bench(plan.name, cells, results)
                 bench.announce(cases, options.skipped)
@@ -122,21 +125,6 @@ def _latest(results: Results) -> Results:
         for rows in (results.records, results.timings)
     )
     return Results(records=scores, timings=timings, inputs=[inputs])
-
-
-def _cases_of(dataset: Dataset, name: str, network: Network, options: DataOptions) -> Sequence[Case]:
-    """Call a data set; refuse what is no sequence of cases."""
-    try:
-        found = dataset(network, options)
-        if not (hasattr(found, "__len__") and hasattr(found, "__getitem__")):
-            found = list(found)
-    except InputError:
-        raise
-    except Exception as error:  # a user's data set can raise anything
-        raise InputError(f"the data set {name} cannot be read: {said(error, dataset)}.") from error
-    if not len(found):
-        raise InputError(f"the data set {name} gives no case for the network {network.name}.")
-    return found
 
 
 def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[str, Any]) -> Records:
@@ -181,6 +169,7 @@ class _Bench:
         self.results = results
         self.title = f"{self.part.dataset}, {self.network.name}"
         self.keys: dict[str, int] = {}
+        self.sizes: list[tuple[int, int]] = []  # height and width of every picture
         self.to_time: list[Context] = []
         self.repeated: dict[str, float] = {}  # by method, how far apart the maps of its first case are
         self.nulls = [name for name in cells.methods if name in self.part.nulls]
@@ -205,7 +194,7 @@ class _Bench:
 
     def measure(self, dataset: Sequence[Case], first: int) -> None:
         """Explain, measure and show the cases from number ``first`` on, a few at a time."""
-        methods, controls = self.cells.methods, self.part.controls
+        methods = self.cells.methods
         end = self._end(dataset)
         if first >= end > 0:
             raise InputError(
@@ -216,7 +205,8 @@ class _Bench:
         difficult = 0
         controlled = end if self.part.controlled is None else min(max(first, self.part.controlled), end)
         own = [method for method in methods if method not in self.nulls]
-        total = (end - first) * len(methods) + (controlled - first) * len(own) * len(controls)
+        spoilt = [(method, control) for method in own for control in self.cells.controls_of(method)]
+        total = (end - first) * len(methods) + (controlled - first) * len(spoilt)
         progress = tqdm(total=total, desc=self.title, unit="map", mininterval=1)
         with progress as bar, self._efficiency():
             # The same cells wherever the first case is, but for the first cell.
@@ -240,7 +230,7 @@ class _Bench:
                 # Not from memory: a control may ask the network with other weights.
                 derived = {}
                 under_control = _before(controlled, numbered)
-                for method, control in product(own, controls):
+                for method, control in spoilt:
                     bar.set_postfix_str(f"{method}, {control}")
                     mapped = [each for each in under_control if each.case.key in maps[method]]
                     derived[method, control] = self.cells.derived(method, control, mapped, maps[method])
@@ -259,9 +249,9 @@ class _Bench:
                 data.update("".join(digest_of(context) for context in chunk).encode())
                 difficult += sum(bool(context.case.difficult) for context in chunk)
         counts = {"all": end - first, "difficult": difficult}
-        self.results.inputs.append(
-            self._inputs(counts, data.hexdigest(), None if self.part.controlled is None else controlled - first)
-        )
+        controlled_here = None if self.part.controlled is None else controlled - first
+        own_ratio = getattr(dataset, "own_ratio", False)
+        self.results.inputs.append(self._inputs(counts, data.hexdigest(), controlled_here, own_ratio))
 
     @contextmanager
     def _efficiency(self) -> Iterator[None]:
@@ -274,7 +264,7 @@ class _Bench:
         pictures = counts["forwards"] - (results.asked - results.forwarded - from_memory)
         if pictures:
             place = {"dataset": self.part.dataset, "network": self.network.name}
-            bare = pictures * bare_seconds(self.network)
+            bare = pictures * bare_seconds(self.network, self.sizes)
             found = {"pictures": pictures, "seconds": seconds, "bare_seconds": bare}
             results.efficiency.append(place | found)
 
@@ -283,7 +273,8 @@ class _Bench:
         if not self.to_time:
             return
         cases = {context.case.key for context in self.to_time}
-        explained = [method for method in self.cells.methods if not self.cells.failed(method, cases)]
+        own = [method for method in self.cells.methods if method not in self.cells.given]
+        explained = [method for method in own if not self.cells.failed(method, cases)]
         for method in tqdm(explained, desc=f"{self.title}: timing", unit="method", mininterval=1):
             timing = self.cells.timing(method, self.to_time)
             if timing is not None:
@@ -303,6 +294,7 @@ class _Bench:
                 self.cells.fail("", "data", f"number {number + 1}", error)
             else:
                 contexts[number] = Context(self.network, case, image, self.cells.batch_size)
+                self.sizes.append(case.image.shape[:2])
         return contexts
 
     def _place(self, method: str) -> Row:
@@ -335,7 +327,7 @@ class _Bench:
         """Call every method a second time for its first case."""
         for method, cell in maps.items():
             explained = [context for context in chunk if context.case.key in cell]
-            if explained and method not in self.repeated:
+            if explained and method not in self.repeated and method not in self.cells.given:
                 self.repeated[method] = self.cells.repetition(method, explained[0], cell)
 
     def _show(self, context: Context, maps: Mapping[str, Cell]) -> None:
@@ -359,9 +351,10 @@ class _Bench:
         place = self.part.dataset, self.network.name, case.key
         return CaseMaps(*place, case.picture, case.target_name, picture.getvalue(), region, evidence)
 
-    def _inputs(self, counts: dict[str, int], data: str, controlled: int | None) -> Row:
+    def _inputs(self, counts: dict[str, int], data: str, controlled: int | None, own_ratio: bool) -> Row:
         return {
             "dataset": self.part.dataset,
+            **({"own_ratio": True} if own_ratio else {}),
             "cases": counts,
             "data_sha256": data,
             **self.cells.setting,
@@ -370,6 +363,7 @@ class _Bench:
             "not_deterministic": {name: found for name, found in self.repeated.items() if found},
             "controls": {name: {"id": repr(each), "null": each.null} for name, each in self.part.controls.items()},
             "controlled": controlled,
+            **self.cells.uncontrolled,
             "metrics": {
                 name: {
                     **declaration(metric),

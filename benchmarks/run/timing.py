@@ -16,7 +16,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -62,14 +62,14 @@ class Timing:
 
 
 def time_attributor(
-    attributor: Attributor, network: Network, images: Tensor, targets: Tensor, *, repeats: int = 5
+    attributor: Attributor, network: Network, images: Sequence[Tensor] | Tensor, targets: Tensor, *, repeats: int = 5
 ) -> Timing:
     """Measure what one explanation costs.
 
     Parameters
     ----------
     images, targets
-        (n, c, h, w) normalised and (n,) int64, on the network's device: the pictures explained, one by one.
+        The pictures explained, one by one: each (c, h, w), normalised, and (n,) int64, on the network's device.
     repeats
         Timed calls altogether, going round the pictures, and at least one for each. On a CPU, fast calls are timed in
         so many blocks of calls.
@@ -78,7 +78,7 @@ def time_attributor(
 
     def explain() -> None:
         picture = next(turns)
-        attributor(network.module, images[picture : picture + 1], targets[picture : picture + 1])
+        attributor(network.module, images[picture].unsqueeze(0), targets[picture : picture + 1])
 
     explain()
     peak, clock = (_cuda_peak, _cuda_clock) if network.device.type == "cuda" else (_resident_peak, _clock)
@@ -161,10 +161,15 @@ def bare_forwards(module: nn.Module, image: Tensor, count: int, batch_size: int)
     return run
 
 
-def bare_seconds(network: Network) -> float:
-    """Measure how long a network alone takes for a picture: seconds, in batches of the size that is fastest."""
+def bare_seconds(network: Network, sizes: Sequence[tuple[int, int]] = ()) -> float:
+    """Measure how long a network alone takes for a picture: seconds, in batches of the size that is fastest.
+
+    Of the pictures' ``sizes`` (height, width), one of the middle area is taken; by default the network's input size.
+    """
     count = BATCH_SIZES[network.device.type][-1]
-    image = torch.zeros(1, 3, network.input_size, network.input_size, device=network.device)
+    ordered = sorted(sizes or [(network.input_size, network.input_size)], key=math.prod)
+    height, width = ordered[len(ordered) // 2]
+    image = torch.zeros(1, 3, height, width, device=network.device)
     image = image.contiguous(memory_format=torch.channels_last)
     return fastest_batch(partial(bare_forwards, network.module, image, count), network.device)[0] / count
 

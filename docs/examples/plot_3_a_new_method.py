@@ -24,7 +24,7 @@ You have a method that says which pixels matter. Is it better than what there is
 # ---------
 #
 # ``check_attributor`` calls the method many times and reports every clause of the contract that it breaks: are the
-# maps finite, do they hang on the other pictures of the batch, does the method leave the network as it was? No output
+# maps finite, do they depend on the other pictures of the batch, does the method leave the network as it was? No output
 # means that all is well.
 
 from pathlib import Path

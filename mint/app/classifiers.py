@@ -358,6 +358,8 @@ def imported(name: str, option: str) -> Any:
     folder = str(file.resolve().parent) if file.suffix == ".py" else os.getcwd()
     if folder not in sys.path:
         sys.path.insert(0, folder)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # a file may import what lies in a checkout, as by python -m
     try:
         module = _run(file) if file.suffix == ".py" else importlib.import_module(module_name)
     except (Exception, SystemExit) as error:

@@ -8,10 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines import METHODS
+from baselines import GROUPS, METHODS
 from mint.contract import Attributor, InputError, attribute, attributor_checks
 
-QUICK: dict[str, dict[str, Any]] = {"gradcam": {"deep_layer": "2"}, "lime": {"samples": 30}}
+QUICK: dict[str, dict[str, Any]] = {
+    "lime": {"samples": 30},
+    "kernel-shap": {"samples": 60},
+    **{name: {"deep_layer": "2"} for name in (*GROUPS["cam"], "guided-gradcam")},
+    "rise": {"samples": 30},
+    "sobol": {"cells": 3, "designs": 4},
+    "extremal-perturbation": {"steps": 5},
+    "partition-shap": {"max_evals": 30, "together": 8},
+}
 
 
 def small_network() -> nn.Module:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines import METHODS, GradCAM
+from baselines import GROUPS, METHODS, GradCAM
 from benchmarks.datasets import Case
 from benchmarks.metrics import METRICS, Context, MethodMetric
 from benchmarks.networks.network import Network
@@ -17,7 +17,11 @@ from mint.contract import attribute
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
-QUICK: dict[str, dict[str, Any]] = {"gradcam": {"deep_layer": "0"}, "lime": {"samples": 40}}
+QUICK: dict[str, dict[str, Any]] = {
+    "lime": {"samples": 40},
+    "kernel-shap": {"samples": 60},
+    **{name: {"deep_layer": "0"} for name in (*GROUPS["cam"], "guided-gradcam")},
+}
 TARGETS = torch.tensor([1, 3])
 
 

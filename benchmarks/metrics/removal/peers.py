@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.metrics.metric import Average, Context, CurveLabels, DeviceMetric, Direction, RegionMetric
@@ -166,10 +167,13 @@ class PointingProfile(RegionMetric, DeviceMetric):
     tool, version
         What it mirrors: a release, or a commit of what was never released.
     tolerance
-        A maximum strictly nearer to the region than this hits, in pixels of the picture as it is (TorchRay plays at the
-        photograph's own size, some 500 pixels: at 224 its 15 are generous). 1: on the region.
+        A maximum strictly nearer to the region than this hits, in pixels of the picture as it is. 1: on the region.
     ties
         One of `MAXIMA`.
+    enlarged
+        Play at the size of the photograph's own file, to which the map is enlarged (bilinearly, as TorchRay does),
+        where the case has its region there, as those of voc and coco do. Elsewhere the picture is as the network sees
+        it; then TorchRay's 15 pixels are generous, for its photographs have some 500.
     average, subsets
         As every metric declares them.
     call
@@ -182,6 +186,7 @@ class PointingProfile(RegionMetric, DeviceMetric):
     version: str
     tolerance: float
     ties: str
+    enlarged: bool = False
     average: Average = "cases"
     subsets: tuple[str, ...] = ("all",)
     call: str = field(default="", repr=False)
@@ -197,6 +202,11 @@ class PointingProfile(RegionMetric, DeviceMetric):
 
     def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
         """Tell whether one of the maxima that may hit does."""
+        original = context.case.original
+        if self.enlarged and original is not None:
+            region = original
+            enlarged = F.interpolate(saliency[None, None], region.shape, mode="bilinear", align_corners=False)
+            saliency = enlarged[0, 0]
         return MAXIMA[self.ties](squared_distances(context, region), saliency) < self.tolerance**2
 
 
@@ -280,6 +290,7 @@ PROFILES: Mapping[str, RemovalProfile | PointingProfile] = {
         version="1.0.0.2",
         tolerance=15,
         ties="first",
+        enlarged=True,
         average="classes",
         subsets=("all", "difficult"),
         call="PointingGame(classes, tolerance=15).evaluate(mask, point)",

@@ -13,7 +13,7 @@ from statsmodels.stats.power import TTestPower
 from benchmarks.analysis import statistics
 from benchmarks.analysis.comparisons import compare_pairs, order_methods
 from benchmarks.analysis.scores import estimate, read_columns
-from benchmarks.analysis.statistics import FLIPS, holm, pictures_needed, sign_flip
+from benchmarks.analysis.statistics import FLIPS, holm, pictures_needed, sign_flip, smallest_p
 
 GENERATOR = np.random.default_rng(11)
 
@@ -252,3 +252,9 @@ def test_rank_correlations_are_spearmans_and_nan_for_constant_rows() -> None:
     # 1 - 6 (4 + 1 + 1) / (3 * 8) = -.5.
     assert found == pytest.approx([1, -0.5, np.nan], nan_ok=True)
     assert rankdata([1, 1]).tolist() == [1.5, 1.5]
+
+
+def test_thousands_of_pictures_have_a_p() -> None:
+    """2 to the power of 2,000 is no floating-point number."""
+    assert smallest_p(2000, 10) == pytest.approx(10 * 2 / (FLIPS + 1))
+    assert sign_flip(np.full((1100, 1), 0.1))[0] == pytest.approx(2 / (FLIPS + 1))

@@ -33,8 +33,10 @@ def test_digest_is_the_same_for_equal_content() -> None:
         {"region": None},
         {"target": 2},
         {"difficult": True},
+        {"original": np.eye(4, dtype=bool)},
+        {"original": np.zeros((4, 5), bool)},
     ],
-    ids=["pixels", "shape", "region", "no region", "target", "difficult"],
+    ids=["pixels", "shape", "region", "no region", "target", "difficult", "original", "its shape"],
 )
 def test_digest_changes_with_all_that_determines_a_score(changes: dict[str, Any]) -> None:
     assert _case(**changes).digest != _case().digest

@@ -52,7 +52,16 @@ MEASURES = {
     "gini": "Gini",
     "entropy": "Entropy",
     "infidelity": "Infidelity",
+    "mu-fidelity": "MuFidelity",
+    "single-deletion": "SingleDeletion",
+    "average-drop": "AverageDrop",
+    "increase": "Increase",
+    "complexity": "Complexity",
+    "coherence": "Coherence",
+    "adcc": "ADCC",
     "max-sensitivity": "MaxSensitivity",
+    "kept-sensitivity": "KeptSensitivity",
+    "kept-predictions": "KeptPredictions",
     "randomisation": "Randomisation",
     "randomisation-ssim": "Randomisation",
     "tied-pixels": "TiedPixels",
@@ -85,8 +94,11 @@ MEASURES = {
     "stability": "Stability",
     **{name: {"srg": "SRG", "mif": "Deletion", "lif": "LeRF"}[name[:3]] for name in FLIPPED},
 }
-DESCRIBING = ("gini", "entropy", "tied-pixels")
-LOWER = ("Deletion", "Entropy", "Infidelity", "MaxSensitivity", "Randomisation", "TiedPixels")
+DESCRIBING = ("gini", "entropy", "tied-pixels", "complexity", "coherence", "kept-predictions")
+LOWER = (
+    *("Deletion", "Entropy", "Infidelity", "MaxSensitivity", "Randomisation", "TiedPixels"),
+    *("AverageDrop", "Complexity", "KeptSensitivity"),
+)
 CONTROLLED = {
     "smoke": [("deletion", "insertion", "srg", "road", "pointing")],
     "checks": [()],

@@ -24,14 +24,23 @@ LIMITS = {
     "localisation": 2,
     # Once a case, the network's answers are checked on the host.
     "infidelity": 3,
+    "mu-fidelity": 3,
+    "single-deletion": 2,
+    # The map is checked and scaled first, and each of two answers is read.
+    "average-drop": 4,
+    "increase": 4,
     # One of their own; each explanation is checked, which costs two.
     "max-sensitivity": 7,
+    "kept-sensitivity": 9,
+    "kept-predictions": 2,
+    "coherence": 8,
+    "adcc": 17,
     "randomisation": 9,
     "randomisation-ssim": 9,
     # It looks for ties on the host, and measures two to four maps.
     "tie-range": 11,
 }
-KNOWN = {"localisation": 2, "tie-range": 3}
+KNOWN = {"localisation": 2, "tie-range": 3, "average-drop": 3, "increase": 3}
 
 
 def free_network() -> nn.Module:

@@ -19,7 +19,7 @@ from benchmarks.report.comparison_tables import (
     resolution_table,
     with_leaders,
 )
-from benchmarks.report.tables import latex, markdown
+from benchmarks.report.tables import Entry, Table, latex, markdown, terminal
 
 NAN = float("nan")
 STEPS = np.linspace(0, 0.2, 20)
@@ -161,3 +161,11 @@ def test_a_reason_can_hold_anything() -> None:
 def test_nothing_missing_makes_no_table() -> None:
     records = of_controls({("mint", "", "deletion"): [0.1, 0.2]}, controls={})
     assert coverage_table(measure_coverage(records)) == []
+
+
+def test_long_names_of_metrics_take_several_lines_of_a_terminal() -> None:
+    names = ["insertion - deletion", "energy-pointing", "CentreDistance"]
+    table = Table("t", "t", ["method", *names], [[Entry("mint"), *map(Entry, (0.5, 0.5, 0.5))]])
+    first, second, _ = terminal(table).splitlines()
+    assert first.split() == ["insertion", "-", "energy-", "Centre"]
+    assert second.split() == ["method", "deletion", "pointing", "Distance"]

@@ -362,6 +362,10 @@ def test_the_leaderboard_has_a_row_for_each_setting_of_each_result(contested: Re
         records.save(contested, tmp_path / name)
     contested.provenance["inputs"]["report"] = "ablation"
     records.save(contested, tmp_path / "three")
+    joined = {**contested.provenance["run"], "command": "run --out a; run --out b"}
+    inputs = {**contested.provenance["inputs"], "report": "comparison"}
+    given = replace(contested, provenance={"inputs": inputs, "run": joined})
+    records.save(given, tmp_path / "two")
     lines = make_leaderboard(tmp_path).splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["one", "two"]
     assert re.search(r"12 +2\sof\s2\*", lines[1])
@@ -370,6 +374,9 @@ def test_the_leaderboard_has_a_row_for_each_setting_of_each_result(contested: Re
     assert 'href="one/README.md"' in page
     assert "Insertion(steps=None)" in page
     assert "| one | scenes | net | 12 |" in text
+    assert "Joined from 2 runs" in text
+    assert "run --out" not in text
+    assert ".0 cases" not in page
 
 
 def test_two_runs_make_the_same_tables_and_pictures(world: ModuleType, tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from pages import write
+from paper import made_up
 from PIL import Image
 
 from benchmarks.analysis.disagreement import map_disagreement, score_disagreement
@@ -121,3 +124,17 @@ def test_the_page_has_the_cases_on_which_methods_disagree_most(some: Records, mo
         left = [value for key, value in all_.items() if key not in first]
         assert min(all_[key] for key in first) >= max(left)
         assert first == [key for key in all_ if key in first], "as in the data set"
+
+
+def test_the_page_does_not_grow_with_the_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 cases make a page of 3.1 MB and files of 3 MB beside it: as much as there is room, and 120 kB."""
+    monkeypatch.setattr(viewer, "ROOM", 40_000)
+    sizes = []
+    for cases in (20, 60):
+        (tmp_path / str(cases)).mkdir()
+        page = write(made_up(["mint", "lime"], cases), [], tmp_path / str(cases) / "index.html")
+        sizes.append(page.stat().st_size)
+        files = [file.stat().st_size for file in (page.parent / "pictures").iterdir()]
+        assert max(sizes[-1] - 120_000, *files) < 45_000
+    assert abs(sizes[1] - sizes[0]) < 5_000
+    assert len(files) > 1

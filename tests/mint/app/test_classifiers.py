@@ -114,3 +114,13 @@ def test_a_number_of_thousands_of_digits_is_none_of_an_output(tmp_path: Path) ->
     (tmp_path / "names.txt").write_text(json.dumps({"9" * 5000: "cat"}))
     with pytest.raises(InputError, match="must be a list, or a mapping from the numbers 0, 1"):
         read_classes(tmp_path / "names.txt")
+
+
+def test_a_file_may_import_what_lies_in_the_current_folder(
+    nets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command mint, unlike python -m mint, does not look there by itself: a network of docs/yours needs it."""
+    (tmp_path / "elsewhere").mkdir()
+    nets.rename(tmp_path / "elsewhere" / "nets.py")
+    monkeypatch.chdir(tmp_path)
+    assert load_classifier("elsewhere/nets.py:tiny").classes == ("ant", "bee")

@@ -1,0 +1,170 @@
+"""What the class activation maps share: finding the layer, reading it in batches, and enlarging its map.
+
+A method gives :func:`explain_at_layer` a function from a batch of pictures to maps of the layer's size. Most of these
+functions are one line of arithmetic on what :func:`read_layer` gives: the layer's output, and the target's gradient
+there.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mint.contract import InputError, explaining, read_scores
+from mint.features import resolve_layer
+from mint.grids import Layout, placeless, require_layouts
+from mint.layers import find_layers
+from mint.perturbation import default_batch_size
+
+MapsOfBatch = Callable[[nn.Module, str, Tensor, Tensor], Tensor]
+"""From a network, a layer's name, images (n, c, h, w) and targets (n,) to maps (n, height, width) of the layer's size.
+"""
+
+
+def explain_at_layer(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    deep_layer: str | None,
+    batch_size: int | None,
+    maps_of_batch: MapsOfBatch,
+) -> Tensor:
+    """Explain (n, c, h, w) images by maps of one layer, enlarged bilinearly to the pictures.
+
+    Parameters
+    ----------
+    model, images, targets
+        As an attributor takes them.
+    deep_layer : str or None
+        The layer's name; None: the last one with a map, found by tracing, as for MINT.
+    batch_size : int or None
+        Pictures that ``maps_of_batch`` is given at a time; None: as many as the perturbation engine takes.
+    maps_of_batch : callable
+        The method.
+
+    Returns
+    -------
+    Tensor
+        (n, h, w) float32.
+    """
+    with explaining(model, images, targets):
+        name = find_layers(model, images[0])[1] if deep_layer is None else deep_layer
+        size = batch_size or default_batch_size(images[0])
+        batches = zip(torch.split(images, size), torch.split(targets, size), strict=True)
+        maps = torch.cat([maps_of_batch(model, name, *batch) for batch in batches])
+        return enlarge(maps, images.shape[-2:]).float()
+
+
+def enlarge(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Enlarge (n, h', w') maps bilinearly to (n, h, w)."""
+    return F.interpolate(maps[:, None], tuple(size), mode="bilinear", align_corners=False)[:, 0]
+
+
+def read_layer(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Read a layer's output and the gradient of the targets' logits there, in one forward and one backward pass.
+
+    The graph is cut below the layer, so the backward pass runs through the rest of the network alone. What follows is
+    given a copy, so that an in-place ReLU does not change what is read. Where the network calls the layer several
+    times, the last call is read.
+
+    Returns
+    -------
+    activations, gradients : Tensor
+        (n, channels, height, width) each; tokens and channels-last maps are turned into this form, see
+        :mod:`mint.grids`.
+
+    Raises
+    ------
+    InputError
+        If the layer does not exist, is never called, does not act on the answer, its output cannot be read as a
+        grid, or the answer reads only tokens of it that have no place in the picture.
+    """
+    leaves: list[Tensor] = []
+
+    def cut(_module: nn.Module, _inputs: object, output: object) -> Tensor:
+        leaves.append(require_tensor(name, output).detach().requires_grad_())
+        return leaves[-1].clone()
+
+    with hooked(resolve_layer(model, name), cut), torch.enable_grad():
+        score = read_scores(model, images.clone(), targets, "logit").sum()
+    leaf = _last_call(name, leaves)
+    gradient = torch.autograd.grad(score, leaf, allow_unused=True)[0] if score.requires_grad else None
+    if gradient is None:
+        raise no_gradient(name)
+    layout = require_layout(model, name, images, leaf)
+    at_places = layout.as_map(gradient)
+    if layout.dropped and not at_places.any() and gradient.any():
+        raise placeless(name)
+    return layout.as_map(leaf.detach()), at_places
+
+
+@torch.no_grad()
+def read_activations(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
+    """Read a layer's output, (n, channels, height, width), as :func:`read_layer` does, without a gradient.
+
+    Raises
+    ------
+    InputError
+        If the layer does not exist, is never called, or its output cannot be read as a grid; or if the network's
+        answer cannot be used.
+    """
+    outputs: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+        outputs.append(require_tensor(name, output).detach().clone())
+
+    with hooked(resolve_layer(model, name), keep):
+        read_scores(model, images.clone(), targets, "logit")
+    output = _last_call(name, outputs)
+    return require_layout(model, name, images, output).as_map(output)
+
+
+@contextmanager
+def hooked(layer: nn.Module, hook: Callable[[nn.Module, Any, Any], Any]) -> Iterator[None]:
+    """Call ``hook`` after each run of the layer, inside the with block alone."""
+    handle = layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def no_gradient(name: str) -> InputError:
+    """Make the error of a layer that does not act on the answer."""
+    return InputError(
+        f"No gradient leads from the network's answer to its layer {name!r}; name one that the answer depends on."
+    )
+
+
+def never_called(name: str) -> InputError:
+    """Make the error of a layer that the network does not run."""
+    return InputError(f"The network never calls its layer {name!r}; name another one.")
+
+
+def require_layout(model: nn.Module, name: str, images: Tensor, output: Tensor) -> Layout:
+    """Find where a layer's output for some images holds its channels and places.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read as a grid.
+    """
+    return require_layouts(model, images, {name: output.shape})[name]
+
+
+def require_tensor(name: str, output: object) -> Tensor:
+    """Refuse a layer's output that is no tensor of floating point numbers, by an InputError."""
+    if not isinstance(output, Tensor):
+        raise InputError(f"layer {name!r} gives a {type(output).__name__}; name one that gives a tensor.")
+    if not output.is_floating_point():
+        raise InputError(f"layer {name!r} gives {output.dtype}; name one that gives floating point numbers.")
+    return output
+
+
+def _last_call(name: str, outputs: Sequence[Tensor]) -> Tensor:
+    if not outputs:
+        raise never_called(name)
+    return outputs[-1]

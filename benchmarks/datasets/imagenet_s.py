@@ -1,0 +1,132 @@
+"""The ``imagenet-s`` data set: ImageNet's validation pictures with masks, in a folder that ``--data`` names.
+
+Source: S. Gao, Z.-Y. Li, M.-H. Yang, M.-M. Cheng, J. Han, P. Torr, "Large-scale Unsupervised Semantic Segmentation",
+TPAMI 2022; its README says how the masks are written. ``DIR`` is ``ImageNetS919``, ``ImageNetS300`` or
+``ImageNetS50``::
+
+    DIR/validation/<wnid>/*.JPEG
+    DIR/validation-segmentation/<wnid>/*.png    the class of a pixel is R + 256 G: 0 is another, 1000 is not decided
+    DIR/synset_words.txt                        (or LOC_synset_mapping.txt) ImageNet's 1000 classes, as for ``imagenet``
+
+The classes of the masks are counted from 1, in the order of the sorted wnids of the folder.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.datasets.case import Case, DataOptions
+from benchmarks.datasets.imagenet import DIFFICULT_BELOW, Geometry, read_targets
+from benchmarks.datasets.objects import Listing, require_directory
+from benchmarks.datasets.order import dealt
+from benchmarks.networks.network import Network
+from benchmarks.networks.torchvision import require_imagenet
+from mint.app.pictures import list_folder, read_picture, spelled
+from mint.contract import InputError
+
+PICTURES, MASKS = "validation", "validation-segmentation"
+COUNTS = (50, 300, 919)
+LAYOUT = f"ImageNetS919, -300 or -50, with {PICTURES}/<wnid>/*.JPEG and {MASKS}/<wnid>/*.png"
+
+
+@dataclass(frozen=True)
+class _Item:
+    picture: Path
+    mask: Path
+    wnid: str
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedCases(Sequence[Case]):
+    """The cases of a folder in the layout of ImageNet-S; each is read from its files when asked for."""
+
+    items: tuple[_Item, ...]
+    targets: Mapping[str, int]  # wnid -> output
+    numbers: Mapping[str, int]  # wnid -> its number in the masks
+    names: tuple[str, ...]
+    size: int
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return len(self.items)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read one case, or select some without reading them."""
+        if isinstance(index, slice):
+            return replace(self, items=self.items[index])
+        item = self.items[index]
+        picture, mask = (read_picture(file, upright=False) for file in (item.picture, item.mask))
+        if picture.size != mask.size:
+            raise InputError(
+                f"the picture {item.picture} has {picture.width} x {picture.height} pixels, but its mask has "
+                f"{mask.width} x {mask.height}; put the original picture there."
+            )
+        geometry = Geometry.of(*picture.size, self.size)
+        channels = np.array(mask).astype(int)
+        region = geometry.mask(channels[..., 0] + 256 * channels[..., 1] == self.numbers[item.wnid])
+        shown = region if region.any() else None
+        difficult = shown is not None and bool(shown.mean() < DIFFICULT_BELOW)
+        target, name = self.targets[item.wnid], item.picture.stem
+        return Case(f"{name}.{item.wnid}", name, target, self.names[target], geometry.apply(picture), shown, difficult)
+
+    def has_region(self, _index: int) -> bool:
+        """Tell whether a case has a mask: all have, but the centre cut may leave nothing of it."""
+        return True
+
+
+def require_imagenet_s(options: DataOptions) -> Path:
+    """Return the folder, or raise an `InputError` if it has another layout; this needs no network."""
+    directory = require_directory(options, "imagenet-s", LAYOUT)
+    for name in (PICTURES, MASKS):
+        if not (directory / name).is_dir():
+            raise InputError(f"there is no folder {name} in {directory}; --data must be {LAYOUT}.")
+    return directory
+
+
+def imagenet_s(network: Network, options: DataOptions) -> SegmentedCases:
+    """Find the cases of a folder in the layout of ImageNet-S: one for each picture, of its folder's class.
+
+    Pictures and masks are transformed as those of ``imagenet``; so is said what is difficult. The region is None where
+    the centre cut leaves nothing of it. A picture without a mask is passed over and counted. ``options.seed`` shuffles.
+    ImageNet-S-919 merges five classes into others; a picture is explained for the class of its folder.
+
+    Raises
+    ------
+    InputError
+        If the network's classes are not ImageNet's, the folder has another layout or no case, or its class folders are
+        not 50, 300 or 919.
+    """
+    require_imagenet(network, "imagenet-s")
+    directory = require_imagenet_s(options)
+    listed = list_folder(directory / MASKS)
+    wnids = sorted(folder.name for folder in listed.folders)
+    if len(wnids) not in COUNTS:
+        raise InputError(
+            f"{directory / MASKS} has {len(wnids)} class folders, not 50, 300 or 919, so that their order does not "
+            "number the masks' classes; unpack all of them."
+        )
+    targets = read_targets(directory, wnids)
+    if unknown := [wnid for wnid in wnids if wnid not in targets]:
+        raise InputError(f"{directory / MASKS} has the class {unknown[0]}, which is none of ImageNet's 1000.")
+    found, items = Listing(), []
+    for wnid in wnids:
+        pictures = directory / PICTURES / wnid
+        for picture in list_folder(pictures).pictures if pictures.is_dir() else ():
+            mask = directory / MASKS / wnid / f"{picture.stem}.png"
+            if mask.is_file():
+                items.append(_Item(picture, mask, wnid))
+            else:
+                found.pass_over("a picture without a mask", picture.name)
+    if not items:
+        others = f"; passed over: {spelled(found.passed_over)}" if found.passed_over else ""
+        raise InputError(f"the dataset imagenet-s has no case in {directory}{others}; --data must be {LAYOUT}.")
+    numbers = {wnid: number for number, wnid in enumerate(wnids, start=1)}
+    ordered = dealt(items, lambda item: item.wnid, options.seed)
+    return SegmentedCases(ordered, targets, numbers, network.classes, network.input_size, found.passed_over)
+
+
+imagenet_s.require = require_imagenet_s  # type: ignore[attr-defined]

@@ -1,0 +1,157 @@
+"""The copy in which each call is a module of its own: it answers as the network does, and nothing of it is missed."""
+
+import threading
+
+import pytest
+import torch
+from small_resnets import Functional, Reusing, Separate, noise, seeded, small_resnet18, small_vgg11
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from baselines.written_out import ELEMENTWISE, Join, require_rules, write_out
+from mint.contract import InputError
+
+
+def kinds(written: fx.GraphModule) -> list[str]:
+    """The types of the modules in the order in which they are called."""
+    return [type(written.get_submodule(n.target)).__name__ for n in written.graph.nodes if n.op == "call_module"]
+
+
+BLOCK = ["Conv2d", "BatchNorm2d", "ReLU"]
+
+
+@pytest.mark.parametrize("make", [Separate, Reusing, Functional])
+def test_each_call_is_a_module_of_its_own_and_not_in_place(make: type[nn.Module]) -> None:
+    network, images = seeded(make), noise(2, 3, 12, 12)
+    written = write_out(network, images[0], "this")
+    found = [kind for kind in kinds(written) if kind not in ("Flatten", "Linear")]
+    pooling = "Mean" if make is Reusing else "AdaptiveAvgPool2d"
+    assert found == [*BLOCK, "MaxPool2d", *BLOCK, "Conv2d", "BatchNorm2d", "Join", "ReLU", pooling]
+    assert len(set(map(id, written.children()))) == len(list(written.children())) == len(kinds(written))
+    assert not any(getattr(module, "inplace", False) for module in written.modules())
+    torch.testing.assert_close(written(images), seeded(Separate)(images))
+    require_rules(written, "this")
+
+
+def test_the_copy_shares_the_weights_and_no_module() -> None:
+    network = seeded(Reusing)
+    written = write_out(network, noise(3, 12, 12), "this")
+    assert set(map(id, written.parameters())) == set(map(id, network.parameters()))
+    assert not set(map(id, written.modules())) & set(map(id, network.modules()))
+    next(iter(written.children())).register_forward_hook(lambda *_: None)
+    assert not network.stem._forward_hooks
+    assert network.relu.inplace
+
+
+def torchvisions(name: str) -> nn.Module:
+    from torchvision.models import densenet121, googlenet, mobilenet_v2
+
+    if name == "googlenet":
+        return googlenet(num_classes=7, init_weights=False, transform_input=True)
+    return {"mobilenet_v2": mobilenet_v2, "densenet121": densenet121}[name](num_classes=7)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg11", "googlenet", "mobilenet_v2", "densenet121"])
+def test_torchvision_s_networks_answer_the_same_and_have_rules(name: str) -> None:
+    made = {"resnet18": small_resnet18, "vgg11": small_vgg11}
+    network = made[name]() if name in made else seeded(lambda: torchvisions(name))  # type: ignore[arg-type]
+    images = noise(2, 3, 64, 64)
+    written = write_out(network, images[0], "this")
+    torch.testing.assert_close(written(images), network(images), rtol=1e-4, atol=1e-4)
+    require_rules(written, "this")
+    sums = {"resnet18": 8, "vgg11": 0, "googlenet": 0, "mobilenet_v2": 10, "densenet121": 0}[name]
+    assert sum(isinstance(module, Join) for module in written.modules()) == sums
+    assert any(isinstance(module, ELEMENTWISE) for module in written.modules())
+
+
+class Overwriting(nn.Module):
+    """What is overwritten in place is read again later, as it is then."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = images * 2
+        kept = features
+        F.relu_(features)
+        kept = kept + 1
+        features.mul_(3)
+        return torch.flatten(features + kept, 1)
+
+
+def test_what_was_overwritten_is_read_as_it_is_afterwards() -> None:
+    images = noise(2, 3, 4, 4)
+    written = write_out(Overwriting(), images[0], "this")
+    assert torch.equal(written(images), Overwriting()(images))
+    assert torch.equal(written(images)[:, 0], (images * 2).relu()[:, 0, 0, 0] * 4 + 1)
+
+
+def test_an_overwritten_view_is_refused() -> None:
+    class View(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            features = images * 2
+            features[:, 0].relu_()
+            return torch.flatten(features, 1)
+
+    with pytest.raises(InputError, match=r"this rewrites the network .* answers otherwise"):
+        write_out(View(), -torch.ones(3, 4, 4), "this")
+
+
+def test_constants_are_not_left_on_the_network() -> None:
+    class Normalised(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.tensor([0.1, 0.2, 0.3]))
+
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.flatten(images - self.mean.view(1, 3, 1, 1), 1)
+
+    network, images = Normalised(), noise(2, 3, 4, 4)
+    before = set(vars(network))
+    written = write_out(network, images[0], "this")
+    assert set(vars(network)) == before
+    assert torch.equal(written(images), network(images))
+    assert kinds(written) == ["Affine"]
+
+
+def test_code_that_depends_on_values_is_refused() -> None:
+    class Branch(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.flatten(images if images.sum() > 0 else -images, 1)
+
+    with pytest.raises(InputError, match=r"this needs each activation .* torch.fx cannot follow .*TraceError"):
+        write_out(Branch(), noise(3, 4, 4), "this")
+    with pytest.raises(InputError, match="this must see the network's layers"):
+        write_out(torch.nn.functional.relu, noise(3, 4, 4), "this")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("function", ["mul", "softmax", "matmul"])
+def test_calls_without_a_rule_are_named(function: str) -> None:
+    class Odd(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            odd = {
+                "mul": lambda: images * images,
+                "softmax": lambda: images.softmax(1),
+                "matmul": lambda: images @ images,
+            }
+            return torch.flatten(odd[function](), 1)
+
+    with pytest.raises(InputError, match=f"this has no rule for {function}, which"):
+        require_rules(write_out(Odd(), noise(3, 4, 4), "this"), "this")
+
+
+def test_another_thread_may_run_a_network_meanwhile() -> None:
+    """torch.fx changes nn.Module while it traces; a call in another thread must not notice."""
+    other, images, errors, stop = seeded(Separate), noise(1, 3, 12, 12), [], threading.Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            try:
+                other(images)
+            except Exception as error:
+                errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    for _ in range(10):
+        write_out(seeded(Reusing), images[0], "this")
+    stop.set()
+    thread.join()
+    assert errors == []
