@@ -7,6 +7,7 @@ from benchmarks.datasets.coco import coco_folder
 from benchmarks.datasets.imagenet import imagenet_folder
 from benchmarks.datasets.imagenet_s import imagenet_s
 from benchmarks.datasets.photos import mosaics, whole_photographs
+from benchmarks.datasets.predicted import imagenet_predicted
 from benchmarks.datasets.scenes.read import evaluation_scenes
 from benchmarks.datasets.voc import voc_folder, voc_masks
 
@@ -16,6 +17,7 @@ DATASETS: Mapping[str, Dataset] = {
     "scenes": evaluation_scenes,
     "photos": mosaics,
     "photos-single": whole_photographs,
+    "imagenet-predicted": imagenet_predicted,
     "imagenet": imagenet_folder,
     "imagenet-s": imagenet_s,
     "voc": voc_folder,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from benchmarks.plans import ablations, imagenet, photographs, scenes, variants
+from benchmarks.plans import ablations, imagenet, photographs, published, scenes, variants
 from benchmarks.plans.scenes import SMALL_NETWORKS
 from benchmarks.run.plan import Plan
 
@@ -25,6 +25,7 @@ PLANS: Mapping[str, Plan] = {
         ablations.CANVASES,
         variants.VARIANTS,
         variants.VARIANTS_IMAGENET,
+        *published.PUBLISHED,
     )
 }
 """Every plan by name."""

@@ -9,6 +9,7 @@ import pandas as pd
 from benchmarks.analysis import comparisons, reliability, statistics
 from benchmarks.analysis.controls import measure_margins, measure_resolution
 from benchmarks.analysis.coverage import measure_coverage
+from benchmarks.analysis.published import measure_published
 from benchmarks.analysis.scores import Column, read_columns, summarise
 from benchmarks.report import comparison_tables, verdict
 from benchmarks.report.ablations import make_ablation_report
@@ -17,10 +18,12 @@ from benchmarks.report.gallery import draw_gallery
 from benchmarks.report.numbers import counted
 from benchmarks.report.page import Block, Folded, Picture, conclusions, fresh, write_pages
 from benchmarks.report.plots import draw_curves
+from benchmarks.report.published import compared, published_section
 from benchmarks.report.sections import cost_section, provenance_section
 from benchmarks.report.tables import by_setting, notes, stem, terminal, where
 from benchmarks.report.wins import draw_wins
 from benchmarks.results import records as record_files
+from benchmarks.results.published import read_paper
 from benchmarks.results.records import Records, RecordsError, rows_of, with_removal
 
 READING = """± is half of a 95 % bootstrap interval over pictures. **Bold** is the best of a column on its
@@ -91,9 +94,12 @@ def make_comparison_report(records: Records, directory: Path) -> str:
         "resolution": measure_resolution(records),
         "coverage": measure_coverage(records),
     }
-    fresh(directory, {name: frame for name, frame in findings.items() if len(frame)})
     inputs, shown = records.provenance["inputs"], [column for column in columns if column.headline]
-    said = verdict.conclude(shown, pairs)
+    paper = read_paper(inputs.get("published"))
+    published = measure_published(paper, summary)
+    findings["published"] = published
+    fresh(directory, {name: frame for name, frame in findings.items() if len(frame)})
+    said = [*verdict.conclude(shown, pairs), *([compared(paper, published)] if paper else [])]
     boxes = [
         verdict.box(method, inputs.get("against", ()), shown, pairs, records.timings)
         for method in _asked(inputs)
@@ -106,7 +112,7 @@ def make_comparison_report(records: Records, directory: Path) -> str:
         first += [Picture(figure, "Every method's interval under the headline metrics"), READING]
         first += [comparison_tables.headline_table(summary), *notes(summary)]
     found = conclusions(directory)
-    sections = _sections(records, columns, findings, directory)
+    sections = [published_section(paper, published), *_sections(records, columns, findings, directory)]
     write_pages(records, [*first, *([found] if found else []), *sections], directory)
     text = [_terminal(summary[summary["headline"]], records.timings)] if shown else []
     return "\n\n".join([*text, *(verdict.plain(["Verdict", *said]),), *map(verdict.plain, boxes)])

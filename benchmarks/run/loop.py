@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -144,6 +144,7 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
         "headline": plan.headline,
         "focus": plan.focus,
         "against": plan.against,
+        "published": plan.published and asdict(plan.published),
         "seed": options.seed,
         "settings": results.inputs,
     }

@@ -11,6 +11,7 @@ import baselines
 from baselines.controls import DERIVED, Derived
 from benchmarks.metrics import MethodMetric, Metric
 from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind, find, look_up, name_of
+from benchmarks.results.published import Paper
 from benchmarks.results.records import REMOVAL
 from benchmarks.run.identity import code_digest
 from benchmarks.run.precision import Precision
@@ -56,6 +57,7 @@ class Plan:
     parts: tuple[Part, ...]  # no two of them have both the data set and a network in common
     # A comparison of methods, or an ablation of one method's choices against its default.
     report: Literal["comparison", "ablation"] = "comparison"
+    published: Paper | None = None  # a paper's numbers, beside which a report puts the run's
     # The metrics that a report shows first, at most six, of which parts may lack some; (): the first that judge maps.
     headline: tuple[str, ...] = ()
     # Methods that a report says the most of, and whom they are compared with; (): the best of the others, and MINT.

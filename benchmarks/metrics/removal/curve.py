@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.metrics.metric import CurveLabels
+from benchmarks.metrics.removal.segments import Segments
 from mint.contract import InputError
 from mint.parameters import require_number
 from mint.perturbation import blurred
@@ -48,7 +49,20 @@ class Imputation:
         require_number("noise", self.noise, 0)
 
 
-Removed = Baseline | float | Imputation
+@dataclass(frozen=True)
+class Inpainting:
+    """A removed pixel is painted anew from what is left, by OpenCV: `benchmarks.metrics.removal.inpainting`.
+
+    ``radius`` is OpenCV's ``inpaintRadius``, in pixels.
+    """
+
+    radius: float = 3.0
+
+    def __post_init__(self) -> None:
+        require_number("radius", self.radius, 0, beyond=True)
+
+
+Removed = Baseline | float | Imputation | Inpainting
 """What a removed pixel becomes, in the normalised space."""
 
 
@@ -126,6 +140,7 @@ class Removal:
     area: str
     ties: str = "by index, mirrored"
     follows: Followed = "target"
+    segments: Segments | None = None  # super-pixels that go whole, in the order of the map's means over them
 
 
 def check_removal(removed: Removed, score: Score) -> None:

@@ -24,7 +24,9 @@ from benchmarks.metrics.pointing import at_maximum, squared_distances
 from benchmarks.metrics.removal import curve as curves
 from benchmarks.metrics.removal.points import RemovalMetric
 from benchmarks.metrics.removal.road import ROAD_LABELS
+from benchmarks.metrics.removal.segments import Segments, geometrically
 from benchmarks.registry import look_up
+from mint.contract import InputError
 from mint.parameters import require_number
 from mint.scores import Score
 
@@ -40,8 +42,11 @@ def _at_percentiles(ranked: Tensor, _width: int) -> Tensor:
     return torch.stack([(ranked >= each).sum(1) for each in lowest], dim=1)
 
 
+BY_SEGMENTS = "15 numbers of super-pixels, spaced geometrically"
+
 POINTS: Mapping[str, curves.Points] = {
     "a picture row a step": lambda ranked, width: _to_all(0, width, ranked.shape[1]),
+    "eight picture rows a step": lambda ranked, width: _to_all(0, 8 * width, ranked.shape[1]),
     "a picture row a step, without the start": lambda ranked, width: _to_all(width, width, ranked.shape[1]),
     "20 intervals, sizes rounded up": lambda ranked, _: _to_all(0, math.ceil(ranked.shape[1] / 20), ranked.shape[1]),
     "10 intervals, bounds rounded down": lambda ranked, _: np.linspace(0, ranked.shape[1], 11).astype(int).tolist(),
@@ -50,6 +55,7 @@ POINTS: Mapping[str, curves.Points] = {
         ranked.shape[1],
     ],
     "9 percentiles, 10% to 90%": _at_percentiles,
+    BY_SEGMENTS: lambda ranked, _: geometrically(ranked, 15),
 }
 """Where a curve is read.
 
@@ -83,6 +89,8 @@ class RemovalProfile(RemovalMetric):
         What removed pixels become, in the normalised space, and what is read of the network's answer.
     follows
         The class whose answer is followed: the one explained, or the one predicted on the whole picture.
+    segments
+        Super-pixels that are removed whole, in the order of the map's means over them; None: pixels go one by one.
     call
         The call of the tool that this stands for.
     """
@@ -97,6 +105,7 @@ class RemovalProfile(RemovalMetric):
     area: str
     ties: str = "by index"
     follows: curves.Followed = "target"
+    segments: Segments | None = None
     call: str = field(default="", repr=False)
 
     @property
@@ -124,12 +133,16 @@ class RemovalProfile(RemovalMetric):
         look_up("area", self.area, curves.AREAS)
         look_up("order of ties", self.ties, curves.RANKINGS)
         curves.check_removal(self.removed, self.score)
+        if (self.points == BY_SEGMENTS) != (self.segments is not None):
+            raise InputError(
+                f"segments and the choice of points {BY_SEGMENTS!r} need each other; give both or neither."
+            )
 
     @property
     def removal(self) -> curves.Removal:
         """What the tool would print."""
         asked = POINTS[self.points], self.removed, self.score, self.area
-        return curves.Removal(curves.PATHS[self.curve], *asked, ties=self.ties, follows=self.follows)
+        return curves.Removal(curves.PATHS[self.curve], *asked, self.ties, self.follows, self.segments)
 
 
 MAXIMA: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {

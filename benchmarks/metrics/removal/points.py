@@ -21,8 +21,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.metrics.metric import Context, Measurement, Metric, check_shape, not_finite
-from benchmarks.metrics.removal.curve import AREAS, RANKINGS, Followed, Imputation, Path, Removal, Removed, fill_of
+from benchmarks.metrics.removal.curve import (
+    AREAS,
+    RANKINGS,
+    Followed,
+    Imputation,
+    Inpainting,
+    Path,
+    Removal,
+    Removed,
+    fill_of,
+)
 from benchmarks.metrics.removal.imputation import fill_in, noise_of
+from benchmarks.metrics.removal.inpainting import paint_anew
+from benchmarks.metrics.removal.segments import Segments
 from mint.contract import InputError
 from mint.perturbation import channels_last, scores_of_drawn
 from mint.scores import (
@@ -118,14 +130,15 @@ def _locate(context: Context, removals: Sequence[Removal], values: Tensor) -> tu
     weights, _ = _weights(context)
     places = torch.arange(pixels, dtype=torch.int32, device=values.device).expand(count, -1)
     columns, paths = [torch.isfinite(values).all(1, keepdim=True).long()], []
-    orders: dict[tuple[str, str], tuple[int, Tensor, Tensor]] = {}
+    orders: dict[tuple[Segments | None, str, str], tuple[int, Tensor, Tensor]] = {}
     ranks: list[Tensor] = []
     for removal in removals:
+        own = values if removal.segments is None else removal.segments.ranks(context, values)
         for path in removal.paths:
-            key = removal.ties, path.first
+            key = removal.segments, removal.ties, path.first
             if key not in orders:
-                order = RANKINGS[removal.ties][path.first](values)
-                ranked = (values if path.first == "most" else -values).gather(1, order)
+                order = RANKINGS[removal.ties][path.first](own)
+                ranked = (own if path.first == "most" else -own).gather(1, order)
                 orders[key] = len(ranks) * count, ranked, F.pad(weights[order].cumsum(1), (1, 0))
                 ranks.append(torch.zeros_like(order, dtype=torch.int32).scatter_(1, order, places))
             start, ranked, sums = orders[key]
@@ -240,14 +253,21 @@ def _answers(
         # From nothing, nothing can be imputed: that picture is zero.
         batch.copy_((copies * left.any(1)[:, None, None, None]).permute(0, 2, 3, 1))
 
-    if isinstance(removed, Imputation):
+    def paint(start: int, stop: int, batch: Tensor) -> None:
+        left = shown(start, stop, ranks).view(-1, height, width)
+        batch.copy_(paint_anew(context, left, radius).permute(0, 2, 3, 1))
+
+    draw = fill
+    if isinstance(removed, Inpainting):
+        draw, radius = paint, removed.radius
+    elif isinstance(removed, Imputation):
+        draw = impute
         noise = context.once(("noise", removed), lambda: noise_of(image, removed.noise, removed.seed))
     else:
         kept = channels_last(image)
         absent = context.once(("fill", removed), lambda: channels_last(fill_of(image, removed)))
         # In the order of the batches, so that masks need no broadcasting.
         spread = ranks.repeat_interleave(channels, dim=1)
-    draw = impute if isinstance(removed, Imputation) else fill
     model, count, target = context.network.module, points.shape[1], context.case.target
     return scores_of_drawn(model, image, count, draw, target, columns, scores, context.batch_size)
 

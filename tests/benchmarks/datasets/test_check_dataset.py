@@ -35,6 +35,10 @@ def known(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A data set with a network that knows its classes, and the options that it needs."""
     if request.param == "scenes":
         return DATASETS["scenes"], load_network("scenes-vgg"), DataOptions()
+    if request.param == "imagenet-predicted":
+        model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.AdaptiveAvgPool1d(1000))
+        network = Network("any", model, Preprocessing(32), imagenet_classes())
+        return DATASETS["imagenet-predicted"], network, DataOptions(_imagenet(tmp_path_factory.mktemp("predicted")))
     if request.param == "imagenet":
         network = Network("any", torch.nn.Identity(), Preprocessing(32), imagenet_classes())
         return DATASETS["imagenet"], network, DataOptions(_imagenet(tmp_path_factory.mktemp("imagenet")))
@@ -96,7 +100,7 @@ def test_every_broken_clause_is_reported_not_the_first_alone() -> None:
 
 def test_only_a_data_set_that_declares_it_needs_options() -> None:
     for name, dataset in DATASETS.items():
-        if name in ("imagenet", *FOLDERS):
+        if name in ("imagenet", "imagenet-predicted", *FOLDERS):
             with pytest.raises(InputError, match="pass --data DIR"):
                 check_options(dataset, DataOptions())
         else:

@@ -22,6 +22,7 @@ from benchmarks.metrics import (
 from benchmarks.metrics.metric import controlling, declaration
 from benchmarks.metrics.removal.curve import Imputation
 from benchmarks.plans import PLANS
+from benchmarks.plans.published import FLIPPED
 
 ANSWER = {"score": "area", "x": "share of the pixels", "y": "the target's answer"}
 GAIN = {"score": "area", "x": "share of the pixels", "y": "the target's answer, LeRF \N{MINUS SIGN} MoRF"}
@@ -91,6 +92,7 @@ MEASURES = {
     "grid-pointing, highest of ties": "GridPointing",
     **{f"{scale} fidelity{kind}": "Fidelity" for scale in ("coarse", "fine") for kind in ("", " held out")},
     "stability": "Stability",
+    **{name: {"srg": "SRG", "mif": "Deletion", "lif": "LeRF"}[name[:3]] for name in FLIPPED},
 }
 DESCRIBING = ("gini", "entropy", "tied-pixels", "complexity", "coherence", "kept-predictions")
 LOWER = (

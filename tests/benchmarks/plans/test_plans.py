@@ -50,7 +50,7 @@ def test_what_is_added_is_what_a_report_says_the_most_of() -> None:
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_mint_and_lime_ask_the_network_equally_often(plan: Plan) -> None:
     for part in plan.parts:
-        if "lime" in part.methods:
+        if {"lime", "mint"} <= part.methods.keys():
             assert part.methods["mint"].samples == part.methods["lime"].samples  # type: ignore[attr-defined]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.metrics import METRICS, PROFILES, Context, Deletion, Insertion, Metric, PointingProfile, RemovalProfile
 from benchmarks.metrics.removal.curve import AREAS, Imputation
-from benchmarks.metrics.removal.peers import POINTS
+from benchmarks.metrics.removal.peers import BY_SEGMENTS, POINTS
 from mint.contract import InputError
 
 REMOVAL = {name: profile for name, profile in PROFILES.items() if isinstance(profile, RemovalProfile)}
@@ -140,6 +140,8 @@ def test_the_points_are_those_of_the_tools() -> None:
         "20 intervals, sizes rounded up": [*range(0, 103, 6), 103],
         "10 intervals, bounds rounded down": [0, 10, 20, 30, 41, 51, 61, 72, 82, 92, 103],
         "10 points, the last leaps from 80% to 100%": [0, 10, 20, 30, 40, 50, 60, 70, 80, 103],
+        "eight picture rows a step": [0, 80, 103],
+        BY_SEGMENTS: [0, 1, 2, 3, 5, 7, 10, 14, 19, 27, 38, 53, 73, 103],
         # Percentile p of 1 to 103 is 1 + 1.02 p.
         "9 percentiles, 10% to 90%": [11, 21, 31, 41, 52, 62, 72, 82, 92],
     }
