@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +126,7 @@ def _span(text: str) -> tuple[int, int]:
 CHOICES = {
     "network": "a network: a registered one, any torchvision classifier, or a function of yours that returns one",
     "dataset": "a data set: a registered one, or a function of yours that gives cases",
-    "method": "a method: a registered one, or a class, an instance or a function of yours",
+    "method": "a method: a registered one, @GROUP for all of a group, or a class, an instance or a function of yours",
     "metric": "a metric: a registered one, or a class or an instance of yours",
 }
 
@@ -230,24 +229,16 @@ def _directory(out: Path | None, plan: str, plans: Sequence[object]) -> Path:
 
 
 def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
-    from benchmarks.registry import KINDS, registered
+    from benchmarks.registry import KINDS, described
 
     for kind in KINDS.values():
         print(f"{kind.word}s")
-        lines = {name: _about(found, kind.made) for name, found in registered(kind).items()}
+        lines = described(kind)
         width = max(map(len, lines))
         for name, line in lines.items():
             print(f"  {name:{width}}  {line}")
     print("Every other classifier of torchvision is a network by its name, and FILE.py:NAME is of any kind.")
     return 0
-
-
-def _about(found: Any, made: bool) -> str:
-    """Say what a thing is in a line: its summary, or the first line of its docstring."""
-    if isinstance(found, EntryPoint):
-        return f"of an installed package: {found.value}"
-    documented = found() if made else found
-    return getattr(documented, "summary", None) or (documented.__doc__ or "").strip().partition("\n")[0]
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -271,6 +262,8 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             select(plan, only=only, more=more, limit=limit, controls=controls, against=options.against)
             for plan in found
         ]
+        for name, why in {name: why for plan in plans for name, why in plan.left_out.items()}.items():
+            print(f"left out: {name} {why}", file=sys.stderr)
         called = [plan.name for plan in plans]
         if twins := {name for name in called if called.count(name) > 1}:
             raise InputError(f"two plans are called {twins.pop()!r} and would write to one folder; rename one.")
@@ -323,6 +316,7 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
         "seconds": round(time.monotonic() - clock, 1),
         "cells": {"computed": store.written, "reused": store.reused, "damaged": len(store.damaged)},
         "failures": [asdict(failure) for failure in results.failures],
+        "left_out": dict(plan.left_out),
         "git": git_state(),
         "hardware": hardware(),
     }

@@ -1,7 +1,7 @@
 """One door for everything that a user names: methods, metrics, networks, data sets and plans.
 
 Each is a registered name (of the suite's own table, or of an entry point that an installed package offers),
-``FILE.py:NAME``, or ``module:NAME``.
+``FILE.py:NAME``, or ``module:NAME``; ``@GROUP`` stands for several methods.
 """
 
 import importlib
@@ -10,7 +10,8 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -103,10 +104,17 @@ class Kind:
     usable: Callable[[Any, str, str], Any]
     made: bool = False  # the suite's own table has functions that make the objects, not the objects
     beyond: str | None = None  # a function, as module:NAME, that returns a table of more names than `list` shows
+    groups: str | None = None  # a table, as module:NAME, of the registered names that ``@GROUP`` stands for
 
 
 METHOD = Kind(
-    "method", "mint.attributors", "benchmarks.plans.methods:METHODS", "method(model, images, targets)", _instance, True
+    "method",
+    "mint.attributors",
+    "benchmarks.plans.methods:METHODS",
+    "method(model, images, targets)",
+    _instance,
+    made=True,
+    groups="benchmarks.plans.methods:GROUPS",
 )
 METRIC = Kind("metric", "mint.metrics", "benchmarks.metrics:METRICS", "metric(context, saliency)", _metric, True)
 NETWORK = Kind(
@@ -142,6 +150,67 @@ def registered(kind: Kind) -> dict[str, Any]:
     return table
 
 
+def absent(found: Any) -> str | None:
+    """Say what to install for a thing whose package, its attribute ``needs``, is not there; None if nothing lacks."""
+    needs = getattr(found, "needs", None)
+    if needs is None or not needs.absent:
+        return None
+    return f"needs the package {needs.module}, which is not installed; install it by: {needs.cure}"
+
+
+def groups_of(kind: Kind) -> dict[str, tuple[str, ...]]:
+    """Return the names that each ``@GROUP`` of a kind stands for."""
+    return {f"@{name}": tuple(members) for name, members in _at(kind.groups).items()} if kind.groups else {}
+
+
+def described(kind: Kind) -> dict[str, str]:
+    """Say in a line what each registered thing and each group of a kind is: its summary, or its docstring's first."""
+    lines = {}
+    for name, found in registered(kind).items():
+        if isinstance(found, importlib.metadata.EntryPoint):
+            lines[name] = f"of an installed package: {found.value}"
+        elif why := absent(found):
+            lines[name] = f"absent: it {why}"
+        else:
+            thing = found() if kind.made else found
+            lines[name] = getattr(thing, "summary", None) or (thing.__doc__ or "").strip().partition("\n")[0]
+    for group, members in groups_of(kind).items():
+        lines[group] = textwrap.shorten(", ".join(members), 110, placeholder=" ...")
+    return lines
+
+
+def expand(kind: Kind, names: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Put in place of ``@GROUP`` the names of the group.
+
+    Returns
+    -------
+    tuple of str
+        The names, each once; those of a group without the ones whose package is not installed.
+    dict
+        The latter, and what to install for each.
+
+    Raises
+    ------
+    InputError
+        If there is no such group, or nothing of it can be used.
+    """
+    groups = groups_of(kind)
+    found: dict[str, None] = {}
+    left_out: dict[str, str] = {}
+    for name in names:
+        if not groups or not name.startswith("@"):
+            found[name] = None
+            continue
+        members, table = look_up(f"group of {kind.word}s", name, groups), registered(kind)
+        lacking = {each: why for each in members if (why := absent(table[each]))}
+        if len(lacking) == len(members):
+            reasons = "".join(f" {each} {why}." for each, why in lacking.items())
+            raise InputError(f"no {kind.word} of {name} can be used.{reasons}")
+        found |= dict.fromkeys(each for each in members if each not in lacking)
+        left_out |= lacking
+    return tuple(found), left_out
+
+
 def find(kind: Kind, name: str) -> Any:
     """Return what a name stands for: an instance of a method or metric, a function of a network or data set, a plan.
 
@@ -171,6 +240,8 @@ def find(kind: Kind, name: str) -> Any:
         except Exception as error:  # an import can fail in any way
             raise InputError(f"the entry point {name!r} ({found.value}) cannot be imported: {said(error)}.") from error
         return kind.usable(loaded, found.value, kind.call)
+    if why := absent(found):
+        raise InputError(f"the {kind.word} {name!r} {why}")
     return found() if kind.made else found
 
 

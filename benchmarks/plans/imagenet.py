@@ -5,20 +5,20 @@ from typing import Any
 
 from baselines.controls import DERIVED
 from benchmarks.metrics import ROAD, Deletion, EnergyPointing, Gini, Insertion, Localisation, Pointing
-from benchmarks.plans.methods import methods
+from benchmarks.plans.methods import ABSENT, PRESENT, comparison
 from benchmarks.plans.metrics import BOXES, CHECKED, ELSEWHERE, GRID, GRID_TIES, HEADLINE, MASKS, TIES
 from benchmarks.plans.scenes import SMALL_NETWORKS
-from benchmarks.run.plan import Part, Plan
+from benchmarks.run.plan import Plan
 
 IMAGENET = Plan(
     "imagenet",
     "VGG16 and ResNet50 on a folder in ImageNet's layout (--data).",
     (
-        Part(
+        comparison(
             "imagenet",
             ("vgg16", "resnet50"),
-            methods(samples=1000),
             BOXES,
+            samples=1000,
             limit=100,
             timed=4,
             shown=6,
@@ -28,15 +28,13 @@ IMAGENET = Plan(
     ),
     headline=HEADLINE,
 )
-# Equal budgets: occlusion asks 169 times, the others that perturb 200.
 IMAGENET_SMALL = Plan(
     "imagenet-small",
     "ResNet-18 and ResNet-50 on a folder in ImageNet's layout (--data), small boxes apart: hours of a CPU, not days.",
     (
-        Part(
+        comparison(
             "imagenet",
             ("resnet18", "resnet50"),
-            methods(samples=200),
             {
                 "deletion": Deletion(steps=14),
                 "insertion": Insertion(steps=14),
@@ -47,6 +45,7 @@ IMAGENET_SMALL = Plan(
                 "gini": Gini(),
                 **TIES,
             },
+            samples=200,
             limit=200,
             remembering=True,
             controls=DERIVED,
@@ -55,19 +54,14 @@ IMAGENET_SMALL = Plan(
         ),
     ),
 )
-_WHOLE: Mapping[str, Any] = {"timed": 8, "shown": 6, "controls": DERIVED}
+_WHOLE: Mapping[str, Any] = {"samples": 5000, "names": PRESENT, "timed": 8, "shown": 6, "controls": DERIVED}
 FULL = Plan(
     "full",
-    "All scenes, photos and ImageNet pictures (--data), on every network, with the paper's 5000 samples.",
+    "Every method, with 5000 samples, on all scenes, photos and ImageNet pictures (--data), through every network.",
     (
-        Part("scenes", SMALL_NETWORKS, methods(5000, kernel_size=2.0), {**MASKS, **CHECKED, **ELSEWHERE}, **_WHOLE),
-        Part("photos", ("efficientnet-lite0",), methods(5000), {**GRID, **GRID_TIES}, **_WHOLE),
-        Part(
-            "imagenet",
-            ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3"),
-            methods(5000),
-            {**BOXES, **ELSEWHERE},
-            **_WHOLE,
-        ),
+        comparison("scenes", SMALL_NETWORKS, {**MASKS, **CHECKED, **ELSEWHERE}, kernel_size=2.0, **_WHOLE),
+        comparison("photos", ("efficientnet-lite0",), {**GRID, **GRID_TIES}, **_WHOLE),
+        comparison("imagenet", ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3"), {**BOXES, **ELSEWHERE}, **_WHOLE),
     ),
+    left_out=ABSENT,
 )

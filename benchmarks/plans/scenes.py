@@ -3,9 +3,9 @@
 from baselines.controls import DERIVED
 from benchmarks.metrics import ROAD, SRG, Deletion, Gini, Insertion, Pointing, TiedPixels
 from benchmarks.metrics.removal.peers import PROFILES
-from benchmarks.plans.methods import methods
+from benchmarks.plans.methods import BEST_KNOWN, comparison
 from benchmarks.plans.metrics import CHECKED, COMPARED, ELSEWHERE, HEADLINE, MASKS
-from benchmarks.run.plan import Part, Plan
+from benchmarks.run.plan import Plan
 
 SMALL_NETWORKS = ("scenes-vgg", "scenes-resnet")
 
@@ -13,10 +13,9 @@ SMOKE = Plan(
     "smoke",
     "A handful of scenes and few samples: does everything run?",
     (
-        Part(
+        comparison(
             "scenes",
             SMALL_NETWORKS,
-            methods(samples=60, kernel_size=2.0),
             {
                 "deletion": Deletion(steps=14),
                 "insertion": Insertion(steps=14),
@@ -26,6 +25,8 @@ SMOKE = Plan(
                 "gini": Gini(),
                 "tied-pixels": TiedPixels(),
             },
+            samples=60,
+            kernel_size=2.0,
             limit=4,
             timed=1,
             shown=2,
@@ -38,11 +39,13 @@ QUICK = Plan(
     "quick",
     "Both small networks on scenes: the reference comparison, without a download.",
     (
-        Part(
+        comparison(
             "scenes",
             SMALL_NETWORKS,
-            methods(samples=500, kernel_size=2.0),
             COMPARED,
+            samples=500,
+            kernel_size=2.0,
+            names=BEST_KNOWN,
             limit=16,
             timed=2,
             shown=5,
@@ -54,11 +57,12 @@ TRUST = Plan(
     "trust",
     "How far the order of the methods in quick can be trusted: other settings, ties, controls, other tools' protocols.",
     (
-        Part(
+        comparison(
             "scenes",
             SMALL_NETWORKS,
-            methods(samples=500, kernel_size=2.0),
             {**MASKS, **ELSEWHERE, **PROFILES},
+            samples=500,
+            kernel_size=2.0,
             limit=12,
             controls=DERIVED,
         ),
@@ -68,5 +72,5 @@ TRUST = Plan(
 CHECKS = Plan(
     "checks",
     "Do maps hang on the network's weights, and stay as they are when the picture hardly changes? On few scenes.",
-    (Part("scenes", SMALL_NETWORKS, methods(samples=500, kernel_size=2.0), CHECKED, limit=10),),
+    (comparison("scenes", SMALL_NETWORKS, CHECKED, samples=500, kernel_size=2.0, limit=10),),
 )

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import baselines
 from baselines.controls import DERIVED, Derived
 from benchmarks.metrics import MethodMetric, Metric
-from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind, find, look_up, name_of
+from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind, expand, find, look_up, name_of
 from benchmarks.results.published import Paper
 from benchmarks.results.records import REMOVAL
 from benchmarks.run.identity import code_digest
@@ -46,6 +46,8 @@ class Part:
     controls: Mapping[str, Derived] = field(default_factory=dict)
     controlled: int | None = None
     apart: bool = False  # average every metric over the difficult cases alone as well
+    # Methods that are run only if they are asked for by name or group, with settings that go with those of `methods`.
+    others: Mapping[str, Attributor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Plan:
     # Methods that a report says the most of, and whom they are compared with; (): the best of the others, and MINT.
     focus: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
+    # Methods that belong to the plan and are not run, and why: the package that they need is not installed.
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.parts:
@@ -117,8 +121,9 @@ def select(
     ----------
     only : Mapping
         Of a kind that is here, what to keep, in this order. A name that the plan does not have is added with its
-        defaults: a method, metric or network to every part; a data set as a part like the plan's first. A part
-        without any of the networks, or whose data set is not here, is dropped.
+        defaults: a method, metric or network to every part; a data set as a part like the plan's first. (A method that
+        waits among a part's ``others`` has the settings it has there.) A part without any of the networks, or whose
+        data set is not here, is dropped. ``@GROUP`` among the methods stands for those of the group that can be run.
     more : Mapping
         What to add to all that is kept; what the plan has anyway changes nothing. The report says the most of the
         methods here.
@@ -134,6 +139,9 @@ def select(
     InputError
         If there is nothing of a given name (the sentence has the nearest), or two things have one name.
     """
+    only, kept_out = _expanded(only)
+    more, also_out = _expanded(more)
+    against, _ = expand(METHOD, against)
     networks = [name for part in plan.parts for name in part.networks]
     own = [name for name in only.get(NETWORK, ()) if name not in networks] + [*more.get(NETWORK, ())]
     for name in own:
@@ -149,7 +157,7 @@ def select(
                 replace(
                     part,
                     networks=chosen,
-                    methods=_chosen(METHOD, part.methods, only, more),
+                    methods=_chosen(METHOD, part.methods, only, more, part.others),
                     metrics=_chosen(METRIC, part.metrics, only, more),
                     limit=min(limits, default=None),
                     controls=part.controls if controls is None else controls,
@@ -167,6 +175,7 @@ def select(
         headline=headline,
         focus=tuple(name for name in focus if name in explained),
         against=tuple(map(name_of, against)) or tuple(name for name in plan.against if name in explained),
+        left_out={**({} if METHOD in only else plan.left_out), **kept_out, **also_out},
     )
 
 
@@ -188,11 +197,21 @@ def _parts(plan: Plan, only: Sequence[str] | None, more: Sequence[str]) -> list[
     return [*kept, *(replace(plan.parts[0], dataset=name) for name in added)]
 
 
-def _chosen(kind: Kind, has: Mapping[str, Any], only: Names, more: Names) -> dict[str, Any]:
+def _expanded(names: Names) -> tuple[Names, dict[str, str]]:
+    """Put the names of groups in their place; return those that cannot be used as well, with the reason."""
+    expanded = {kind: expand(kind, each) for kind, each in names.items()}
+    left_out = {name: why for _, absent in expanded.values() for name, why in absent.items()}
+    return {kind: found for kind, (found, _) in expanded.items()}, left_out
+
+
+def _chosen(
+    kind: Kind, has: Mapping[str, Any], only: Names, more: Names, others: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
     names = dict.fromkeys([*only.get(kind, has), *more.get(kind, ())])
-    shown = {name: name if name in has else name_of(name) for name in names}
+    known = {**others, **has}
+    shown = {name: name if name in known else name_of(name) for name in names}
     _refuse_namesakes(kind, shown.values())
-    return {shown[name]: has[name] if name in has else _added(kind, name) for name in names}
+    return {shown[name]: known[name] if name in known else _added(kind, name) for name in names}
 
 
 def _added(kind: Kind, name: str) -> Any:

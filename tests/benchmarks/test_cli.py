@@ -63,6 +63,20 @@ def test_a_run_prints_a_summary_and_leaves_a_report(
     assert main(["report", "--out", str(tmp_path / "out")]) == 0
 
 
+def test_a_method_that_is_left_out_of_a_group_is_said_and_kept(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from baselines import Random
+    from baselines.packages import Package
+
+    monkeypatch.setattr(Random, "needs", Package("no_such_package", "methods"), raising=False)
+    assert main([*arguments, "--methods", "@null", "--limit", "1"]) == 0
+    assert "left out: random needs the package no_such_package" in capsys.readouterr().err
+    run = json.loads((tmp_path / "out" / "provenance.json").read_text())["run"]
+    assert run["left_out"].keys() == {"random"}
+    assert set(pd.read_parquet(tmp_path / "out" / "records.parquet")["method"]) == {"constant", "centre", "sobel"}
+
+
 def test_a_method_in_a_file_stands_in_the_same_tables(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     assert main([*arguments, "--method", f"{tmp_path / 'mine.py'}:Mine", "--limit", "3"]) == 0

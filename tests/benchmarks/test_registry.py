@@ -13,10 +13,26 @@ import pytest
 import torch
 
 import baselines
+from baselines.packages import Package
 from benchmarks.datasets import DataOptions
 from benchmarks.metrics import Context
 from benchmarks.networks.network import load_network
-from benchmarks.registry import DATASET, KINDS, METHOD, METRIC, NETWORK, PLAN, USERS_FILE, Kind, find, registered
+from benchmarks.plans import methods as plans
+from benchmarks.registry import (
+    DATASET,
+    KINDS,
+    METHOD,
+    METRIC,
+    NETWORK,
+    PLAN,
+    USERS_FILE,
+    Kind,
+    absent,
+    described,
+    expand,
+    find,
+    registered,
+)
 from benchmarks.run.identity import code_digest, method_identity
 from benchmarks.run.plan import Plan
 from mint import InputError
@@ -97,7 +113,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_everything_registered_is_found_by_its_name(kind: Kind) -> None:
     table = registered(kind)
     assert len(table) > 3
-    assert all(find(kind, name) is not None for name in table)
+    assert all(find(kind, name) is not None for name in table if not absent(table[name]))
 
 
 @pytest.mark.parametrize(
@@ -114,6 +130,37 @@ def test_everything_registered_is_found_by_its_name(kind: Kind) -> None:
 def test_a_name_that_does_not_exist_gets_the_nearest(kind: Kind, name: str, nearest: str) -> None:
     with pytest.raises(InputError, match=rf"^unknown {kind.word} '{name}'; the nearest are .*\b{nearest}\b"):
         find(kind, name)
+
+
+class Wanting(baselines.Random):
+    """A method whose package no one has."""
+
+    needs = Package("no_such_package", "methods")
+
+
+def test_what_is_absent_is_listed_left_out_of_its_groups_and_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plans.METHODS, "wanting", Wanting)  # type: ignore[misc]
+    monkeypatch.setattr(plans, "GROUPS", {"few": ("random", "wanting"), "none": ("wanting",)})
+    why = "needs the package no_such_package, which is not installed; install it by: python -m pip install '.[methods]'"
+    assert described(METHOD)["wanting"] == f"absent: it {why}"
+    assert described(METHOD)["@few"] == "random, wanting"
+    assert expand(METHOD, ["mint", "@few", "random"]) == (("mint", "random"), {"wanting": why})
+    with pytest.raises(InputError, match=re.escape(f"no method of @none can be used. wanting {why}")):
+        expand(METHOD, ["@none"])
+    with pytest.raises(InputError, match=re.escape(f"the method 'wanting' {why}")):
+        find(METHOD, "wanting")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "sentence"),
+    [
+        (METHOD, "@perturbations", "unknown group of methods '@perturbations'; the nearest are @perturbation"),
+        (METRIC, "@all", "unknown metric '@all'"),
+    ],
+)
+def test_a_group_that_does_not_exist_gets_the_nearest(kind: Kind, name: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        [find(kind, each) for each in expand(kind, [name])[0]]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from baselines.occlusion import cut
 from benchmarks.datasets import DATASETS
 from benchmarks.networks import NETWORKS
 from benchmarks.plans import PLANS
+from benchmarks.plans.methods import BUDGETED, GROUPS, METHODS, PRESENT, methods
 from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind
 from benchmarks.run.identity import method_identity, object_identity
 from benchmarks.run.plan import Part, Plan, select
@@ -47,6 +49,50 @@ def test_what_is_added_is_what_a_report_says_the_most_of() -> None:
     assert (added.focus, added.against) == (("random",), ("mint",))
 
 
+@pytest.mark.parametrize(("budget", "windows"), [(60, 64), (200, 225), (500, 441), (1000, 1089), (5000, 4225)])
+def test_occlusion_asks_as_often_as_the_others_as_nearly_as_its_windows_allow(budget: int, windows: int) -> None:
+    method = methods(samples=budget)["occlusion"]
+    one_axis = len(cut(224, method.window, method.stride)[1])  # type: ignore[attr-defined]
+    assert one_axis**2 == windows
+    if budget < 5000:  # and on scenes of half the size
+        assert len(cut(112, method.window // 2, method.stride // 2)[1]) == one_axis  # type: ignore[attr-defined]
+
+
+def test_every_method_has_a_budget_or_its_defaults() -> None:
+    assert BUDGETED.keys() <= METHODS.keys()
+    for name, method in methods(samples=64, kernel_size=2.0, names=BUDGETED.keys() & set(PRESENT)).items():
+        assert type(method) is type(METHODS[name]())
+        assert method != METHODS[name](), name
+
+
+def test_full_has_every_method_and_says_which_are_left_out() -> None:
+    for part in PLANS["full"].parts:
+        assert {*part.methods, *PLANS["full"].left_out} == METHODS.keys()
+    assert select(PLANS["full"], only={METHOD: ["mint"]}).left_out == {}
+
+
+@pytest.mark.parametrize("group", [group for group in GROUPS if {*GROUPS[group]} & {*PRESENT}])
+def test_every_group_can_be_run_by_every_plan(group: str) -> None:
+    for name in ("smoke", "quick", "full"):
+        plan = select(PLANS[name], only={METHOD: [f"@{group}"]})
+        assert all({*part.methods, *plan.left_out} == set(GROUPS[group]) for part in plan.parts)
+    assert {"mint", "overlay", "lime"} <= set(GROUPS["perturbation"]) <= set(GROUPS["all"])
+
+
+def test_a_method_that_is_asked_for_has_the_plan_s_budget() -> None:
+    (part,) = select(PLANS["quick"], more={METHOD: ["@perturbation"]}).parts
+    assert part.methods["occlusion-engine"].stride == part.methods["occlusion"].stride == 10  # type: ignore[attr-defined]
+    assert part.methods["lime"] is PLANS["quick"].parts[0].methods["lime"]
+
+
+def test_groups_and_names_and_files_mix(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def mine(*_): ...\n")
+    (part,) = select(PLANS["quick"], only={METHOD: ["@null", "mint", "sobel", f"{tmp_path / 'mine.py'}:mine"]}).parts
+    assert list(part.methods) == ["random", "constant", "centre", "sobel", "mint", "mine"]
+    plan = select(PLANS["quick"], more={METHOD: [f"{tmp_path / 'mine.py'}:mine"]}, against=("@null",))
+    assert plan.against == ("random", "constant", "centre", "sobel")
+
+
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_mint_and_lime_ask_the_network_equally_often(plan: Plan) -> None:
     for part in plan.parts:
@@ -57,7 +103,7 @@ def test_mint_and_lime_ask_the_network_equally_often(plan: Plan) -> None:
 def test_smoke_is_quick_with_less_of_everything() -> None:
     (smoke,), (quick,) = PLANS["smoke"].parts, PLANS["quick"].parts
     assert (smoke.dataset, smoke.networks) == (quick.dataset, quick.networks)
-    assert smoke.methods.keys() == quick.methods.keys()
+    assert smoke.methods.keys() <= quick.methods.keys()
     assert smoke.metrics.keys() <= quick.metrics.keys()
     assert smoke.controls == PLANS["trust"].parts[0].controls
     assert smoke.limit is not None
