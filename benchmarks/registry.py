@@ -175,7 +175,7 @@ def described(kind: Kind) -> dict[str, str]:
             thing = found() if kind.made else found
             lines[name] = getattr(thing, "summary", None) or (thing.__doc__ or "").strip().partition("\n")[0]
     for group, members in groups_of(kind).items():
-        lines[group] = textwrap.shorten(", ".join(members), 110, placeholder=" ...")
+        lines[group] = textwrap.shorten(", ".join(members), 110, placeholder=" ...", break_on_hyphens=False)
     return lines
 
 

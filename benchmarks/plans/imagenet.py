@@ -54,6 +54,7 @@ IMAGENET_SMALL = Plan(
         ),
     ),
 )
+_EVERY_NETWORK = ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3")
 _WHOLE: Mapping[str, Any] = {"samples": 5000, "names": PRESENT, "timed": 8, "shown": 6, "controls": DERIVED}
 FULL = Plan(
     "full",
@@ -61,7 +62,7 @@ FULL = Plan(
     (
         comparison("scenes", SMALL_NETWORKS, {**MASKS, **CHECKED, **ELSEWHERE}, kernel_size=2.0, **_WHOLE),
         comparison("photos", ("efficientnet-lite0",), {**GRID, **GRID_TIES}, **_WHOLE),
-        comparison("imagenet", ("vgg16", "vgg19", "resnet18", "resnet50", "inception_v3"), {**BOXES, **ELSEWHERE}, **_WHOLE),
+        comparison("imagenet", _EVERY_NETWORK, {**BOXES, **ELSEWHERE}, **_WHOLE),
     ),
     left_out=ABSENT,
 )

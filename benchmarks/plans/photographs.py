@@ -19,9 +19,9 @@ PHOTOS = Plan(
 )
 PHOTOS_SMALL = Plan(
     "photos-small",
-    "A small part of photos, with fewer samples: two mosaics and three photographs.",
+    "A small part of photos, with fewer samples: one mosaic and three photographs.",
     (
-        comparison("photos", _NETWORK, GRID, samples=200, limit=2, shown=2),
-        comparison("photos-single", _NETWORK, PHOTO, samples=200, limit=3, shown=3),
+        comparison("photos", _NETWORK, GRID, samples=120, limit=1, shown=1),
+        comparison("photos-single", _NETWORK, PHOTO, samples=120, limit=3, shown=3),
     ),
 )

@@ -48,7 +48,8 @@ STYLES: Mapping[str, Style] = {
     "sobel": Style("#B0B0B0", (5, 1.2, 1, 1.2), "v"),
 }
 OTHERS = tuple(
-    Style(colour, marker=marker)
+    Style(colour, dashes, marker)
+    for dashes in ((), (4, 1.2), (1, 1))
     for colour, marker in zip(("#E69F00", "#56B4E9", "#000000", "#8B5CF6", "#A16207"), "h*dp<", strict=True)
 )
 

@@ -7,6 +7,7 @@ the exit status: 0, or 2 for bad input. Importing this package imports no study,
 from collections.abc import Mapping
 
 STUDIES: Mapping[str, str] = {
+    "budget": "benchmarks.studies.budget",
     "figures": "benchmarks.studies.paper_figures.folder",
     "forwards": "benchmarks.studies.forwards",
     "protocols": "benchmarks.studies.protocols",
@@ -15,6 +16,7 @@ STUDIES: Mapping[str, str] = {
 """The module of each study, by name."""
 
 SUMMARIES: Mapping[str, str] = {
+    "budget": "measure what more forward passes buy: every perturbation method's scores at several budgets",
     "figures": "draw the figures of MINT's paper, from real explanations",
     "forwards": "measure how many forward passes an explanation needs",
     "protocols": "score the same maps as six other tools and papers do",

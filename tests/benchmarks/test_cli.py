@@ -146,7 +146,7 @@ def test_everything_may_be_the_user_s(world: ModuleType, own: Path, tmp_path: Pa
 def test_the_studies_have_their_own_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study"]) == main(["study", "--help"]) == 0
     usage = capsys.readouterr().out
-    assert all(name in usage for name in ("figures", "forwards", "protocols", "speed"))
+    assert all(name in usage for name in ("budget", "figures", "forwards", "protocols", "speed"))
     assert main(["study", "sped"]) == 2
     with pytest.raises(SystemExit) as caught:
         main(["study", "speed", "--help"])

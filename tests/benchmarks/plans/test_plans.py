@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,22 @@ def test_every_method_has_a_budget_or_its_defaults() -> None:
     for name, method in methods(samples=64, kernel_size=2.0, names=BUDGETED.keys() & set(PRESENT)).items():
         assert type(method) is type(METHODS[name]())
         assert method != METHODS[name](), name
+
+
+@pytest.mark.parametrize(("budget", "forwards"), [(50, 40), (200, 200), (500, 520), (2000, 2080), (5000, 4736)])
+def test_sobol_asks_as_often_as_the_others_as_nearly_as_its_grids_allow(budget: int, forwards: int) -> None:
+    found: Any = methods(samples=budget, names=["sobol"])["sobol"]
+    assert found.designs * (found.cells**2 + 1) == forwards
+
+
+def test_quick_compares_a_dozen_that_need_no_package_of_their_own() -> None:
+    (part,) = PLANS["quick"].parts
+    compared = part.methods.keys() - {*part.nulls}
+    assert len(compared) == 12
+    assert not any(hasattr(METHODS[name], "needs") for name in compared)
+    asking = {name: getattr(part.methods[name], "samples", 500) for name in GROUPS["perturbation"] if name in compared}
+    assert set(asking.values()) == {500}
+    assert compared <= {name for group in ("gradient", "cam", "perturbation") for name in GROUPS[group]}
 
 
 def test_full_has_every_method_and_says_which_are_left_out() -> None:
