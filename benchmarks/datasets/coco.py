@@ -78,6 +78,7 @@ def coco_folder(network: Network, options: DataOptions) -> ObjectCases:
 
 
 coco_folder.require = require_coco  # type: ignore[attr-defined]
+coco_folder.needs = PYCOCOTOOLS  # type: ignore[attr-defined]
 
 
 def _read(file: Path) -> Any:
