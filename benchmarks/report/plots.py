@@ -47,10 +47,11 @@ STYLES: Mapping[str, Style] = {
     "centre": Style("#595959", (4, 1.5), "P"),
     "sobel": Style("#B0B0B0", (5, 1.2, 1, 1.2), "v"),
 }
+COLOURS = ("#E69F00", "#56B4E9", "#000000", "#8B5CF6", "#A16207", "#BE123C", "#4D7C0F", "#0E7490")
 OTHERS = tuple(
     Style(colour, dashes, marker)
     for dashes in ((), (4, 1.2), (1, 1))
-    for colour, marker in zip(("#E69F00", "#56B4E9", "#000000", "#8B5CF6", "#A16207"), "h*dp<", strict=True)
+    for colour, marker in zip(COLOURS, "h*dp<>8H", strict=True)
 )
 
 

@@ -9,6 +9,7 @@ The maps and scores are a run's own cells, so a study that was killed goes on wh
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from math import sqrt
@@ -36,7 +37,7 @@ from benchmarks.results.provenance import versions
 from benchmarks.results.records import REMOVAL, Records, with_removal
 from benchmarks.run.binding import bind
 from benchmarks.run.identity import code_digest, method_identity
-from benchmarks.run.loop import as_records, run
+from benchmarks.run.loop import Results, as_records, run
 from benchmarks.run.plan import Options, Part, Plan
 from benchmarks.run.store import Store
 from benchmarks.run.timing import counting
@@ -218,7 +219,34 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
-    device, data, store = str(usable_device(options.device)), DataOptions(options.data), Store(options.out / "cells")
+    with closing(Store(options.out / "cells")) as store:
+        records, results, asked = _run(options, store)
+    rows = budget_rows(records, asked)
+    rows.to_csv(options.out / "budget.csv", index=False, float_format="%.5g")
+    save_picture(draw_budgets(rows), options.out / "budget.png")
+    cases = ", ".join(f"{each['cases']['all']} cases of {each['dataset']}" for each in results.inputs[:1])
+    failed = [f"* {each.network}, {each.method}, {each.step}, {each.case}: {each.reason}" for each in results.failures]
+    parts_of_page = [
+        f"{cases} a network; {made_by('budget', arguments, usable_device(options.device))}",
+        "Each method explains the same cases with more and more forward passes. They are counted on the first case, "
+        "not assumed. A method stops where it cannot ask more often. The other cost of a method, such as its backward "
+        "passes, is not on the axis: extremal perturbation also takes a backward pass for each forward pass.",
+        "![Scores over forward passes](budget.png)",
+        "Lines are means over the cases, bands 95 % intervals of a bootstrap over pictures. All scores are better when "
+        "higher. The numbers are in [budget.csv](budget.csv).",
+        f"## How many forward passes reach {WANTED:.0%} of a method's own best",
+        "The fewest forward passes tried at which the mean score is that high; in brackets where 95 % of the "
+        "bootstrap's resamples lie; then the method's best mean score. A method whose best score is not above 0 has "
+        "a dash. The fewer cases, the wider the brackets: where they hold all budgets, nothing is known.",
+        reached_table(records, asked).to_markdown(index=False, disable_numparse=True),
+        *(["## What failed", "\n".join(failed)] if failed else []),
+    ]
+    return write_markdown("What more forward passes buy", {"": parts_of_page}, options.out / "README.md")
+
+
+def _run(options: argparse.Namespace, store: Store) -> tuple[Records, Results, dict[tuple[str, str], Budgeted]]:
+    """Count forward passes through every network, then run the plan of all methods at all budgets."""
+    device, data = str(usable_device(options.device)), DataOptions(options.data)
     named, _ = expand(METHOD, options.methods)
     ways = {name: look_up("method with a budget", name, WAYS) for name in named}
     networks = options.network or SMALL_NETWORKS
@@ -241,25 +269,4 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     weights = {name_of(name): options.weights for name in networks if options.weights}
     how = Options(data=options.data, device=device, weights=weights)
     results = run(plan, how, store)
-    records = with_removal(as_records(plan, how, results, {}))
-    rows = budget_rows(records, asked)
-    rows.to_csv(options.out / "budget.csv", index=False, float_format="%.5g")
-    save_picture(draw_budgets(rows), options.out / "budget.png")
-    cases = ", ".join(f"{each['cases']['all']} cases of {each['dataset']}" for each in results.inputs[:1])
-    failed = [f"* {each.network}, {each.method}, {each.step}, {each.case}: {each.reason}" for each in results.failures]
-    parts_of_page = [
-        f"{cases} a network; {made_by('budget', arguments, device)}",
-        "Each method explains the same cases with more and more forward passes. They are counted on the first case, "
-        "not assumed. A method stops where it cannot ask more often. The other cost of a method, such as its backward "
-        "passes, is not on the axis: extremal perturbation also takes a backward pass for each forward pass.",
-        "![Scores over forward passes](budget.png)",
-        "Lines are means over the cases, bands 95 % intervals of a bootstrap over pictures. All scores are better when "
-        "higher. The numbers are in [budget.csv](budget.csv).",
-        f"## How many forward passes reach {WANTED:.0%} of a method's own best",
-        "The fewest forward passes tried at which the mean score is that high; in brackets where 95 % of the "
-        "bootstrap's resamples lie; then the method's best mean score. A method whose best score is not above 0 has "
-        "a dash. The fewer cases, the wider the brackets: where they hold all budgets, nothing is known.",
-        reached_table(records, asked).to_markdown(index=False, disable_numparse=True),
-        *(["## What failed", "\n".join(failed)] if failed else []),
-    ]
-    return write_markdown("What more forward passes buy", {"": parts_of_page}, options.out / "README.md")
+    return with_removal(as_records(plan, how, results, {})), results, asked

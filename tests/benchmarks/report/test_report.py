@@ -21,7 +21,7 @@ from benchmarks.report.forest import draw_costs
 from benchmarks.report.gallery import overlay
 from benchmarks.report.leaderboard import make_leaderboard
 from benchmarks.report.numbers import MOST_DECIMALS, counted, decimals
-from benchmarks.report.plots import OTHERS, STYLES, styles
+from benchmarks.report.plots import COLOURS, OTHERS, STYLES, styles
 from benchmarks.results import records
 from benchmarks.results.records import Records, RecordsError, Shown
 from benchmarks.results.sums import FILES, SUMS
@@ -400,8 +400,10 @@ def test_two_runs_make_the_same_tables_and_pictures(world: ModuleType, tmp_path:
 def test_methods_keep_their_colour_whatever_stands_beside_them() -> None:
     assert styles(["sobel", "mint", "mine"])["mint"] == styles(["mint"])["mint"] == STYLES["mint"]
     assert styles(["mint", "mine", "yours"])["yours"] == OTHERS[1]
-    colours = [style.colour for style in [*STYLES.values(), *OTHERS]]
+    colours = [style.colour for style in [*STYLES.values(), *OTHERS[: len(COLOURS)]]]
     assert len(set(colours)) == len(colours)
+    lines = [(style.colour, style.dashes) for style in [*STYLES.values(), *OTHERS]]
+    assert len(set(lines)) == len(lines) >= 30, "every method of the suite has a line of its own"
 
 
 def test_an_overlay_keeps_the_picture_under_no_evidence_and_lights_up_under_much() -> None:
