@@ -25,6 +25,8 @@ MOST_PICTURES = 10_000
 """Beyond this many pictures, a difference counts as hopeless."""
 MOST_EFFECT = 3.5
 """Larger effects count as this one: on pictures that hardly differ, the effect seen may be far larger by chance."""
+BLOCK = 20_000_000
+"""Numbers of a large matrix that are at hand as floats at a time; below it, all of them."""
 GAUSS = np.polynomial.legendre.leggauss(400)
 DIGITS = 9
 """Decimals at which numbers that are equal on paper are equal."""
@@ -53,13 +55,28 @@ class Estimate:
 
 @functools.lru_cache(maxsize=4)
 def draw(pictures: int) -> np.ndarray:
-    """Draw how often each picture occurs in each resample: (resamples, pictures) float64, the same every time."""
+    """Draw how often each picture occurs in each resample: (resamples, pictures) uint8, the same every time."""
     if not pictures:
-        return np.zeros((RESAMPLES, 0))
+        return np.zeros((RESAMPLES, 0), np.uint8)
     generator = np.random.default_rng(SEED)
-    draws = generator.multinomial(pictures, np.full(pictures, 1 / pictures), size=RESAMPLES).astype(np.float64)
+    equally = np.full(pictures, 1 / pictures)
+    draws = np.concatenate(
+        [generator.multinomial(pictures, equally, size=rows).astype(np.uint8) for rows in _blocks(RESAMPLES, pictures)]
+    )
     draws.setflags(write=False)  # it is handed out again
     return draws
+
+
+def _blocks(rows: int, columns: int) -> list[int]:
+    """Divide the rows of a matrix, so that no part has more than `BLOCK` numbers if it can be helped."""
+    size = max(1, BLOCK // max(1, columns))
+    return [min(size, rows - start) for start in range(0, rows, size)]
+
+
+def resampled(draws: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Add up the pictures' values, (pictures, n), over each resample: (resamples, n) float64."""
+    ends = np.cumsum(_blocks(*draws.shape))[:-1]
+    return np.concatenate([part.astype(np.float64) @ values for part in np.split(draws, ends)])
 
 
 def estimate(cases: pd.DataFrame, average: str, pictures: pd.Index, draws: np.ndarray) -> Estimate:
@@ -86,7 +103,7 @@ def estimate(cases: pd.DataFrame, average: str, pictures: pd.Index, draws: np.nd
     np.add.at(sums, place, kept["score"].to_numpy())
     np.add.at(counts, place, 1)
     mean = float(_mean_of_ratios(sums.sum(0, keepdims=True), counts.sum(0, keepdims=True))[0])
-    replicates = _mean_of_ratios(draws @ sums, draws @ counts)
+    replicates = _mean_of_ratios(resampled(draws, sums), resampled(draws, counts))
     if kept["picture"].nunique() < 2:
         replicates = np.full(len(draws), np.nan)
     return Estimate(mean, *interval(replicates), len(kept), replicates)
@@ -131,8 +148,8 @@ def curve_band(values: np.ndarray, picture_codes: np.ndarray, draws: np.ndarray)
     counts = np.zeros(draws.shape[1])
     np.add.at(sums, picture_codes, values)
     np.add.at(counts, picture_codes, 1)
-    drawn = draws @ counts
-    replicates = (draws[drawn > 0] @ sums) / drawn[drawn > 0, None]
+    drawn = resampled(draws, counts)
+    replicates = resampled(draws[drawn > 0], sums) / drawn[drawn > 0, None]
     return values.mean(0), *interval(replicates)
 
 
@@ -196,7 +213,7 @@ def _patterns(pictures: int, most: int) -> list[np.ndarray]:
         permutation_type="samples",
         vectorized=True,
         n_resamples=most,
-        batch=FLIPS + 1,
+        batch=max(1, min(FLIPS + 1, BLOCK // 10 // pictures)),  # SciPy holds a batch several times
         rng=np.random.default_rng(SEED),
     )
     return [signs for signs in drawn if signs.ndim > 1]  # the first is what was seen

@@ -8,6 +8,7 @@ from benchmarks.datasets.imagenet import imagenet_folder
 from benchmarks.datasets.imagenet_s import imagenet_s
 from benchmarks.datasets.photos import mosaics, whole_photographs
 from benchmarks.datasets.predicted import imagenet_predicted
+from benchmarks.datasets.scenes.endless import endless_scenes
 from benchmarks.datasets.scenes.read import evaluation_scenes
 from benchmarks.datasets.voc import voc_folder, voc_masks
 
@@ -15,6 +16,7 @@ __all__ = ["DATASETS", "Case", "DataOptions", "Dataset", "check_dataset", "check
 
 DATASETS: Mapping[str, Dataset] = {
     "scenes": evaluation_scenes,
+    "scenes-endless": endless_scenes,
     "photos": mosaics,
     "photos-single": whole_photographs,
     "imagenet-predicted": imagenet_predicted,

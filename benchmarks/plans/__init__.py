@@ -13,6 +13,7 @@ PLANS: Mapping[str, Plan] = {
     for plan in (
         scenes.SMOKE,
         scenes.QUICK,
+        scenes.ENDLESS,
         scenes.TRUST,
         photographs.PHOTOS,
         photographs.PHOTOS_SMALL,

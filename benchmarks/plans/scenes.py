@@ -53,6 +53,23 @@ QUICK = Plan(
     ),
     headline=HEADLINE,
 )
+ENDLESS = Plan(
+    "endless",
+    "Scenes drawn while it runs, 20,000 of them unless --limit says fewer: narrow intervals, and a test of endurance.",
+    (
+        comparison(
+            "scenes-endless",
+            SMALL_NETWORKS,
+            COMPARED,
+            samples=500,
+            kernel_size=2.0,
+            limit=20_000,
+            timed=2,
+            shown=5,
+        ),
+    ),
+    headline=HEADLINE,
+)
 TRUST = Plan(
     "trust",
     "How far the order of the methods in quick can be trusted: other settings, ties, controls, other tools' protocols.",

@@ -13,11 +13,11 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from PIL import Image
 from torch.nn import functional as F
@@ -45,6 +45,7 @@ from benchmarks.run.folders import check_maps, find_maps
 from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.plan import Options, Plan
 from benchmarks.run.precision import computing_in, lower
+from benchmarks.run.rows import Rows
 from benchmarks.run.scoring import check_scores, scored
 from benchmarks.run.store import Cell, Store
 from benchmarks.run.timing import bare_seconds, counting
@@ -53,6 +54,7 @@ from mint.contract import InputError
 from mint.scores import PROBABILITIES
 
 CASES_PER_CELL = 4  # explained at a time, and lost at most if the run is killed
+MAPS_KEPT = 2000  # of the cases of each network and data set: their maps are kept for the page
 JPEG_QUALITY = 80
 
 Row = dict[str, Any]
@@ -62,9 +64,9 @@ Row = dict[str, Any]
 class Results:
     """What a run finds. Rows are in the order in which they are computed, the same in every run."""
 
-    records: list[Row] = field(default_factory=list)  # of records.parquet
-    curves: list[Row] = field(default_factory=list)  # of curves.parquet
-    timings: list[Row] = field(default_factory=list)  # of timing.csv
+    records: Rows = field(default_factory=partial(Rows, RECORD_COLUMNS))  # of records.parquet
+    curves: Rows = field(default_factory=partial(Rows, CURVE_COLUMNS))  # of curves.parquet
+    timings: Rows = field(default_factory=partial(Rows, TIMING_COLUMNS))  # of timing.csv
     gallery: list[Shown] = field(default_factory=list)  # the cases that are shown
     maps: list[CaseMaps] = field(default_factory=list)  # every case with its maps, small
     inputs: list[Row] = field(default_factory=list)  # for each dataset and network, all that determines the numbers
@@ -120,11 +122,12 @@ def _latest(results: Results) -> Results:
     """Keep the scores and timings of the last data set and network."""
     inputs = results.inputs[-1]
     place = inputs["dataset"], inputs["network"]["name"]
-    scores, timings = (
-        [row for row in rows if (row["dataset"], row["network"]) == place]
-        for rows in (results.records, results.timings)
-    )
-    return Results(records=scores, timings=timings, inputs=[inputs])
+    latest = Results(inputs=[inputs])
+    for rows, chosen in ((results.records, latest.records), (results.timings, latest.timings)):
+        for row in rows:
+            if (row["dataset"], row["network"]) == place:
+                chosen.append(row)
+    return latest
 
 
 def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[str, Any]) -> Records:
@@ -149,9 +152,9 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
         "settings": results.inputs,
     }
     return Records(
-        pd.DataFrame(results.records, columns=list(RECORD_COLUMNS)),
-        pd.DataFrame(results.curves, columns=list(CURVE_COLUMNS)),
-        pd.DataFrame(results.timings, columns=list(TIMING_COLUMNS)),
+        results.records.frame(),
+        results.curves.frame(),
+        results.timings.frame(),
         {"inputs": inputs, "run": {**facts, **measured}},
         results.gallery,
         results.maps,
@@ -244,7 +247,7 @@ class _Bench:
                 self.results.forwarded += memory.forwarded
                 for context in _before(self.part.shown, numbered):
                     self._show(context, maps)
-                self.results.maps += [self._small(context, maps) for context in chunk]
+                self.results.maps += [self._small(each, maps) for each in _before(first + MAPS_KEPT, numbered)]
                 self.to_time += _before(self.part.timed, numbered)
                 data.update("".join(digest_of(context) for context in chunk).encode())
                 difficult += sum(bool(context.case.difficult) for context in chunk)

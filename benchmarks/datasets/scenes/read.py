@@ -40,11 +40,7 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
     InputError
         If the network has other classes or another input size, or a file is missing or damaged.
     """
-    if network.classes != CLASSES or network.input_size != SIZE:
-        raise InputError(
-            f"the dataset scenes has {len(CLASSES)} classes of its own, which the network {network.name} "
-            "does not know; choose from scenes-vgg, scenes-resnet with --networks."
-        )
+    require_classes(network)
     folder = options.directory or ASSETS
     pictures = [_cases_of(folder, entry) for entry in _read_index(folder)]
     return [
@@ -53,6 +49,15 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
         for number, cases in enumerate(pictures)
         if turn < len(cases)
     ]
+
+
+def require_classes(network: Network) -> None:
+    """Raise an `InputError` if a network knows other classes than the scenes', or sees pictures of another size."""
+    if network.classes != CLASSES or network.input_size != SIZE:
+        raise InputError(
+            f"the scenes have {len(CLASSES)} classes of their own, which the network {network.name} "
+            "does not know; choose from scenes-vgg, scenes-resnet with --networks."
+        )
 
 
 def _read_index(folder: Path) -> list[dict[str, Any]]:

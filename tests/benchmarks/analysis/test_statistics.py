@@ -80,3 +80,14 @@ def test_a_curves_band_is_the_interval_of_each_point() -> None:
     for point in range(4):
         alone = estimate([(str(p), 0, v) for p, v in zip(pictures, values[:, point], strict=True)])
         assert (mean[point], low[point], high[point]) == pytest.approx((alone.mean, alone.low, alone.high))
+
+
+def test_sums_over_resamples_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(size=(7, 3))
+    statistics.draw.cache_clear()
+    whole = statistics.resampled(statistics.draw(7), values)
+    statistics.draw.cache_clear()
+    monkeypatch.setattr(statistics, "BLOCK", 50)
+    np.testing.assert_allclose(statistics.resampled(statistics.draw(7), values), whole, rtol=1e-13)
+    statistics.draw.cache_clear()
+    assert whole.shape == (statistics.RESAMPLES, 3)

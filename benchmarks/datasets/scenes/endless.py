@@ -1,0 +1,55 @@
+"""The ``scenes-endless`` data set: as many scenes as wanted, each drawn when it is asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.datasets.case import Case, DataOptions
+from benchmarks.datasets.scenes.draw import scene
+from benchmarks.datasets.scenes.read import require_classes
+from benchmarks.networks.network import Network
+from benchmarks.networks.scene_classes import CLASSES
+
+SEED = 20261127  # added to the seed of the options; the committed scenes have another one
+CASES = 1_000_000
+
+
+@dataclass(frozen=True)
+class EndlessScenes(Sequence[Case]):
+    """Scenes by number: each is one picture with one of the classes in it."""
+
+    numbers: range
+    seed: int
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Draw one case, or select some without drawing them."""
+        if isinstance(index, slice):
+            return EndlessScenes(self.numbers[index], self.seed)
+        number = self.numbers[index]
+        drawn = scene("evaluation", number, self.seed)
+        target = list(drawn.difficult)[number % len(drawn.difficult)]
+        picture, name = f"endless-{number:06d}", CLASSES[target]
+        region = drawn.labels == 1 + target
+        return Case(f"{picture}.{name}", picture, target, name, drawn.image, region, drawn.difficult[target])
+
+    def has_region(self, _index: int) -> bool:
+        """Tell that every case has a region."""
+        return True
+
+
+def endless_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
+    """Draw scenes of the evaluation split (`benchmarks.datasets.scenes.draw`), a million at most, one case of each.
+
+    A case is a function of its number and of ``options.seed``.
+
+    Raises
+    ------
+    InputError
+        If the network has other classes or another input size.
+    """
+    require_classes(network)
+    return EndlessScenes(range(CASES), SEED + options.seed)
