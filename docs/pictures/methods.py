@@ -27,9 +27,12 @@ BLOCKS = (
     tuple(GROUPS["gradient"]),
     (*(name for name in GROUPS["perturbation"] if name != "occlusion-engine"), "centre"),
 )
-TITLES = {"sobel": "sobel (null)", "centre": "centre (null)", "extremal-perturbation": "extremal-\nperturbation"}
-TITLES |= {"integrated-gradients": "integrated-\ngradients", "input-x-gradient": "input-x-\ngradient"}
-TITLES |= {name: name.replace("-", "-\n") for name in ("guided-backprop", "guided-gradcam")}
+BROKEN = ("extremal-perturbation", "integrated-gradients", "guided-backprop", "guided-gradcam")
+TITLES = {name: name.replace("-", "-\n") for name in BROKEN}
+TITLES |= {
+    "input-x-gradient": "input-x-\ngradient",
+    **{name: f"{name} (null)" for name in ("sobel", "centre")},
+}
 
 
 def method_of(name: str, kernel_size: float) -> Any:
@@ -42,13 +45,18 @@ def method_of(name: str, kernel_size: float) -> Any:
     return replace(method, kernel_size=kernel_size) if cuts else method
 
 
-def explain(network_name: str, dataset: str, wanted: str, kernel_size: float) -> tuple[Case, Mapping[str, np.ndarray]]:
+def explain(
+    network_name: str, dataset: str, wanted: str, kernel_size: float
+) -> tuple[Case, Mapping[str, np.ndarray]]:
     """Compute the map of every method of one case."""
     network = load_network(network_name)
     case = next(c for c in DATASETS[dataset](network, DataOptions()) if wanted in c.key)
     image, target = network.tensor(case.image)[None], torch.tensor([case.target])
     names = [name for block in BLOCKS for name in block if name != "input"]
-    maps = {name: method_of(name, kernel_size)(network.module, image, target)[0].numpy() for name in names}
+    maps = {
+        name: method_of(name, kernel_size)(network.module, image, target)[0].numpy()
+        for name in names
+    }
     return case, maps
 
 
@@ -65,7 +73,9 @@ def scaled(saliency: np.ndarray) -> np.ndarray:
 
 def draw(found: list[tuple[Case, Mapping[str, np.ndarray]]], file: Path) -> None:
     """Draw the maps over their pictures in gray: a block of methods below another, with a row for each example."""
-    figure, axes = plt.subplots(len(BLOCKS) * len(found), len(BLOCKS[0]), figsize=(9.6, 7.5), layout="constrained")
+    figure, axes = plt.subplots(
+        len(BLOCKS) * len(found), len(BLOCKS[0]), figsize=(9.6, 7.5), layout="constrained"
+    )
     figure.get_layout_engine().set(w_pad=0.012, h_pad=0.012, wspace=0, hspace=0)
     for row, axis_row in enumerate(axes):
         case, maps = found[row % len(found)]
@@ -80,7 +90,7 @@ def draw(found: list[tuple[Case, Mapping[str, np.ndarray]]], file: Path) -> None
                 continue
             axis.imshow(case.image.mean(axis=2), cmap="gray", vmin=-60, vmax=320)
             axis.imshow(scaled(maps[name]), cmap="RdBu_r", vmin=-1, vmax=1, alpha=0.65)
-    figure.savefig(file, dpi=150, pil_kwargs={"quality": 80} if file.suffix == ".jpg" else None)
+    figure.savefig(file, dpi=140, pil_kwargs={"quality": 72} if file.suffix == ".jpg" else None)
 
 
 if __name__ == "__main__":
