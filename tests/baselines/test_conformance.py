@@ -6,20 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from quick_methods import quick
 from torch import Tensor, nn
 
-from baselines import GROUPS, METHODS
+from baselines import METHODS
 from mint.contract import Attributor, InputError, attribute, attributor_checks
 
-QUICK: dict[str, dict[str, Any]] = {
-    "lime": {"samples": 30},
-    "kernel-shap": {"samples": 60},
-    **{name: {"deep_layer": "2"} for name in (*GROUPS["cam"], "guided-gradcam")},
-    "rise": {"samples": 30},
-    "sobol": {"cells": 3, "designs": 4},
-    "extremal-perturbation": {"steps": 5},
-    "partition-shap": {"max_evals": 30, "together": 8},
-}
+LAYER = "2"  # of the small network
 
 
 def small_network() -> nn.Module:
@@ -48,14 +41,10 @@ def noise(*shape: int) -> Tensor:
     return nn.functional.interpolate(coarse, shape[-2:], mode="bilinear")
 
 
-def quick(name: str) -> Attributor:
-    return replace(METHODS[name](), **QUICK.get(name, {}))  # type: ignore[type-var]
-
-
 def clauses() -> Iterator[Any]:
     for name in METHODS:
         images, targets = noise(3, 3, 32, 28), torch.tensor([0, 4, 2])
-        for clause, check in attributor_checks(quick(name), small_network(), images, targets):
+        for clause, check in attributor_checks(quick(name, LAYER), small_network(), images, targets):
             yield pytest.param(check, id=f"{name} {clause}")
 
 
@@ -67,9 +56,9 @@ def test_the_method_meets_the_contract(check: Callable[[], None]) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_frozen_weights_and_channels_last_change_nothing(name: str) -> None:
     images, targets = noise(2, 3, 32, 28), torch.tensor([3, 1])
-    expected = attribute(quick(name), small_network(), images, targets)
+    expected = attribute(quick(name, LAYER), small_network(), images, targets)
     frozen = small_network().eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    found = attribute(quick(name), frozen, images.to(memory_format=torch.channels_last), targets)
+    found = attribute(quick(name, LAYER), frozen, images.to(memory_format=torch.channels_last), targets)
     torch.testing.assert_close(found, expected, atol=1e-5 * float(expected.abs().max()), rtol=0)
 
 

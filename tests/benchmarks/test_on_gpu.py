@@ -1,14 +1,12 @@
 """On a GPU, where there is one, methods and metrics answer as on the CPU: nothing is edited in a copy by mistake."""
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
+from quick_methods import quick
 from torch import Tensor, nn
 
-from baselines import GROUPS, METHODS, GradCAM
+from baselines import METHODS, GradCAM
 from benchmarks.datasets import Case
 from benchmarks.metrics import METRICS, Context, MethodMetric
 from benchmarks.networks.network import Network
@@ -17,11 +15,6 @@ from mint.contract import attribute
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
-QUICK: dict[str, dict[str, Any]] = {
-    "lime": {"samples": 40},
-    "kernel-shap": {"samples": 60},
-    **{name: {"deep_layer": "0"} for name in (*GROUPS["cam"], "guided-gradcam")},
-}
 TARGETS = torch.tensor([1, 3])
 
 
@@ -45,8 +38,7 @@ def images() -> Tensor:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_maps_agree_and_stay_on_the_device(name: str) -> None:
-    method: Any = METHODS[name]()
-    method = replace(method, **QUICK.get(name, {}))
+    method = quick(name, deep_layer="0")
     expected = attribute(method, network(), images(), TARGETS)
     found = attribute(method, network().cuda(), images().cuda(), TARGETS.cuda())
     assert found.is_cuda
