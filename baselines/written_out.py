@@ -162,14 +162,16 @@ def require_rules(written: fx.GraphModule, method: str) -> None:
 
 
 class _Tracer(fx.Tracer):
-    """Follows the code down to torch's own layers and to those that are derived from them."""
+    """Follows the code down to torch's own layers, and to those that are derived from them and compute the same."""
 
     def __init__(self) -> None:
         super().__init__()
         self.thread = threading.get_ident()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, _KNOWN) or super().is_leaf_module(m, module_qualified_name)
+        # A class derived from torch's that computes something else, such as a cosine layer, is followed further down.
+        as_in_torch = str(getattr(m.forward, "__module__", "")).startswith("torch.nn.")
+        return as_in_torch and (isinstance(m, _KNOWN) or super().is_leaf_module(m, module_qualified_name))
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         # While torch.fx traces, the calls of every thread come here.
