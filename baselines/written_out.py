@@ -153,7 +153,9 @@ def require_rules(written: fx.GraphModule, method: str) -> None:
             continue
         called = written.get_submodule(node.target) if node.op == "call_module" else None
         if isinstance(called, _KNOWN) if called is not None else node.target in _NEUTRAL:
-            continue
+            # Without running statistics, it divides by those of the batch.
+            if not (isinstance(called, nn.modules.batchnorm._BatchNorm) and called.running_mean is None):
+                continue
         name = type(called).__name__ if called is not None else getattr(node.target, "__name__", node.target)
         raise InputError(
             f"{method} has no rule for {name}, which the network calls; choose a method that needs none, such as "
@@ -284,10 +286,16 @@ _FACTS = ("shape", "dtype", "device", "ndim")
 
 
 def twin(module: nn.Module) -> nn.Module:
-    """Copy a module and its children; hooks set on the twin leave the module alone, and the tensors are shared."""
+    """Copy a module and its children, without backward hooks; hooks set on the twin leave the module alone.
+
+    The tensors are shared.
+    """
     other = module.__class__.__new__(module.__class__)
     other.__dict__.update({k: copy.copy(v) if isinstance(v, dict) else v for k, v in vars(module).items()})
     other._modules.update({name: None if child is None else twin(child) for name, child in module._modules.items()})
+    # Of the network's owner, they see gradients, and would mix with what a method changes on the way back.
+    other._backward_hooks.clear()
+    other._backward_pre_hooks.clear()
     if getattr(other, "inplace", False):
         other.inplace = False  # type: ignore[assignment]
     return other

@@ -147,7 +147,7 @@ def _require_sound(marked: Any, size: tuple[int, int]) -> None:
 
 def _fits(counts: Any, pixels: int) -> bool:
     """Tell whether compressed runs fill no more than some pixels."""
-    from pycocotools import mask
+    from pycocotools import mask  # type: ignore[import-untyped]
 
     try:
         mask.decode({"size": [pixels, 1], "counts": counts})

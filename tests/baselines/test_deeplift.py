@@ -124,6 +124,19 @@ class WithIndices(nn.Module):
         return self.last(pooled.mean((2, 3)))
 
 
+def test_backward_hooks_of_the_user_s_see_nothing_and_change_nothing() -> None:
+    model, seen = seeded(Separate), []
+    expected = DeepLIFT()(model, IMAGES, TARGETS)
+    for module in model.modules():
+        if isinstance(module, nn.ReLU):
+            module.register_full_backward_hook(lambda *_: seen.append(1))
+    found = DeepLIFT()(model, IMAGES, TARGETS)
+    torch.testing.assert_close(found, expected)
+    assert not seen
+    model(IMAGES).sum().backward()
+    assert seen
+
+
 def test_a_max_pooling_may_tell_its_places() -> None:
     model, images = seeded(WithIndices), noise(2, 3, 12, 12)
     targets = torch.tensor([1, 3])

@@ -206,6 +206,12 @@ def test_a_layer_derived_from_torch_s_has_no_rule_for_what_it_computes_instead(l
         require_rules(written, "this")
 
 
+def test_a_batch_norm_without_running_statistics_has_no_rule() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten()).eval()
+    with pytest.raises(InputError, match="this has no rule for BatchNorm2d,"):
+        require_rules(write_out(network, noise(3, 4, 4), "this"), "this")
+
+
 def test_a_layer_derived_from_torch_s_that_calls_relu_is_a_relu() -> None:
     written = write_out(nn.Sequential(nn.Flatten(), Renamed()).eval(), noise(3, 4, 4), "this")
     assert kinds(written) == ["Flatten", "ReLU"]
