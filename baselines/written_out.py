@@ -152,10 +152,11 @@ def require_rules(written: fx.GraphModule, method: str) -> None:
         if node not in data or node.op in ("placeholder", "output"):
             continue
         called = written.get_submodule(node.target) if node.op == "call_module" else None
-        if isinstance(called, _KNOWN) if called is not None else node.target in _NEUTRAL:
-            # Without running statistics, it divides by those of the batch.
-            if not (isinstance(called, nn.modules.batchnorm._BatchNorm) and called.running_mean is None):
-                continue
+        # Without running statistics, a batch norm divides by those of the batch.
+        of_the_batch = isinstance(called, nn.modules.batchnorm._BatchNorm) and called.running_mean is None
+        known = isinstance(called, _KNOWN) if called is not None else node.target in _NEUTRAL
+        if known and not of_the_batch:
+            continue
         name = type(called).__name__ if called is not None else getattr(node.target, "__name__", node.target)
         raise InputError(
             f"{method} has no rule for {name}, which the network calls; choose a method that needs none, such as "
