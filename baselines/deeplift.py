@@ -104,12 +104,13 @@ class _MaxPool(nn.Module):
 
     def __init__(self, pool: nn.MaxPool2d) -> None:
         super().__init__()
+        self.return_indices = pool.return_indices
         self.options = (pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode)
 
-    def forward(self, values: Tensor) -> Tensor:
-        """Pool pictures and their references, (2 n, c, h, w)."""
+    def forward(self, values: Tensor) -> Tensor | tuple[Tensor, None]:
+        """Pool pictures and their references, (2 n, c, h, w); no layer with a rule reads the indices."""
         pooled: Tensor = _MaxPoolSlopes.apply(values, self.options)  # type: ignore[no-untyped-call]
-        return pooled
+        return (pooled, None) if self.return_indices else pooled
 
 
 class _MaxPoolSlopes(torch.autograd.Function):

@@ -26,12 +26,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 import mint.app.torchvision_ops  # noqa: F401 - before zennit, which imports torchvision
 from baselines.gradients import Channels, batches, leaf, needs_a_gradient, over_channels, require_channels
 from baselines.packages import Package
 from baselines.written_out import (
     ELEMENTWISE,
+    LINEAR,
     Affine,
     Mean,
     Sum,
@@ -87,8 +89,8 @@ class LRP:
             require_single_precision(images, "LRP")
             written = write_out(model, images[0].detach(), "LRP")
             require_rules(written, "LRP")
+            _own_weights(written)
             _fold_batch_norms(written)
-            _own_parameters(written)
             rules = [
                 ((*ELEMENTWISE, Affine), Pass()),
                 ((Sum, Mean), Norm()),
@@ -115,6 +117,26 @@ def _relevance(hooked: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     return relevance
 
 
+def _own_weights(written: fx.GraphModule) -> None:
+    """Give the copy's layers parameters of their own with the same values, as zennit sets their ``data`` for a while.
+
+    Of weights that are computed at each call, as by weight norm or pruning, it would change what they are made from.
+    """
+    for module in (each for each in written.children() if isinstance(each, LINEAR)):
+        weights = {name: getattr(module, name) for name in ("weight", "bias")}
+        # The class as it was before a parametrization derived another from it.
+        module.__class__ = type_before_parametrizations(module)
+        for key, hook in list(module._forward_pre_hooks.items()):
+            if type(hook).__module__.startswith("torch.nn.utils."):
+                del module._forward_pre_hooks[key]
+        module._modules.clear()
+        module._parameters.clear()
+        for name, weight in weights.items():
+            vars(module).pop(name, None)
+            own = None if weight is None else nn.Parameter(weight.detach(), requires_grad=False)
+            module.register_parameter(name, own)
+
+
 def _fold_batch_norms(written: fx.GraphModule) -> None:
     """Fold each batch norm into the convolution or linear layer whose output it alone takes."""
     for node in list(written.graph.nodes):
@@ -130,11 +152,3 @@ def _fold_batch_norms(written: fx.GraphModule) -> None:
             else:
                 continue
             written.add_module(node.target, nn.Identity())
-
-
-def _own_parameters(written: fx.GraphModule) -> None:
-    """Give the copy parameters of its own with the same values, as zennit sets ``data`` of parameters for a while."""
-    for module in written.modules():
-        for name, parameter in module._parameters.items():
-            if parameter is not None:
-                module._parameters[name] = nn.Parameter(parameter.detach(), requires_grad=False)

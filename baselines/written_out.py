@@ -152,7 +152,10 @@ def require_rules(written: fx.GraphModule, method: str) -> None:
         if node not in data or node.op in ("placeholder", "output"):
             continue
         called = written.get_submodule(node.target) if node.op == "call_module" else None
-        if isinstance(called, _KNOWN) if called is not None else node.target in _NEUTRAL:
+        # Without running statistics, a batch norm divides by those of the batch.
+        of_the_batch = isinstance(called, nn.modules.batchnorm._BatchNorm) and called.running_mean is None
+        known = isinstance(called, _KNOWN) if called is not None else node.target in _NEUTRAL
+        if known and not of_the_batch:
             continue
         name = type(called).__name__ if called is not None else getattr(node.target, "__name__", node.target)
         raise InputError(
@@ -162,14 +165,16 @@ def require_rules(written: fx.GraphModule, method: str) -> None:
 
 
 class _Tracer(fx.Tracer):
-    """Follows the code down to torch's own layers and to those that are derived from them."""
+    """Follows the code down to torch's own layers, and to those that are derived from them and compute the same."""
 
     def __init__(self) -> None:
         super().__init__()
         self.thread = threading.get_ident()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, _KNOWN) or super().is_leaf_module(m, module_qualified_name)
+        # A class derived from torch's that computes something else, such as a cosine layer, is followed further down.
+        as_in_torch = str(getattr(m.forward, "__module__", "")).startswith("torch.nn.")
+        return as_in_torch and (isinstance(m, _KNOWN) or super().is_leaf_module(m, module_qualified_name))
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         # While torch.fx traces, the calls of every thread come here.
@@ -282,10 +287,16 @@ _FACTS = ("shape", "dtype", "device", "ndim")
 
 
 def twin(module: nn.Module) -> nn.Module:
-    """Copy a module and its children; hooks set on the twin leave the module alone, and the tensors are shared."""
+    """Copy a module and its children, without backward hooks; hooks set on the twin leave the module alone.
+
+    The tensors are shared.
+    """
     other = module.__class__.__new__(module.__class__)
     other.__dict__.update({k: copy.copy(v) if isinstance(v, dict) else v for k, v in vars(module).items()})
     other._modules.update({name: None if child is None else twin(child) for name, child in module._modules.items()})
+    # Of the network's owner, they see gradients, and would mix with what a method changes on the way back.
+    other._backward_hooks.clear()
+    other._backward_pre_hooks.clear()
     if getattr(other, "inplace", False):
         other.inplace = False  # type: ignore[assignment]
     return other

@@ -121,8 +121,36 @@ def _union(coco: Any, size: tuple[int, int], annotations: Sequence[Any]) -> np.n
         # pycocotools 2.0.11 does not know NumPy 2's copy=False, which does no harm.
         warnings.simplefilter("ignore", DeprecationWarning)
         for each in annotations:
-            runs = each["segmentation"]
-            if isinstance(runs, dict) and isinstance(runs["counts"], list) and sum(runs["counts"]) != region.size:
-                raise ValueError(f"the runs of a crowd have {sum(runs['counts'])} pixels, not {region.size}")
+            _require_sound(each["segmentation"], size)
             region |= coco.annToMask(each).astype(bool)
     return region
+
+
+def _require_sound(marked: Any, size: tuple[int, int]) -> None:
+    """Raise an error where pycocotools would end the process, or leave pixels as the memory happens to be."""
+    height, width = size
+    if not isinstance(marked, dict):
+        longest = max(size)
+        for value in (value for polygon in marked for value in polygon):
+            if not -longest <= value <= 2 * longest:
+                raise ValueError(f"a polygon has a corner at {value}, far outside the picture of {width} x {height}")
+        return
+    counts, pixels = marked["counts"], height * width
+    if list(marked["size"]) != [height, width]:
+        raise ValueError(f"a mask is of the size {marked['size']}, not {[height, width]}")
+    if isinstance(counts, list):
+        if not all(isinstance(count, int) for count in counts) or sum(counts) != pixels:
+            raise ValueError(f"a mask's runs are no whole numbers that add up to its {pixels} pixels")
+    elif _fits(counts, pixels - 1):
+        raise ValueError(f"a mask's runs have fewer than {pixels} pixels")
+
+
+def _fits(counts: Any, pixels: int) -> bool:
+    """Tell whether compressed runs fill no more than some pixels."""
+    from pycocotools import mask  # type: ignore[import-untyped]
+
+    try:
+        mask.decode({"size": [pixels, 1], "counts": counts})
+    except ValueError:
+        return False
+    return True

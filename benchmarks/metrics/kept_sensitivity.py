@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmarks.metrics.max_sensitivity import MaxSensitivity, changed_copies, largest_change
 from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Measurement, Metric, passed_over
 from mint.contract import Attributor
-from mint.parameters import require_count, require_number
+from mint.parameters import require_count, require_number, require_seed
 from mint.scores import read_logits, score_classes
 
 
@@ -83,6 +83,7 @@ class KeptPredictions(Metric):
     def __post_init__(self) -> None:
         require_number("radius", self.radius, 0, beyond=True)
         require_count("samples", self.samples, 1)
+        require_seed("seed", self.seed)
 
     def score_map(self, context: Context, saliency: Tensor) -> float:
         """Ask for all copies, once a case."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Measurement, MethodMetric, passed_over
 from mint.contract import Attributor, attribute, explaining
-from mint.parameters import require_count, require_number
+from mint.parameters import require_count, require_number, require_seed
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class MaxSensitivity(MethodMetric):
     def __post_init__(self) -> None:
         require_number("radius", self.radius, 0, beyond=True)
         require_count("samples", self.samples, 1)
+        require_seed("seed", self.seed)
         require_count("every", self.every, 1)
 
     def examine(self, context: Context, method: Attributor) -> Measurement:

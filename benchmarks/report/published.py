@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.analysis.published import NOT_RUN
@@ -25,10 +26,12 @@ def compared(paper: Paper, found: pd.DataFrame) -> str:
     both = found[found["n"] > 0]
     if both.empty:
         return f"None of the {counted(len(found), 'published number')} has one of ours beside it."
+    without = int(both["low"].isna().sum())
+    few = f" and {without} have none, of too few pictures" if without else ""
     away = format(both["difference"].abs().mean(), FORMS[paper.unit])
     return (
         f"Of {counted(len(found), 'published number')}, {len(both)} have one of ours beside them. Of these, "
-        f"{both['held'].sum()} lie in our 95 % interval; on average ours is {away}{paper.unit and ' %'} away."
+        f"{both['held'].sum()} lie in our 95 % interval{few}; on average ours is {away}{paper.unit and ' %'} away."
     )
 
 
@@ -70,7 +73,7 @@ def _line(row: dict[Any, Any], keys: Sequence[str], form: str) -> list[Entry]:
     subject = Subject(place_of(row), row["method"], row["metric"], row["subset"])
     difference = Entry(
         row["difference"],
-        bold=bool(row["n"] and not row["held"]),
+        bold=not (np.isnan(row["low"]) or row["held"]),
         form=f"+{form}",
         low=row["difference_low"],
         high=row["difference_high"],

@@ -106,7 +106,7 @@ def _listed(folder: Path) -> dict[str, list[Path]]:
     """List the files that can be maps, by their names without the ending."""
     files: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
-        if file.suffix.lower() in READERS and not file.is_dir():
+        if file.suffix.lower() in READERS and file.is_file():
             files.setdefault(file.name[: -len(file.suffix)], []).append(file)
     return files
 

@@ -95,11 +95,15 @@ def decoded(file: Path, content: bytes) -> np.ndarray:
             f"the map {file} has shape {shape}; write one value for each pixel, (h, w): how channels become one is a "
             "part of the method."
         )
-    with np.errstate(over="ignore"):
-        found = found.astype(np.float32)
-    if not np.isfinite(found).all():
-        raise InputError(f"the map {file} holds NaN or infinite values, which have no rank; write finite ones.")
-    return found
+    with np.errstate(over="ignore", under="ignore"):
+        single = found.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise InputError(
+            f"the map {file} holds NaN or infinite values, or some too large for float32; write finite ones."
+        )
+    if single.size and single.min() == single.max() and found.min() < found.max():
+        raise InputError(f"the map {file} differs by so little that it is constant in float32; scale it to [0, 1].")
+    return single
 
 
 def fitted(saliency: np.ndarray, size: tuple[int, int], file: Path) -> np.ndarray:

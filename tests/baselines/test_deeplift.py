@@ -110,3 +110,37 @@ def test_layers_without_a_rule_and_half_precision_are_refused() -> None:
         DeepLIFT()(nn.Sequential(nn.Flatten(), nn.Linear(432, 5), nn.Softmax(1)), IMAGES, TARGETS)
     with pytest.raises(InputError, match=r"images are torch.bfloat16; pass model.float\(\)"):
         DeepLIFT()(seeded(Reusing).bfloat16(), IMAGES.bfloat16(), TARGETS)
+
+
+class WithIndices(nn.Module):
+    """A max pooling that tells the places of the maxima, which are not used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.pool, self.last = nn.Conv2d(3, 4, 3), nn.MaxPool2d(2, return_indices=True), nn.Linear(4, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        pooled, _ = self.pool(torch.relu(self.first(images)))
+        return self.last(pooled.mean((2, 3)))
+
+
+def test_backward_hooks_of_the_user_s_see_nothing_and_change_nothing() -> None:
+    model, seen = seeded(Separate), []
+    expected = DeepLIFT()(model, IMAGES, TARGETS)
+    for module in model.modules():
+        if isinstance(module, nn.ReLU):
+            module.register_full_backward_hook(lambda *_: seen.append(1))
+    found = DeepLIFT()(model, IMAGES, TARGETS)
+    torch.testing.assert_close(found, expected)
+    assert not seen
+    model(IMAGES).sum().backward()
+    assert seen
+
+
+def test_a_max_pooling_may_tell_its_places() -> None:
+    model, images = seeded(WithIndices), noise(2, 3, 12, 12)
+    targets = torch.tensor([1, 3])
+    found = DeepLIFT()(model, images, targets).sum((1, 2))
+    with torch.no_grad():
+        expected = (model(images) - model(torch.zeros_like(images))).gather(1, targets[:, None])[:, 0]
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)

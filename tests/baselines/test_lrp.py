@@ -113,6 +113,39 @@ def test_a_batch_norm_after_no_convolution_is_a_linear_layer() -> None:
     torch.testing.assert_close(LRP()(model, IMAGES, TARGETS), found, rtol=1e-3, atol=1e-5)
 
 
+PARAMETRIZED = {
+    "weight norm": nn.utils.parametrizations.weight_norm,
+    "old weight norm": nn.utils.weight_norm,
+    "spectral norm": nn.utils.parametrizations.spectral_norm,
+    "pruned": lambda layer: nn.utils.prune.ln_structured(layer, "weight", 0.5, n=1, dim=0),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
+@pytest.mark.parametrize("kind", PARAMETRIZED)
+def test_weights_that_are_computed_at_each_call_count_as_they_are(kind: str) -> None:
+    import torch.nn.utils.prune
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()]
+        plain = nn.Sequential(*layers, nn.Linear(256, 5)).eval()
+        computed = copy.deepcopy(plain)
+        for place in (2, 6):
+            PARAMETRIZED[kind](computed[place])
+        computed.eval()(IMAGES)
+    before = copy.deepcopy(computed.state_dict())
+    with torch.no_grad():
+        for place in (2, 6):
+            plain[place].weight.copy_(computed[place].weight)
+        torch.testing.assert_close(plain(IMAGES), computed(IMAGES))
+    expected, found = LRP()(plain, IMAGES, TARGETS), LRP()(computed, IMAGES, TARGETS)
+    scale = float(expected.abs().max())
+    torch.testing.assert_close(found / scale, expected / scale, rtol=0, atol=1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in computed.state_dict().items())
+    torch.testing.assert_close(plain(IMAGES), computed(IMAGES))
+
+
 def test_layers_without_a_rule_and_half_precision_are_refused() -> None:
     with pytest.raises(InputError, match="LRP has no rule for"):
         LRP()(small_vit(), noise(2, 3, 32, 32), TARGETS)

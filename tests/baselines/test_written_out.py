@@ -155,3 +155,64 @@ def test_another_thread_may_run_a_network_meanwhile() -> None:
     stop.set()
     thread.join()
     assert errors == []
+
+
+class Cosine(nn.Linear):
+    """Derived from a linear layer, and not linear."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.linear(F.normalize(features), F.normalize(self.weight))
+
+
+class Thresholded(nn.ReLU):
+    """Derived from ReLU, and another function."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features * (features > 0.5)
+
+
+class Squared(nn.Identity):
+    """Derived from the identity, and of two maps."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features * features
+
+
+class Renamed(nn.ReLU):
+    """Derived from ReLU, and one in all but its code."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.relu(features)
+
+
+def _changed(layer: nn.Module) -> nn.Module:
+    layer.forward = lambda features: features.sin()  # type: ignore[method-assign]
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("layer", "called"),
+    [
+        (Cosine(48, 5), "normalize"),
+        (Thresholded(), "gt"),
+        (Squared(), "mul"),
+        (_changed(nn.ReLU()), "sin"),
+    ],
+    ids=["cosine", "threshold", "square", "changed"],
+)
+def test_a_layer_derived_from_torch_s_has_no_rule_for_what_it_computes_instead(layer: nn.Module, called: str) -> None:
+    written = write_out(nn.Sequential(nn.Flatten(), layer).eval(), noise(3, 4, 4), "this")
+    with pytest.raises(InputError, match=f"this has no rule for {called},"):
+        require_rules(written, "this")
+
+
+def test_a_batch_norm_without_running_statistics_has_no_rule() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten()).eval()
+    with pytest.raises(InputError, match="this has no rule for BatchNorm2d,"):
+        require_rules(write_out(network, noise(3, 4, 4), "this"), "this")
+
+
+def test_a_layer_derived_from_torch_s_that_calls_relu_is_a_relu() -> None:
+    written = write_out(nn.Sequential(nn.Flatten(), Renamed()).eval(), noise(3, 4, 4), "this")
+    assert kinds(written) == ["Flatten", "ReLU"]
+    require_rules(written, "this")

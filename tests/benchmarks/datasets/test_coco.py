@@ -98,8 +98,13 @@ def test_what_makes_no_case_is_counted_with_an_example(network: Network, folder:
         ({"size": [50, 40], "counts": [100, 20]}, "cannot be read"),
         ({"size": [60, 40], "counts": [2000, 400]}, "its annotation is of 40 x 60|cannot be read"),
         ([["x"]], "cannot be read"),
+        # pycocotools ends the process, and leaves pixels as the memory happens to be.
+        ([[1e300, 0, 0, 1e300, 5, 5]], r"a corner at 1e\+300, far outside the picture of 40 x 50"),
+        ([[float("nan"), 0, 0, 9, 5, 5]], "a corner at nan"),
+        ({"size": [50, 40], "counts": [0.5, 1999.5]}, "no whole numbers that add up to its 2000 pixels"),
+        ({"size": [50, 40], "counts": "12"}, "fewer than 2000 pixels"),
     ],
-    ids=["empty", "too few runs", "another size", "no polygon"],
+    ids=["empty", "too few runs", "another size", "no polygon", "far outside", "nan", "half runs", "few compressed"],
 )
 def test_a_mask_that_cannot_be_used_fails_with_its_case(
     network: Network, folder: Path, segmentation: Any, sentence: str
@@ -112,6 +117,21 @@ def test_a_mask_that_cannot_be_used_fails_with_its_case(
     (number,) = (number for number, item in enumerate(cases.items) if item.target == 16)  # type: ignore[attr-defined]
     with pytest.raises(InputError, match=sentence):
         cases[number]
+
+
+def test_a_compressed_mask_is_read(network: Network, folder: Path) -> None:
+    from pycocotools import mask
+
+    marked = np.zeros((50, 40), np.uint8, order="F")
+    marked[30:, 20:] = 1
+    compressed = mask.encode(marked)
+    file = folder / "annotations/instances_val2014.json"
+    content = json.loads(file.read_text())
+    content["annotations"][-1]["segmentation"] = {"size": [50, 40], "counts": compressed["counts"].decode()}
+    file.write_text(json.dumps(content))
+    found = _cases(network, folder)["COCO_val2014_000000000002.dog"].original
+    assert found is not None
+    np.testing.assert_array_equal(found, marked.astype(bool))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"images": [{"id": 1}], "annotations": []}', "{}"])

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import paper
 import pytest
 
@@ -132,3 +134,13 @@ def test_a_plan_without_a_paper_has_no_such_section(known: Records, tmp_path: Pa
     assert "ublished" not in (tmp_path / "README.md").read_text(encoding="utf-8")
     del known.provenance["inputs"]["published"]  # as records from before there were any
     assert read_paper(known.provenance["inputs"].get("published")) is None
+
+
+def test_a_single_picture_has_no_interval_and_none_is_said_to_miss_the_number() -> None:
+    number = Published("d", "n", "random", "srg", "random", "SRG", 0.5, "a paper")
+    paper = Paper((number,), ())
+    own = {"dataset": "d", "network": "n", "method": "random", "metric": "srg", "subset": "all", "mean": 0.2, "n": 1}
+    found = measure_published(paper, pd.DataFrame([own | {"low": np.nan, "high": np.nan, "not_applicable": 0}]))
+    assert "0 lie in our 95 % interval and 1 have none, of too few pictures; on average" in compared(paper, found)
+    (table,) = [block for block in published_section(paper, found).blocks if isinstance(block, Table)]
+    assert not [entry for line in table.rows for entry in line if entry.bold]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +24,7 @@ from benchmarks.networks.network import load_network
 from benchmarks.plans import PLANS
 from benchmarks.results import records
 from benchmarks.run.binding import bind
-from benchmarks.run.folders import add_maps, check_maps, find_maps
+from benchmarks.run.folders import _listed, add_maps, check_maps, find_maps
 from benchmarks.run.loop import run as run_plan
 from benchmarks.run.plan import Options, Part, Plan
 from benchmarks.run.precomputed import Precomputed, decoded
@@ -229,6 +230,13 @@ def test_a_file_is_found_by_case_or_picture_and_class(
         assert [each and each.name for each in found] == wanted
 
 
+def test_a_pipe_in_the_folder_is_no_map_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    folder = written(tmp_path / "maps", {"case-0": np.eye(SIZE)}, as_npy)
+    os.mkfifo(folder / "case-0.png")
+    found = _listed(folder)
+    assert found == {"case-0": [folder / "case-0.npy"]}
+
+
 def test_two_files_of_one_case_are_refused(tmp_path: Path) -> None:
     folder = written(tmp_path / "maps", {"case-0": np.eye(SIZE)}, as_npy)
     as_npz(folder / "case-0", np.eye(SIZE))
@@ -258,6 +266,8 @@ def png(values: np.ndarray) -> bytes:
         ("a.npy", npy(np.ones(8)), r"has shape \(8,\)"),
         ("a.npy", npy(np.array([[1, np.nan]])), "holds NaN or infinite values"),
         ("a.npy", npy(np.array([[1e300, 0]])), "holds NaN or infinite values"),
+        ("a.npy", npy(np.array([[1e-300, 0]])), "differs by so little that it is constant in float32"),
+        ("a.npy", npy(np.array([[1, 1 + 1e-9]])), "differs by so little that it is constant in float32"),
         ("a.npy", npy(np.array([[1j]])), "holds complex128; write real numbers"),
         ("a.npy", npy(np.array([["x"]])), "holds <U1; write real numbers"),
         ("a.npy", npy(np.ones((8, 8)))[:-9], "is damaged or of another kind"),
