@@ -79,7 +79,7 @@ def test_where_most_is_to_be_shared_is_looked_at_closest() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("max_evals", [20, 100])
+@pytest.mark.parametrize("max_evals", [pytest.param(20, marks=pytest.mark.slow), 100])
 def test_the_map_is_shap_s(small_cnn: SmallCNN, max_evals: int) -> None:
     shap = pytest.importorskip("shap")
     image = smooth_images(1, size=(16, 20))[0]

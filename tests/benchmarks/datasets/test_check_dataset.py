@@ -33,8 +33,8 @@ Known = tuple[Dataset, Network, DataOptions]
 @pytest.fixture(scope="module", params=DATASETS)
 def known(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Known:
     """A data set with a network that knows its classes, and the options that it needs."""
-    if request.param == "scenes":
-        return DATASETS["scenes"], load_network("scenes-vgg"), DataOptions()
+    if request.param.startswith("scenes"):
+        return DATASETS[request.param], load_network("scenes-vgg"), DataOptions()
     if request.param == "imagenet-predicted":
         model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.AdaptiveAvgPool1d(1000))
         network = Network("any", model, Preprocessing(32), imagenet_classes())
