@@ -46,7 +46,7 @@ QUICK = Plan(
             samples=500,
             kernel_size=2.0,
             names=BEST_KNOWN,
-            limit=10,
+            limit=16,
             timed=2,
             shown=5,
         ),
