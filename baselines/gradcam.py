@@ -9,12 +9,12 @@ with y the target's logit, before the softmax, as in the paper. Computed by Capt
 channels-last maps are read as the (n, channels, height, width) grid that they stand for, see :mod:`mint.grids`.
 """
 
-import re
 from dataclasses import dataclass
 
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
+from baselines.gradients import needs_a_gradient
 from baselines.layer_maps import explain_at_layer, hooked, never_called, no_gradient, require_layout, require_tensor
 from mint.contract import read_scores
 from mint.features import read_features, resolve_layer
@@ -57,10 +57,6 @@ class GradCAM:
         return explain_at_layer(model, images, targets, self.deep_layer, self.batch_size, _layer_maps)
 
 
-# What autograd says of a tensor that the answer does not depend on; the second where nothing else needs a gradient.
-_NO_GRADIENT = re.compile("appears to not have been used in the graph|does not require grad")
-
-
 def _layer_maps(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
     layer = resolve_layer(model, name)
     outputs: list[Tensor] = []
@@ -84,11 +80,8 @@ def _captum_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, 
         return read_scores(model, batch, targets, "logit")
 
     try:
-        maps: Tensor = LayerGradCam(logits, layer).attribute(images.clone(), relu_attributions=True)
+        with needs_a_gradient(no_gradient(name)):
+            maps: Tensor = LayerGradCam(logits, layer).attribute(images.clone(), relu_attributions=True)
     except AssertionError as error:  # Captum's, where its hook was never called
         raise never_called(name) from error
-    except RuntimeError as error:
-        if not _NO_GRADIENT.search(str(error)):
-            raise
-        raise no_gradient(name) from error
     return maps.detach()

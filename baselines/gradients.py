@@ -63,19 +63,22 @@ def input_gradients(model: nn.Module, images: Tensor, targets: Tensor, score: Sc
     return gradients.detach()
 
 
-# What autograd says of a picture that the answer does not depend on, or where the network computes without gradients.
+# What autograd says of a tensor that the answer does not depend on, or where the network computes without gradients.
 _NO_GRADIENT = re.compile("appears to not have been used in the graph|does not require grad")
 
 
+_TO_THE_PICTURE = (
+    "no gradient leads from the network's answer to the picture; take detach() and no_grad() out of the network, or "
+    "choose a method that only asks it, such as LIME or occlusion."
+)
+
+
 @contextmanager
-def needs_a_gradient() -> Iterator[None]:
-    """Turn autograd's error into one sentence, where no gradient leads from the answer to the picture."""
+def needs_a_gradient(sentence: str = _TO_THE_PICTURE) -> Iterator[None]:
+    """Turn autograd's error into an `InputError` with one sentence, where no gradient leads to what is explained."""
     try:
         yield
     except RuntimeError as error:
         if not _NO_GRADIENT.search(str(error)):
             raise
-        raise InputError(
-            "no gradient leads from the network's answer to the picture; take detach() and no_grad() out of the "
-            "network, or choose a method that only asks it, such as LIME or occlusion."
-        ) from error
+        raise InputError(sentence) from error

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from baselines.gradients import batches
 from mint.contract import InputError, explaining, read_scores
 from mint.features import resolve_layer
 from mint.grids import Layout, placeless, require_layouts
@@ -53,8 +54,7 @@ def explain_at_layer(
     with explaining(model, images, targets):
         name = find_layers(model, images[0])[1] if deep_layer is None else deep_layer
         size = batch_size or default_batch_size(images[0])
-        batches = zip(torch.split(images, size), torch.split(targets, size), strict=True)
-        maps = torch.cat([maps_of_batch(model, name, *batch) for batch in batches])
+        maps = torch.cat([maps_of_batch(model, name, *batch) for batch in batches(images, targets, size)])
         return enlarge(maps, images.shape[-2:]).float()
 
 
@@ -93,7 +93,7 @@ def read_layer(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> 
     leaf = _last_call(name, leaves)
     gradient = torch.autograd.grad(score, leaf, allow_unused=True)[0] if score.requires_grad else None
     if gradient is None:
-        raise no_gradient(name)
+        raise InputError(no_gradient(name))
     layout = require_layout(model, name, images, leaf)
     at_places = layout.as_map(gradient)
     if layout.dropped and not at_places.any() and gradient.any():
@@ -132,11 +132,9 @@ def hooked(layer: nn.Module, hook: Callable[[nn.Module, Any, Any], Any]) -> Iter
         handle.remove()
 
 
-def no_gradient(name: str) -> InputError:
-    """Make the error of a layer that does not act on the answer."""
-    return InputError(
-        f"No gradient leads from the network's answer to its layer {name!r}; name one that the answer depends on."
-    )
+def no_gradient(name: str) -> str:
+    """Say that a layer does not act on the answer."""
+    return f"No gradient leads from the network's answer to its layer {name!r}; name one that the answer depends on."
 
 
 def never_called(name: str) -> InputError:

@@ -20,11 +20,11 @@ import numpy as np
 
 from benchmarks.datasets.case import Case, DataOptions
 from benchmarks.datasets.imagenet import DIFFICULT_BELOW, Geometry, read_targets
-from benchmarks.datasets.objects import Listing, require_directory
+from benchmarks.datasets.objects import Listing, no_case, require_directory
 from benchmarks.datasets.order import dealt
 from benchmarks.networks.network import Network
 from benchmarks.networks.torchvision import require_imagenet
-from mint.app.pictures import list_folder, read_picture, spelled
+from mint.app.pictures import list_folder, read_picture
 from mint.contract import InputError
 
 PICTURES, MASKS = "validation", "validation-segmentation"
@@ -122,8 +122,7 @@ def imagenet_s(network: Network, options: DataOptions) -> SegmentedCases:
             else:
                 found.pass_over("a picture without a mask", picture.name)
     if not items:
-        others = f"; passed over: {spelled(found.passed_over)}" if found.passed_over else ""
-        raise InputError(f"the dataset imagenet-s has no case in {directory}{others}; --data must be {LAYOUT}.")
+        raise no_case(found, "imagenet-s", LAYOUT, options)
     numbers = {wnid: number for number, wnid in enumerate(wnids, start=1)}
     ordered = dealt(items, lambda item: item.wnid, options.seed)
     return SegmentedCases(ordered, targets, numbers, network.classes, network.input_size, found.passed_over)

@@ -124,6 +124,12 @@ def reduced(region: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return (share >= share.max().clamp(max=0.5)).numpy()
 
 
+def no_case(found: Listing, dataset: str, layout: str, options: DataOptions) -> InputError:
+    """Say that a folder has no case, and what of it was passed over."""
+    others = f"; passed over: {spelled(found.passed_over)}" if found.passed_over else ""
+    return InputError(f"the dataset {dataset} has no case in {options.directory}{others}; --data must be {layout}.")
+
+
 def object_cases(found: Listing, dataset: str, layout: str, network: Network, options: DataOptions) -> ObjectCases:
     """Put what was found in a folder into an order that depends on the seed: classes take turns.
 
@@ -133,8 +139,7 @@ def object_cases(found: Listing, dataset: str, layout: str, network: Network, op
         If nothing was found, or the network takes no picture that is not square.
     """
     if not found.items:
-        others = f"; passed over: {spelled(found.passed_over)}" if found.passed_over else ""
-        raise InputError(f"the dataset {dataset} has no case in {options.directory}{others}; --data must be {layout}.")
+        raise no_case(found, dataset, layout, options)
     _require_any_shape(network, dataset)
     ordered = dealt(found.items, lambda item: item.target, options.seed)
     return ObjectCases(ordered, network.classes, network.input_size, found.passed_over)

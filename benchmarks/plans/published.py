@@ -16,7 +16,7 @@ from benchmarks.metrics import PROFILES, Metric, RemovalProfile
 from benchmarks.metrics.removal.curve import Inpainting, Removed
 from benchmarks.metrics.removal.peers import BY_SEGMENTS
 from benchmarks.metrics.removal.segments import Segments
-from benchmarks.plans.methods import METHODS
+from benchmarks.plans.methods import METHODS, PRESENT
 from benchmarks.results.published import Paper, Published
 from benchmarks.run.plan import Part, Plan
 from mint.contract import Attributor
@@ -48,14 +48,9 @@ def _methods(names: Iterable[str], changes: Mapping[str, Mapping[str, Any]]) -> 
 
     A method whose package is not installed is left out; the report says that it is missing.
     """
-    bases: dict[str, Any] = {name: METHODS.get(name.partition(",")[0]) for name in names}
-    there = {name: method() for name, method in bases.items() if method and not _absent(method)}
+    bases: dict[str, str] = {name: name.partition(",")[0] for name in names}
+    there: dict[str, Any] = {name: METHODS[base]() for name, base in bases.items() if base in PRESENT}
     return {name: replace(method, **changes[name]) if name in changes else method for name, method in there.items()}
-
-
-def _absent(method: object) -> bool:
-    needs = getattr(method, "needs", None)
-    return needs is not None and needs.absent
 
 
 # RISE's table: deletion and insertion.

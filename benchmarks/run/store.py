@@ -75,18 +75,20 @@ class Store:
 
     def has(self, identity: Identity) -> bool:
         """Tell whether there is a cell of an identity, without reading it."""
-        key = bytes.fromhex(key_of(identity))
-        return self._ask(lambda file: file.has(key) or None) is not None or self._former(identity).exists()
+        name = key_of(identity)
+        key = bytes.fromhex(name)
+        return self._ask(lambda file: file.has(key) or None) is not None or self._former(name).exists()
 
     def read(self, identity: Identity) -> Cell | None:
         """Return the cell of an identity, or None if it is not there or cannot be read any more.
 
         NaN, dtypes and shapes come back bit by bit.
         """
-        key = bytes.fromhex(key_of(identity))
+        name = key_of(identity)
+        key = bytes.fromhex(name)
         cell = self._ask(lambda file: unpacked(file.read(key)))
         if cell is None:
-            cell = self._read_former(identity)
+            cell = self._read_former(name)
         self.reused += cell is not None
         return cell
 
@@ -206,12 +208,11 @@ class Store:
         self._files[path] = CellFile(path, writing=own)
         self._own = self._files[path] if own else self._own
 
-    def _former(self, identity: Identity) -> Path:
-        key = key_of(identity)
-        return self.directory / key[:2] / f"{key}.npz"
+    def _former(self, name: str) -> Path:
+        return self.directory / name[:2] / f"{name}.npz"
 
-    def _read_former(self, identity: Identity) -> Cell | None:
-        path = self._former(identity)
+    def _read_former(self, name: str) -> Cell | None:
+        path = self._former(name)
         try:
             payload = path.read_bytes()
         except OSError:
