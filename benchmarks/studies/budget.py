@@ -24,7 +24,7 @@ from tqdm import tqdm
 from baselines import FeatureAblation
 from benchmarks.analysis import statistics
 from benchmarks.analysis.scores import Column, estimate, read_columns
-from benchmarks.datasets import DataOptions, check_options
+from benchmarks.datasets import Case, DataOptions, check_options
 from benchmarks.metrics import Metric, Pointing
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
@@ -76,15 +76,16 @@ def label(method: str, budget: int) -> str:
     return f"{method} @ {budget}"
 
 
-def forwards_of(method: Attributor, network: Network, picture: np.ndarray, target: int, store: Store) -> int:
-    """Count the pictures that a method puts to the network to explain a class of a picture; the store keeps it."""
+def forwards_of(method: Attributor, network: Network, case: Case, store: Store) -> int:
+    """Count the pictures that a method puts to the network to explain a case; the store keeps it."""
     known: dict[str, Any] = {"kind": "forwards", "versions": versions(), "weights": network.weights_sha256}
     known |= {"device": network.device.type, "method": method_identity(method), "code": code_digest(forwards_of)}
-    known |= {"picture": [int(picture.astype(np.int64).sum()), *picture.shape], "target": target}
+    known["case"] = case.digest
     cell = store.read(known)
     if cell is None:
         with counting(network.module) as counts:
-            method(network.module, network.tensor(picture)[None], torch.tensor([target], device=network.device))
+            target = torch.tensor([case.target], device=network.device)
+            method(network.module, network.tensor(case.image)[None], target)
         cell = {"all": {"forwards": np.array(counts["forwards"])}}
         store.write(known, cell)
     return int(cell["all"]["forwards"])
@@ -99,7 +100,7 @@ def count_forwards(
     for name, by_budget in tqdm(methods.items(), desc=f"{network.name}: counting forwards", unit="method"):
         most = 0.0
         for budget, method in by_budget.items():
-            count = forwards_of(bind(method, network), network, case.image, case.target, store)
+            count = forwards_of(bind(method, network), network, case, store)
             if count >= MORE * most:
                 found[name, budget] = most = count
     return found
