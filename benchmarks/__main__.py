@@ -17,7 +17,7 @@ from benchmarks.results.provenance import device_name, foreign_package, git_stat
 from benchmarks.studies import STUDIES
 
 if TYPE_CHECKING:
-    from benchmarks.run.cells import Failure
+    from benchmarks.run.failure import Failure
     from benchmarks.run.plan import Options, Plan
 
 # The exit statuses of programs that SIGPIPE and SIGINT end, as shells give them.

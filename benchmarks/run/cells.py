@@ -6,7 +6,7 @@ A failure costs its own case only and is never stored.
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -22,6 +22,7 @@ from benchmarks.networks.network import Network
 from benchmarks.registry import NETWORK, find
 from benchmarks.results.provenance import device_name, versions
 from benchmarks.run.binding import bind
+from benchmarks.run.failure import Failure
 from benchmarks.run.identity import code_digest, method_identity, network_identity, object_identity
 from benchmarks.run.plan import Options, Part
 from benchmarks.run.precomputed import Precomputed
@@ -31,19 +32,6 @@ from benchmarks.run.timing import time_attributor
 from mint.contract import Attributor, InputError, attribute, explaining, unchanged
 from mint.parameters import said
 from mint.unchanged import copies_of
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What went wrong with which case, and in which step."""
-
-    dataset: str
-    network: str
-    method: str
-    step: str  # "data", "map", "pictures", "timing", or a metric's name
-    case: str
-    reason: str
-    control: str = ""  # the control that it went wrong with; "" is the method's own map
 
 
 class Cells:

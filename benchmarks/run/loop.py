@@ -40,7 +40,8 @@ from benchmarks.results.records import (
     evidence_bytes,
 )
 from benchmarks.run.cases import cases_of
-from benchmarks.run.cells import Cells, Failure, digest_of
+from benchmarks.run.cells import Cells, digest_of
+from benchmarks.run.failure import Failure
 from benchmarks.run.folders import check_maps, find_maps
 from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.plan import Options, Plan
