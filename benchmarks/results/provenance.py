@@ -80,12 +80,18 @@ def _cpu_model() -> str:
 
 def git_state() -> dict[str, Any]:
     """Return the checkout's commit and whether tracked files differ from it; None where git cannot tell."""
-    commit = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
+    commit = git("rev-parse", "HEAD")
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
-def _git(*arguments: str) -> str | None:
+def same_code(commit: str) -> bool:
+    """Tell whether the packages are as they were in a commit; False if git does not know it."""
+    return git("diff", "--quiet", commit, "--", "mint", "baselines", "benchmarks") is not None
+
+
+def git(*arguments: str) -> str | None:
+    """Return what git answers in this checkout, or None if it fails."""
     try:
         answer = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):

@@ -11,6 +11,7 @@ STUDIES: Mapping[str, str] = {
     "figures": "benchmarks.studies.paper_figures.folder",
     "forwards": "benchmarks.studies.forwards",
     "protocols": "benchmarks.studies.protocols",
+    "results": "benchmarks.studies.results",
     "speed": "benchmarks.studies.speed.command",
 }
 """The module of each study, by name."""
@@ -20,6 +21,7 @@ SUMMARIES: Mapping[str, str] = {
     "figures": "draw the figures of MINT's paper, from real explanations",
     "forwards": "measure how many forward passes an explanation needs",
     "protocols": "score the same maps as six other tools and papers do",
+    "results": "make all committed results anew, each by its own command, and say how long they took",
     "speed": "time MINT and the metrics beside bare forward passes, Captum and other tools",
 }
 """What each study does, in a line."""

@@ -24,7 +24,8 @@ def test_a_study_says_what_it_takes(name: str, capsys: pytest.CaptureFixture[str
     said = " ".join(capsys.readouterr().out.split())
     assert said.startswith(f"usage: python -m benchmarks study {name} ")
     assert SUMMARIES[name] in said
-    for option in ("--network", "--weights", "--device", "--out"):
+    own = ("--data", "--only") if name == "results" else ("--network",)
+    for option in ("--weights", "--device", "--out", *own):
         assert option in said
 
 
