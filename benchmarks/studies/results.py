@@ -276,7 +276,7 @@ def _study(options: argparse.Namespace, failed: list[str]) -> str:
         look_up("network in --weights", name, {network: None for item in ITEMS for network in item.networks})
     commit, kept = _commit(options.anyhow), read_durations(options.out / DURATIONS)
     to_do, said = _sort(chosen, options, kept, commit)
-    layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, about {remaining} left"
+    layout = "{desc}{percentage:3.0f}%|{bar}| {elapsed}, about {remaining} left"
     total = sum(table[name].minutes for name in to_do)
     with tqdm(total=total, bar_format=layout, smoothing=0, disable=None) as bar:
         for name, row in to_do.items():
