@@ -57,6 +57,8 @@ ITEMS: tuple[Item, ...] = (
     Item("figures", ("study", "figures"), 10, limited=False),
     _plan("variants", 10),
     _plan("checks", 10),
+    # --data is for every data set of a plan, so that this one's two are run apart.
+    Item("canvases", ("run", "--plan", "canvases", "--datasets", "scenes"), 6),
     Item("budget", ("study", "budget"), 25),
     Item("forwards", ("study", "forwards", "--samplings", *_TWO), 15, on_cpu=12),
     _plan("photos", 45),
@@ -71,7 +73,13 @@ ITEMS: tuple[Item, ...] = (
         data=True,
         on_cpu=3,
     ),
-    _plan("canvases", 30, ("resnet18",)),
+    Item(
+        "canvases-imagenet",
+        ("run", "--plan", "canvases", "--datasets", "imagenet"),
+        25,
+        ("resnet18",),
+        data=True,
+    ),
     _plan("variants-imagenet", 75, ("resnet18", "resnet50"), on_cpu=16),
     _plan("imagenet-small", 280, ("resnet18", "resnet50")),
     _plan("ablations-imagenet", 300, ("resnet18",), on_cpu=60),
