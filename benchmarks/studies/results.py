@@ -52,7 +52,7 @@ def _plan(name: str, minutes: float, networks: tuple[str, ...] = (), on_cpu: int
 _TWO = ("coins", "antithetic + intercept")
 ITEMS: tuple[Item, ...] = (
     _plan("quick", 4),
-    Item("protocols", ("study", "protocols"), 3),
+    Item("protocols", ("study", "protocols"), 5),
     Item("speed", ("study", "speed"), 7, limited=False),
     Item("figures", ("study", "figures"), 10, limited=False),
     _plan("variants", 10),
