@@ -1,0 +1,27 @@
+"""Who computes a run's units: worker processes of this machine, or those of a Ray cluster."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.run.executors.pool import Pool
+    from benchmarks.run.units import Job
+
+
+def _local(job: "Job", workers: int | None, address: str | None) -> "Pool":
+    from benchmarks.run.executors.local import LocalPool
+    from mint.contract import InputError
+
+    if address is not None:
+        raise InputError(f"--address {address} is for --executor ray; the workers of local are on this machine.")
+    return LocalPool(job, workers or 1)
+
+
+def _ray(job: "Job", workers: int | None, address: str | None) -> "Pool":
+    pool: Pool = import_module("benchmarks.run.executors.ray_workers").RayPool(job, workers, address)
+    return pool
+
+
+EXECUTORS: dict[str, "Callable[[Job, int | None, str | None], Pool]"] = {"local": _local, "ray": _ray}
+"""What makes a pool, by name, of the job, the number of workers and the cluster's address."""
