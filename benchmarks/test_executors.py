@@ -1,6 +1,8 @@
 """How much more work 64 worker processes do than one. Their units sleep, so that two cores are enough for it."""
 
 import time
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from benchmarks.run.executors.local import LocalPool
@@ -26,17 +28,22 @@ def rate_of(workers: int) -> float:
     """Count the units a second from when every worker has answered once, as starting is not what is measured."""
     from benchmarks.run.executors.dispatch import dispatch  # here, as workers read this file, and it imports torch
 
-    units = [Unit(0, number, number + 1, ("sleep",)) for number in range(workers * ROUNDS)]
-    pool = LocalPool(Job(f"{__name__}:sleeping", (), "", ""), workers)
+    names: set[str] = set()
     times: list[float] = []
-    began, names = 0, set[str]()
-    for done in dispatch(pool, units):
-        times.append(time.perf_counter())
-        if len(names) < workers:
-            names.add(done.worker)
-            began = len(times) - 1
-    assert len(times) == len(units)
-    return (len(times) - 1 - began) / (times[-1] - times[began])
+
+    def units() -> Iterator[Unit]:
+        measured = 0
+        for number in count():
+            measured += len(names) == workers
+            if measured > workers * ROUNDS:
+                return
+            yield Unit(0, number, number + 1, ("sleep",))
+
+    for done in dispatch(LocalPool(Job(f"{__name__}:sleeping", (), "", ""), workers), units()):
+        if len(names) == workers:
+            times.append(time.perf_counter())
+        names.add(done.worker)
+    return (len(times) - 1) / (times[-1] - times[0])
 
 
 def test_many_workers_beside_one(benchmark: Any) -> None:
