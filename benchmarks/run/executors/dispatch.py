@@ -60,6 +60,7 @@ class _Desk:
         self.idle: list[Worker] = []
         self.resting: list[float] = []  # of each place with a fault, when it may be tried again
         self.faults = 0  # of places, since the last unit that was done
+        self.reason = ""  # of the last of them
         self.said: set[str] = set()
 
     def work(self) -> Iterator[Done]:

@@ -169,9 +169,10 @@ def kill_at_random(directory: Path, kills: int, seed: int) -> None:
     todo, found, killed = units(6 * kills + 6, "nap", "nothing"), [], []
 
     def kill() -> None:
-        pid = chance.choice(pool.workers).process.pid
-        killed.append(pid)
-        os.kill(pid, signal.SIGKILL)
+        process = chance.choice(pool.workers).process
+        if process.poll() is None:
+            killed.append(process.pid)
+            process.kill()
 
     timers = []
     for done in dispatch(pool, todo):
