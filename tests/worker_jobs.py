@@ -102,9 +102,10 @@ def first_refusing(job: Job) -> Callable[[Unit], Done]:
 
 
 def drive(directory: str) -> None:
-    """Be a driver of two workers, one at rest and one that computes, for tests that kill it."""
-    from benchmarks.run.executors.dispatch import dispatch
+    """Be a driver of two workers, one at rest and one that computes, for tests that kill it; it needs no torch."""
     from benchmarks.run.executors.local import LocalPool
 
     pool = LocalPool(Job("worker_jobs:doing", (), "", directory), 2)
-    list(dispatch(pool, [Unit(0, 0, 1, ("sleep",)), Unit(0, 0, 1, ("spin",))]))
+    for method in ("sleep", "spin"):
+        pool.open().give(Unit(0, 0, 1, (method,)))
+    time.sleep(600)

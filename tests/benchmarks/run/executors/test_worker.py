@@ -23,9 +23,7 @@ UNIT = Unit(0, 0, 1, ("a",))
         (SystemExit(3), "SystemExit: 3", False),
     ],
 )
-def test_an_error_is_one_line_and_says_whether_it_is_of_the_place(
-    error: BaseException, text: str, place: bool
-) -> None:
+def test_an_error_is_one_line_and_says_whether_it_is_of_the_place(error: BaseException, text: str, place: bool) -> None:
     def compute(unit: Unit) -> Done:
         raise error
 
