@@ -2,27 +2,31 @@
 
 import argparse
 import importlib
+import json
 import os
 import shlex
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.commandline import DEFAULT, directory_of, parser, planned
 from benchmarks.results.provenance import device_name, foreign_package, git_state, hardware, now
 from benchmarks.studies import STUDIES
 
 if TYPE_CHECKING:
     from benchmarks.run.failure import Failure
+    from benchmarks.run.journal import Scribe
+    from benchmarks.run.loop import Results
     from benchmarks.run.plan import Options, Plan
+    from benchmarks.run.store import Store
 
 # The exit statuses of programs that SIGPIPE and SIGINT end, as shells give them.
 UNREAD, INTERRUPTED = 141, 130
-DEFAULT = ("quick",)  # the plan of `run` and `report`
 
 # Whatever imports torch is imported by the command that needs it: `report` works without.
 
@@ -30,7 +34,7 @@ DEFAULT = ("quick",)  # the plan of `run` and `report`
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0, 1 if cases failed, 2 for bad input, 130 or 141 if it was stopped."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     problem = foreign_package()
     if problem:
         return _refuse(problem)
@@ -89,145 +93,6 @@ def _refuse(sentence: object) -> int:
     return 2
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names:
-        raise argparse.ArgumentTypeError("no name is given; `python -m benchmarks list` has them")
-    return names
-
-
-def _named_path(text: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    if not (name and equals and path):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=PATH")
-    return name, Path(path)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or len(text) > 19 or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^63 - 1")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
-    return int(text)
-
-
-def _span(text: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
-    if not (dash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 17-110: the first case is 1")
-    return int(first), int(last)
-
-
-# What `run` chooses among besides plans: the word of its options, and what it is.
-CHOICES = {
-    "network": "a network: a registered one, any torchvision classifier, or a function of yours that returns one",
-    "dataset": "a data set: a registered one, or a function of yours that gives cases",
-    "method": "a method: a registered one, @GROUP for all of a group, or a class, an instance or a function of yours",
-    "metric": "a metric: a registered one, or a class or an instance of yours",
-}
-
-MAPS = """add maps that another tool wrote, as the method NAME; may repeat. A case's file (.npy, .npz or grey .png) is
-called CASE, PICTURE.CLASS (the class's number or name), or PICTURE, where that has one case: see docs/yours.md"""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description="Measure attribution methods for convolutional networks.",
-        epilog="A NAME is a registered name (see `list`), FILE.py:NAME or module:NAME.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="list | run | report | join | study")
-    commands.add_parser("list", help="what there is: plans, networks, data sets, methods, metrics")
-
-    run = commands.add_parser(
-        "run", help="run plans; what was computed before is reused", epilog=parser.epilog, allow_abbrev=False
-    )
-    _add_plans(run, "plans to run (default: quick); may repeat")
-    for word, what in CHOICES.items():
-        run.add_argument(
-            f"--{word}", type=_names, action="extend", default=[], metavar="NAME", help=f"add {what}; may repeat"
-        )
-        run.add_argument(
-            f"--{word}s", type=_names, metavar="A,B", help=f"only these {word}s, or others than the plan's"
-        )
-    run.add_argument(
-        "--against", type=_names, default=(), metavar="A,B", help="compare the method of --method with these alone"
-    )
-    run.add_argument("--maps", action="append", default=[], type=_named_path, metavar="NAME=FOLDER", help=MAPS)
-    run.add_argument("--limit", type=_positive, metavar="N", help="at most N cases of each data set")
-    run.add_argument(
-        "--cases", type=_span, metavar="A-B", help="only the A-th to B-th case of each data set, for runs side by side"
-    )
-    run.add_argument("--data", type=Path, metavar="DIR", help="folder of a data set that is not shipped (imagenet)")
-    run.add_argument(
-        "--weights",
-        action="append",
-        default=[],
-        type=_named_path,
-        metavar="NETWORK=FILE",
-        help="a network's weights from a file; may repeat",
-    )
-    run.add_argument(
-        "--classes",
-        action="append",
-        default=[],
-        type=_named_path,
-        metavar="NETWORK=FILE",
-        help="the names of a network's classes, one in each line or JSON, for weights with a head of another size; may "
-        "repeat",
-    )
-    run.add_argument(
-        "--score",
-        metavar="NAME",
-        help="what every method and metric reads of the answers, in place of its own: probability, logit, "
-        "log-probability, sigmoid (for networks of one output), or a function of yours",
-    )
-    run.add_argument(
-        "--controls",
-        type=_names,
-        metavar="A,B",
-        help="these controls made from each method's maps, or `all` or `none`, in place of the plan's",
-    )
-    run.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto (default): cuda if there is one")
-    run.add_argument("--precision", default="float32", help="float32 (default), tf32 or bfloat16: how networks compute")
-    run.add_argument("--batch-size", type=_positive, metavar="N", help="pictures through a network at a time")
-    run.add_argument("--seed", type=_seed, metavar="N", help="seed of all methods and data sets (default: their own)")
-    run.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: results/PLAN)")
-
-    report = commands.add_parser("report", help="make tables and plots again from stored records")
-    _add_plans(report, "(default: quick)")
-    report.add_argument("--out", type=Path, metavar="DIR", help="where the results are (default: results/PLAN)")
-    report.add_argument(
-        "--all",
-        action="store_true",
-        help="compare all results in one page, DIR/index.html (default: results)",
-    )
-
-    join = commands.add_parser("join", help="join runs of one plan: of other networks, or of other --cases")
-    join.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="their results")
-    join.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the joined results go")
-
-    study = commands.add_parser("study", help="answer a question about MINT that no plan answers", add_help=False)
-    study.add_argument("-h", "--help", action="store_true", help="list the studies")
-    study.add_argument("name", nargs="?", metavar="NAME", help=", ".join(STUDIES))
-    study.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="the study's own options: NAME --help")
-    return parser
-
-
-def _add_plans(command: argparse.ArgumentParser, text: str) -> None:
-    command.add_argument("--plan", type=_names, action="extend", metavar="NAME", help=text)
-
-
-def _directory(out: Path | None, plan: str, plans: Sequence[object]) -> Path:
-    if out is None:
-        return Path("results") / plan
-    return out if len(plans) == 1 else out / plan
-
-
 def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     from benchmarks.registry import KINDS, described
 
@@ -242,85 +107,117 @@ def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    from benchmarks.registry import KINDS, PLAN, SCORE, find, look_up, name_of
-    from benchmarks.run.folders import add_maps
-    from benchmarks.run.plan import Options, controls_of, select
-    from mint.app.classifiers import read_classes, usable_device
     from mint.contract import InputError
-    from mint.scores import SCORES
 
-    first, last = options.cases or (1, None)
     try:
-        limit = min(filter(None, (options.limit, last)), default=None)
-        only = {KINDS[word]: names for word in CHOICES if (names := getattr(options, f"{word}s"))}
-        options.method += [name for name, _ in options.maps]
-        more = {KINDS[word]: getattr(options, word) for word in CHOICES}
-        # Every name is looked up before anything is computed.
-        found = [add_maps(find(PLAN, name), options.maps) for name in dict.fromkeys(options.plan or DEFAULT)]
-        controls = None if options.controls is None else controls_of(options.controls)
-        plans = [
-            select(plan, only=only, more=more, limit=limit, controls=controls, against=options.against)
-            for plan in found
-        ]
-        for name, why in {name: why for plan in plans for name, why in plan.left_out.items()}.items():
+        wanted = planned(options, device=None)
+        for name, why in {name: why for plan in wanted.plans for name, why in plan.left_out.items()}.items():
             print(f"left out: {name} {why}", file=sys.stderr)
-        called = [plan.name for plan in plans]
-        if twins := {name for name in called if called.count(name) > 1}:
-            raise InputError(f"two plans are called {twins.pop()!r} and would write to one folder; rename one.")
-        networks = {name_of(name): None for plan in plans for part in plan.parts for name in part.networks}
-        for option in ("weights", "classes"):
-            for name, _ in getattr(options, option):
-                look_up(f"network in --{option},", name, networks)
-        score = options.score if options.score in {None, *SCORES} else find(SCORE, options.score)
-        device = usable_device(options.device)
-        how = Options(
-            data=options.data,
-            weights=dict(options.weights),
-            classes={name: read_classes(file) for name, file in options.classes},
-            score=score,
-            device=str(device),
-            precision=options.precision,
-            batch_size=options.batch_size,
-            seed=options.seed,
-            skipped=first - 1,
-        )
-        print(f"computing on {device_name(device)} in {how.precision}", flush=True)
-        command = shlex.join(["python", "-m", "benchmarks", *arguments])
-        complete = [_run_plan(plan, how, _directory(options.out, plan.name, plans), command) for plan in plans]
+        complete = []
+        for plan in wanted.plans:
+            directory = directory_of(options.out, plan.name, wanted.plans)
+            complete.append(_run_plan(plan, wanted.options, directory, options, arguments))
     except InputError as error:
         return _refuse(error)
     return 0 if all(complete) else 1
 
 
-def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -> bool:
-    from benchmarks.report.report import glance, make_report
-    from benchmarks.report.verdict import efficiency
-    from benchmarks.results import records
+def _run_plan(
+    plan: "Plan", how: "Options", directory: Path, options: argparse.Namespace, arguments: Sequence[str]
+) -> bool:
+    from benchmarks.report.report import glance
+    from benchmarks.run import journal
     from benchmarks.run.loop import Results, as_records, run
+    from benchmarks.run.setting import places
     from benchmarks.run.store import Store, make_directory
 
     store = Store(directory / "cells")
     make_directory(store.directory)
     started, clock = now(), time.monotonic()
+    scribe = journal.begin(directory, plan.name, arguments, len(places(plan)), how.device, store)
 
     def show(found: Results) -> None:
-        print(f"\n{glance(as_records(plan, options, found, {}))}", flush=True)
+        print(f"\n{glance(as_records(plan, how, found, {}))}", flush=True)
 
-    several = sum(len(part.networks) for part in plan.parts) > 1
+    several = len(places(plan)) > 1
     # The first tables are there when the first network is done, and all of them together at the end.
     with closing(store):
-        results = run(plan, options, store, *[show] * several)
+        if options.executor == "local" and (options.workers or 1) == 1:
+            print(f"computing on {device_name(how.device)} in {how.precision}", flush=True)
+            results = run(plan, how, store, show if several else lambda found: None, scribe.come_to, scribe.saw)
+        else:
+            results = _by_workers(plan, how, store, scribe, options, arguments)
+    scribe.note(ended=True, failures=tuple(results.failures))
     facts = {
-        "command": command,
+        "command": shlex.join(["python", "-m", "benchmarks", *arguments]),
         "started": started,
         "seconds": round(time.monotonic() - clock, 1),
+    }
+    _leave(plan, how, results, store, directory, facts)
+    return not results.failures and not results.missing
+
+
+def _by_workers(
+    plan: "Plan",
+    how: "Options",
+    store: "Store",
+    scribe: "Scribe",
+    options: argparse.Namespace,
+    arguments: Sequence[str],
+) -> "Results":
+    """Let workers compute, then gather."""
+    import torch
+
+    from benchmarks.run.crew import compute
+    from benchmarks.run.executors import EXECUTORS
+    from benchmarks.run.loop import ready, run
+    from benchmarks.run.setting import say
+    from benchmarks.run.units import Done, Job
+
+    threads = max(1, torch.get_num_threads() // (options.workers or 1)) if options.executor == "local" else None
+    job = Job(
+        "benchmarks.worker:work_on",
+        tuple(arguments),
+        plan.name,
+        str(store.directory.parent.resolve()),
+        how.device,
+        threads,
+    )
+
+    def watch(done: Done) -> None:
+        if done.failures:
+            scribe.note(failures=(*scribe.journal.failures, *done.failures))
+        if options.verbose:
+            numbers = f"cases {done.unit.start + 1} to {done.unit.stop}" if not done.unit.timing else "timings"
+            say(f"{done.worker}: {numbers}, {done.seconds:.1f} s, {done.pictures} pictures")
+
+    with closing(EXECUTORS[options.executor](job, options.workers, options.address)) as pool, ready(plan, how):
+        account = compute(pool, plan, how, store, opened=scribe.come_to, watch=watch)
+    scribe.note(clocks=tuple((*place, *clock) for place, clock in account.clocks.items()))
+    results = run(plan, how, store, absent=account.absent)
+    results.efficiency = account.efficiency
+    store.written, store.reused = account.written, max(0, store.reused - account.written)
+    return results
+
+
+def _leave(
+    plan: "Plan", how: "Options", results: "Results", store: "Store", directory: Path, facts: Mapping[str, Any]
+) -> None:
+    """Store what a run found, report it, and say what is worth saying."""
+    from benchmarks.report.report import make_report
+    from benchmarks.report.verdict import efficiency
+    from benchmarks.results import records
+    from benchmarks.run.loop import as_records
+
+    facts = {
+        **facts,
         "cells": {"computed": store.written, "reused": store.reused, "damaged": len(store.damaged)},
         "failures": [asdict(failure) for failure in results.failures],
         "left_out": dict(plan.left_out),
         "git": git_state(),
         "hardware": hardware(),
     }
-    records.save(as_records(plan, options, results, facts), directory)
+    records.save(as_records(plan, how, results, facts), directory)
     print(f"\n{make_report(directory)}\n")
     for row in results.efficiency:
         print(efficiency(row))
@@ -328,7 +225,6 @@ def _run_plan(plan: "Plan", options: "Options", directory: Path, command: str) -
     for path in store.damaged:
         print(f"computed again, as it could not be read: {path}")
     _print_failures(results.failures)
-    return not results.failures
 
 
 def _print_failures(failures: Sequence["Failure"]) -> None:
@@ -340,6 +236,73 @@ def _print_failures(failures: Sequence["Failure"]) -> None:
     for (*where, reason), cases in alike.items():
         named = ", ".join(cases[:5]) + (f" and {len(cases) - 5} more" if len(cases) > 5 else "")
         print(f"failed: {', '.join(filter(None, where))}: {named}: {reason}", file=sys.stderr)
+
+
+def _status(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
+    import pandas as pd
+    from tqdm import tqdm
+
+    from benchmarks.run.standing import standings
+    from mint.contract import InputError
+
+    for directory in options.runs:
+        try:
+            journal, found, rate = standings(directory)
+        except InputError as error:
+            return _refuse(error)
+        lines = [
+            {
+                "data set": each.dataset,
+                "network": each.network,
+                "method": each.method,
+                "maps": "{} of {}".format(*each.maps),
+                "scores": "{} of {}".format(*each.scores),
+                "failed": each.failed or "",
+            }
+            for each in found
+        ]
+        print(f"{directory}: plan {journal.plan}, {'ended' if journal.ended else 'not ended'}; begun {journal.started}")
+        print(pd.DataFrame(lines).to_string(index=False))
+        left = sum(each.left for each in found)
+        print(f"{left} maps and scores are left, {sum(each.failed for each in found)} failed; {rate:.1f} in a second")
+        if left and rate and not journal.ended:
+            begun = f"{len(journal.settings)} of {journal.of} settings, which are begun"
+            print(f"about {tqdm.format_interval(left / rate)} for {begun}")
+    return 0
+
+
+def _prune(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
+    from benchmarks.run.journal import read_journal
+    from benchmarks.run.store import Store
+    from mint.contract import InputError
+
+    for directory in options.runs:
+        try:
+            journal = read_journal(directory)
+            asked: set[str] = set()
+            for words in journal.commands:
+                with closing(Store(directory / "cells", asked=asked)) as store:
+                    _gathered(directory, words, store)
+            with closing(Store(directory / "cells")) as store:
+                print(f"{directory}: {store.keep(asked)} cells removed, {len(asked)} wanted")
+        except InputError as error:
+            return _refuse(f"nothing was removed from {directory}: {error}")
+        except BlockingIOError:
+            return _refuse(f"a run into {directory} goes on; prune it when that has ended.")
+    return 0
+
+
+def _gathered(directory: Path, words: Sequence[str], store: "Store") -> "tuple[Plan, Options, Results]":
+    """Collect what the store has of what a command asked for."""
+    from benchmarks.run.failure import Absent
+    from benchmarks.run.journal import read_journal
+    from benchmarks.run.loop import run
+
+    journal = read_journal(directory)
+    wanted = planned(parser().parse_args(words), journal.device)
+    (plan,) = (each for each in wanted.plans if each.name == journal.plan)
+    absent = Absent(journal.failures, clocks={(each[0], each[1]): (each[2], each[3]) for each in journal.clocks})
+    return plan, wanted.options, run(plan, wanted.options, store, absent=absent)
 
 
 def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
@@ -357,13 +320,37 @@ def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
         return 0
     plans = options.plan or DEFAULT
     for plan in plans:
-        directory = _directory(options.out, plan, plans)
+        directory = directory_of(options.out, plan, plans)
         try:
-            print(make_report(directory))
+            if _goes_on(directory):
+                _report_so_far(directory)
+            else:
+                print(make_report(directory))
+                print(f"report: {directory / 'README.md'}")
         except RecordsError as error:
             return _refuse(error)
-        print(f"report: {directory / 'README.md'}")
     return 0
+
+
+def _goes_on(directory: Path) -> bool:
+    """Tell whether a run into a folder has begun and not ended. It needs no torch."""
+    try:
+        found = json.loads((directory / "run.json").read_text(encoding="utf-8"))
+        return not found["ended"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _report_so_far(directory: Path) -> None:
+    """Report what a run that goes on, or was stopped, has computed so far."""
+    from benchmarks.run.journal import read_journal
+    from benchmarks.run.store import Store
+
+    journal = read_journal(directory)
+    with closing(Store(directory / "cells")) as store:
+        plan, how, results = _gathered(directory, journal.commands[-1], store)
+        command = shlex.join(["python", "-m", "benchmarks", *journal.commands[-1]])
+        _leave(plan, how, results, store, directory, {"command": command, "started": journal.started, "seconds": 0.0})
 
 
 def _join(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
@@ -389,7 +376,15 @@ def _study(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     return int(importlib.import_module(STUDIES[options.name]).main(options.rest))
 
 
-COMMANDS = {"list": _list, "run": _run, "report": _report, "join": _join, "study": _study}
+COMMANDS = {
+    "list": _list,
+    "run": _run,
+    "status": _status,
+    "report": _report,
+    "join": _join,
+    "prune": _prune,
+    "study": _study,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,18 +2,23 @@
 
 SQLite was chosen by measurement: a commit in its WAL mode took .14 ms, while a file for each cell took 1.6 ms, LMDB
 7 ms and SQLite's rollback journal 15 ms. Parquet files of a hundred cells would lose what a killed run has not written.
-WAL needs memory that all processes share, so on a network file system the rollback journal is used. A cell is committed
+WAL needs memory that all processes share, so on a network file system the rollback journal is used. Cells are committed
 when `write` returns: a process that is killed at any moment leaves whole cells only.
+
+Opening a file reads a few of its pages, however large it is. Every cell has a checksum, which is compared when the cell
+is read; a file is checked as a whole only by who goes on writing it.
 """
 
 import errno
 import os
 import sqlite3
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -27,87 +32,172 @@ _ERRNO = {
     sqlite3.SQLITE_IOERR: errno.EIO,
     sqlite3.SQLITE_PERM: errno.EACCES,
 }
-FULL_BYTES = 2**30  # a file that has grown so far gets no more cells: it is checked as a whole before it is written
+_TABLES = (
+    # How many cells a label has is kept here, as counting them would read the whole file.
+    "CREATE TABLE labels (number INTEGER PRIMARY KEY, words BLOB UNIQUE, cells INTEGER, first REAL, last REAL,"
+    " check_sum INTEGER)",
+    "CREATE TABLE cells (key BLOB UNIQUE, label INTEGER, at REAL, check_sum INTEGER, payload BLOB)",
+)
+_CELLS = "FROM cells AS c LEFT JOIN labels AS l ON l.number = c.label"
+_KEYS_AT_A_TIME = 500
+_CACHE_KIB = 512  # of pages, for each open file: a worker may have a hundred open
 WAIT_SECONDS = 60.0  # for another process that is committing
 
 
+class Stored(NamedTuple):
+    """A cell as it is in a file."""
+
+    payload: bytes
+    words: bytes  # its label
+
+
+class Tally(NamedTuple):
+    """How many cells have a label, and when they were committed (Unix time)."""
+
+    cells: int
+    first: float
+    last: float
+
+
 class DamagedError(Exception):
-    """The file, or a cell in it, cannot be read as it was written."""
+    """The file, or a cell in it, cannot be read as it was written; ``whole`` is what was asked for and is whole."""
+
+    def __init__(self, message: str, whole: Mapping[bytes, Any] | None = None) -> None:
+        super().__init__(message)
+        self.whole = dict(whole or {})
 
 
 class CellFile:
     """The cells in one file, by key. It is made by the first one who opens it to write."""
 
     def __init__(self, path: Path, *, writing: bool = False) -> None:
-        """Open a file; `DamagedError` if it is no such file any more, `OSError` if it cannot be opened."""
+        """Open a file, and check all of it before it is written.
+
+        `DamagedError` if it is no such file any more, `OSError` if it cannot be opened.
+        """
         self.path = path
         self._connection: sqlite3.Connection | None = None
         self._lock: sqlite3.Connection | None = None
         self._lock = _claim(path) if writing else None
         try:
-            self._connection = self._connect(writing)
+            with _told(path):
+                if writing and not path.exists():
+                    _make(path)
+                self._place = _place_of(path)
+                self._connection = _opened(path)
+                if writing:
+                    self._execute(f"PRAGMA journal_mode={'wal' if _is_local(path.parent) else 'truncate'}")
+                    self._execute("PRAGMA synchronous=NORMAL")
+                    self._check()
         except BaseException:
             self.close()
             raise
 
-    def _connect(self, writing: bool) -> sqlite3.Connection:
-        with _told(self.path):
-            connection = _opened(
-                self.path, "rwc" if writing else "rw"
-            )  # a reader may have to roll a killed writer back
-            try:
-                if writing:
-                    connection.execute(f"PRAGMA journal_mode={'wal' if _is_local(self.path.parent) else 'truncate'}")
-                    connection.execute("PRAGMA synchronous=NORMAL")
-                    connection.execute(
-                        "CREATE TABLE IF NOT EXISTS cells"
-                        " (key BLOB PRIMARY KEY, key_check INTEGER, payload BLOB, check_sum INTEGER) WITHOUT ROWID"
-                    )
-                    if connection.execute("PRAGMA quick_check(1)").fetchone() != (b"ok",):
-                        raise DamagedError(f"{self.path} is damaged")
-                for key, check in connection.execute("SELECT key, key_check FROM cells"):
-                    if not isinstance(key, bytes) or zlib.crc32(key) != check:
-                        raise DamagedError(f"{self.path} has a damaged key")
-            except BaseException:
-                connection.close()
-                raise
-        return connection
-
-    def _execute(self, command: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+    def _execute(self, command: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         assert self._connection is not None
         return self._connection.execute(command, values)
 
-    def has(self, key: bytes) -> bool:
-        """Tell whether there is a cell of this key."""
-        with _told(self.path):
-            found = self._execute("SELECT 1 FROM cells WHERE key=?", (key,)).fetchone()
-        return found is not None
+    def has(self, keys: Sequence[bytes]) -> dict[bytes, bool]:
+        """Tell which keys have a cell here; those that have none are left out."""
+        rows, damaged = self._rows("SELECT key FROM cells WHERE key", keys)
+        found = {key: True for (key,) in rows}
+        if damaged:
+            raise DamagedError(f"{self.path} is damaged", found)
+        return found
 
-    def read(self, key: bytes) -> bytes | None:
-        """Return a cell, or None if there is none of this key; `DamagedError` if it is not as it was written."""
-        with _told(self.path):
-            row = self._execute("SELECT payload, check_sum FROM cells WHERE key=?", (key,)).fetchone()
-        if row is not None and not _whole(key, *row):
-            raise DamagedError(f"a cell in {self.path} is damaged")
-        return None if row is None else row[0]
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
+        """Return the cells of some keys, without those that are not here.
 
-    def write(self, key: bytes, payload: bytes) -> None:
-        """Add a cell, or replace the one of this key."""
-        row = key, zlib.crc32(key), payload, zlib.crc32(key + payload)
-        with _told(self.path):
-            self._execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?)", row)
+        `DamagedError`, with the others, if one is not as it was written.
+        """
+        rows, damaged = self._rows(f"SELECT c.key, l.words, c.payload, c.check_sum {_CELLS} WHERE c.key", keys)
+        whole = {row[0]: Stored(row[2], row[1]) for row in rows if _whole(*row)}
+        if damaged or len(whole) < len(rows):
+            raise DamagedError(f"a cell in {self.path} is damaged", whole)
+        return whole
 
-    def every_key(self) -> Iterator[bytes]:
-        """List the keys of all cells."""
-        with _told(self.path):
-            yield from (key for (key,) in self._execute("SELECT key FROM cells"))
+    def _rows(self, command: str, keys: Sequence[bytes]) -> tuple[list[Any], bool]:
+        """Look keys up, many in one query; what cannot be read among them is told by the second value."""
+        rows: list[Any] = []
+        damaged = False
+        for start in range(0, len(keys), _KEYS_AT_A_TIME):
+            some = keys[start : start + _KEYS_AT_A_TIME]
+            try:
+                with _told(self.path):
+                    rows += self._execute(f"{command} IN ({','.join('?' * len(some))})", some).fetchall()
+            except DamagedError:
+                damaged = True
+                if len(keys) > 1:  # one by one, so that only what is damaged is lost
+                    rows += (row for key in some for row in self._rows(command, [key])[0])
+        return rows, damaged
 
-    def remove(self, keys: list[bytes]) -> None:
-        """Remove cells, and give their room back to the file system."""
+    def write(self, cells: Mapping[bytes, Mapping[bytes, bytes]], at: float | None = None) -> None:
+        """Add cells, by label and key, in one commit: all or none. A key that is here already keeps its cell."""
+        at = time.time() if at is None else at
+        with self._commit() as connection:
+            for words, payloads in cells.items():
+                labels = {label: (number, tally) for number, label, tally in self._labels(words)}
+                number, tally = labels.get(words, (None, Tally(0, at, at)))
+                if number is None:
+                    number = self._execute("INSERT INTO labels (words) VALUES (?)", (words,)).lastrowid
+                rows = [(key, number, at, _sum(key, words, payload), payload) for key, payload in payloads.items()]
+                added = connection.executemany("INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?, ?)", rows).rowcount
+                tally = Tally(tally.cells + added, min(tally.first, at), max(tally.last, at))
+                self._execute("REPLACE INTO labels VALUES (?, ?, ?, ?, ?, ?)", _label_row(number, words, tally))
+
+    def tallies(self) -> dict[bytes, Tally]:
+        """Count the cells of every label without reading them; `DamagedError` if a number is not as it was written."""
         with _told(self.path):
-            for key in keys:
-                self._execute("DELETE FROM cells WHERE key=?", (key,))
-            self._execute("VACUUM")
+            return {words: tally for _, words, tally in self._labels()}
+
+    def _labels(self, words: bytes | None = None) -> Iterator[tuple[int, bytes, Tally]]:
+        where, values = ("", ()) if words is None else (" WHERE words=?", (words,))
+        for number, label, *tally, check in self._execute(f"SELECT * FROM labels{where}", values):
+            if check != _label_row(number, label, Tally(*tally))[-1]:
+                raise DamagedError(f"a label in {self.path} is damaged")
+            yield number, label, Tally(*tally)
+
+    def _check(self) -> None:
+        """Read the whole file; `DamagedError` if its pages, keys or labels are not as they were written."""
+        with _told(self.path):
+            if self._execute("PRAGMA integrity_check(1)").fetchone() != (b"ok",):
+                raise DamagedError(f"{self.path} is damaged")
+        self.tallies()
+
+    def keep(self, keys: Collection[str]) -> int:
+        """Remove the cells of all other keys (hexadecimal), and give their room back; return how many went."""
+        with _told(self.path):
+            rows = self._execute("SELECT lower(hex(key)), key FROM cells")
+            others = [(key,) for name, key in rows if name.decode() not in keys]
+        if others:
+            with self._commit() as connection:
+                connection.executemany("DELETE FROM cells WHERE key=?", others)
+                left = self._execute(f"SELECT number, words, count(*), min(at), max(at) {_CELLS} GROUP BY label")
+                labels = [_label_row(number, words, Tally(*tally)) for number, words, *tally in left]
+                self._execute("DELETE FROM labels")
+                connection.executemany("INSERT INTO labels VALUES (?, ?, ?, ?, ?, ?)", labels)
+            with _told(self.path):
+                self._execute("VACUUM")
+        return len(others)
+
+    @contextmanager
+    def _commit(self) -> Iterator[sqlite3.Connection]:
+        assert self._connection is not None
+        with _told(self.path):
+            self._execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                    self._execute("ROLLBACK")
+                raise
+
+    def is_in_place(self) -> bool:
+        """Tell whether its path still leads to this file: another process may have removed or mended it."""
+        with suppress(OSError):
+            return _place_of(self.path) == self._place
+        return False
 
     def close(self) -> None:
         """Close the file, and leave it to others to write."""
@@ -127,44 +217,99 @@ def mend(path: Path) -> bool:
         return False
     new = path.with_suffix(".mended")
     with closing(lock):
-        for each in _files_of(new):
-            each.unlink(missing_ok=True)
-        with closing(CellFile(new, writing=True)) as whole:
-            for key, payload in _salvaged(path):
-                whole.write(key, payload)
-        for each in _files_of(path):
-            each.unlink(missing_ok=True)
-        new.replace(path)
-        _lock_of(new).unlink(missing_ok=True)
+        try:
+            _remove(new)
+            with closing(CellFile(new, writing=True)) as whole:
+                for (words, at), cells in groupby(_salvaged(path), lambda cell: cell[2:]):
+                    whole.write({words: {key: payload for key, payload, _, _ in cells}}, at)
+            _remove(path)
+            new.replace(path)
+        finally:
+            _remove(new)  # which is there no more, unless the disk is full
+            _lock_of(new).unlink(missing_ok=True)
     return True
 
 
-def _salvaged(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Read every cell that is whole, from both ends towards what is damaged."""
-    for order, beyond, last in (("ASC", ">", b""), ("DESC", "<", b"\xff" * 33)):
-        command = f"SELECT key, payload, check_sum FROM cells WHERE key{beyond}? ORDER BY key {order} LIMIT 1"
-        with suppress(sqlite3.DatabaseError, UnicodeDecodeError), closing(_opened(path, "rw")) as connection:
-            while row := connection.execute(command, (last,)).fetchone():
-                if not isinstance(row[0], bytes) or not (row[0] > last if order == "ASC" else row[0] < last):
-                    break  # the keys are out of order, and it would go round in a circle
+def _salvaged(path: Path) -> Iterator[tuple[bytes, bytes, bytes, float]]:
+    """Read every cell that is whole, with its label and time, from both ends towards what is damaged."""
+    for order, beyond, last in (("ASC", ">", -(2**63)), ("DESC", "<", 2**63 - 1)):
+        # Where a row cannot be read, its number often can, and it is passed over.
+        numbers = f"SELECT rowid FROM cells NOT INDEXED WHERE rowid {beyond} ? ORDER BY rowid {order} LIMIT 1"
+        with suppress(sqlite3.DatabaseError, UnicodeDecodeError), closing(_opened(path)) as connection:
+            while row := connection.execute(numbers, (last,)).fetchone():
+                if not (row[0] > last if order == "ASC" else row[0] < last):
+                    break  # the numbers are out of order, and it would go round in a circle
                 last = row[0]
-                if _whole(*row):
-                    yield row[0], row[1]
+                with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+                    command = f"SELECT key, words, payload, c.check_sum, at {_CELLS} WHERE c.rowid=?"
+                    for key, words, payload, check, at in connection.execute(command, (last,)):
+                        if _whole(key, words, payload, check) and isinstance(at, float):
+                            yield key, payload, words, at
 
 
-def _opened(path: Path, mode: str) -> sqlite3.Connection:
-    address = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=WAIT_SECONDS)
-    connection.text_factory = bytes  # damage can make text of anything
+def _make(path: Path) -> None:
+    """Make an empty file of cells; it is not there before it is whole."""
+    new = path.with_suffix(".new")
+    for each in (new, path):
+        _remove(each)  # a journal that was left behind would be taken for the new file's
+    with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=memory")
+        connection.execute("PRAGMA synchronous=OFF")
+        for table in _TABLES:
+            connection.execute(table)
+    new.replace(path)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    # A reader may have to roll a killed writer back. In a folder that it may only read it can't, and there is no need
+    # to if there is no journal.
+    for options in ("mode=rw", "immutable=1"):
+        address = f"{path.absolute().as_uri()}?{options}"
+        connection = sqlite3.connect(
+            address, uri=True, isolation_level=None, timeout=WAIT_SECONDS, cached_statements=16
+        )
+        try:
+            connection.text_factory = bytes  # damage can make text of anything
+            connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+            connection.execute("SELECT 1 FROM cells, labels LIMIT 1").fetchone()
+            break
+        except sqlite3.OperationalError as error:
+            connection.close()
+            cannot = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            if options != "mode=rw" or not cannot or not path.exists() or any(e.exists() for e in _journals_of(path)):
+                raise
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 
-def _whole(key: object, payload: object, check: object) -> bool:
-    return isinstance(key, bytes) and isinstance(payload, bytes) and zlib.crc32(key + payload) == check
+def _sum(key: bytes, words: bytes, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(key + words))
 
 
-def _files_of(path: Path) -> list[Path]:
-    return [path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal"))]
+def _whole(key: object, words: object, payload: object, check: object) -> bool:
+    if isinstance(key, bytes) and isinstance(words, bytes) and isinstance(payload, bytes):
+        return _sum(key, words, payload) == check
+    return False
+
+
+def _label_row(number: int | None, words: bytes, tally: Tally) -> tuple[Any, ...]:
+    return number, words, *tally, zlib.crc32(repr((number, words, *tally)).encode())
+
+
+def _place_of(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _journals_of(path: Path) -> list[Path]:
+    return [path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")]
+
+
+def _remove(path: Path) -> None:
+    for each in (path, *_journals_of(path)):
+        each.unlink(missing_ok=True)
 
 
 def _lock_of(path: Path) -> Path:

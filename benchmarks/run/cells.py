@@ -1,53 +1,66 @@
-"""What a run computes, a few cases at a time: found in the store, or computed and kept there.
+"""What a run computes of a few cases at a time: found in the store, or computed and kept there, case by case.
 
 A failure costs its own case only and is never stored.
 """
 
-import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from tqdm import tqdm
 
 from benchmarks.metrics import Context, MethodMetric, Metric
-from benchmarks.metrics.metric import NOT_APPLICABLE
-from benchmarks.metrics.removal.points import prepare
+from benchmarks.metrics.removal.points import RemovalMetric, prepare
 from benchmarks.networks.network import Network
 from benchmarks.registry import NETWORK, find
 from benchmarks.results.provenance import device_name, versions
+from benchmarks.run.arrays import ByCase, by_case, digest_of, measurement, of_one_size, panel, stacked
 from benchmarks.run.binding import bind
-from benchmarks.run.failure import Failure
+from benchmarks.run.failure import Absent, Failure, Step, spelled_failure
 from benchmarks.run.identity import code_digest, method_identity, network_identity, object_identity
 from benchmarks.run.plan import Options, Part
 from benchmarks.run.precomputed import Precomputed
 from benchmarks.run.repetition import distance_of_repetitions
-from benchmarks.run.store import Cell, Identity, Store, key_of
-from benchmarks.run.timing import time_attributor
-from mint.contract import Attributor, InputError, attribute, explaining, unchanged
+from benchmarks.run.store import Arrays, Entry, Label, Store, key_of
+from benchmarks.run.timing import counting, time_attributor
+from mint.contract import InputError, attribute, explaining, unchanged
 from mint.parameters import said
 from mint.unchanged import copies_of
+
+REPETITION = "second call"
+TIMING = "timing"
 
 
 class Cells:
     """The maps, scores, pictures and timings of one network in front of one part of a plan.
 
-    ``source`` is the name that the network was asked for by. Failures are added to ``failures``.
+    ``source`` is the name that the network was asked for by. Failures are added to ``failures``. With ``absent``,
+    nothing is computed: what the store lacks is counted there. ``tell`` is called with sentences for the user.
     """
 
     def __init__(
-        self, part: Part, network: Network, source: str, options: Options, store: Store, failures: list[Failure]
+        self,
+        part: Part,
+        network: Network,
+        source: str,
+        options: Options,
+        store: Store,
+        failures: list[Failure],
+        absent: Absent | None = None,
+        tell: Callable[[str], None] = print,
     ) -> None:
         self.part = part
         self.network = network
         self.store = store
         self.failures = failures
+        self.absent = absent
+        self.tell = tell
         self.batch_size = options.batch_size
+        self.device = device_name(network.device)
+        self.devices: dict[str, int] = {}  # on which devices the cells were computed, and how many on each
         self.copies = copies_of(network.module)
         given = {"batch_size": options.batch_size, "seed": options.seed}
         self.methods = {name: bind(method, network, **given) for name, method in part.methods.items()}
@@ -55,29 +68,32 @@ class Cells:
         self.given = {name: method for name, method in self.methods.items() if isinstance(method, Precomputed)}
         self.setting: dict[str, Any] = {
             "network": network_identity(network, find(NETWORK, source)),
-            "device": network.device.type,
+            "device": torch.device(options.device).type,
             "precision": options.precision,
             "versions": versions(),
         }
         self.method_identities = {name: method_identity(method) for name, method in self.methods.items()}
         self.metric_identities = {name: object_identity("metric", each) for name, each in part.metrics.items()}
         self.control_identities = {name: object_identity("control", each) for name, each in part.controls.items()}
+        # Hashed once, and not again for every case.
+        self._method_keys = {
+            name: key_of({**self.setting, "method": identity}) for name, identity in self.method_identities.items()
+        }
+        self.shown = 0  # pictures that went through the network
+        self.cost = 0.0  # and those that it took to make the cells that were found, too
 
-    def maps(self, method: str, chunk: list[Context]) -> Cell:
+    def maps(self, method: str, chunk: Sequence[Context]) -> ByCase:
         """Explain some cases by a method."""
 
-        def compute(contexts: list[Context]) -> Cell:
+        def compute(contexts: list[Context]) -> ByCase:
             if method in self.given:
                 sizes = {each.case.key: (each.image.shape[-2], each.image.shape[-1]) for each in contexts}
                 return {key: {"map": self.given[method].read(key, size)} for key, size in sizes.items()}
-            images, targets = _stacked(contexts)
+            images, targets = stacked(contexts)
             with explaining(self.network.module, images, targets), self._lent(f"the method {method}"):
-                return _by_case(contexts, attribute(self.methods[method], self.network.module, images, targets))
+                return by_case(contexts, attribute(self.methods[method], self.network.module, images, targets))
 
-        def identify(contexts: list[Context]) -> Identity:
-            return self._map_identity(method, contexts)
-
-        return _joined(self._cells(alike, identify, compute, (method, "", "map")) for alike in _of_one_size(chunk))
+        return self._cells(chunk, lambda each: self._map_key(method, each), compute, Step(method, "", "map"))
 
     def controls_of(self, method: str) -> list[str]:
         """Name the controls that can be made from a method's maps: of those from files, what asks nothing."""
@@ -89,83 +105,124 @@ class Cells:
         lacking = {each: sorted({*self.part.controls} - {*self.controls_of(each)}) for each in self.given}
         return {"uncontrolled": lacking} if any(lacking.values()) else {}
 
-    def derived(self, method: str, name: str, chunk: list[Context], own: Cell) -> Cell:
+    def derived(self, method: str, name: str, chunk: Sequence[Context], own: ByCase) -> ByCase:
         """Derive a control's maps from a method's own."""
         control = self.part.controls[name]
 
-        def compute(contexts: list[Context]) -> Cell:
-            images, targets = _stacked(contexts)
+        def compute(contexts: list[Context]) -> ByCase:
+            images, targets = stacked(contexts)
             maps = torch.from_numpy(np.stack([own[context.case.key]["map"] for context in contexts])).to(images.device)
             with explaining(self.network.module, images, targets), self._lent(f"the method {method}"):
-                return _by_case(contexts, control(self.methods[method], self.network.module, images, targets, maps))
+                return by_case(contexts, control(self.methods[method], self.network.module, images, targets, maps))
 
-        def identify(contexts: list[Context]) -> Identity:
-            return self._map_identity(method, contexts, name)
+        step = Step(method, name, "map")
+        return self._cells(chunk, lambda each: self._map_key(method, each, name), compute, step, stored=control.asks)
 
-        step = (method, name, "map")
-        return _joined(
-            self._cells(alike, identify, compute, step, stored=control.asks) for alike in _of_one_size(chunk)
-        )
+    def scores(
+        self, chunk: Sequence[Context], mapped: Mapping[tuple[str, str], ByCase], metrics: Collection[str]
+    ) -> dict[tuple[str, str, str], dict[str, Arrays]]:
+        """Measure maps of some cases: arrays by method, control and metric, and then by case.
 
-    def scores(self, method: str, control: str, metric: str, chunk: list[Context], maps: Cell) -> Cell:
-        """Measure the maps of some cases: a method's own, or those of a control."""
-
-        def identify(contexts: list[Context]) -> Identity:
-            return self._score_identity(method, control, metric, contexts)
-
-        def compute(contexts: list[Context]) -> Cell:
-            found, measure = {}, self.part.metrics[metric]
-            for context in contexts:
-                key = context.case.key
-                with self._lent(f"the metric {metric}"):
-                    found[key] = _measurement(measure, context, maps[key]["map"], self.methods[method])
-            return found
-
-        return self._cells(chunk, identify, compute, (method, control, metric))
-
-    def prepare(self, chunk: list[Context], mapped: Mapping[tuple[str, str], Cell], metrics: Collection[str]) -> None:
-        """Ask the network, in common batches, for what scores that are not stored need of all maps of a case.
-
-        ``mapped`` has the maps by method and control; "" is the method's own.
+        ``mapped`` has the maps by method and control; "" is the method's own. All maps of a case share their batches.
         """
-        wanted: dict[tuple[str, ...], list[Cell]] = {}
-        for (method, control), maps in mapped.items():
-            there = [context for context in chunk if context.case.key in maps]
-            identities = {metric: self._score_identity(method, control, metric, there) for metric in metrics}
-            missing = tuple(metric for metric, identity in identities.items() if not self.store.has(identity))
-            wanted.setdefault(missing, []).append(maps)
-        for context, (missing, cells) in product(chunk, wanted.items()):
-            key = context.case.key
-            found = [torch.from_numpy(maps[key]["map"]) for maps in cells if key in maps]
-            # What fails here fails again in `scores`, where it costs its own case, method and metric only.
-            with suppress(Exception):
-                prepare(context, [self.part.metrics[metric] for metric in missing], found)
+        found: dict[tuple[str, str, str], dict[str, Arrays]] = {
+            (*each, metric): {} for each, metric in product(mapped, metrics)
+        }
+        keys = {
+            (method, control, metric, context.case.key): self._score_key(method, control, metric, context)
+            for (method, control), maps in mapped.items()
+            for context in chunk
+            if context.case.key in maps
+            for metric in metrics
+        }
+        stored = self._read(keys.values())
+        for context in chunk:
+            case = context.case.key
+            here = {place[:3]: key for place, key in keys.items() if place[3] == case}
+            missing = {place: key for place, key in here.items() if key not in stored}
+            for place, key in here.items():
+                if key in stored:
+                    found[place][case] = stored[key]
+            for place, arrays in self._measured(context, mapped, missing):
+                found[place][case] = arrays
+        return found
 
-    def pictures(self, method: str, context: Context) -> Cell:
+    def _measured(
+        self,
+        context: Context,
+        mapped: Mapping[tuple[str, str], ByCase],
+        missing: Mapping[tuple[str, str, str], str],
+    ) -> Iterator[tuple[tuple[str, str, str], Arrays]]:
+        """Measure what is missing of one case, by method, control and metric."""
+        asked = 0
+        if self.absent is None:
+            with self._counted() as counts:
+                self._prepare(context, mapped, missing)
+            asked = counts["forwards"]
+        together: list[Entry] = []
+        for (method, control, metric), key in missing.items():
+            measure, saliency = self.part.metrics[metric], mapped[method, control][context.case.key]["map"]
+
+            def compute(
+                contexts: list[Context],
+                measure: Metric | MethodMetric = measure,
+                saliency: np.ndarray = saliency,
+                method: str = method,
+                metric: str = metric,
+            ) -> ByCase:
+                with self._lent(f"the metric {metric}"):
+                    found = measurement(measure, contexts[0], saliency, self.methods[method])
+                return {contexts[0].case.key: found}
+
+            step = Step(method, control, metric)
+            for made, pictures in self._tried([context], compute, step):
+                entry = Entry(key, self._label(step), made[context.case.key], pictures)
+                # What was answered in common batches is kept together, so that a killed run asks in the same ones.
+                if isinstance(measure, RemovalMetric):
+                    together.append(entry if together else entry._replace(pictures=pictures + asked))
+                else:
+                    self._write([entry])
+                yield (method, control, metric), entry.arrays
+        self._write(together)
+
+    def _prepare(
+        self,
+        context: Context,
+        mapped: Mapping[tuple[str, str], ByCase],
+        missing: Collection[tuple[str, str, str]],
+    ) -> None:
+        """Ask the network, in common batches, for what the missing scores need of all maps of a case."""
+        wanted: dict[tuple[str, ...], list[torch.Tensor]] = {}
+        for place, maps in mapped.items():
+            metrics = tuple(metric for *other, metric in missing if tuple(other) == place)
+            if metrics:
+                wanted.setdefault(metrics, []).append(torch.from_numpy(maps[context.case.key]["map"]))
+        for metrics, found in wanted.items():
+            # What fails here fails again when it is measured, where it costs its own case, method and metric only.
+            with suppress(Exception):
+                prepare(context, [self.part.metrics[metric] for metric in metrics], found)
+
+    def pictures(self, method: str, context: Context) -> Arrays:
         """Draw the pictures by which a method shows how it explains a case; empty if it draws none."""
         draw = getattr(self.methods[method], "pictures", None)
         if draw is None:
             return {}
 
-        def identify(contexts: list[Context]) -> Identity:
-            return {"kind": "pictures", "maps": key_of(self._map_identity(method, contexts))}
-
-        def compute(contexts: list[Context]) -> Cell:
+        def compute(contexts: list[Context]) -> ByCase:
             with self._lent(f"the method {method}"):
                 drawn = draw(self.network.module, contexts[0].image, contexts[0].case.target)
-            return {contexts[0].case.key: {panel: _panel(picture) for panel, picture in drawn.items()}}
+            return {contexts[0].case.key: {name: panel(picture) for name, picture in drawn.items()}}
 
-        return self._cells([context], identify, compute, (method, "", "pictures"))
+        def identify(each: Context) -> str:
+            return key_of({"kind": "pictures", "map": self._map_key(method, each)})
 
-    def repetition(self, method: str, context: Context, own: Cell) -> float:
+        return self._cells([context], identify, compute, Step(method, "", "pictures")).get(context.case.key, {})
+
+    def repetition(self, method: str, context: Context, own: ByCase) -> float:
         """Explain a case a second time, and return how far apart the maps are: `distance_of_repetitions`."""
 
-        def identify(contexts: list[Context]) -> Identity:
-            maps = key_of(self._map_identity(method, contexts))
-            return {"kind": "repetition", "maps": maps, "code": code_digest(distance_of_repetitions)}
-
-        def compute(contexts: list[Context]) -> Cell:
-            images, targets = _stacked(contexts)
+        def compute(contexts: list[Context]) -> ByCase:
+            images, targets = stacked(contexts)
             known = torch.from_numpy(own[contexts[0].case.key]["map"]).to(images.device)
             with explaining(self.network.module, images, targets), self._lent(f"the method {method}"):
                 found = distance_of_repetitions(
@@ -173,32 +230,49 @@ class Cells:
                 )
             return {contexts[0].case.key: {"distance": np.array(found)}}
 
-        cell = self._cells([context], identify, compute, (method, "", "second call"))
-        return float(cell[context.case.key]["distance"]) if cell else 0.0
+        def identify(each: Context) -> str:
+            code = code_digest(distance_of_repetitions)
+            return key_of({"kind": "repetition", "map": self._map_key(method, each), "code": code})
 
-    def timing(self, method: str, chunk: list[Context]) -> dict[str, Any] | None:
-        """Time a method on some cases; None if it failed."""
+        cells = self._cells([context], identify, compute, Step(method, "", REPETITION))
+        return float(cells[context.case.key]["distance"]) if cells else 0.0
+
+    def timing(self, method: str, chunk: Sequence[Context]) -> dict[str, Any] | None:
+        """Time a method on some cases; None if it failed, or nobody has timed it and nothing is computed."""
+        step = Step(method, "", TIMING)
+        device, threads = self.clock
         identity = {
             "kind": "timing",
-            "device": device_name(self.network.device),
-            "threads": torch.get_num_threads(),
+            "device": device,
+            "threads": threads,
             "batch_size": self.batch_size,
             "code": code_digest(time_attributor),
-            "maps": key_of(self._map_identity(method, chunk)),
+            "maps": [self._map_key(method, each) for each in chunk],
         }
-        cell = self.store.read(identity)
-        if cell is None:
-            try:
-                with self._lent(f"the method {method}"):
-                    images, targets = zip(*(_stacked([context]) for context in chunk), strict=True)
-                    pictures = [image[0] for image in images]
-                    timing = time_attributor(self.methods[method], self.network, pictures, torch.cat(targets))
-            except Exception as error:
-                self.fail(method, "timing", f"the first {len(chunk)}", error)
-                return None
-            cell = {"timing": {name: np.array(value) for name, value in vars(timing).items()}}
-            self.store.write(identity, cell)
-        return {name: array.item() for name, array in cell["timing"].items()}
+        key = key_of(identity)
+        found = self.store.read([key]).get(key)
+        if found is not None:
+            return {**{name: array.item() for name, array in found.arrays.items()}, "device": found.device}
+        if self.absent is not None:
+            return None
+        try:
+            with self._lent(f"the method {method}"):
+                images, targets = zip(*(stacked([context]) for context in chunk), strict=True)
+                pictures = [image[0] for image in images]
+                measured = vars(time_attributor(self.methods[method], self.network, pictures, torch.cat(targets)))
+        except Exception as error:
+            self.fail(step, f"the first {len(chunk)}", error)
+            return None
+        numbers = {name: np.array(value) for name, value in measured.items() if name != "device"}
+        self.store.write([Entry(key, self._label(step), numbers, 0)])
+        return dict(measured)
+
+    @property
+    def clock(self) -> tuple[str, int]:
+        """What timings are taken on: the device, and torch's number of threads."""
+        if self.absent is None:
+            return self.device, torch.get_num_threads()
+        return self.absent.clocks.get((self.part.dataset, self.network.name), ("", 0))
 
     def _lent(self, by: str) -> AbstractContextManager[None]:
         """Lend the network out: whatever is done to it, the next one finds it as it was, and who did it fails."""
@@ -206,55 +280,110 @@ class Cells:
 
     def _cells(
         self,
-        chunk: list[Context],
-        identify: Callable[[list[Context]], Identity],
-        compute: Callable[[list[Context]], Cell],
-        step: tuple[str, str, str],
+        chunk: Sequence[Context],
+        identify: Callable[[Context], str],
+        compute: Callable[[list[Context]], ByCase],
+        step: Step,
         *,
         stored: bool = True,
-    ) -> Cell:
-        """Find or compute the cell of a few cases; if that fails, one cell for each, so that only the guilty fail.
+    ) -> ByCase:
+        """Find what a step made of each case, or compute it. What is not to be stored is computed again."""
+        keys = {context.case.key: identify(context) for context in chunk}
+        found = self._read(keys.values()) if stored else {}
+        cells = {case: found[key] for case, key in keys.items() if key in found}
+        for alike in of_one_size([context for context in chunk if context.case.key not in cells]):
+            for made, pictures in self._tried(alike, compute, step, even_absent=not stored):
+                cells |= made
+                if stored:
+                    label = self._label(step)
+                    self._write([Entry(keys[case], label, arrays, pictures) for case, arrays in made.items()])
+        return cells
 
-        ``step`` is for failures: method, control, and what is done. What is not to be stored is computed again.
+    def _tried(
+        self,
+        chunk: list[Context],
+        compute: Callable[[list[Context]], ByCase],
+        step: Step,
+        *,
+        even_absent: bool = False,
+    ) -> Iterator[tuple[ByCase, float]]:
+        """Compute some cases together; if that fails, each alone, so that only the guilty fail.
+
+        With what was computed comes how many pictures it took through the network for each case.
         """
-        if not chunk:
-            return {}
-        identity = identify(chunk)
-        cell = self.store.read(identity) if stored else None
-        if cell is not None:
-            return cell
+        if self.absent is not None and not even_absent:
+            for context in chunk:
+                self._miss(step, context.case.key)
+            return
         try:
-            cell = compute(chunk)
+            with self._counted() as counts:
+                made = compute(chunk)
         except (Exception, SystemExit) as error:  # a method or metric can do anything
             if len(chunk) > 1:
-                return _joined(self._cells([context], identify, compute, step, stored=stored) for context in chunk)
-            method, control, what = step
-            self.fail(method, what, chunk[0].case.key, error, control)
-            return {}
-        if stored:
-            self.store.write(identity, cell)
-        return cell
+                for context in chunk:
+                    yield from self._tried([context], compute, step, even_absent=even_absent)
+            else:
+                self.fail(step, chunk[0].case.key, error)
+            return
+        yield made, counts["forwards"] / len(chunk)
 
-    def _map_identity(self, method: str, chunk: list[Context], control: str = "") -> Identity:
-        cases = [[context.case.key, digest_of(context)] for context in chunk]
-        own = {"kind": "map", **self.setting, "method": self.method_identities[method], "cases": cases}
-        if method in self.given:
-            own["files"] = [self.given[method].digest(context.case.key) for context in chunk]
-        return {"kind": "derived", "maps": key_of(own), **self.control_identities[control]} if control else own
+    @contextmanager
+    def _counted(self) -> Iterator[Mapping[str, int]]:
+        """Count the pictures that go through the network."""
+        counts = {"forwards": 0}
+        try:
+            with counting(self.network.module) as counts:
+                yield counts
+        finally:
+            self.shown += counts["forwards"]
 
-    def _score_identity(self, method: str, control: str, metric: str, chunk: list[Context]) -> Identity:
-        maps_key = key_of(self._map_identity(method, chunk, control))
-        return {"kind": "score", "maps": maps_key, **self.metric_identities[metric]}
+    def _read(self, keys: Collection[str]) -> dict[str, Arrays]:
+        found = self.store.read([*keys])
+        for each in found.values():
+            self.devices[each.device] = self.devices.get(each.device, 0) + 1
+            self.cost += each.pictures
+        return {key: each.arrays for key, each in found.items()}
 
-    def fail(self, method: str, step: str, case: str, error: BaseException, control: str = "") -> None:
+    def _write(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            self.store.write(entries)
+            self.devices[self.device] = self.devices.get(self.device, 0) + len(entries)
+            self.cost += sum(entry.pictures for entry in entries)
+
+    def _label(self, step: Step) -> Label:
+        return Label(self.part.dataset, self.network.name, step.method, step.control, step.what, self.device)
+
+    def _map_key(self, method: str, context: Context, control: str = "") -> str:
+        def hashed() -> str:
+            own = {"kind": "map", "of": self._method_keys[method], "case": context.case.key, "data": digest_of(context)}
+            if method in self.given:
+                own["file"] = self.given[method].digest(context.case.key)
+            return key_of(own)
+
+        key = context.once(("key of a map", method), hashed)
+        return key_of({"kind": "derived", "map": key, **self.control_identities[control]}) if control else key
+
+    def _score_key(self, method: str, control: str, metric: str, context: Context) -> str:
+        return key_of(
+            {"kind": "score", "map": self._map_key(method, context, control), **self.metric_identities[metric]}
+        )
+
+    def _miss(self, step: Step, case: str) -> None:
+        """Note that something is not there, where nothing is computed."""
+        assert self.absent is not None
+        known = self.absent.miss(self._failure(step, case, ""))
+        self.failures += [] if known is None else [known]
+
+    def _failure(self, step: Step, case: str, reason: str) -> Failure:
+        return Failure(self.part.dataset, self.network.name, step.method, step.what, case, reason, step.control)
+
+    def fail(self, step: Step, case: str, error: BaseException) -> None:
         """Note a failure; say so on the terminal if none like it was said before."""
-        called = self.part.metrics.get(step) or self.methods.get(method)
+        called = self.part.metrics.get(step.what) or self.methods.get(step.method)
         reason = str(error) if isinstance(error, InputError) else said(error, called)
-        names = (self.part.dataset, self.network.name, method, step, case)
-        failure = Failure(*names, " ".join(reason.split()), control)
+        failure = self._failure(step, case, " ".join(reason.split()))
         if not any(replace(other, case=case) == failure for other in self.failures):
-            where = ", ".join(filter(None, (*names[1:4], control, case)))
-            tqdm.write(f"failed, and the run goes on: {where}: {failure.reason}", file=sys.stderr)
+            self.tell(spelled_failure(failure))
         self.failures.append(failure)
 
     def failed(self, method: str, cases: Collection[str]) -> bool:
@@ -263,52 +392,3 @@ class Cells:
         return any(
             (f.dataset, f.network, f.method, f.step, f.control) == place and f.case in cases for f in self.failures
         )
-
-
-def _of_one_size(contexts: list[Context]) -> list[list[Context]]:
-    """Part cases by the size of their pictures, as a batch has one."""
-    parts: dict[torch.Size, list[Context]] = {}
-    for context in contexts:
-        parts.setdefault(context.image.shape, []).append(context)
-    return list(parts.values())
-
-
-def _joined(cells: Iterable[Cell]) -> Cell:
-    return {key: arrays for each in cells for key, arrays in each.items()}
-
-
-def _stacked(contexts: list[Context]) -> tuple[Tensor, Tensor]:
-    images = torch.stack([context.image for context in contexts])
-    return images, torch.tensor([context.case.target for context in contexts], device=images.device)
-
-
-def _by_case(contexts: list[Context], maps: Tensor) -> Cell:
-    arrays = maps.detach().cpu().numpy()
-    return {context.case.key: {"map": each} for context, each in zip(contexts, arrays, strict=True)}
-
-
-def _measurement(
-    metric: Metric | MethodMetric, context: Context, saliency: np.ndarray, method: Attributor
-) -> dict[str, np.ndarray]:
-    if isinstance(metric, MethodMetric):
-        found = NOT_APPLICABLE if isinstance(method, Precomputed) else metric.examine(context, method)
-    else:
-        found = metric(context, torch.from_numpy(saliency).to(context.image.device))
-    if np.isinf(found.score):
-        raise InputError(f"{metric!r} answered {found.score}; a score is a number, or NaN where it does not apply.")
-    arrays = {"score": np.array(found.score, dtype=np.float64)}
-    if found.curve is not None:
-        arrays |= {"fractions": found.curve[0], "values": found.curve[1]}
-    return arrays
-
-
-def digest_of(context: Context) -> str:
-    """Hash a case once, not for each of its maps and scores."""
-    return context.once("digest", lambda: context.case.digest)
-
-
-def _panel(picture: Any) -> np.ndarray:
-    array = np.asarray(picture)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        raise InputError(f"pictures() answered {array.dtype} of shape {array.shape}; a panel is uint8 (h, w, 3).")
-    return array

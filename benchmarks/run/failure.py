@@ -1,6 +1,8 @@
-"""What could not be computed, and why."""
+"""What could not be computed, and why; and what is not there yet."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -14,3 +16,40 @@ class Failure:
     case: str
     reason: str
     control: str = ""  # the control that it went wrong with; "" is the method's own map
+
+
+def spelled_failure(failure: Failure) -> str:
+    """Say in a sentence what failed."""
+    where = filter(None, (failure.network, failure.method, failure.step, failure.control, failure.case))
+    return f"failed, and the run goes on: {', '.join(where)}: {failure.reason}"
+
+
+class Step(NamedTuple):
+    """What is done with a case: for labels and failures."""
+
+    method: str
+    control: str  # the control whose maps they are; "" is the method's own
+    what: str  # "map", "pictures", "second call", "timing", or a metric's name
+
+
+@dataclass
+class Absent:
+    """What is not in the store, where nothing is to be computed: because workers have done it, or still do it."""
+
+    failures: Collection[Failure] = ()  # what workers failed to compute
+    # Why cases were given up: a sentence by data set, network, method and case; the case "" stands for all others.
+    lost: Mapping[tuple[str, str, str, str], str] = field(default_factory=dict)
+    # By data set and network, what timings were taken on: the device, and torch's number of threads.
+    clocks: Mapping[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    count: int = 0  # how much is missing without a reason
+
+    def __post_init__(self) -> None:
+        self._known = {replace(each, reason=""): each for each in self.failures}
+
+    def miss(self, place: Failure) -> Failure | None:
+        """Return why something is not there; count it if nobody knows."""
+        where = place.dataset, place.network, place.method
+        lost = self.lost.get((*where, place.case)) or self.lost.get((*where, ""))
+        known = self._known.get(place) or (replace(place, reason=lost) if lost else None)
+        self.count += known is None
+        return known

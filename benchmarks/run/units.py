@@ -27,9 +27,17 @@ class Unit:
     start: int  # number of the first case
     stop: int  # number of the one after the last
     methods: tuple[str, ...]
+    timing: bool = False  # these cases' explanations are timed, on a device that does nothing else meanwhile
+
+    @property
+    def size(self) -> int:
+        """How much it is: maps, or one for timings. The parts of a unit are as much as the whole."""
+        return 1 if self.timing else (self.stop - self.start) * len(self.methods)
 
     def parts(self) -> "tuple[Unit, ...]":
         """Divide by method; what has one method, by case; () if it cannot be divided."""
+        if self.timing:
+            return ()
         if len(self.methods) > 1:
             return tuple(replace(self, methods=(name,)) for name in self.methods)
         if self.stop - self.start > 1:
@@ -47,3 +55,7 @@ class Done:
     lost: str = ""  # why it was given up as a whole, in a sentence; "" if it was not
     seconds: float = 0.0  # that it took the worker
     pictures: int = 0  # sent through the network for it
+    written: int = 0  # cells that were computed for it
+    # If timings were taken: seconds that a picture takes the network alone, the device, and torch's number of threads.
+    bare_seconds: float = 0.0
+    clock: tuple[str, int] = ("", 0)

@@ -33,13 +33,13 @@ from benchmarks.plans.metrics import CURVES
 from benchmarks.registry import DATASET, METHOD, expand, find, look_up, name_of
 from benchmarks.report.page import write_markdown
 from benchmarks.report.plots import look, panels_of, save_picture, styles
-from benchmarks.results.provenance import versions
+from benchmarks.results.provenance import device_name, versions
 from benchmarks.results.records import REMOVAL, Records, with_removal
 from benchmarks.run.binding import bind
 from benchmarks.run.identity import code_digest, method_identity
 from benchmarks.run.loop import Results, as_records, run
 from benchmarks.run.plan import Options, Part, Plan
-from benchmarks.run.store import Store
+from benchmarks.run.store import Entry, Label, Store, key_of
 from benchmarks.run.timing import counting
 from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser
 from benchmarks.studies.settings import part_for
@@ -80,15 +80,15 @@ def forwards_of(method: Attributor, network: Network, case: Case, store: Store) 
     """Count the pictures that a method puts to the network to explain a case; the store keeps it."""
     known: dict[str, Any] = {"kind": "forwards", "versions": versions(), "weights": network.weights_sha256}
     known |= {"device": network.device.type, "method": method_identity(method), "code": code_digest(forwards_of)}
-    known["case"] = case.digest
-    cell = store.read(known)
-    if cell is None:
-        with counting(network.module) as counts:
-            target = torch.tensor([case.target], device=network.device)
-            method(network.module, network.tensor(case.image)[None], target)
-        cell = {"all": {"forwards": np.array(counts["forwards"])}}
-        store.write(known, cell)
-    return int(cell["all"]["forwards"])
+    key = key_of({**known, "case": case.digest})
+    if found := store.read([key]):
+        return int(found[key].arrays["forwards"])
+    with counting(network.module) as counts:
+        target = torch.tensor([case.target], device=network.device)
+        method(network.module, network.tensor(case.image)[None], target)
+    label = Label("", network.name, repr(method), "", "forwards", device_name(network.device))
+    store.write([Entry(key, label, {"forwards": np.array(counts["forwards"])})])
+    return counts["forwards"]
 
 
 def count_forwards(

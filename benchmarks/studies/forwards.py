@@ -13,6 +13,7 @@ The rows of every picture are kept in a store: a second run computes only what i
 """
 
 import argparse
+import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -32,10 +33,10 @@ from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.registry import look_up
 from benchmarks.report.page import write_markdown
 from benchmarks.report.plots import DOTS_PER_INCH
-from benchmarks.results.provenance import versions
+from benchmarks.results.provenance import device_name, versions
 from benchmarks.run.binding import bind
 from benchmarks.run.identity import code_digest, method_identity
-from benchmarks.run.store import Store
+from benchmarks.run.store import Entry, Label, Store, key_of
 from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser
 from benchmarks.studies.settings import by_picture, part_for
 from mint import MINT, Explanation, Surrogate
@@ -190,12 +191,15 @@ def study(
     known |= {"code": code_digest(settling_rows)}
 
     def kept(compute: Callable[..., pd.DataFrame], cases: Sequence[Case], methods: Mapping[str, MINT]) -> pd.DataFrame:
-        key = {**known, "kind": compute.__name__, "cases": [case.digest for case in cases]}
-        key |= {"methods": {name: method_identity(method) for name, method in methods.items()}}
-        if cell := store.read(key):
-            return pd.DataFrame(dict(cell["rows"]))
+        identity = {**known, "kind": compute.__name__, "cases": [case.digest for case in cases]}
+        identity |= {"methods": {name: method_identity(method) for name, method in methods.items()}}
+        key = key_of(identity)
+        if found := store.read([key]):
+            return pd.read_parquet(io.BytesIO(found[key].arrays["parquet"].tobytes()))
         rows = compute(network, cases, methods)
-        store.write(key, {"rows": {name: np.array(rows[name].tolist()) for name in rows.columns}})
+        file = np.frombuffer(rows.to_parquet(), dtype=np.uint8)
+        label = Label("", name, "mint", "", compute.__name__, device_name(network.device))
+        store.write([Entry(key, label, {"parquet": file})])
         return rows
 
     settled = [

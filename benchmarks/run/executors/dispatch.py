@@ -22,8 +22,10 @@ REST = 60.0  # seconds until a worker is opened again in place of one whose plac
 PATIENCE = 1.0  # seconds to wait for answers before looking whether such a rest is over
 
 
-def dispatch(pool: Pool, units: Iterable[Unit]) -> Iterator[Done]:
+def dispatch(pool: Pool, units: Iterable[Unit | None]) -> Iterator[Done]:
     """Hand units to workers, in their order, and yield what came of each as it ends.
+
+    Where the next unit hangs on answers that are still to come, ``units`` yields None, and is asked again after each.
 
     Every unit is answered exactly once: by one `Done` for it or, if it was divided, by those of its parts. A unit
     whose worker is lost goes to another one; what has cost `ATTEMPTS` workers or has raised `RAISES` times is divided,
@@ -52,7 +54,7 @@ class _Task:
 class _Desk:
     """Who is busy with what, and what is to be tried again."""
 
-    def __init__(self, pool: Pool, units: Iterable[Unit]) -> None:
+    def __init__(self, pool: Pool, units: Iterable[Unit | None]) -> None:
         self.pool = pool
         self.units = iter(units)
         self.again: deque[_Task] = deque()  # before the units that are still to come
@@ -70,6 +72,7 @@ class _Desk:
             answers = [done for worker in ready for done in self._receive(worker)]
             self._give_out()  # before the answers are looked at, which may take long
             yield from answers
+            self._give_out()  # what hangs on the answers
 
     def close(self) -> None:
         if workers := [*self.busy, *self.idle]:

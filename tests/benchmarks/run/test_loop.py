@@ -1,5 +1,6 @@
 import dataclasses
 import io
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -18,13 +19,16 @@ from baselines.controls import Averaged, Blurred, RandomisedNetwork
 from baselines.randomising import randomised
 from benchmarks.analysis.coverage import measure_coverage
 from benchmarks.metrics import Context, Deletion, Fidelity, Gini, Insertion, Metric, Pointing, TiedPixels
+from benchmarks.metrics.metric import controlling
 from benchmarks.networks.network import Network, load_network
 from benchmarks.results import records
 from benchmarks.results.records import CURVE_COLUMNS, MAP_SIZE, RECORD_COLUMNS
-from benchmarks.run.loop import CASES_PER_CELL, Results, _reduced, as_records, controlling, run
+from benchmarks.run.collecting import reduced
+from benchmarks.run.loop import Results, as_records, run
 from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.plan import Options, Plan
-from benchmarks.run.store import Cell, Identity, Store
+from benchmarks.run.setting import FEWEST
+from benchmarks.run.store import Entry, Store
 from benchmarks.run.timing import Timing, device_name
 from mint.contract import InputError
 
@@ -100,7 +104,7 @@ def test_maps_of_all_methods_share_batches_and_nothing_that_is_stored_is_asked(
     methods = {**plan.parts[0].methods, "other": world.Brightness(str(log), gain=2.0)}
     run(with_part(plan, methods=methods), Options(), Store(tmp_path / "cells"))
     # For the stored ones, there is nothing to measure.
-    assert {(metrics, maps) for _, metrics, maps in prepared} == {(3, 1), (0, 2)}
+    assert {(metrics, maps) for _, metrics, maps in prepared} == {(3, 1)}
 
 
 @pytest.mark.usefixtures("stopwatch")
@@ -139,12 +143,12 @@ def test_another_metric_scores_the_stored_maps(world: ModuleType, log: Path, tmp
     store = Store(tmp_path / "cells")
     results = run(plan, Options(), store)
     assert calls(log) == 20 + SECOND
-    assert store.written == 2 * 3  # two methods, ten cases in cells of four
+    assert store.written == 2 * 10  # two methods, ten cases
     assert {row["metric_id"] for row in results.records} == {repr(Deletion(steps=8))}
 
 
 def test_a_larger_limit_computes_the_new_cases_only(world: ModuleType, log: Path, tmp_path: Path) -> None:
-    run(with_part(world.plan(log), limit=CASES_PER_CELL), Options(), Store(tmp_path / "cells"))
+    run(with_part(world.plan(log), limit=FEWEST), Options(), Store(tmp_path / "cells"))
     run(with_part(world.plan(log), limit=10), Options(), Store(tmp_path / "cells"))
     assert calls(log) == 20 + SECOND
 
@@ -198,7 +202,7 @@ def test_a_failure_is_said_at_once_and_once_and_what_fails_is_not_timed(
 def test_a_missing_folder_is_refused_before_a_network_is_loaded(
     world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.run.loop.load_network", lambda *_, **__: pytest.fail("a network was loaded"))
+    monkeypatch.setattr("benchmarks.run.setting.load_network", lambda *_, **__: pytest.fail("a network was loaded"))
     plan = with_part(world.plan(log), dataset="imagenet")
     with pytest.raises(InputError, match="pass --data DIR"):
         run(plan, Options(), Store(tmp_path / "cells"))
@@ -223,8 +227,8 @@ def test_nothing_of_a_failure_is_stored(world: ModuleType, log: Path, tmp_path: 
     second = run(plan, Options(), store)
     assert store.written == 0
     assert second.failures == first.failures
-    # Of the two cells with such cases: the whole cell is tried, then each such case by itself.
-    assert calls(log) - before == 2 * CASES_PER_CELL + 3
+    # Only such cases are tried again: those at hand together, and then each by itself.
+    assert calls(log) - before == 3 + 2
 
 
 def test_a_picture_that_cannot_be_decoded_is_a_failure_and_the_rest_goes_on(
@@ -259,7 +263,7 @@ def test_after_a_picture_that_cannot_be_read_no_later_case_takes_its_place(
 def test_a_damaged_cell_is_computed_again(world: ModuleType, log: Path, tmp_path: Path) -> None:
     with closing(Store(tmp_path / "cells")) as whole:
         first = run(world.plan(log), Options(), whole)
-    (path,) = (tmp_path / "cells").glob("*.sqlite")
+    (path,) = (tmp_path / "cells").glob("*.cells")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     store = Store(tmp_path / "cells")
     second = run(world.plan(log), Options(), store)
@@ -302,10 +306,10 @@ class Interrupted(Store):
         super().__init__(directory)
         self.after = after
 
-    def write(self, identity: Identity, cell: Cell) -> None:
-        if self.written == self.after:
+    def write(self, entries: Sequence[Entry]) -> None:
+        if self.written + len(entries) > self.after:
             raise KeyboardInterrupt
-        super().write(identity, cell)
+        super().write(entries)
 
 
 def test_a_run_stopped_at_any_cell_goes_on_from_there(world: ModuleType, log: Path, tmp_path: Path) -> None:
@@ -315,12 +319,13 @@ def test_a_run_stopped_at_any_cell_goes_on_from_there(world: ModuleType, log: Pa
     calls_of_a_run = calls(log)
     for after in range(0, whole_store.written, 3):
         before = calls(log)
+        stopped = Interrupted(tmp_path / str(after), after)
         with pytest.raises(KeyboardInterrupt):
-            run(plan, Options(), Interrupted(tmp_path / str(after), after))
+            run(plan, Options(), stopped)
         store = Store(tmp_path / str(after))
         resumed = run(plan, Options(), store)
-        assert store.written == whole_store.written - after
-        assert calls(log) - before <= calls_of_a_run + CASES_PER_CELL
+        assert store.written == whole_store.written - stopped.written
+        assert calls(log) - before <= calls_of_a_run + FEWEST
         assert resumed.inputs == whole.inputs
         np.testing.assert_equal(list(resumed.records), list(whole.records))
         np.testing.assert_equal(list(resumed.curves), list(whole.curves))
@@ -463,11 +468,11 @@ def test_controls_are_found_again_and_a_parameter_or_other_weights_make_new_ones
     np.testing.assert_equal(control_scores(again), control_scores(first))
     wider = {**CONTROLS, "blurred": Blurred(0.2)}
     second = run(controlled(world, log, controls=wider), Options(), store)
-    # Two methods, three metrics, five cases in two cells; the blurred map itself is not stored.
-    assert (store.written, calls(log)) == (2 * 3 * 2, before)
+    # Two methods, three metrics, five cases; the blurred map itself is not stored.
+    assert (store.written, calls(log)) == (2 * 3 * 5, before)
     other_seed = {**CONTROLS, "randomised-network": RandomisedNetwork(seed=1)}
     run(controlled(world, log, controls=other_seed), Options(), store)
-    assert (store.written, calls(log)) == (2 * 3 * 2 + 2 * 2 * (3 + 1), before + 2 * 5)
+    assert (store.written, calls(log)) == (2 * 3 * 5 + 2 * 5 * (3 + 1), before + 2 * 5)
     old, new = control_scores(first), control_scores(second)
     assert {key[1] for key in old if old[key] != new[key] and not np.isnan(old[key])} == {"blurred"}
 
@@ -496,11 +501,12 @@ def test_a_run_with_controls_stopped_at_any_cell_goes_on_from_there(
     whole_store = Store(tmp_path / "whole")
     whole = run(plan, Options(), whole_store)
     for after in range(0, whole_store.written, 2):
+        stopped = Interrupted(tmp_path / str(after), after)
         with pytest.raises(KeyboardInterrupt):
-            run(plan, Options(), Interrupted(tmp_path / str(after), after))
+            run(plan, Options(), stopped)
         store = Store(tmp_path / str(after))
         resumed = run(plan, Options(), store)
-        assert store.written == whole_store.written - after
+        assert store.written == whole_store.written - stopped.written
         np.testing.assert_equal(list(resumed.records), list(whole.records))
 
 
@@ -620,11 +626,11 @@ def test_large_maps_are_averaged_over_areas(world: ModuleType) -> None:
     plane = np.zeros((112, 224), dtype=np.float32)
     plane[:2, :4] = 3
     plane[2:4, 4:8] = np.arange(8).reshape(2, 4)
-    found = _reduced(plane)
+    found = reduced(plane)
     assert found.shape == (MAP_SIZE, MAP_SIZE)
     assert found[0, 0] == 3
     assert found[1, 1] == 3.5
-    assert _reduced(np.ones((299, 30), dtype=bool)).shape == (MAP_SIZE, 30)
+    assert reduced(np.ones((299, 30), dtype=bool)).shape == (MAP_SIZE, 30)
 
 
 def test_records_from_before_there_were_controls_still_load(world: ModuleType, log: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.run.loop import CASES_PER_CELL
+from benchmarks.run.setting import FEWEST
 
 ROOT = Path(__file__).resolve().parents[3]
 SUITE = Path(__file__).parent.parent / "fake_suite.py"
@@ -50,7 +50,7 @@ def test_a_run_killed_twice_repeats_a_few_cases_and_ends_with_the_same_tables(tm
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors.decode()
     everything = CASES * METHODS + METHODS  # each method is called a second time for its first case
-    assert everything <= calls(tmp_path) <= everything + 2 * CASES_PER_CELL
+    assert everything <= calls(tmp_path) <= everything + 2 * FEWEST
     killed = tables(tmp_path)
 
     (tmp_path / "calls.log").unlink()

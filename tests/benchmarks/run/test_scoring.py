@@ -161,10 +161,10 @@ def test_a_score_is_part_of_every_key(folder: Path) -> None:
         return [row["score"] for row in found.records if row["method"] == "random"], (store.written, store.reused)
 
     _, counts = scores(None)
-    assert counts == (6, 0), "two maps, their scores, and whether they come out again"
+    assert counts == (10, 0), "maps and scores of two methods and cases, and whether maps come out again"
     before, counts = scores("mine.py:margin")
-    assert counts == (4, 2), "only the map of random numbers reads no score"
-    assert scores("mine.py:margin") == (before, (0, 6))
+    assert counts == (7, 3), "only the maps of random numbers read no score"
+    assert scores("mine.py:margin") == (before, (0, 10))
     (folder / "mine.py").write_text(MINE.replace("answers - answers.flip(1)", "2 * (answers - answers.flip(1))"))
     after, _ = scores("mine.py:margin")
     assert after == pytest.approx([2 * score for score in before], rel=1e-5)

@@ -1,0 +1,152 @@
+"""A run by several workers: they compute all cells, and the run then gathers what they left."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmarks.run.executors.dispatch import dispatch
+from benchmarks.run.executors.pool import Pool
+from benchmarks.run.failure import Absent, Failure, spelled_failure
+from benchmarks.run.measuring import measure
+from benchmarks.run.plan import Options, Plan
+from benchmarks.run.setting import Setting, open_setting, places, say
+from benchmarks.run.store import Store
+from benchmarks.run.units import Done, Unit
+
+MOST_LOST = 8  # cases of a method in a setting that are given up, with many workers each, before it is left out
+
+
+@dataclass
+class Account:
+    """What workers reported, besides the cells."""
+
+    failures: list[Failure] = field(default_factory=list)
+    # Why it was given up, by data set, network, method and case; the case "" stands for all others.
+    lost: dict[tuple[str, str, str, str], str] = field(default_factory=dict)
+    # By data set and network, what timings were taken on: the device, and torch's number of threads.
+    clocks: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    efficiency: list[dict[str, Any]] = field(default_factory=list)  # for each setting, what its pictures cost
+    pictures: Counter[int] = field(default_factory=Counter)  # through the network, by setting
+    seconds: dict[int, float] = field(default_factory=lambda: defaultdict(float))  # of all workers, by setting
+    written: int = 0  # cells
+    waiting: int = 0  # how much workers have been given and not answered, as `Unit.size`
+
+    @property
+    def absent(self) -> Absent:
+        """Why cells are not there, for the run that gathers."""
+        return Absent(tuple(self.failures), self.lost, self.clocks)
+
+
+def compute(
+    pool: Pool,
+    plan: Plan,
+    options: Options,
+    store: Store,
+    *,
+    opened: Callable[[Setting], None] = lambda setting: None,
+    watch: Callable[[Done], None] = lambda done: None,
+) -> Account:
+    """Let workers compute all cells of a plan that the store does not have.
+
+    ``opened`` is called with each setting at the beginning, and ``watch`` with what came of each unit.
+    """
+    account = Account()
+    absent = Absent()
+    settings = [
+        open_setting(part, source, options, store, [], absent, tell=lambda _: None) for part, source in places(plan)
+    ]
+    for setting in settings:
+        opened(setting)
+    total = sum(_maps_in(setting, range(setting.first, setting.end)) for setting in settings)
+    with tqdm(total=total, desc=f"{plan.name}: {pool.size} workers", unit="map", mininterval=1, smoothing=0) as bar:
+        for done in dispatch(pool, _units(settings, account, store)):
+            number, setting = done.unit.setting, settings[done.unit.setting]
+            account.waiting -= done.unit.size
+            account.written += done.written
+            _enter(account, setting, done)
+            watch(done)
+            if done.unit.timing:
+                account.clocks[_place(setting)] = done.clock
+                pictures, seconds = account.pictures[number], account.seconds[number]
+                place = {"dataset": setting.part.dataset, "network": setting.network.name}
+                found = {"pictures": pictures, "seconds": seconds, "bare_seconds": pictures * done.bare_seconds}
+                account.efficiency += [place | found] if pictures and done.bare_seconds else []
+            else:
+                bar.update(_maps_in(setting, range(done.unit.start, done.unit.stop), done.unit.methods))
+                account.pictures[number] += done.pictures
+                account.seconds[number] += done.seconds
+    store.refresh()
+    return account
+
+
+def _units(settings: list[Setting], account: Account, store: Store) -> Iterator[Unit | None]:
+    """Yield all units; None where the next one has to wait for answers."""
+
+    def answers() -> Iterator[None]:
+        while account.waiting:
+            yield None
+
+    def given(unit: Unit) -> Unit:
+        account.waiting += unit.size
+        return unit
+
+    # The first cases of all settings say how many come at a time after them.
+    for number, setting in enumerate(settings):
+        yield given(_unit(number, setting, setting.first_chunk(), account))
+    yield from answers()
+    store.refresh()
+    for number, setting in enumerate(settings):
+        for numbers in setting.chunks(setting.first_chunk().stop, _cost(setting)):
+            yield given(_unit(number, setting, numbers, account))
+    # Timings are taken one at a time, when nothing else is computed.
+    for number, setting in enumerate(settings):
+        yield from answers()
+        timed = range(setting.first, min(setting.part.timed, setting.end))
+        if timed or account.pictures[number]:
+            yield given(replace(_unit(number, setting, timed, account), timing=True))
+
+
+def _cost(setting: Setting) -> float:
+    """Find out what a case costs, from the cells of the first ones."""
+    with tqdm(disable=True) as bar:
+        return measure(setting, setting.first_chunk(), setting.cells.methods, bar).cost
+
+
+def _unit(number: int, setting: Setting, numbers: range, account: Account) -> Unit:
+    methods = (method for method in setting.cells.methods if (*_place(setting), method, "") not in account.lost)
+    return Unit(number, numbers.start, numbers.stop, (*methods,))
+
+
+def _place(setting: Setting) -> tuple[str, str]:
+    return setting.part.dataset, setting.network.name
+
+
+def _maps_in(setting: Setting, numbers: range, methods: Iterable[str] | None = None) -> int:
+    chosen = {*setting.cells.methods} if methods is None else {*methods}
+    derived = [method for method, _ in setting.spoilt if method in chosen]
+    return len(numbers) * len(chosen) + max(0, min(numbers.stop, setting.controlled) - numbers.start) * len(derived)
+
+
+def _enter(account: Account, setting: Setting, done: Done) -> None:
+    """Note what failed, and say so if nothing like it was said before."""
+    said = {spelled_failure(each).replace(each.case, "") for each in account.failures}
+    for failure in done.failures:
+        sentence = spelled_failure(failure)
+        # What is wrong with the data is found, and said, again by whoever gathers.
+        if failure.step != "data" and sentence.replace(failure.case, "") not in said:
+            said.add(sentence.replace(failure.case, ""))
+            say(sentence)
+    account.failures += done.failures
+    if done.lost:
+        say(f"given up, and the run goes on: {setting.title}, {', '.join(done.unit.methods)}: {done.lost}")
+        for number in range(done.unit.start, done.unit.stop) if not done.unit.timing else ():
+            for method in done.unit.methods:
+                account.lost[(*_place(setting), method, setting.cases[number].key)] = done.lost
+        for method in done.unit.methods:
+            given_up = [each for each in account.lost if each[:3] == (*_place(setting), method)]
+            if len(given_up) == MOST_LOST:
+                say(f"{setting.title}: {method} is not tried on further cases, as {MOST_LOST} were given up.")
+                account.lost[(*_place(setting), method, "")] = f"not tried, as it was given up before: {done.lost}"

@@ -1,0 +1,135 @@
+"""What a folder of results says of its run while it goes on: ``run.json``."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results.provenance import now
+from benchmarks.run.failure import Failure
+from benchmarks.run.loop import Results
+from benchmarks.run.setting import Setting
+from benchmarks.run.store import Store
+from mint.contract import InputError
+
+NAME = "run.json"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a run wants of a setting."""
+
+    dataset: str
+    network: str
+    first: int  # number of the first case
+    end: int  # and of the one after the last
+    methods: tuple[str, ...]
+    metrics: tuple[str, ...]
+    controls: tuple[tuple[str, str], ...] = ()  # method and control of the maps that are made from a method's own
+    controlled: int = 0  # of how many cases
+    controlling: tuple[str, ...] = ()  # the metrics of those
+
+
+@dataclass(frozen=True)
+class Journal:
+    """One run, and the commands of all runs into the same folder."""
+
+    plan: str
+    started: str
+    commands: tuple[
+        tuple[str, ...], ...
+    ]  # the words of every command that was run into this folder, the last at the end
+    ended: bool = False
+    settings: tuple[Expected, ...] = ()  # those that the run has come to
+    of: int = 0  # how many it has
+    failures: tuple[Failure, ...] = ()
+    # By data set and network, what timings were taken on: the device, and torch's number of threads.
+    clocks: tuple[tuple[str, str, str, int], ...] = ()
+    device: str = "cpu"  # that it was asked to compute on
+    cells_before: int = 0  # how many cells there were when it started
+
+
+def read_journal(directory: Path) -> Journal:
+    """Read a folder's journal.
+
+    Raises
+    ------
+    InputError
+        If it has none, or not one that can be read.
+    """
+    path = directory / NAME
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Journal(
+            **{
+                **found,
+                "commands": tuple(map(tuple, found["commands"])),
+                "settings": tuple(_expected(each) for each in found["settings"]),
+                "failures": tuple(Failure(**each) for each in found["failures"]),
+                "clocks": tuple(map(tuple, found["clocks"])),
+            }
+        )
+    except FileNotFoundError:
+        raise InputError(f"there is no {path}; give the folder of a run that was begun (--out DIR).") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} cannot be read ({error}); the command of the run writes it anew.") from error
+
+
+def _expected(found: dict[str, Any]) -> Expected:
+    named = {name: tuple(found[name]) for name in ("methods", "metrics", "controlling")}
+    return Expected(**{**found, **named, "controls": tuple(map(tuple, found["controls"]))})
+
+
+@dataclass
+class Scribe:
+    """Writes a folder's journal as its run goes on."""
+
+    directory: Path
+    journal: Journal
+    _written: str = field(default="", repr=False)
+
+    def come_to(self, setting: Setting) -> None:
+        """Note what is wanted of a setting."""
+        part = setting.part
+        expected = Expected(
+            part.dataset,
+            setting.network.name,
+            setting.first,
+            setting.end,
+            (*setting.cells.methods,),
+            (*part.metrics,),
+            (*setting.spoilt,),
+            setting.controlled - setting.first,
+            (*setting.controlling,),
+        )
+        if expected not in self.journal.settings:
+            self.note(settings=(*self.journal.settings, expected))
+
+    def saw(self, results: Results) -> None:
+        """Note what has failed so far."""
+        if len(results.failures) != len(self.journal.failures):
+            self.note(failures=tuple(results.failures))
+
+    def note(self, **changes: Any) -> None:
+        """Change what the journal says."""
+        self.journal = replace(self.journal, **changes)
+        text = json.dumps(asdict(self.journal), indent=1)
+        if text != self._written:
+            beside = self.directory / f"{NAME}.new"
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(self.directory / NAME)
+            self._written = text
+
+
+def begin(directory: Path, plan: str, words: Sequence[str], settings: int, device: str, store: Store) -> Scribe:
+    """Begin the journal of a run; commands that were run into the same folder before stay in it."""
+    try:
+        former = read_journal(directory).commands
+    except InputError:
+        former = ()
+    commands = (*(each for each in former if each != tuple(words)), tuple(words))
+    before = sum(each.cells for each in store.counts().values())
+    scribe = Scribe(directory, Journal(plan, now(), commands, of=settings, device=device, cells_before=before))
+    scribe.note()
+    return scribe

@@ -1,0 +1,57 @@
+"""A worker: computes units of a run, wherever it is, and leaves what it computed in the store."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from benchmarks.commandline import parser, planned
+from benchmarks.run.loop import ready, timings
+from benchmarks.run.measuring import measure
+from benchmarks.run.setting import Setting, open_setting, places
+from benchmarks.run.store import Store
+from benchmarks.run.timing import bare_seconds
+from benchmarks.run.units import Done, Job, Unit
+
+MAKER = f"{__name__}:work_on"
+
+
+def work_on(job: Job) -> Callable[[Unit], Done]:
+    """Make what computes the units of a job; it keeps the network of the setting it was last asked for."""
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    wanted = planned(parser().parse_args(job.words), device=job.device)
+    (plan,) = (each for each in wanted.plans if each.name == job.plan)
+    store = Store(Path(job.directory) / "cells")
+    opened: dict[int, Setting] = {}
+
+    def compute(unit: Unit) -> Done:
+        began, written = time.perf_counter(), store.written
+        with ready(plan, wanted.options):
+            if unit.setting not in opened:
+                opened.clear()  # before the next network is loaded, so that a device need not hold two
+                part, source = places(plan)[unit.setting]
+                opened[unit.setting] = open_setting(part, source, wanted.options, store, [], tell=lambda _: None)
+            setting = opened[unit.setting]
+            setting.cells.failures.clear()
+            pictures, bare = 0, 0.0
+            if unit.timing:
+                contexts = [*setting.read(range(unit.start, unit.stop)).values()]
+                list(timings(setting, contexts))
+                bare = bare_seconds(setting.network, setting.sizes)
+            else:
+                with tqdm(disable=True) as bar:
+                    pictures = measure(setting, range(unit.start, unit.stop), unit.methods, bar).shown
+        return Done(
+            unit,
+            failures=tuple(setting.cells.failures),
+            seconds=time.perf_counter() - began,
+            pictures=pictures,
+            written=store.written - written,
+            bare_seconds=bare,
+            clock=setting.cells.clock,
+        )
+
+    return compute
