@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.scores import PLACE, Column, Name, estimate
+from benchmarks.analysis.scores import PLACE, Column, Name, estimate, estimate_all
 from benchmarks.analysis.statistics import DIGITS, SIGNIFICANT, Estimate
 
 PAIR = (
@@ -62,33 +62,49 @@ class Paired:
     differences: np.ndarray
 
 
-def pair(column: Column, one: Name, other: Name) -> Paired:
-    """Compare two of a column's scores on the cases that both have."""
-    differences = (column.scores[one] - column.scores[other]).to_numpy()
-    shared, index = ~np.isnan(differences), column.scores.index
-    return Paired(
-        estimate(column, one, shared),
-        estimate(column, other, shared),
-        int(shared.sum()),
-        index[shared].get_level_values("picture").nunique(),
-        contributions(differences, index, column.average),
-        differences,
-    )
+def pair_all(column: Column, names: Sequence[tuple[Name, Name]]) -> list[Paired]:
+    """Compare pairs of a column's scores, each on the cases that both have."""
+    values = {name: column.scores[name].to_numpy() for pair in names for name in pair}
+    differences = [values[one] - values[other] for one, other in names]
+    shared = [~np.isnan(each) for each in differences]
+    wanted = [(name, kept) for pair, kept in zip(names, shared, strict=True) for name in pair]
+    estimates = iter(estimate_all(column, wanted))
+    codes, pictures = column.pictures
+    return [
+        Paired(
+            next(estimates),
+            next(estimates),
+            int(kept.sum()),
+            int(np.count_nonzero(np.bincount(codes[kept], minlength=len(pictures)))),
+            contributions(each, codes, column.classes, len(pictures)),
+            each,
+        )
+        for each, kept in zip(differences, shared, strict=True)
+    ]
 
 
-def family_p(pairs: Sequence[Paired]) -> np.ndarray:
-    """Test a family of pairs by flipping the pictures' signs: (pairs,), NaN for those that share a single picture."""
-    if not pairs:
-        return np.zeros(0)
-    p = statistics.sign_flip(np.array([each.shares for each in pairs]).T)
-    return np.where([each.pictures > 1 for each in pairs], p, np.nan)
+def families_p(families: Sequence[Sequence[Paired]]) -> list[np.ndarray]:
+    """Test families of pairs by flipping the pictures' signs: (pairs,) each, NaN for those that share one picture."""
+    found = [np.zeros(0)] * len(families)
+    # Those with as many patterns of signs in one go.
+    for most in dict.fromkeys(statistics.flips(len(family)) for family in families):
+        alike = [i for i, family in enumerate(families) if family and statistics.flips(len(family)) == most]
+        pairs = [each for i in alike for each in families[i]]
+        if not pairs:
+            continue
+        p = statistics.sign_flip(np.array([each.shares for each in pairs]).T, most)
+        p = np.where([each.pictures > 1 for each in pairs], p, np.nan)
+        ends = np.cumsum([len(families[i]) for i in alike])[:-1]
+        for i, own in zip(alike, np.split(p, ends), strict=True):
+            found[i] = own
+    return found
 
 
 def _pairs(column: Column) -> list[dict[str, Any]]:
-    codes, pictures = pd.factorize(column.scores.index.get_level_values("picture"))
+    codes, pictures = column.pictures
     names = list(itertools.combinations(column.methods, 2))
     others = np.array([sum(method not in column.contenders for method in each) for each in names])
-    found = [pair(column, *each) for each in names]
+    found = pair_all(column, names)
     rows = []
     for (first, second), each, nulls in zip(names, found, others, strict=True):
         shared = ~np.isnan(each.differences)
@@ -102,7 +118,7 @@ def _pairs(column: Column) -> list[dict[str, Any]]:
         row |= {"difference": each.one.mean - each.other.mean, "low": low, "high": high}
         row |= _wins(advantages[taking_part])
         rows.append(column.place | row | {"effect": effect, "needed": needed if nulls < 2 else np.nan})
-    p = family_p(found)
+    (p,) = families_p([found])
     p_holm = np.full(len(names), np.nan)
     for nulls in (0, 1):
         p_holm[others == nulls] = statistics.holm(p[others == nulls])
@@ -112,31 +128,30 @@ def _pairs(column: Column) -> list[dict[str, Any]]:
     return rows
 
 
-def contributions(differences: np.ndarray, cases: pd.Index, average: str) -> np.ndarray:
-    """Return what each picture adds to a difference of two means, in the order in which the cases name them.
+def contributions(differences: np.ndarray, pictures: np.ndarray, classes: np.ndarray | None, count: int) -> np.ndarray:
+    """Return what each picture adds to a difference of two means.
 
     Parameters
     ----------
     differences : numpy.ndarray
         (cases,), paired; NaN where either method has no score, which leaves the case out.
-    cases : pandas.Index
-        With the levels picture and target.
-    average : {"cases", "classes"}
-        As the means are taken.
+    pictures : numpy.ndarray
+        (cases,) int, each case's picture.
+    classes : numpy.ndarray or None
+        (cases,) int, each case's class, for a mean over classes.
+    count : int
+        How many pictures there are.
 
     Returns
     -------
     numpy.ndarray
-        (pictures,), whose sum is the difference.
+        (count,), whose sum is the difference.
     """
     shared = ~np.isnan(differences)
-    classes = np.zeros(len(shared), dtype=int)
-    if average == "classes":
-        classes = pd.factorize(cases.get_level_values("target"))[0]
+    classes = np.zeros(len(shared), dtype=int) if classes is None else classes
     sizes = np.bincount(classes, shared)
     weights = shared / np.maximum(sizes, 1)[classes] / max((sizes > 0).sum(), 1)
-    codes, pictures = pd.factorize(cases.get_level_values("picture"))
-    return np.bincount(codes, np.where(shared, differences, 0) * weights, len(pictures))
+    return np.bincount(pictures, np.where(shared, differences, 0) * weights, count)
 
 
 def _wins(advantages: np.ndarray) -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.comparisons import family_p, pair
+from benchmarks.analysis.comparisons import families_p, pair_all
 from benchmarks.analysis.scores import PLACE, Column, estimate, read_columns, with_controls
 from benchmarks.results.records import Records
 
@@ -24,7 +24,7 @@ MARGIN = (
 RESOLUTION = (*PLACE, "method", "control", "cases", "score", "low", "high", "change", "change_low", "change_high")
 
 
-def measure_margins(records: Records) -> pd.DataFrame:
+def measure_margins(records: Records, columns: Sequence[Column] | None = None) -> pd.DataFrame:
     """Compare every method that is no null with every null: the null methods, and its own derived ones.
 
     Returns
@@ -36,41 +36,55 @@ def measure_margins(records: Records) -> pd.DataFrame:
         method's nulls of the same kind (``own`` or not); ``best``, whether it is the method's smallest margin of these.
     """
     rows: list[dict[str, Any]] = []
-    for column, controls in _judging(records):
+    for column, controls in _judging(records, columns):
         derived = [name for name, about in controls.items() if about["null"]]
-        spoilt = with_controls(column, records)
-        for method in column.contenders if column.nulls or derived else ():
-            rows += _margins(spoilt, method, [(null, "") for null in column.nulls if null != method])
-            rows += _margins(spoilt, method, [(method, name) for name in derived])
+        if not (column.nulls or derived):
+            continue
+        kinds = [
+            (method, nulls)
+            for method in column.contenders
+            for nulls in (
+                [(null, "") for null in column.nulls if null != method],
+                [(method, name) for name in derived],
+            )
+        ]
+        rows += _margins(with_controls(column, records), kinds)
     return pd.DataFrame(rows, columns=list(MARGIN))
 
 
-def _judging(records: Records) -> list[tuple[Column, dict[str, Any]]]:
+def _judging(records: Records, columns: Sequence[Column] | None) -> list[tuple[Column, dict[str, Any]]]:
     """List the columns that judge maps, of each measure the first, each with the controls of its setting."""
     controls = {
         (setting["dataset"], setting["network"]["name"]): setting.get("controls", {})
         for setting in records.provenance["inputs"]["settings"]
     }
-    return [(column, controls[column.setting]) for column in read_columns(records) if column.main and column.judges]
+    columns = read_columns(records) if columns is None else columns
+    return [(column, controls[column.setting]) for column in columns if column.main and column.judges]
 
 
-def _margins(column: Column, method: str, nulls: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    own = (method, "")
-    known = [null for null in nulls if own in column.scores and null in column.scores]
-    found = {null: each for null in known if (each := pair(column, own, null)).cases}
-    corrected = statistics.holm(family_p(list(found.values())))
+def _margins(column: Column, kinds: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> list[dict[str, Any]]:
+    """Compare methods, each with nulls of a kind."""
+    names = [
+        [((method, ""), null) for null in nulls if (method, "") in column.scores and null in column.scores]
+        for method, nulls in kinds
+    ]
+    pairs = iter(pair_all(column, [each for family in names for each in family]))
+    families = [[(other, each) for _, other in family if (each := next(pairs)).cases] for family in names]
     rows: list[dict[str, Any]] = []
-    for (null, each), p in zip(found.items(), corrected, strict=True):
-        low, high = statistics.interval(column.sign * (each.one.replicates - each.other.replicates))
-        row = {"method": method, "null": null[1] or null[0], "own": bool(null[1])}
-        row |= {"cases": each.cases, "pictures": each.pictures, "score": each.one.mean, "null_score": each.other.mean}
-        row |= {"margin": column.sign * (each.one.mean - each.other.mean), "low": low, "high": high, "p_holm": p}
-        rows.append(column.place | row)
-    best = min(rows, key=lambda row: row["margin"], default=None)
-    return [row | {"best": row is best} for row in rows]
+    for (method, _), family, p in zip(kinds, families, families_p([[e for _, e in f] for f in families]), strict=True):
+        own: list[dict[str, Any]] = []
+        for (null, each), corrected in zip(family, statistics.holm(p), strict=True):
+            low, high = statistics.interval(column.sign * (each.one.replicates - each.other.replicates))
+            row = {"method": method, "null": null[1] or null[0], "own": bool(null[1])}
+            row |= {"cases": each.cases, "pictures": each.pictures, "score": each.one.mean}
+            row |= {"null_score": each.other.mean, "margin": column.sign * (each.one.mean - each.other.mean)}
+            own.append(column.place | row | {"low": low, "high": high, "p_holm": corrected})
+        best = min(own, key=lambda row: row["margin"], default=None)
+        rows += [row | {"best": row is best} for row in own]
+    return rows
 
 
-def measure_resolution(records: Records) -> pd.DataFrame:
+def measure_resolution(records: Records, columns: Sequence[Column] | None = None) -> pd.DataFrame:
     """Score every method that is no null with its map as it is, and averaged down.
 
     Returns
@@ -81,9 +95,9 @@ def measure_resolution(records: Records) -> pd.DataFrame:
         from the map as it is, with its interval ``change_low``, ``change_high``.
     """
     rows: list[dict[str, Any]] = []
-    for column, controls in _judging(records):
+    for column, controls in _judging(records, columns):
         coarse = [name for name, about in controls.items() if not about["null"]]
-        spoilt = with_controls(column, records)
+        spoilt = with_controls(column, records) if coarse else column
         for method in column.contenders if coarse else ():
             names = [(method, name) for name in ("", *coarse) if (method, name) in spoilt.scores]
             if len(names) < 2 or (method, "") not in names:

@@ -31,7 +31,11 @@ def measure_coverage(records: Records) -> pd.DataFrame:
     for setting in records.provenance["inputs"]["settings"]:
         dataset, network = setting["dataset"], setting["network"]["name"]
         here = rows_of(records.scores, (dataset, network))
-        counts = here.groupby(["metric", "method", "control"])["score"].agg(["size", "count"]).to_dict("index")
+        counts = (
+            here.groupby(["metric", "method", "control"], observed=True)["score"]
+            .agg(["size", "count"])
+            .to_dict("index")
+        )
         failures = [
             failure
             for failure in records.provenance["run"].get("failures", ())

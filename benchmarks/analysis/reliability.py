@@ -4,6 +4,7 @@ After R. Tomsett et al., "Sanity Checks for Saliency Metrics", AAAI 2020. Nulls 
 every picture and every metric tells noise from a method, so that with nulls any metric would look reliable.
 """
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -68,23 +69,36 @@ def agreement_of_halves(column: Column, methods: tuple[str, ...]) -> float:
     """
     kept = column.scores[list(methods)].dropna(axis=1, how="all")
     shared = kept.notna().all(axis=1).to_numpy()
-    pictures = column.scores.index.unique("picture")
-    taking_part = np.flatnonzero(pictures.isin(column.scores.index[shared].unique("picture")))
+    codes, everyone = column.pictures
+    taking_part = np.unique(codes[shared])
     half = len(taking_part) // 2
     if half < 1 or kept.shape[1] < 2:
         return np.nan
-    drawn = np.random.default_rng(SEED).permuted(np.tile(taking_part, (SPLITS, 1)), axis=1)
+    scores = np.where(shared[:, None], kept.to_numpy(), np.nan)
     halves = []
-    for chosen in (drawn[:, :half], drawn[:, half : 2 * half]):
-        counts = np.zeros((SPLITS, len(pictures)))
-        np.put_along_axis(counts, chosen, 1, axis=1)
-        means = [estimate(column, method, shared, counts).replicates for method in kept.columns]
-        halves.append(np.round(np.array(means).T, DIGITS))
+    for drawn in _halves(len(taking_part)):
+        counts = np.zeros((SPLITS, len(everyone)), np.uint8)
+        counts[:, taking_part] = np.unpackbits(drawn, axis=1, count=len(taking_part))
+        halves.append(np.round(statistics.replicate(scores, codes, column.classes, counts), DIGITS))
     correlations = statistics.rank_correlations(*halves)
     if np.isnan(correlations).all():
         return np.nan
     correlation = float(np.nanmean(correlations))
     return 2 * correlation / (1 + correlation) if correlation > 0 else correlation
+
+
+@functools.lru_cache(maxsize=4)
+def _halves(pictures: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw which pictures are in either half: (splits, pictures) bits each, 8 of them a byte."""
+    half, generator = pictures // 2, np.random.default_rng(SEED)
+    chosen: list[list[np.ndarray]] = [[], []]
+    for splits in statistics.blocks(SPLITS, pictures):
+        drawn = generator.permuted(np.tile(np.arange(pictures), (splits, 1)), axis=1)
+        for own, part in zip(chosen, (drawn[:, :half], drawn[:, half : 2 * half]), strict=True):
+            bits = np.zeros((splits, pictures), bool)
+            np.put_along_axis(bits, part, True, axis=1)
+            own.append(np.packbits(bits, axis=1))
+    return np.concatenate(chosen[0]), np.concatenate(chosen[1])
 
 
 def agreement_of_metrics(columns: Sequence[Column]) -> pd.DataFrame:

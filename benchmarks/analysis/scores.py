@@ -1,7 +1,8 @@
 """The columns of a report: all methods' scores under one metric, on one network and dataset."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,16 @@ class Column:
     scores: pd.DataFrame
     estimates: dict[tuple[Name, bytes], Estimate] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @cached_property
+    def pictures(self) -> tuple[np.ndarray, Any]:
+        """Each case's picture, as a number, and the pictures in the order in which the cases name them."""
+        return self.scores.index.get_level_values("picture").factorize()
+
+    @cached_property
+    def classes(self) -> np.ndarray | None:
+        """Each case's class, as a number; None where the average is over cases."""
+        return None if self.average == "cases" else self.scores.index.get_level_values("target").factorize()[0]
+
     @property
     def setting(self) -> tuple[str, str]:
         """Data set and network."""
@@ -109,14 +120,15 @@ def read_columns(records: Records) -> list[Column]:
     for setting in records.provenance["inputs"]["settings"]:
         dataset, network = setting["dataset"], setting["network"]["name"]
         here = rows_of(scores, (dataset, network))
+        cases, place = _cases(here)
         methods = tuple(setting["methods"])
         nulls = tuple(method for method in setting.get("nulls", OLD_NULLS) if method in methods)
         main = main_metrics(setting)
+        by_method = pd.Index(methods).get_indexer(here["method"])
         for metric, about in setting["metrics"].items():
+            of_metric = here["metric"].eq(metric).to_numpy()
             for subset in about["subsets"]:
-                chosen = here[(here["metric"] == metric) & (here["difficult"] | (subset == "all"))]
-                cases = pd.MultiIndex.from_frame(chosen[CASE].drop_duplicates())
-                wide = chosen.pivot(index=CASE, columns="method", values="score")
+                chosen = of_metric if subset == "all" else of_metric & here["difficult"].to_numpy()
                 columns.append(
                     Column(
                         dataset=dataset,
@@ -129,12 +141,41 @@ def read_columns(records: Records) -> list[Column]:
                         methods=methods,
                         nulls=nulls,
                         asked=setting["cases"][subset],
-                        answered=chosen["method"].value_counts().to_dict(),
-                        scores=wide.reindex(index=cases, columns=list(methods)).astype(float),
+                        answered={str(name): n for name, n in here["method"][chosen].value_counts().items()},
+                        scores=_wide(here["score"].to_numpy(), chosen, place, by_method, cases, methods),
                         **{name: about[name] for name in ("measure", "direction", "average", "judges", "settings")},
                     )
                 )
     return columns
+
+
+def _cases(rows: pd.DataFrame) -> tuple[pd.MultiIndex, np.ndarray]:
+    """List the cases of a setting in the order in which its rows name them, and say which of them each row is of."""
+    # As one number: names by those of their categories.
+    parts = [rows[name].factorize()[0].astype(np.int64) for name in CASE]
+    number = parts[0]
+    for part in parts[1:]:
+        number = number * (part.max(initial=0) + 1) + part
+    place = pd.factorize(number)[0]
+    first = rows[CASE].iloc[np.unique(place, return_index=True)[1]]
+    return pd.MultiIndex.from_arrays([first[name].to_numpy() for name in CASE], names=CASE), place
+
+
+def _wide(
+    scores: np.ndarray,
+    chosen: np.ndarray,
+    place: np.ndarray,
+    method: np.ndarray,
+    cases: pd.MultiIndex,
+    methods: Sequence[str],
+) -> pd.DataFrame:
+    """Lay chosen rows out, cases by methods: cases in the rows' order, NaN where there is no row."""
+    codes, own = pd.factorize(place[chosen])
+    wide = np.full((len(own), len(methods)), np.nan)
+    known = method[chosen] >= 0
+    wide[codes[known], method[chosen][known]] = scores[chosen][known]
+    index = cases if np.array_equal(own, np.arange(len(cases))) else cases[own]
+    return pd.DataFrame(wide, index=index, columns=list(methods))
 
 
 def headlines(inputs: Mapping[str, Any]) -> tuple[str, ...]:
@@ -163,10 +204,18 @@ def with_controls(column: Column, records: Records) -> Column:
     """Return the column with the scores of derived controls as well: cases by (method, control), "" for the map."""
     here = rows_of(records.scores, column.setting)
     chosen = here[(here["metric"] == column.metric) & (here["difficult"] | (column.subset == "all"))]
-    return replace(column, scores=chosen.pivot(index=CASE, columns=["method", "control"], values="score").astype(float))
+    if not (chosen["control"] != "").any() and column.scores.index.is_monotonic_increasing:
+        own = column.scores[[method for method in column.methods if column.answered.get(method)]]
+        found = replace(column, scores=own.set_axis(pd.MultiIndex.from_product([own.columns, [""]]), axis=1))
+        # The same cases in the same order.
+        known = {((str(name), ""), kept): each for (name, kept), each in column.estimates.items()}
+        found.estimates.update(known)  # type: ignore[arg-type]
+        return found
+    plain = chosen.assign(**{name: chosen[name].astype(str) for name in ("method", "control", "picture", "case")})
+    return replace(column, scores=plain.pivot(index=CASE, columns=["method", "control"], values="score").astype(float))
 
 
-def estimate(column: Column, name: Name, shared: np.ndarray | None = None, draws: np.ndarray | None = None) -> Estimate:
+def estimate(column: Column, name: Name, shared: np.ndarray | None = None) -> Estimate:
     """Average a method's scores, on the same resamples of pictures as every other method's.
 
     Parameters
@@ -176,19 +225,25 @@ def estimate(column: Column, name: Name, shared: np.ndarray | None = None, draws
         One of the columns of ``column.scores``.
     shared : numpy.ndarray, optional
         (cases,) bool: the cases to keep.
-    draws : numpy.ndarray, optional
-        (resamples, pictures), how often each picture occurs, in the index's order; by default `statistics.draw`'s.
     """
-    kept = np.ones(len(column.scores), dtype=bool) if shared is None else shared
-    key = (name, kept.tobytes())
-    if draws is None and key in column.estimates:
-        return column.estimates[key]
-    cases = column.scores.index.to_frame(index=False).assign(score=column.scores[name].to_numpy())[kept]
-    pictures = column.scores.index.unique("picture")
-    if draws is not None:
-        return statistics.estimate(cases, column.average, pictures, draws)
-    column.estimates[key] = statistics.estimate(cases, column.average, pictures, statistics.draw(len(pictures)))
-    return column.estimates[key]
+    return estimate_all(column, [(name, shared)])[0]
+
+
+def estimate_all(column: Column, wanted: Sequence[tuple[Name, np.ndarray | None]]) -> list[Estimate]:
+    """Average the scores of many methods, or of one on many choices of the cases, as `estimate` does, in one go."""
+    values = {name: column.scores[name].to_numpy() for name, _ in wanted}
+    keys, asked = [], {}
+    for name, shared in wanted:
+        kept = ~np.isnan(values[name])
+        kept = kept if shared is None else kept & shared
+        keys.append((name, np.packbits(kept).tobytes()))
+        if keys[-1] not in column.estimates:
+            asked[keys[-1]] = np.where(kept, values[name], np.nan)
+    if asked:
+        codes, pictures = column.pictures
+        scores, draws = np.array([*asked.values()]).T, statistics.draw(len(pictures))
+        column.estimates.update(zip(asked, statistics.estimates(scores, codes, column.classes, draws), strict=True))
+    return [column.estimates[key] for key in keys]
 
 
 def by_picture(column: Column, methods: tuple[str, ...]) -> pd.DataFrame:
@@ -200,8 +255,8 @@ def by_picture(column: Column, methods: tuple[str, ...]) -> pd.DataFrame:
     return complete.groupby(level="picture", sort=False).mean()
 
 
-def summarise(records: Records) -> pd.DataFrame:
-    """Average the scores of every method under every metric.
+def summarise(records: Records, columns: Sequence[Column] | None = None) -> pd.DataFrame:
+    """Average the scores of every method under every metric; ``columns`` are those of the records, if they are known.
 
     Returns
     -------
@@ -220,10 +275,10 @@ def summarise(records: Records) -> pd.DataFrame:
         for setting in records.provenance["inputs"]["settings"]
         for method in setting.get("not_deterministic", ())
     }
-    for column in read_columns(records):
-        first = estimate(column, column.methods[0])
-        for method in column.methods:
-            each, answered = estimate(column, method), column.answered.get(method, 0)
+    for column in read_columns(records) if columns is None else columns:
+        first, *_ = found = estimate_all(column, [(method, None) for method in column.methods])
+        for method, each in zip(column.methods, found, strict=True):
+            answered = column.answered.get(method, 0)
             low, high = statistics.interval(each.replicates - first.replicates)
             row = {"method": method, "null": method not in column.contenders, "judges": column.judges}
             row |= {"mean": each.mean, "low": each.low, "high": each.high, "n": each.n}

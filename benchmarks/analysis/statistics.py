@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtr
-from scipy.stats import chi2, pearsonr, permutation_test, rankdata, t
+from scipy.stats import chi2, pearsonr, rankdata, t
 
 RESAMPLES = 5000
 FLIPS = 9999
@@ -26,7 +25,7 @@ MOST_PICTURES = 10_000
 """Beyond this many pictures, a difference counts as hopeless."""
 MOST_EFFECT = 3.5
 """Larger effects count as this one: on pictures that hardly differ, the effect seen may be far larger by chance."""
-BLOCK = 20_000_000
+BLOCK = 4_000_000
 """Numbers of a large matrix that are at hand as floats at a time; below it, all of them."""
 GAUSS = np.polynomial.legendre.leggauss(400)
 DIGITS = 9
@@ -62,13 +61,13 @@ def draw(pictures: int) -> np.ndarray:
     generator = np.random.default_rng(SEED)
     equally = np.full(pictures, 1 / pictures)
     draws = np.concatenate(
-        [generator.multinomial(pictures, equally, size=rows).astype(np.uint8) for rows in _blocks(RESAMPLES, pictures)]
+        [generator.multinomial(pictures, equally, size=rows).astype(np.uint8) for rows in blocks(RESAMPLES, pictures)]
     )
     draws.setflags(write=False)  # it is handed out again
     return draws
 
 
-def _blocks(rows: int, columns: int) -> list[int]:
+def blocks(rows: int, columns: int) -> list[int]:
     """Divide the rows of a matrix, so that no part has more than `BLOCK` numbers if it can be helped."""
     size = max(1, BLOCK // max(1, columns))
     return [min(size, rows - start) for start in range(0, rows, size)]
@@ -76,46 +75,61 @@ def _blocks(rows: int, columns: int) -> list[int]:
 
 def resampled(draws: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Add up the pictures' values, (pictures, n), over each resample: (resamples, n) float64."""
-    ends = np.cumsum(_blocks(*draws.shape))[:-1]
+    ends = np.cumsum(blocks(*draws.shape))[:-1]
     return np.concatenate([part.astype(np.float64) @ values for part in np.split(draws, ends)])
 
 
-def estimate(cases: pd.DataFrame, average: str, pictures: pd.Index, draws: np.ndarray) -> Estimate:
-    """Average the scores of one method under one metric.
+def estimates(
+    scores: np.ndarray, pictures: np.ndarray, classes: np.ndarray | None, draws: np.ndarray
+) -> list[Estimate]:
+    """Average the scores of each method under one metric.
 
     Parameters
     ----------
-    cases : pandas.DataFrame
-        Columns picture, target and score, one row a case.
-    average : {"cases", "classes"}
-        "classes": the mean over classes of each class's mean, as in the pointing game; a class that a resample
-        lacks does not count in it.
-    pictures : pandas.Index
-        All pictures, those without a case among them.
+    scores : numpy.ndarray
+        (cases, methods), NaN where a case is left out.
+    pictures : numpy.ndarray
+        (cases,) int, each case's picture, a column of ``draws``.
+    classes : numpy.ndarray or None
+        (cases,) int, each case's class, from 0 on: the mean is that over classes of each class's mean, as in the
+        pointing game; a class that a resample lacks does not count in it. None: the mean over cases.
     draws : numpy.ndarray
-        What `draw` gave for them.
+        What `draw` gave.
     """
-    kept = cases[cases["score"].notna()]
-    groups = kept["target"] if average == "classes" else pd.Series(0, index=kept.index)
-    group_codes, names = pd.factorize(groups)
-    place = (pictures.get_indexer(pd.Index(kept["picture"])), group_codes)
-    sums = np.zeros((len(pictures), len(names)))
-    counts = np.zeros_like(sums)
-    np.add.at(sums, place, kept["score"].to_numpy())
-    np.add.at(counts, place, 1)
-    mean = float(_mean_of_ratios(sums.sum(0, keepdims=True), counts.sum(0, keepdims=True))[0])
-    replicates = _mean_of_ratios(resampled(draws, sums), resampled(draws, counts))
-    if kept["picture"].nunique() < 2:
-        replicates = np.full(len(draws), np.nan)
-    return Estimate(mean, *interval(replicates), len(kept), replicates)
+    once = np.ones((1, draws.shape[1]), np.uint8)
+    means = replicate(scores, pictures, classes, once)[0]
+    replicates = replicate(scores, pictures, classes, draws)
+    found = []
+    for mean, values, each in zip(means, scores.T, np.ascontiguousarray(replicates.T), strict=True):
+        kept = ~np.isnan(values)
+        several = kept.any() and np.ptp(pictures[kept]) > 0
+        each = each if several else np.full(len(draws), np.nan)
+        found.append(Estimate(float(mean), *interval(each), int(kept.sum()), each))
+    return found
 
 
-def _mean_of_ratios(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Average sums / counts over the groups (columns) that have any."""
-    present = counts > 0
-    ratios = np.divide(sums, counts, out=np.zeros_like(sums), where=present)
-    total = present.sum(1)
-    means: np.ndarray = np.divide(ratios.sum(1), total, out=np.full(len(sums), np.nan), where=total > 0)
+def replicate(scores: np.ndarray, pictures: np.ndarray, classes: np.ndarray | None, draws: np.ndarray) -> np.ndarray:
+    """Average scores as `estimates` does over each resample: (resamples, methods), NaN where there is nothing."""
+    kept = ~np.isnan(scores)
+    # Methods that miss the same cases, as most do, share their counts.
+    masks = np.unique(kept, axis=1, return_inverse=True)
+    groups = [np.arange(len(scores))]
+    if classes is not None:
+        groups = np.split(np.argsort(classes, kind="stable"), np.cumsum(np.bincount(classes))[:-1])
+    total = np.zeros((len(draws), scores.shape[1]))
+    present = np.zeros_like(total)
+    for group in groups:
+        own, codes, size = draws, pictures, draws.shape[1]
+        if classes is not None:  # the pictures of the class alone
+            places, codes = np.unique(pictures[group], return_inverse=True)
+            own, size = draws[:, places], len(places)
+        values = np.where(kept[group], scores[group], 0).T
+        weights = [*values, *masks[0][group].T]
+        added = resampled(own, np.array([np.bincount(codes, each, size) for each in weights]).T)
+        sums, counts = added[:, : len(values)], added[:, len(values) :][:, masks[1]]
+        total += np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+        present += counts > 0
+    means: np.ndarray = np.divide(total, present, out=np.full_like(total, np.nan), where=present > 0)
     return means
 
 
@@ -150,7 +164,9 @@ def curve_band(values: np.ndarray, picture_codes: np.ndarray, draws: np.ndarray)
     np.add.at(sums, picture_codes, values)
     np.add.at(counts, picture_codes, 1)
     drawn = resampled(draws, counts)
-    replicates = resampled(draws[drawn > 0], sums) / drawn[drawn > 0, None]
+    if not drawn.all():
+        draws, drawn = draws[drawn > 0], drawn[drawn > 0]
+    replicates = resampled(draws, sums) / drawn[:, None]
     return values.mean(0), *interval(replicates)
 
 
@@ -162,7 +178,7 @@ def flips(tests: int) -> int:
     return max(FLIPS, FLIPS_A_TEST * tests)
 
 
-def sign_flip(contributions: np.ndarray) -> np.ndarray:
+def sign_flip(contributions: np.ndarray, most: int | None = None) -> np.ndarray:
     """Test whether sums of paired differences are 0, by flipping the pictures' signs at random.
 
     If two methods are exchangeable, a picture's difference is as likely to be of the other sign. Exact where there
@@ -173,6 +189,8 @@ def sign_flip(contributions: np.ndarray) -> np.ndarray:
     ----------
     contributions : numpy.ndarray
         (pictures, tests): what each picture adds to each test's difference, 0 where it has no part in it.
+    most : int, optional
+        So many patterns instead: for tests of several families at once.
 
     Returns
     -------
@@ -186,8 +204,8 @@ def sign_flip(contributions: np.ndarray) -> np.ndarray:
     shares = contributions / np.where(scale > 0, scale, 1)
     # Rounded, that sums of the same terms in another order are as extreme as each other.
     observed = np.round(shares.sum(0), DIGITS)
-    drawn = _patterns(pictures, flips(tests))
-    sums = np.concatenate([np.round(signs.astype(np.float64) @ shares, DIGITS) for signs in drawn])
+    drawn = _patterns(pictures, most or flips(tests))
+    sums = np.concatenate([np.round(_signs(packed, pictures) @ shares, DIGITS) for packed in drawn])
     # The pattern that was seen counts as drawn, too; all patterns have it anyway.
     seen = int(len(sums) < 2**pictures)
     counts = [np.count_nonzero(side, axis=0) for side in (sums <= observed, sums >= observed)]
@@ -197,27 +215,30 @@ def sign_flip(contributions: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=4)
 def _patterns(pictures: int, most: int) -> list[np.ndarray]:
-    """Draw patterns of signs, or list all where there are no more than ``most``: batches of (patterns, pictures) int8.
+    """Draw patterns of signs, or list all where there are no more than ``most``: batches of patterns, 8 signs a byte.
 
-    They are those of `scipy.stats.permutation_test`. It takes seconds to draw them for thousands of pictures, and they
-    are the same for every column.
+    They are those of `scipy.stats.permutation_test`, which takes a minute to draw them for 20,000 pictures.
     """
-    drawn: list[np.ndarray] = []
+    if 2**pictures <= most:
+        numbers = np.arange(2**pictures)[:, None] >> np.arange(pictures)[::-1]
+        return [np.packbits(numbers & 1 == 0, axis=1)]
+    generator = np.random.PCG64(SEED)
+    drawn, left = [], np.zeros(0, bool)
+    for patterns in blocks(most, pictures):
+        # SciPy takes the lowest bit of each 32.
+        raw = generator.random_raw((patterns * pictures - len(left) + 1) // 2)
+        signs = np.concatenate([left, (raw.view(np.uint32) & 1).astype(bool)])
+        signs, left = np.split(signs, [patterns * pictures])
+        drawn.append(np.packbits(signs.reshape(patterns, pictures), axis=1))
+    return drawn
 
-    def keep(signs: np.ndarray, axis: int) -> np.ndarray:
-        drawn.append(signs.astype(np.int8))
-        return np.zeros(signs.shape[:-1])
 
-    permutation_test(
-        (np.ones(pictures),),
-        keep,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=most,
-        batch=max(1, min(FLIPS + 1, BLOCK // 10 // pictures)),  # SciPy holds a batch several times
-        rng=np.random.default_rng(SEED),
-    )
-    return [signs for signs in drawn if signs.ndim > 1]  # the first is what was seen
+def _signs(packed: np.ndarray, pictures: int) -> np.ndarray:
+    """Spell a batch of patterns out: (patterns, pictures) float64 of 1 and -1."""
+    signs = np.unpackbits(packed, axis=1, count=pictures).astype(np.float64)
+    signs *= 2
+    signs -= 1
+    return signs
 
 
 def smallest_p(pictures: int, tests: int) -> float:

@@ -18,6 +18,7 @@ from PIL import Image
 from benchmarks.analysis import statistics
 from benchmarks.report.tables import ARROWS, place_of, where
 from benchmarks.results.records import Records, own_maps, rows_of
+from benchmarks.results.tables import stacked
 
 DOTS_PER_INCH = 110
 ACROSS = 4
@@ -70,7 +71,7 @@ def look(style: str, **more: Any) -> None:
 def draw_curves(records: Records, summary: pd.DataFrame, declared: Mapping[str, Any], file: Path) -> Path | None:
     """Draw a setting's curves, with bands; nothing where there are none. ``declared`` is what its metrics declare."""
     place = place_of(summary.iloc[0].to_dict())
-    curves, shown = rows_of(own_maps(records.curves), place), summary[summary["main"]]
+    curves, shown = own_maps(rows_of(records.curves, place)), summary[summary["main"]]
     metrics = [metric for metric in curves["metric"].unique() if (shown["metric"] == metric).any()]
     if not metrics:
         return None
@@ -120,12 +121,13 @@ def panels_of(
 
 
 def _curve(axes: Axes, here: pd.DataFrame, looks: Mapping[str, Style], about: Mapping[str, Any]) -> None:
-    pictures = pd.Index(here["picture"].unique())
+    codes, pictures = here["picture"].factorize()
+    numbers, methods = here["method"].factorize()
     draws = statistics.draw(len(pictures))
-    for method, cases in here.groupby("method", sort=False):
+    for number, method in enumerate(methods):
+        cases = here[numbers == number]
         fractions = cases["fractions"].iloc[0]
-        codes = pictures.get_indexer(pd.Index(cases["picture"]))
-        mean, low, high = statistics.curve_band(np.stack(cases["values"].tolist()), codes, draws)
+        mean, low, high = statistics.curve_band(stacked(cases["values"]), codes[numbers == number], draws)
         own = looks[str(method)]
         axes.fill_between(fractions, low, high, color=own.colour, alpha=0.12, linewidth=0)
         axes.plot(fractions, mean, color=own.colour, dashes=own.dashes or (None, None), lw=1.8, label=method)

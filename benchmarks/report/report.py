@@ -56,9 +56,9 @@ def measure_headlines(records: Records) -> pd.DataFrame:
     """Average the headline columns of results, and say which methods are among the best: with ``leading``."""
     records = with_one_removal(records)
     columns = [column for column in read_columns(records) if column.headline]
-    summary = summarise(records)
+    summary = summarise(records, columns)
     pairs = comparisons.compare_pairs(columns)
-    return comparison_tables.with_leaders(summary[summary["headline"]], columns, pairs)
+    return comparison_tables.with_leaders(summary, columns, pairs)
 
 
 def with_one_removal(records: Records) -> Records:
@@ -82,7 +82,7 @@ def make_comparison_report(records: Records, directory: Path) -> str:
     records = with_one_removal(records)
     columns = read_columns(records)
     pairs = comparisons.compare_pairs(columns)
-    summary = comparison_tables.with_leaders(summarise(records), columns, pairs)
+    summary = comparison_tables.with_leaders(summarise(records, columns), columns, pairs)
     findings = {
         "scores": summary,
         "comparisons": pairs,
@@ -90,8 +90,8 @@ def make_comparison_report(records: Records, directory: Path) -> str:
         "reliability": reliability.reliability_card(columns),
         "metrics": reliability.agreement_of_metrics(columns),
         "settings": reliability.sensitivity(columns),
-        "margins": measure_margins(records),
-        "resolution": measure_resolution(records),
+        "margins": measure_margins(records, columns),
+        "resolution": measure_resolution(records, columns),
         "coverage": measure_coverage(records),
     }
     inputs, shown = records.provenance["inputs"], [column for column in columns if column.headline]

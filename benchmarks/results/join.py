@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from benchmarks.results.records import Records, RecordsError, load
+from benchmarks.results.tables import joined
 
 COUNTED = ("cases", "controlled", "data_sha256", "not_deterministic")
 """The inputs of a dataset and network in which runs of different cases differ."""
@@ -37,8 +36,7 @@ def join(directories: Sequence[Path]) -> Records:
         if len(found) > 1:
             raise RecordsError(f"the runs have different {name}s ({', '.join(found)}); join runs of one.")
     scores, curves, timings = (
-        pd.concat([getattr(records, name) for records in parts], ignore_index=True)
-        for name in ("scores", "curves", "timings")
+        joined([getattr(records, name) for records in parts]) for name in ("scores", "curves", "timings")
     )
     twice = scores.duplicated(SCORE)
     if twice.any():
@@ -86,15 +84,15 @@ def _added(setting: Mapping[str, Any], other: Mapping[str, Any], directory: Path
 def _runs(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Keep every run's facts, and say of all what a report asks for."""
     each = [single for run in runs for single in run.get("runs", [run])]
-    joined: dict[str, Any] = {
+    summed: dict[str, Any] = {
         "command": "; ".join(dict.fromkeys(run["command"] for run in each)),
         "seconds": round(sum(run["seconds"] for run in each), 1),
         "failures": [failure for run in each for failure in run.get("failures", ())],
     }
     if all("pictures" in run for run in each):
-        joined["pictures"] = {name: sum(run["pictures"][name] for run in each) for name in ("asked", "forwarded")}
-    joined["efficiency"] = [row for run in each for row in run.get("efficiency", ())]
+        summed["pictures"] = {name: sum(run["pictures"][name] for run in each) for name in ("asked", "forwarded")}
+    summed["efficiency"] = [row for run in each for row in run.get("efficiency", ())]
     for name in ("git", "hardware"):
         if all(run.get(name) == each[0].get(name) for run in each):
-            joined[name] = each[0].get(name)
-    return {**joined, "runs": each}
+            summed[name] = each[0].get(name)
+    return {**summed, "runs": each}

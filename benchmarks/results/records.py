@@ -14,7 +14,6 @@ was scored in its place (see ``baselines.controls``). Records of runs before the
 
 import difflib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +22,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.results.sums import check_sums, write_sums
+from benchmarks.results.commit import finish, replaced, writing
+from benchmarks.results.sums import SUMS, check_sums, write_sums
+from benchmarks.results.tables import joined, read_table, write_table
 
 RECORD_COLUMNS = (
     "plan", "dataset", "network", "method", "control", "metric", "metric_id",
@@ -41,6 +42,10 @@ REMOVAL = "insertion - deletion"
 """The name of what `with_removal` adds."""
 MAP_SIZE = 56
 """Height and width in pixels to which the maps in ``maps.npz`` are reduced: enough to be looked at side by side."""
+
+
+READINGS = 5
+"""How often records are read anew that another process replaces meanwhile."""
 
 
 class RecordsError(ValueError):
@@ -106,7 +111,8 @@ class Records:
     Attributes
     ----------
     scores, curves, timings : pandas.DataFrame
-        With the columns `RECORD_COLUMNS`, `CURVE_COLUMNS` and `TIMING_COLUMNS`.
+        With the columns `RECORD_COLUMNS`, `CURVE_COLUMNS` and `TIMING_COLUMNS`. Of scores and curves that were read,
+        names and fractions are categories, and the values are Arrow lists (`benchmarks.results.tables`).
     provenance : dict
         ``provenance.json``.
     gallery : list of Shown
@@ -126,8 +132,15 @@ def with_removal(records: Records) -> Records:
     """Add insertion minus deletion, case by case, as a metric, wherever both were measured."""
     scores = records.scores
     index = [name for name in scores.columns if name not in ("metric", "metric_id", "score")]
-    pair = [scores[scores["metric"] == metric].set_index(index)["score"] for metric in ("insertion", "deletion")]
+    # Plain strings, which are put in order as words are, not as categories.
+    plain = {name: str for name in index if isinstance(scores[name].dtype, pd.CategoricalDtype)}
+    pair = [
+        scores[scores["metric"] == metric].astype(plain).set_index(index)["score"]
+        for metric in ("insertion", "deletion")
+    ]
     difference = (pair[0] - pair[1]).dropna().reset_index().assign(metric=REMOVAL, metric_id=REMOVAL)
+    categories = [name for name in scores.columns if isinstance(scores[name].dtype, pd.CategoricalDtype)]
+    added = difference[list(scores.columns)].astype(dict.fromkeys(categories, "category"))
     settings = []
     for setting in records.provenance["inputs"]["settings"]:
         metrics = setting["metrics"]
@@ -138,7 +151,7 @@ def with_removal(records: Records) -> Records:
     inputs = {**records.provenance["inputs"], "settings": settings}
     return replace(
         records,
-        scores=pd.concat([scores, difference[list(scores.columns)]], ignore_index=True),
+        scores=joined([scores, added]),
         provenance={**records.provenance, "inputs": inputs},
     )
 
@@ -157,33 +170,28 @@ def evidence_bytes(saliency: np.ndarray) -> np.ndarray:
 def save(records: Records, directory: Path) -> None:
     """Write all of it into a directory, which is made if need be.
 
-    What is there already is replaced when everything is written, so that nothing is lost if the disk is full.
+    What is there already is replaced as a whole when everything is written: nothing is lost if the disk is full or the
+    process is killed, and of several processes that write into one directory, the last one's records are there.
 
     Raises
     ------
     OSError
         If it cannot be written.
     """
-    (directory / "gallery").mkdir(parents=True, exist_ok=True)
-    new = directory / "new-records"
-    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed here
     try:
-        (new / "gallery").mkdir(parents=True)
-        records.scores.to_parquet(new / "records.parquet", index=False)
-        records.curves.to_parquet(new / "curves.parquet", index=False)
-        records.timings.to_csv(new / "timing.csv", index=False, float_format="%.6g")
-        text = json.dumps(records.provenance, indent=2, ensure_ascii=False)
-        (new / "provenance.json").write_text(text + "\n", encoding="utf-8")
-        _save_gallery(records.gallery, new / "gallery" / "data.npz")
-        _save_maps(records.maps, new / "maps.npz")
-        write_sums(new)
-        for file in [each for each in new.rglob("*") if each.is_file()]:
-            file.replace(directory / file.relative_to(new))
+        with writing(directory) as new:
+            (new / "gallery").mkdir()
+            write_table(records.scores, new / "records.parquet")
+            write_table(records.curves, new / "curves.parquet")
+            records.timings.to_csv(new / "timing.csv", index=False, float_format="%.6g")
+            text = json.dumps(records.provenance, indent=2, ensure_ascii=False)
+            (new / "provenance.json").write_text(text + "\n", encoding="utf-8")
+            _save_gallery(records.gallery, new / "gallery" / "data.npz")
+            _save_maps(records.maps, new / "maps.npz")
+            write_sums(new)
     except OSError as error:
         error.filename = error.filename or str(directory)
         raise
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
 
 
 def load(directory: Path) -> Records:
@@ -194,29 +202,48 @@ def load(directory: Path) -> Records:
     RecordsError
         If there are no records, or they cannot be read.
     """
+    finish(directory)
     if not (directory / "records.parquet").is_file():
         there = sorted(each.parent.name for each in directory.parent.glob("*/records.parquet"))
         alike = difflib.get_close_matches(directory.name, there, cutoff=0.5)
         near = f" There are some in {', '.join(str(directory.parent / name) for name in alike)}." if alike else ""
         raise RecordsError(f"there are no records in {directory}; make them with `python -m benchmarks run`.{near}")
-    try:
-        check_sums(directory)
-        provenance = json.loads((directory / "provenance.json").read_text(encoding="utf-8"))
-        inputs, _ = provenance["inputs"], provenance["run"]
-        declared = [about for setting in inputs["settings"] for about in setting["metrics"].values()]
-        if "report" not in inputs or any(DECLARED - about.keys() for about in declared):
-            raise ValueError("they are of an older form, which does not say what the metrics measure")
-        return Records(
-            _table(_with_control(pd.read_parquet(directory / "records.parquet")), RECORD_COLUMNS),
-            _table(_with_control(pd.read_parquet(directory / "curves.parquet")), CURVE_COLUMNS),
-            _table(pd.read_csv(directory / "timing.csv"), TIMING_COLUMNS),
-            provenance,
-            _load_gallery(directory / "gallery" / "data.npz"),
-            _load_maps(directory / "maps.npz"),
-        )
-    except Exception as error:  # a damaged file makes its readers raise almost anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise RecordsError(f"the records in {directory} cannot be read ({reason}); run the plan again.") from error
+    for _ in range(READINGS):
+        before = _sums_text(directory)
+        try:
+            found = _read(directory)
+        except Exception as error:  # a damaged file makes its readers raise almost anything
+            if not replaced(directory) and _sums_text(directory) == before:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                said = f"the records in {directory} cannot be read ({reason}); run the plan again."
+                raise RecordsError(said) from error
+        else:
+            if _sums_text(directory) == before:
+                return found
+        finish(directory)  # another process has replaced them meanwhile
+    raise RecordsError(f"the records in {directory} change all the time; wait for the run that writes them.")
+
+
+def _read(directory: Path) -> Records:
+    check_sums(directory)
+    provenance = json.loads((directory / "provenance.json").read_text(encoding="utf-8"))
+    inputs, _ = provenance["inputs"], provenance["run"]
+    declared = [about for setting in inputs["settings"] for about in setting["metrics"].values()]
+    if "report" not in inputs or any(DECLARED - about.keys() for about in declared):
+        raise ValueError("they are of an older form, which does not say what the metrics measure")
+    return Records(
+        _table(_with_control(read_table(directory / "records.parquet")), RECORD_COLUMNS),
+        _table(_with_control(read_table(directory / "curves.parquet")), CURVE_COLUMNS),
+        _table(pd.read_csv(directory / "timing.csv"), TIMING_COLUMNS),
+        provenance,
+        _load_gallery(directory / "gallery" / "data.npz"),
+        _load_maps(directory / "maps.npz"),
+    )
+
+
+def _sums_text(directory: Path) -> bytes:
+    file = directory / SUMS
+    return file.read_bytes() if file.is_file() else b""
 
 
 def rows_of(frame: pd.DataFrame, place: tuple[str, str]) -> pd.DataFrame:

@@ -114,13 +114,8 @@ def ready(plan: Plan, options: Options) -> Iterator[None]:
 def _latest(results: Results) -> Results:
     """Keep the scores and timings of the last setting."""
     inputs = results.inputs[-1]
-    place = inputs["dataset"], inputs["network"]["name"]
-    latest = Results(inputs=[inputs])
-    for rows, chosen in ((results.records, latest.records), (results.timings, latest.timings)):
-        for row in rows:
-            if (row["dataset"], row["network"]) == place:
-                chosen.append(row)
-    return latest
+    place = {"dataset": inputs["dataset"], "network": inputs["network"]["name"]}
+    return Results(results.records.chosen(**place), timings=results.timings.chosen(**place), inputs=[inputs])
 
 
 def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[str, Any]) -> Records:

@@ -1,34 +1,170 @@
-"""Rows of a table that grows while a run goes on, kept by column: a tenth of what as many dictionaries take."""
+"""Rows of a table that grows while a run goes on, kept by column: some 25 bytes a row, and a curve's values."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+from benchmarks.results.tables import lists_of, named
+
+CHUNK = 65_536
+"""So many entries of a column are at hand as Python objects."""
+SHARED = ("fractions",)
+"""The columns of arrays of which most are equal."""
 
 
 class Rows(Sequence[Mapping[str, Any]]):
-    """Rows with the same names; each is given, and given back, as a mapping."""
+    """Rows with the same names; each is given, and given back, as a mapping.
+
+    Whatever may come again (names, numbers of classes, the fractions of a curve) is kept once, and each row has its
+    number, in as few bytes as there are different ones.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.columns: dict[str, list[Any]] = {name: [] for name in names}
+        self.columns: dict[str, Any] = dict.fromkeys(names)  # `_Known`, `_Numbers` or `_Arrays` from the first row on
+        self.length = 0
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row; what it lacks is None, and other names are refused by a KeyError."""
         for name in row:
             self.columns[name]
         for name, column in self.columns.items():
-            column.append(row.get(name))
+            value = row.get(name)
+            if column is None:
+                column = self.columns[name] = _kind(name, value)()
+            column.append(value)
+        self.length += 1
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(next(iter(self.columns.values())))
+        return self.length
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        """Go through the rows."""
+        return (self[number] for number in range(self.length))
 
     def __getitem__(self, index: Any) -> Any:
         """Return one row, or a list of rows."""
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
-        return {name: column[index] for name, column in self.columns.items()}
+        place = range(self.length)[index]
+        return {name: column[place] for name, column in self.columns.items() if column is not None}
+
+    def chosen(self, **names: str) -> "Rows":
+        """Return the rows that have these names in these columns, as rows of their own."""
+        fitting = np.ones(self.length, bool)
+        for name, wanted in names.items():
+            column = self.columns[name]
+            if isinstance(column, _Known):
+                fitting &= column.all_numbers() == column.numbers.get(wanted, -1)
+        places, rows = np.flatnonzero(fitting), Rows(self.columns)
+        rows.columns = {name: column.taken(places) if column else None for name, column in self.columns.items()}
+        rows.length = len(places)
+        return rows
 
     def frame(self) -> pd.DataFrame:
-        """Return the rows as a table."""
-        return pd.DataFrame(self.columns)
+        """Return the rows as a table, as `benchmarks.results.records` has them."""
+        columns: dict[str, Any] = {
+            name: [] if column is None else column.series() for name, column in self.columns.items()
+        }
+        return pd.DataFrame(columns)
+
+
+def _kind(name: str, value: Any) -> "type[_Known | _Numbers | _Arrays]":
+    if isinstance(value, np.ndarray) and name not in SHARED:
+        return _Arrays
+    return _Numbers if isinstance(value, float) else _Known
+
+
+class _Known:
+    """Values that come again, each by its number."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[Any, int] = {}
+        self.values: list[Any] = []
+        self.full: list[np.ndarray] = []
+        self.latest: list[int] = []
+
+    def append(self, value: Any) -> None:
+        key = (value.dtype.str, value.tobytes()) if isinstance(value, np.ndarray) else value
+        number = self.numbers.setdefault(key, len(self.values))
+        if number == len(self.values):
+            self.values.append(value)
+        self.latest.append(number)
+        if len(self.latest) == CHUNK:
+            self.full.append(np.array(self.latest, np.min_scalar_type(len(self.values))))
+            self.latest = []
+
+    def __getitem__(self, place: int) -> Any:
+        chunk, rest = divmod(place, CHUNK)
+        return self.values[self.full[chunk][rest] if chunk < len(self.full) else self.latest[rest]]
+
+    def series(self) -> Any:
+        """Return names and arrays as categories, and numbers as they are."""
+        if any(isinstance(value, (str, np.ndarray)) for value in self.values):
+            return named(self.all_numbers(), self.values)
+        return pd.Series(self.values).to_numpy()[self.all_numbers()]
+
+    def all_numbers(self) -> np.ndarray:
+        """Return the number of each row's value, (rows,) integers."""
+        return np.concatenate([*self.full, np.array(self.latest, np.min_scalar_type(len(self.values)))])
+
+    def taken(self, places: np.ndarray) -> "_Known":
+        chosen = _Known()
+        for number in self.all_numbers()[places].tolist():
+            chosen.append(self.values[number])
+        return chosen
+
+
+class _Numbers:
+    """Numbers, and where there is none."""
+
+    def __init__(self) -> None:
+        self.values = array("d")
+        self.absent: set[int] = set()
+
+    def append(self, value: float | None) -> None:
+        if value is None:
+            self.absent.add(len(self.values))
+        self.values.append(np.nan if value is None else value)
+
+    def __getitem__(self, place: int) -> float | None:
+        return None if place in self.absent else self.values[place]
+
+    def series(self) -> np.ndarray:
+        return np.array(self.values)
+
+    def taken(self, places: np.ndarray) -> "_Numbers":
+        chosen = _Numbers()
+        for place in places.tolist():
+            chosen.append(self[place])
+        return chosen
+
+
+class _Arrays:
+    """Arrays of one axis, all of one type, one behind the other."""
+
+    def __init__(self) -> None:
+        self.values = array("B")
+        self.ends = array("q", [0])
+        self.dtype = np.dtype("float32")
+
+    def append(self, value: np.ndarray) -> None:
+        self.dtype = value.dtype
+        self.values.frombytes(value.tobytes())
+        self.ends.append(len(self.values) // self.dtype.itemsize)
+
+    def __getitem__(self, place: int) -> np.ndarray:
+        first, end = self.ends[place], self.ends[place + 1]
+        return np.frombuffer(self.values, self.dtype, end - first, first * self.dtype.itemsize).copy()
+
+    def taken(self, places: np.ndarray) -> "_Arrays":
+        chosen = _Arrays()
+        for place in places.tolist():
+            chosen.append(self[place])
+        return chosen
+
+    def series(self) -> Any:
+        return lists_of(np.array(self.ends), np.frombuffer(self.values.tobytes(), self.dtype))

@@ -224,7 +224,8 @@
     const left = index.more.reduce((sum, cases) => sum + cases, 0);
     byId("more").hidden = !left;
     byId("more").textContent = `Read ${index.more[0]} more of ${left} cases, on which methods agree more`;
-    byId("count").textContent = [count, orderText()].filter(Boolean).join(", ");
+    const unkept = setting.left ? `(the ${setting.left} on which methods agree most are not in the page)` : "";
+    byId("count").textContent = [[count, unkept].filter(Boolean).join(" "), orderText()].filter(Boolean).join(", ");
   }
 
   function mark() {

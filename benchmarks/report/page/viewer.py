@@ -6,7 +6,7 @@ only those that it shows: `pack` says what is in them.
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -26,23 +26,28 @@ DIGITS = 4
 """Significant digits of a score in the page."""
 ROOM = 3_000_000
 """Bytes of cases and their pictures in the page, and in each file beside it."""
+MOST_CASES = 500
+"""Cases of a setting in all of these files, at most."""
 FILES = ("drawn", "lines", "image")
 DECLARED = ("id", "judges", "subsets")
 Row = dict[str, Any]
 File = tuple[bytes, str]  # a picture's bytes and its media type
+Lines = dict[str, tuple[Sequence[float], Sequence[float]]]  # by method, the fractions and values of a curve
 
 
 def gather(records: Records) -> tuple[Row, dict[int, File], list[Row]]:
     """Collect what the viewer shows: an index, plain data for JSON, its pictures, and what there is no room for.
 
     The index has the "settings", each with its methods, metrics and cases, and "inferno", the colours. A case names
-    each of its files by a number. In the page are the cases on which the methods disagree most, as many as `ROOM` has;
+    each of its files by a number. Of a setting with more than `MOST_CASES`, those are left out on which the methods
+    disagree least. In the page are the cases on which the methods disagree most, as many as `ROOM` has;
     the others come in parts, each with its "cases", as (setting, case), and the "files" that are new in it.
     """
     files: list[File] = []
-    settings = [_setting(setting, records, files) for setting in records.provenance["inputs"]["settings"]]
+    pictures: dict[bytes, int] = {}
+    settings = [_setting(setting, records, files, pictures) for setting in records.provenance["inputs"]["settings"]]
     # In turns, so that every setting has as many.
-    ranked = [sorted(setting["cases"], key=_agreement) for setting in settings]
+    ranked = [sorted(setting["cases"], key=lambda case: _agreement(*case["disagreement"])) for setting in settings]
     turns = [(n, case) for turn in zip_longest(*ranked) for n, case in enumerate(turn) if case]
     parts: list[Row] = [{"cases": [], "files": {}}]
     known: set[int] = set()
@@ -60,7 +65,7 @@ def gather(records: Records) -> tuple[Row, dict[int, File], list[Row]]:
     first, *more = parts
     for number, setting in enumerate(settings):
         own = [case for place, case in first["cases"] if place == number]
-        setting |= {"all": len(setting["cases"]), "cases": sorted(own, key=lambda case: case["place"])}
+        setting["cases"] = sorted(own, key=lambda case: case["place"])
     index = {
         "settings": settings,
         "more": [len(part["cases"]) for part in more],
@@ -69,35 +74,45 @@ def gather(records: Records) -> tuple[Row, dict[int, File], list[Row]]:
     return index, first["files"], more
 
 
-def _agreement(case: Row) -> float:
+def _agreement(maps: float | None, scores: float | None) -> float:
     """Order cases: those on which the maps disagree most come first, then the scores; unknown is last."""
-    maps, scores = case["disagreement"]
     return -(maps if maps is not None else scores if scores is not None else -1.0)
 
 
-def _setting(setting: Row, records: Records, files: list[File]) -> Row:
+def _setting(setting: Row, records: Records, files: list[File], pictures: dict[bytes, int]) -> Row:
     dataset, network = setting["dataset"], setting["network"]["name"]
     methods, metrics = list(setting["methods"]), list(setting["metrics"])
     own = rows_of(records.scores, (dataset, network))
-    scores, curves = own_maps(own), own_maps(rows_of(records.curves, (dataset, network)))
+    scores, curves = own_maps(own), rows_of(records.curves, (dataset, network))
     maps = {each.case: each for each in records.maps if (each.dataset, each.network) == (dataset, network)}
     failures: dict[str, list[list[str]]] = {}
     for failure in records.provenance["run"].get("failures", []):
         if (failure["dataset"], failure["network"]) == (dataset, network):
             said = [failure["method"], failure.get("control", ""), failure["step"], failure["reason"]]
             failures.setdefault(failure["case"], []).append(said)
-    facts = {row["case"]: row for row in scores.drop_duplicates("case").to_dict("records")}
-    keys = list(dict.fromkeys([*maps, *facts]))
+    first_rows = scores[~scores["case"].duplicated()]
+    every = list(dict.fromkeys([*maps, *first_rows["case"]]))
     # Nulls disagree with everything; of the metrics, those count that judge a map, each with its first setting.
     nulls = setting.get("nulls", [])
     judging = [name for name in main_metrics(setting) if setting["metrics"][name]["judges"]]
     spread = score_disagreement(scores[scores["metric"].isin(judging) & ~scores["method"].isin(nulls)])
-    grids = {metric: _grid(each["fractions"].iloc[0]) for metric, each in curves.groupby("metric", sort=False)}
-    of_case = dict(iter(curves.groupby("case", sort=False)))
+    disagreement = {}
+    for key in every:
+        contested = [each for name, each in maps[key].maps.items() if name not in nulls] if key in maps else []
+        disagreement[key] = [_rounded(map_disagreement(contested)), _rounded(spread.get(key))]
+    kept = {*sorted(every, key=lambda key: _agreement(*disagreement[key]))[:MOST_CASES]}
+    grids = {row["metric"]: _grid(row["fractions"]) for row in _firsts(own_maps(curves), "metric")}
+    of_case: dict[str, dict[str, Lines]] = {}
+    for row in own_maps(curves[curves["case"].isin(kept)]).to_dict("records"):
+        lines = of_case.setdefault(row["case"], {}).setdefault(row["metric"], {})
+        lines.setdefault(row["method"], (row["fractions"], row["values"]))
+    own = own[own["case"].isin(kept)]
+    facts = {row["case"]: row for row in first_rows[first_rows["case"].isin(kept)].to_dict("records")}
     spoilt = own[own["control"] != ""]
     controls, under = list(spoilt["control"].unique()), set(spoilt["metric"])
     having = set(zip(spoilt["case"], spoilt["method"], strict=True))
-    found = own.set_index(["case", "method", "control", "metric"])["score"].to_dict()
+    places = zip(*(own[name] for name in ("case", "method", "control", "metric")), strict=True)
+    found = dict(zip(places, own["score"].tolist(), strict=True))
 
     def score(case: str, method: str, control: str, metric: str) -> float | str | None:
         """Return a score, or why there is none: "inapplicable", "failed", None where it was not measured."""
@@ -107,9 +122,10 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
         return "failed" if any(failure[:3] in said for failure in failures.get(case, [])) else None
 
     cases = []
-    for place, key in enumerate(keys):
+    for place, key in enumerate(every):
+        if key not in kept:
+            continue
         shown, fact = maps.get(key), facts.get(key, {})
-        contested = [each for name, each in shown.maps.items() if name not in nulls] if shown else []
         case: Row = {
             "key": key,
             "place": place,
@@ -118,7 +134,7 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
             "difficult": bool(fact.get("difficult")),
             "scores": [[score(key, method, "", metric) for metric in metrics] for method in methods],
             "failures": failures.get(key, []),
-            "disagreement": [_rounded(map_disagreement(contested)), _rounded(spread.get(key))],
+            "disagreement": disagreement[key],
         }
         if any((key, method) in having for method in methods):
             case["controls"] = [
@@ -129,10 +145,10 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
             ]
         case |= pack(files, shown, of_case.get(key), methods, grids)
         if shown and shown.picture_jpeg:
-            picture = (shown.picture_jpeg, "image/jpeg")
-            if picture not in files:  # cases and networks share pictures
-                files.append(picture)
-            case["image"] = files.index(picture)
+            if shown.picture_jpeg not in pictures:  # cases and networks share pictures
+                pictures[shown.picture_jpeg] = len(files)
+                files.append((shown.picture_jpeg, "image/jpeg"))
+            case["image"] = pictures[shown.picture_jpeg]
         cases.append(case)
     looks, known = styles(methods), setting.get("controls", {})
     return {
@@ -152,21 +168,32 @@ def _setting(setting: Row, records: Records, files: list[File]) -> Row:
         "controlled": [number for number, metric in enumerate(metrics) if metric in under],
         "grids": {metric: [round(float(each), 4) for each in grid] for metric, grid in grids.items()},
         "cases": cases,
+        "all": len(every),
+        **({"left": len(every) - len(cases)} if len(every) > len(cases) else {}),
     }
+
+
+def _firsts(frame: pd.DataFrame, name: str) -> list[Row]:
+    """Return the first row with each value of a column."""
+    return frame[~frame[name].duplicated()].to_dict("records")  # type: ignore[return-value]
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None or np.isnan(value) else float(f"{value:.{DIGITS}g}")
 
 
-def _grid(fractions: np.ndarray) -> np.ndarray:
+def _grid(fractions: Sequence[float]) -> np.ndarray:
     """Thin the fractions of a curve, its ends kept."""
     points = np.unique(np.linspace(0, len(fractions) - 1, CURVE_POINTS).round().astype(int))
     return np.asarray(fractions, dtype=np.float64)[points]  # type: ignore[no-any-return]
 
 
 def pack(
-    files: list[File], shown: CaseMaps | None, curves: pd.DataFrame | None, methods: list[str], grids: Mapping[Any, Any]
+    files: list[File],
+    shown: CaseMaps | None,
+    curves: Mapping[str, Lines] | None,
+    methods: list[str],
+    grids: Mapping[str, np.ndarray],
 ) -> Row:
     """Draw a case's maps and curves as two gray PNGs, and say what is in them.
 
@@ -186,14 +213,12 @@ def pack(
     if curves is not None:
         rows = []
         about["curves"] = []
-        for metric, own in curves.groupby("metric", sort=False):
-            own = own[own["method"].isin(methods)].drop_duplicates("method")
-            pairs = zip(own["fractions"], own["values"], strict=True)
-            lines = np.stack([np.interp(grids[metric], fractions, values) for fractions, values in pairs])
+        for metric, own in curves.items():
+            lines = np.stack([np.interp(grids[metric], *own[name]) for name in own if name in methods])
             low, high = float(lines.min()), float(lines.max())
             lines = np.round(255 * (lines - low) / ((high - low) or 1))
             rows.append(np.pad(lines, ((0, 0), (0, max(map(len, grids.values())) - lines.shape[1]))))
-            numbers = [methods.index(name) for name in own["method"]]
+            numbers = [methods.index(name) for name in own if name in methods]
             about["curves"].append([metric, _rounded(low), _rounded(high), numbers])
         about["lines"] = _keep(files, np.concatenate(rows).astype(np.uint8))
     return about

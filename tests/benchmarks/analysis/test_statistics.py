@@ -10,8 +10,11 @@ from benchmarks.analysis import statistics
 
 def estimate(rows: list[tuple[str, int, float]], average: str = "cases") -> statistics.Estimate:
     cases = pd.DataFrame(rows, columns=["picture", "target", "score"])
-    pictures = pd.Index(cases["picture"].unique())
-    return statistics.estimate(cases, average, pictures, statistics.draw(len(pictures)))
+    codes, pictures = pd.factorize(cases["picture"])
+    classes = pd.factorize(cases["target"])[0] if average == "classes" else None
+    scores = cases[["score"]].to_numpy(float)
+    (found,) = statistics.estimates(scores, codes, classes, statistics.draw(len(pictures)))
+    return found
 
 
 def test_the_mean_over_classes_gives_each_class_one_vote() -> None:
