@@ -10,11 +10,15 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.analysis.scores import asked_of
 from benchmarks.results.records import Records, rows_of
 
 COVERAGE = (
     "dataset", "network", "metric", "method", "control", "asked", "scored", "not_applicable", "failed", "reasons",
 )  # fmt: skip
+
+LATER = "not there yet"
+"""Why there is no score of a case, where a run is going on."""
 
 
 def measure_coverage(records: Records) -> pd.DataFrame:
@@ -44,13 +48,16 @@ def measure_coverage(records: Records) -> pd.DataFrame:
         for metric, about in setting["metrics"].items():
             for method, control in _asked(setting, about):
                 found = counts.get((metric, method, control), {"size": 0, "count": 0})
-                asked = setting["cases"]["all"]
+                asked = asked_of(setting["cases"])
                 if control and setting.get("controlled") is not None:
                     asked = min(asked, setting["controlled"])
                 row = {"dataset": dataset, "network": network, "metric": metric, "method": method, "control": control}
                 row |= {"asked": asked, "scored": int(found["count"])}
                 row |= {"not_applicable": int(found["size"] - found["count"]), "failed": int(asked - found["size"])}
-                rows.append(row | {"reasons": _reasons(failures, method, control, metric) if row["failed"] else ""})
+                reasons = _reasons(failures, method, control, metric) if row["failed"] else Counter()
+                if records.provenance["run"].get("complete") is False:
+                    reasons += Counter({LATER: row["failed"] - reasons.total()})
+                rows.append(row | {"reasons": "; ".join(f"{reason} ({count})" for reason, count in reasons.items())})
         rows += _others(failures, {*setting["metrics"], "data", "map"})
     return pd.DataFrame(rows, columns=list(COVERAGE))
 
@@ -65,15 +72,14 @@ def _asked(setting: Mapping[str, Any], about: Mapping[str, Any]) -> list[tuple[s
     return [(method, control) for method, control in asked if control not in uncontrolled.get(method, ())]
 
 
-def _reasons(failures: Sequence[Mapping[str, str]], method: str, control: str, metric: str) -> str:
-    """Spell why there is no score: the picture, the method's own map, the control's, or the metric itself."""
+def _reasons(failures: Sequence[Mapping[str, str]], method: str, control: str, metric: str) -> Counter[str]:
+    """Count why there is no score: the picture, the method's own map, the control's, or the metric itself."""
     behind = {(method, "", "map"), (method, control, "map"), (method, control, metric)}
-    found = Counter(
+    return Counter(
         failure["reason"]
         for failure in failures
         if failure["step"] == "data" or (failure["method"], failure.get("control", ""), failure["step"]) in behind
     )
-    return "; ".join(f"{reason} ({count})" for reason, count in found.items())
 
 
 def _others(failures: Sequence[Mapping[str, str]], accounted: set[str]) -> list[dict[str, Any]]:

@@ -140,13 +140,18 @@ def read_columns(records: Records) -> list[Column]:
                         headline=metric in shown and subset == about["subsets"][0],
                         methods=methods,
                         nulls=nulls,
-                        asked=setting["cases"][subset],
+                        asked=asked_of(setting["cases"], subset),
                         answered={str(name): n for name, n in here["method"][chosen].value_counts().items()},
                         scores=_wide(here["score"].to_numpy(), chosen, place, by_method, cases, methods),
                         **{name: about[name] for name in ("measure", "direction", "average", "judges", "settings")},
                     )
                 )
     return columns
+
+
+def asked_of(cases: Mapping[str, int], subset: str = "all") -> int:
+    """Say how many cases were to be measured: of a run that is going on, those that it has come to."""
+    return cases.get("gathered", cases["all"]) if subset == "all" else cases[subset]
 
 
 def _cases(rows: pd.DataFrame) -> tuple[pd.MultiIndex, np.ndarray]:

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from benchmarks.analysis.scores import summarise
+from benchmarks.report.circumstances import mixed_devices
 from benchmarks.report.numbers import ROUNDING, counted, listed
 from benchmarks.report.page import Block, Folded, Picture, conclusions, fresh, write_pages
 from benchmarks.report.plots import look, panels_of, save_plot
@@ -79,7 +80,11 @@ def make_ablation_report(records: Records, directory: Path) -> str:
             first.append(Picture(_plot(group, str(dataset), directory / "plots"), f"variants on {dataset}"))
     tables = [variant_table(group) for _, group in by_setting(summary)]
     sections = [
-        Folded("Every variant", "Means, and differences from the default (bold: clear).", [*tables, *notes(summary)]),
+        Folded(
+            "Every variant",
+            "Means, and differences from the default (bold: clear).",
+            [*tables, *mixed_devices(records.provenance["inputs"]), *notes(summary)],
+        ),
         cost_section(records),
         provenance_section(records),
         Folded("How to read the numbers", "What is compared, and what counts as clear.", [_reading(records)]),

@@ -10,6 +10,7 @@ from benchmarks.analysis.comparisons import contested
 from benchmarks.analysis.scores import Column, titled
 from benchmarks.analysis.statistics import DIGITS, SIGNIFICANT
 from benchmarks.analysis.verdicts import leaders
+from benchmarks.report.circumstances import of_one_device
 from benchmarks.report.numbers import DASH, ROUNDING, counted, form_of, number, pictures_needed
 from benchmarks.report.tables import (
     UNSTEADY,
@@ -52,11 +53,13 @@ def headline_table(summary: pd.DataFrame) -> Table:
 
 
 def with_cost(table: Table, timings: pd.DataFrame) -> Table:
-    """Add milliseconds and forwards a picture to a table of one setting, if its methods were timed."""
+    """Add milliseconds, of one device, and forwards a picture to a table of one setting, if its methods were timed."""
     if timings.empty:
         return table
-    costs = timings.set_index("method")[["median_ms", "forwards"]].reindex(
-        [row[0].text.removesuffix(f" {UNSTEADY}") for row in table.rows]
+    costs = (
+        of_one_device(timings)
+        .set_index("method")[["median_ms", "forwards"]]
+        .reindex([row[0].text.removesuffix(f" {UNSTEADY}") for row in table.rows])
     )
     rows = [
         [*row, Entry(milliseconds, form=".0f"), Entry(forwards, form=".0f")]

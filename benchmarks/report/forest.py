@@ -86,7 +86,7 @@ def draw_costs(summary: pd.DataFrame, timings: pd.DataFrame, file: Path) -> Path
     """
     keys = ["dataset", "network", "method"]
     found = summary[summary["headline"] & ~summary["null"] & (summary["n"] > 0)].merge(
-        timings[[*keys, "forwards"]], on=keys
+        timings[[*keys, "forwards"]].drop_duplicates(keys), on=keys
     )
     found = found[found["forwards"] > 0]
     if found.empty:

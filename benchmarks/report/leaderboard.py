@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.report.circumstances import unfinished
 from benchmarks.report.comparison_tables import score_entries
 from benchmarks.report.page import Folded
 from benchmarks.report.page.build import lay_out, render
@@ -45,7 +46,8 @@ def make_leaderboard(directory: Path) -> str:
     first = _first_table(rows)
     links = [
         f"- [{name}]({name}/{'index.html' if (directory / name / 'index.html').is_file() else 'README.md'}): "
-        f"{records.provenance['inputs']['summary']} {_made(records.provenance['run']['command'])}"
+        + " ".join(filter(None, [unfinished(records.provenance), records.provenance["inputs"]["summary"]]))
+        + f" {_made(records.provenance['run']['command'])}"
         for name, records in found.items()
     ]
     folded = [

@@ -13,6 +13,7 @@ from benchmarks.analysis.published import measure_published
 from benchmarks.analysis.scores import Column, read_columns, summarise
 from benchmarks.report import comparison_tables, verdict
 from benchmarks.report.ablations import make_ablation_report
+from benchmarks.report.circumstances import mixed_devices, unfinished
 from benchmarks.report.forest import draw_costs, draw_headlines
 from benchmarks.report.gallery import draw_gallery
 from benchmarks.report.numbers import counted
@@ -21,6 +22,7 @@ from benchmarks.report.plots import draw_curves
 from benchmarks.report.published import compared, published_section
 from benchmarks.report.sections import cost_section, provenance_section
 from benchmarks.report.tables import by_setting, notes, stem, terminal, where
+from benchmarks.report.verdict import plain
 from benchmarks.report.wins import draw_wins
 from benchmarks.results import records as record_files
 from benchmarks.results.published import read_paper
@@ -44,7 +46,8 @@ def make_report(directory: Path) -> str:
     report = records.provenance["inputs"]["report"]
     if report not in REPORTS:
         raise RecordsError(f"there is no report called {report!r}; the reports are {', '.join(REPORTS)}.")
-    return REPORTS[report](records, directory)
+    said = unfinished(records.provenance)
+    return "\n\n".join([*([plain([said])] if said else []), REPORTS[report](records, directory)])
 
 
 def glance(records: Records) -> str:
@@ -110,12 +113,12 @@ def make_comparison_report(records: Records, directory: Path) -> str:
     if shown:
         figure = draw_headlines(summary, directory / "plots" / "headline.png")
         first += [Picture(figure, "Every method's interval under the headline metrics"), READING]
-        first += [comparison_tables.headline_table(summary), *notes(summary)]
+        first += [comparison_tables.headline_table(summary), *mixed_devices(inputs), *notes(summary)]
     found = conclusions(directory)
     sections = [published_section(paper, published), *_sections(records, columns, findings, directory)]
     write_pages(records, [*first, *([found] if found else []), *sections], directory)
     text = [_terminal(summary[summary["headline"]], records.timings)] if shown else []
-    return "\n\n".join([*text, *(verdict.plain(["Verdict", *said]),), *map(verdict.plain, boxes)])
+    return "\n\n".join([*text, *(plain(["Verdict", *said]),), *map(plain, boxes)])
 
 
 REPORTS: Mapping[str, Callable[[Records, Path], str]] = {

@@ -157,9 +157,10 @@ def _leads(group: pd.DataFrame, names: Mapping[Place, str]) -> str:
 def _cost(method: str, rivals: Sequence[str], timings: pd.DataFrame) -> list[str]:
     lines = []
     for place, group in by_setting(timings):
-        costs = {row["method"]: row for row in group.to_dict("records")}
-        if method in costs:
-            own = costs[method]
+        rows = group.to_dict("records")
+        if own := next((row for row in rows if row["method"] == method), None):
+            # Times of other devices do not compare.
+            costs = {row["method"]: row for row in rows if row["device"] == own["device"]}
             times = [
                 f"{own['median_ms'] / costs[rival]['median_ms']:.2g} times {rival}'s"
                 for rival in rivals

@@ -4,6 +4,7 @@ The runs may be of different networks and datasets, or, with ``run --cases``, of
 else determines their numbers must be equal, and no score may be there twice: else there is nothing to join.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from benchmarks.results.records import Records, RecordsError, load
 from benchmarks.results.tables import joined
 
-COUNTED = ("cases", "controlled", "data_sha256", "not_deterministic")
+COUNTED = ("cases", "controlled", "data_sha256", "devices", "not_deterministic")
 """The inputs of a dataset and network in which runs of different cases differ."""
 SCORE = ["dataset", "network", "method", "control", "metric", "case"]
 
@@ -72,13 +73,24 @@ def _added(setting: Mapping[str, Any], other: Mapping[str, Any], directory: Path
             f"{setting['network']['name']} on {setting['dataset']}; join runs that differ in their cases only."
         )
     controlled = [each.get("controlled") for each in (setting, other)]
+    devices: Counter[str] = sum((Counter(each.get("devices")) for each in (setting, other)), Counter())
     return {
         **setting,
-        "cases": {subset: count + other["cases"][subset] for subset, count in setting["cases"].items()},
+        "cases": _cases(setting["cases"], other["cases"]),
         "data_sha256": f"{setting['data_sha256']}+{other['data_sha256']}",
         "controlled": None if None in controlled else sum(controlled),
+        **({"devices": dict(devices)} if devices else {}),
         "not_deterministic": {**setting.get("not_deterministic", {}), **other.get("not_deterministic", {})},
     }
+
+
+def _cases(cases: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    """Add cases up; of those of a run that had ended, all are "gathered"."""
+
+    def count(name: str, counts: Mapping[str, int]) -> int:
+        return counts.get("gathered", counts["all"]) if name == "gathered" else counts[name]
+
+    return {name: count(name, cases) + count(name, others) for name in dict.fromkeys([*cases, *others])}
 
 
 def _runs(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -92,6 +104,8 @@ def _runs(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if all("pictures" in run for run in each):
         summed["pictures"] = {name: sum(run["pictures"][name] for run in each) for name in ("asked", "forwarded")}
     summed["efficiency"] = [row for run in each for row in run.get("efficiency", ())]
+    if not all(run.get("complete", True) for run in each):
+        summed |= {"complete": False, "missing": sum(run.get("missing", 0) for run in each)}
     for name in ("git", "hardware"):
         if all(run.get(name) == each[0].get(name) for run in each):
             summed[name] = each[0].get(name)

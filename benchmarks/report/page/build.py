@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from benchmarks.report import tables
+from benchmarks.report.circumstances import unfinished
 from benchmarks.report.numbers import DASH
 from benchmarks.report.page.markdown import Block, Folded, Picture, html, inline_html, write_readme
 from benchmarks.report.page.viewer import gather
@@ -43,7 +44,8 @@ def write_pages(records: Records, blocks: Sequence[Block], directory: Path) -> N
     for table in _tables(blocks):
         (directory / "tables" / f"{table.name}.tex").write_text(tables.latex(table), encoding="utf-8")
     inputs = records.provenance["inputs"]
-    write_readme(inputs["plan"], [inputs["summary"], *blocks], directory / "README.md")
+    said = unfinished(records.provenance)
+    write_readme(inputs["plan"], [*filter(None, [said]), inputs["summary"], *blocks], directory / "README.md")
     write_html(records, blocks, directory / "index.html")
 
 
@@ -63,7 +65,7 @@ def write_html(records: Records, blocks: Sequence[Block], file: Path) -> None:
     render(
         file,
         title=inputs["plan"],
-        summary=inline_html(inputs["summary"]),
+        summary=inline_html(f"{unfinished(records.provenance)} {inputs['summary']}".strip()),
         blocks=[lay_out(block, "", places) for block in blocks],
         scripts=[Markup((FOLDER / name).read_text(encoding="utf-8")) for name in SCRIPTS],
         index=Markup(embedded_json(index)),

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, permutation_test
 
 from benchmarks.analysis import statistics
 
@@ -94,3 +94,26 @@ def test_sums_over_resamples_do_not_depend_on_the_blocks(monkeypatch: pytest.Mon
     np.testing.assert_allclose(statistics.resampled(statistics.draw(7), values), whole, rtol=1e-13)
     statistics.draw.cache_clear()
     assert whole.shape == (statistics.RESAMPLES, 3)
+
+
+@pytest.mark.parametrize("pictures", [2, 5, 13, 14, 37])
+def test_patterns_of_signs_are_scipys(pictures: int) -> None:
+    drawn: list[np.ndarray] = []
+
+    def keep(signs: np.ndarray, axis: int) -> np.ndarray:
+        drawn.append(np.atleast_2d(signs))
+        return np.zeros(signs.shape[:-1])
+
+    how = {"permutation_type": "samples", "vectorized": True, "n_resamples": 9999}
+    permutation_test((np.ones(pictures),), keep, rng=np.random.default_rng(statistics.SEED), **how)
+    found = [statistics._signs(packed, pictures) for packed in statistics._patterns(pictures, 9999)]
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(drawn[1:]))
+
+
+@pytest.mark.parametrize("block", [30, 7 * 64])
+def test_patterns_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    whole = np.concatenate(statistics._patterns(15, 999))
+    statistics._patterns.cache_clear()
+    monkeypatch.setattr(statistics, "BLOCK", block)
+    np.testing.assert_array_equal(np.concatenate(statistics._patterns(15, 999)), whole)
+    statistics._patterns.cache_clear()

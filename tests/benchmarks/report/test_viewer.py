@@ -138,3 +138,22 @@ def test_the_page_does_not_grow_with_the_cases(tmp_path: Path, monkeypatch: pyte
         assert max(sizes[-1] - 120_000, *files) < 45_000
     assert abs(sizes[1] - sizes[0]) < 5_000
     assert len(files) > 1
+
+
+def test_of_very_many_cases_those_are_kept_on_which_methods_disagree(
+    some: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = gather(some)[0]["settings"]
+    assert not any("left" in setting for setting in every)
+    monkeypatch.setattr(viewer, "MOST_CASES", 5)
+    for setting, whole in zip(gather(some)[0]["settings"], every, strict=True):
+        assert (setting["all"], setting["left"]) == (14, 9)
+        ranked = sorted(whole["cases"], key=lambda case: -case["disagreement"][0])
+        assert {case["key"] for case in setting["cases"]} == {case["key"] for case in ranked[:5]}
+        scores = {case["key"]: case["scores"] for case in whole["cases"]}
+        assert all(case["scores"] == scores[case["key"]] for case in setting["cases"])
+
+
+def test_bytes_are_ranked_as_other_numbers() -> None:
+    maps = [np.random.default_rng(seed).integers(0, 9, (7, 8), dtype=np.uint8) for seed in range(3)]
+    assert map_disagreement(maps) == map_disagreement([each.astype(float) for each in maps])

@@ -122,3 +122,20 @@ def test_other_plans_are_refused(parts: list[Path]) -> None:
     (parts[1] / SUMS).unlink()
     with pytest.raises(RecordsError, match=r"different plans \(fake, other\)"):
         join(parts)
+
+
+def test_devices_and_what_is_missing_of_runs_that_go_on_are_added_up(parts: list[Path]) -> None:
+    changed(parts[0], devices={"H100": 30, "CPU": 1})
+    changed(parts[1], devices={"H100": 4}, cases={"all": 7, "difficult": 2, "gathered": 5})
+    file = parts[1] / "provenance.json"
+    provenance = json.loads(file.read_text())
+    provenance["run"] |= {"complete": False, "missing": 9}
+    file.write_text(json.dumps(provenance))
+    joined = join(parts).provenance
+    (setting,) = joined["inputs"]["settings"]
+    assert setting["devices"] == {"H100": 34, "CPU": 1}
+    assert setting["cases"]["gathered"] == 3 + 5
+    assert setting["cases"]["all"] == 10
+    assert (joined["run"]["complete"], joined["run"]["missing"]) == (False, 9)
+    again = join(parts[::-1]).provenance["inputs"]["settings"][0]
+    assert again["cases"] == setting["cases"]
