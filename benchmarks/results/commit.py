@@ -59,9 +59,18 @@ def _commit(new: Path, directory: Path) -> None:
     finish(directory)
 
 
-def replaced(directory: Path) -> bool:
-    """Tell whether files of a directory are being replaced right now."""
-    return (directory / WRITTEN).is_dir()
+def stamp(directory: Path) -> tuple[int, int]:
+    """Tell this writing from every other; while files are being moved, every stamp is another.
+
+    What was read between two equal stamps is of one writing.
+    """
+    # In this order: the folder goes when all is moved.
+    if (directory / WRITTEN).is_dir():
+        return (-1, time.monotonic_ns())
+    with suppress(FileNotFoundError):
+        status = (directory / SUMS).stat()
+        return (status.st_ino, status.st_mtime_ns)
+    return (0, 0)  # of before there were checksums
 
 
 def finish(directory: Path) -> None:

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.results.commit import finish, replaced, writing
-from benchmarks.results.sums import SUMS, check_sums, write_sums
+from benchmarks.results.commit import finish, stamp, writing
+from benchmarks.results.sums import check_sums, write_sums
 from benchmarks.results.tables import joined, read_table, write_table
 
 RECORD_COLUMNS = (
@@ -44,7 +44,7 @@ MAP_SIZE = 56
 """Height and width in pixels to which the maps in ``maps.npz`` are reduced: enough to be looked at side by side."""
 
 
-READINGS = 5
+READINGS = 10
 """How often records are read anew that another process replaces meanwhile."""
 
 
@@ -209,17 +209,18 @@ def load(directory: Path) -> Records:
         near = f" There are some in {', '.join(str(directory.parent / name) for name in alike)}." if alike else ""
         raise RecordsError(f"there are no records in {directory}; make them with `python -m benchmarks run`.{near}")
     for _ in range(READINGS):
-        before = _sums_text(directory)
+        before = stamp(directory)
+        found, failure = None, None
         try:
             found = _read(directory)
         except Exception as error:  # a damaged file makes its readers raise almost anything
-            if not replaced(directory) and _sums_text(directory) == before:
-                reason = " ".join(str(error).split()) or type(error).__name__
-                said = f"the records in {directory} cannot be read ({reason}); run the plan again."
-                raise RecordsError(said) from error
-        else:
-            if _sums_text(directory) == before:
+            failure = error
+        if stamp(directory) == before:
+            if found:
                 return found
+            reason = " ".join(str(failure).split()) or type(failure).__name__
+            said = f"the records in {directory} cannot be read ({reason}); run the plan again."
+            raise RecordsError(said) from failure
         finish(directory)  # another process has replaced them meanwhile
     raise RecordsError(f"the records in {directory} change all the time; wait for the run that writes them.")
 
@@ -239,11 +240,6 @@ def _read(directory: Path) -> Records:
         _load_gallery(directory / "gallery" / "data.npz"),
         _load_maps(directory / "maps.npz"),
     )
-
-
-def _sums_text(directory: Path) -> bytes:
-    file = directory / SUMS
-    return file.read_bytes() if file.is_file() else b""
 
 
 def rows_of(frame: pd.DataFrame, place: tuple[str, str]) -> pd.DataFrame:

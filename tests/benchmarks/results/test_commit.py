@@ -16,6 +16,7 @@ from benchmarks.results.records import Records, RecordsError
 from benchmarks.results.sums import FILES, SUMS
 
 WRITER = """
+import time
 import sys
 from pathlib import Path
 from benchmarks.results import records
@@ -23,6 +24,7 @@ one, other, out = map(Path, sys.argv[1:])
 both = [records.load(one), records.load(other)]
 print("ready", flush=True)
 while True:
+    time.sleep(0.2)
     for each in both:
         records.save(each, out)
 """
@@ -59,14 +61,16 @@ def test_writers_at_the_same_time_that_are_killed_leave_whole_records(pair: tupl
         subprocess.Popen([sys.executable, "-c", WRITER, *map(str, pair), str(out)], stdout=-1, env=environment)
         for _ in range(2)
     ]
-    for writer in writers:
-        assert writer.stdout is not None
-        writer.stdout.readline()
-    seen = {whole(records.load(out)) for _ in range(20)}
-    for writer in writers:
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        seen.add(whole(records.load(out)))
+    try:
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"ready\n"
+        seen = {whole(records.load(out)) for _ in range(20)}
+    finally:
+        for writer in writers:
+            writer.send_signal(signal.SIGKILL)
+            writer.communicate()
+    seen.add(whole(records.load(out)))
     assert seen <= {3, 5}
     # What the killed left does not disturb the next one, and goes when it is old.
     left = out / f"{commit.WRITING}left"
