@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtr
 from scipy.stats import chi2, pearsonr, rankdata, t
 
@@ -96,41 +97,54 @@ def estimates(
     draws : numpy.ndarray
         What `draw` gave.
     """
-    once = np.ones((1, draws.shape[1]), np.uint8)
-    means = replicate(scores, pictures, classes, once)[0]
     replicates = replicate(scores, pictures, classes, draws)
     found = []
-    for mean, values, each in zip(means, scores.T, np.ascontiguousarray(replicates.T), strict=True):
+    for values, each in zip(scores.T, np.ascontiguousarray(replicates.T), strict=True):
         kept = ~np.isnan(values)
+        mean = _mean(values[kept], pictures[kept], None if classes is None else classes[kept], draws.shape[1])
         several = kept.any() and np.ptp(pictures[kept]) > 0
         each = each if several else np.full(len(draws), np.nan)
-        found.append(Estimate(float(mean), *interval(each), int(kept.sum()), each))
+        found.append(Estimate(mean, *interval(each), int(kept.sum()), each))
     return found
+
+
+def _mean(values: np.ndarray, pictures: np.ndarray, classes: np.ndarray | None, count: int) -> float:
+    """Average scores, picture by picture in their order, so that equal methods have equal means to the last digit."""
+    if not len(values):
+        return math.nan
+    if classes is None:
+        return float(np.bincount(pictures, values, count).sum() / len(values))
+    classes, names = pd.factorize(classes)
+    both, place = np.unique(pictures * len(names) + classes, return_inverse=True)
+    sums = np.bincount(both % len(names), np.bincount(place, values))
+    return float((sums / np.bincount(classes)).sum() / len(names))
 
 
 def replicate(scores: np.ndarray, pictures: np.ndarray, classes: np.ndarray | None, draws: np.ndarray) -> np.ndarray:
     """Average scores as `estimates` does over each resample: (resamples, methods), NaN where there is nothing."""
     kept = ~np.isnan(scores)
     # Methods that miss the same cases, as most do, share their counts.
-    masks = np.unique(kept, axis=1, return_inverse=True)
+    masks, places = np.unique(kept, axis=1, return_inverse=True)
     groups = [np.arange(len(scores))]
     if classes is not None:
         groups = np.split(np.argsort(classes, kind="stable"), np.cumsum(np.bincount(classes))[:-1])
-    total = np.zeros((len(draws), scores.shape[1]))
-    present = np.zeros_like(total)
-    for group in groups:
-        own, codes, size = draws, pictures, draws.shape[1]
-        if classes is not None:  # the pictures of the class alone
-            places, codes = np.unique(pictures[group], return_inverse=True)
-            own, size = draws[:, places], len(places)
-        values = np.where(kept[group], scores[group], 0).T
-        weights = [*values, *masks[0][group].T]
-        added = resampled(own, np.array([np.bincount(codes, each, size) for each in weights]).T)
-        sums, counts = added[:, : len(values)], added[:, len(values) :][:, masks[1]]
-        total += np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-        present += counts > 0
-    means: np.ndarray = np.divide(total, present, out=np.full_like(total, np.nan), where=present > 0)
-    return means
+    values = np.where(kept, scores, 0)
+    means = []
+    for part in np.split(draws, np.cumsum(blocks(len(draws), scores.shape[1] * len(groups)))[:-1]):
+        sums, counts = np.zeros((2, len(part), scores.shape[1], len(groups)))
+        for i, group in enumerate(groups):
+            drawn, codes = part, pictures
+            if classes is not None:  # the pictures of the class alone
+                own, codes = np.unique(pictures[group], return_inverse=True)
+                drawn = part[:, own]
+            weights = [*values[group].T, *masks[group].T]
+            each = np.array([np.bincount(codes, weight, drawn.shape[1]) for weight in weights]).T
+            added = resampled(drawn, each)
+            sums[..., i], counts[..., i] = added[:, : len(places)], added[:, len(places) :][:, places]
+        ratios = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+        present = (counts > 0).sum(-1)
+        means.append(np.divide(ratios.sum(-1), present, out=np.full(present.shape, np.nan), where=present > 0))
+    return np.concatenate(means)
 
 
 def interval(replicates: np.ndarray) -> tuple[Any, Any]:
