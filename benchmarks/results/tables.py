@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas.api.types import union_categoricals
 
-BATCH = 65_536
-"""Rows that are read at a time."""
+BATCH, ROW_GROUP = 65_536, 131_072
+"""Rows that are read at a time, and that are written as a group: a reader has a few groups at hand."""
 FRACTIONS = "fractions"
 """The column of lists of which most are equal: they become categories, too."""
 
@@ -66,7 +66,7 @@ def write_table(frame: pd.DataFrame, file: Path) -> None:
     """Write a table as Parquet."""
     columns = {name: _arrow(frame[name]) for name in frame.columns}
     # Without Arrow's own types, which would make other readers see categories.
-    pq.write_table(pa.table(columns), file, store_schema=False)
+    pq.write_table(pa.table(columns), file, store_schema=False, row_group_size=ROW_GROUP)
 
 
 def _arrow(column: pd.Series) -> Any:
@@ -85,7 +85,7 @@ def read_table(file: Path) -> pd.DataFrame:
     texts = [each.name for each in schema if pa.types.is_string(each.type) or pa.types.is_large_string(each.type)]
     known: dict[bytes, np.ndarray] = {}
     batches, numbers = [], []
-    with pq.ParquetFile(file, read_dictionary=texts) as stored:
+    with pq.ParquetFile(file, read_dictionary=texts, pre_buffer=False) as stored:
         for batch in stored.iter_batches(BATCH):
             if FRACTIONS in schema.names:
                 numbers.append(_numbers(batch[FRACTIONS], known))
@@ -97,6 +97,8 @@ def read_table(file: Path) -> pd.DataFrame:
     frame = pd.DataFrame({name: _column(table[name]) for name in table.column_names})
     if numbers:
         frame[FRACTIONS] = named(np.concatenate(numbers), list(known.values()))
+    del table, batches
+    pa.default_memory_pool().release_unused()  # to the system
     ordered: pd.DataFrame = frame[schema.names]
     return ordered
 
