@@ -54,6 +54,7 @@ class Paired:
     cases,) are NaN where either has no score.
     """
 
+    names: tuple[Name, Name]
     one: Estimate
     other: Estimate
     cases: int
@@ -72,6 +73,7 @@ def pair_all(column: Column, names: Sequence[tuple[Name, Name]]) -> list[Paired]
     codes, pictures = column.pictures
     return [
         Paired(
+            pair,
             next(estimates),
             next(estimates),
             int(kept.sum()),
@@ -79,24 +81,25 @@ def pair_all(column: Column, names: Sequence[tuple[Name, Name]]) -> list[Paired]
             contributions(each, codes, column.classes, len(pictures)),
             each,
         )
-        for each, kept in zip(differences, shared, strict=True)
+        for pair, each, kept in zip(names, differences, shared, strict=True)
     ]
 
 
-def families_p(families: Sequence[Sequence[Paired]]) -> list[np.ndarray]:
+def families_p(column: Column, families: Sequence[Sequence[Paired]]) -> list[np.ndarray]:
     """Test families of pairs by flipping the pictures' signs: (pairs,) each, NaN for those that share one picture."""
     found = [np.zeros(0)] * len(families)
     # Those with as many patterns of signs in one go.
     for most in dict.fromkeys(statistics.flips(len(family)) for family in families):
         alike = [i for i, family in enumerate(families) if family and statistics.flips(len(family)) == most]
-        pairs = [each for i in alike for each in families[i]]
-        if not pairs:
-            continue
-        p = statistics.sign_flip(np.array([each.shares for each in pairs]).T, most)
-        p = np.where([each.pictures > 1 for each in pairs], p, np.nan)
-        ends = np.cumsum([len(families[i]) for i in alike])[:-1]
-        for i, own in zip(alike, np.split(p, ends), strict=True):
-            found[i] = own
+        pairs = [each for i in alike for each in families[i] if (*each.names, most) not in column.tested]
+        if pairs:
+            p = statistics.sign_flip(np.array([each.shares for each in pairs]).T, most)
+            for each, own in zip(pairs, p, strict=True):
+                # Two-sided: it is the same the other way round.
+                for names in (each.names, each.names[::-1]):
+                    column.tested[(*names, most)] = float(own) if each.pictures > 1 else np.nan
+        for i in alike:
+            found[i] = np.array([column.tested[(*each.names, most)] for each in families[i]])
     return found
 
 
@@ -118,7 +121,7 @@ def _pairs(column: Column) -> list[dict[str, Any]]:
         row |= {"difference": each.one.mean - each.other.mean, "low": low, "high": high}
         row |= _wins(advantages[taking_part])
         rows.append(column.place | row | {"effect": effect, "needed": needed if nulls < 2 else np.nan})
-    (p,) = families_p([found])
+    (p,) = families_p(column, [found])
     p_holm = np.full(len(names), np.nan)
     for nulls in (0, 1):
         p_holm[others == nulls] = statistics.holm(p[others == nulls])

@@ -71,7 +71,9 @@ def _margins(column: Column, kinds: Sequence[tuple[str, Sequence[tuple[str, str]
     pairs = iter(pair_all(column, [each for family in names for each in family]))
     families = [[(other, each) for _, other in family if (each := next(pairs)).cases] for family in names]
     rows: list[dict[str, Any]] = []
-    for (method, _), family, p in zip(kinds, families, families_p([[e for _, e in f] for f in families]), strict=True):
+    for (method, _), family, p in zip(
+        kinds, families, families_p(column, [[e for _, e in f] for f in families]), strict=True
+    ):
         own: list[dict[str, Any]] = []
         for (null, each), corrected in zip(family, statistics.holm(p), strict=True):
             low, high = statistics.interval(column.sign * (each.one.replicates - each.other.replicates))

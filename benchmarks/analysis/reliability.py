@@ -40,9 +40,10 @@ def reliability_card(columns: Sequence[Column]) -> pd.DataFrame:
     rows = []
     for column in columns:
         row: dict[str, Any] = {"pictures": len(by_picture(column, column.contenders))}
-        for name, methods in (("", column.contenders), ("_with_nulls", column.methods)):
+        known: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+        for name, methods in (("_with_nulls", column.methods), ("", column.contenders)):
             row[f"alpha{name}"] = agreement_of_pictures(column, methods)
-            row[f"halves{name}"] = agreement_of_halves(column, methods)
+            row[f"halves{name}"] = agreement_of_halves(column, methods, known)
         rows.append(column.place | row)
     return pd.DataFrame(rows, columns=list(CARD))
 
@@ -60,12 +61,15 @@ def agreement_of_pictures(column: Column, methods: tuple[str, ...]) -> float:
     return float(krippendorff.alpha(ranks, level_of_measurement="ordinal"))
 
 
-def agreement_of_halves(column: Column, methods: tuple[str, ...]) -> float:
+def agreement_of_halves(
+    column: Column, methods: tuple[str, ...], known: dict[bytes, tuple[np.ndarray, np.ndarray]] | None = None
+) -> float:
     """Return the split-half reliability of the order of the methods' means.
 
     Spearman's correlation between the means on two random halves of the pictures, averaged over seeded splits (those
     in which either half tells methods apart), and, if it is above 0, stepped up to the whole number of pictures by
     Spearman and Brown's formula. NaN for fewer than two methods or pictures, or where no split has a correlation.
+    ``known`` keeps the means of all methods, by the cases that they are over.
     """
     kept = column.scores[list(methods)].dropna(axis=1, how="all")
     shared = kept.notna().all(axis=1).to_numpy()
@@ -74,17 +78,27 @@ def agreement_of_halves(column: Column, methods: tuple[str, ...]) -> float:
     half = len(taking_part) // 2
     if half < 1 or kept.shape[1] < 2:
         return np.nan
-    scores = np.where(shared[:, None], kept.to_numpy(), np.nan)
-    halves = []
-    for drawn in _halves(len(taking_part)):
-        counts = np.zeros((SPLITS, len(everyone)), np.uint8)
-        counts[:, taking_part] = np.unpackbits(drawn, axis=1, count=len(taking_part))
-        halves.append(np.round(statistics.replicate(scores, codes, column.classes, counts), DIGITS))
+    known = {} if known is None else known
+    if shared.tobytes() not in known:
+        scores = np.where(shared[:, None], column.scores.to_numpy(), np.nan)
+        counts = [_spread(drawn, taking_part, len(everyone)) for drawn in _halves(len(taking_part))]
+        means = [statistics.replicate(scores, codes, column.classes, each) for each in counts]
+        first, second = (np.round(each, DIGITS) for each in means)
+        known[shared.tobytes()] = first, second
+    places = column.scores.columns.get_indexer(kept.columns)
+    halves = [half[:, places] for half in known[shared.tobytes()]]
     correlations = statistics.rank_correlations(*halves)
     if np.isnan(correlations).all():
         return np.nan
     correlation = float(np.nanmean(correlations))
     return 2 * correlation / (1 + correlation) if correlation > 0 else correlation
+
+
+def _spread(drawn: np.ndarray, taking_part: np.ndarray, pictures: int) -> np.ndarray:
+    """Say of all pictures how often each is in a half, (splits, pictures), from bits of those that take part."""
+    counts = np.zeros((len(drawn), pictures), np.uint8)
+    counts[:, taking_part] = np.unpackbits(drawn, axis=1, count=len(taking_part))
+    return counts
 
 
 @functools.lru_cache(maxsize=4)

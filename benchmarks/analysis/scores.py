@@ -66,6 +66,7 @@ class Column:
     answered: Mapping[str, int]
     scores: pd.DataFrame
     estimates: dict[tuple[Name, bytes], Estimate] = field(default_factory=dict, init=False, repr=False, compare=False)
+    tested: dict[tuple[Name, Name, int], float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def pictures(self) -> tuple[np.ndarray, Any]:
@@ -215,6 +216,7 @@ def with_controls(column: Column, records: Records) -> Column:
         # The same cases in the same order.
         known = {((str(name), ""), kept): each for (name, kept), each in column.estimates.items()}
         found.estimates.update(known)  # type: ignore[arg-type]
+        found.tested.update({((str(a), ""), (str(b), ""), most): p for (a, b, most), p in column.tested.items()})
         return found
     plain = chosen.assign(**{name: chosen[name].astype(str) for name in ("method", "control", "picture", "case")})
     return replace(column, scores=plain.pivot(index=CASE, columns=["method", "control"], values="score").astype(float))

@@ -7,6 +7,7 @@ each with all of its cases: a cluster bootstrap. All methods share the draws, so
 import bisect
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,32 +157,38 @@ def interval(replicates: np.ndarray) -> tuple[Any, Any]:
     return tuple(np.percentile(finite, [tail, 100 - tail], axis=0))
 
 
-def curve_band(values: np.ndarray, picture_codes: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Average curves point by point.
+def curve_bands(
+    values: Sequence[np.ndarray], picture_codes: Sequence[np.ndarray], draws: np.ndarray
+) -> list[tuple[np.ndarray, ...]]:
+    """Average curves point by point, those of each method.
 
     Parameters
     ----------
-    values : numpy.ndarray
-        (cases, points).
-    picture_codes : numpy.ndarray
-        (cases,) int64, each case's picture, a column of ``draws``.
+    values : sequence of numpy.ndarray
+        (cases, points) of each method.
+    picture_codes : sequence of numpy.ndarray
+        (cases,) int64 of each method: each case's picture, a column of ``draws``.
     draws : numpy.ndarray
         What `draw` gave.
 
     Returns
     -------
-    mean, low, high : numpy.ndarray
-        (points,) each.
+    list of tuple
+        The mean and its interval's bounds, (points,) each, of each method.
     """
-    sums = np.zeros((draws.shape[1], values.shape[1]))
-    counts = np.zeros(draws.shape[1])
-    np.add.at(sums, picture_codes, values)
-    np.add.at(counts, picture_codes, 1)
-    drawn = resampled(draws, counts)
-    if not drawn.all():
-        draws, drawn = draws[drawn > 0], drawn[drawn > 0]
-    replicates = resampled(draws, sums) / drawn[:, None]
-    return values.mean(0), *interval(replicates)
+    size = draws.shape[1]
+    found: list[tuple[np.ndarray, ...]] = []
+    together = max(1, BLOCK // max(1, size * max((each.shape[1] for each in values), default=1)))
+    for start in range(0, len(values), together):
+        curves, codes = values[start : start + together], picture_codes[start : start + together]
+        counts = [np.bincount(each, minlength=size) for each in codes]
+        columns = [np.bincount(each, points, size) for own, each in zip(curves, codes, strict=True) for points in own.T]
+        added = resampled(draws, np.array([*columns, *counts], dtype=float).T)
+        ends = np.cumsum([own.shape[1] for own in curves])
+        *sums, drawn = np.split(added, ends, axis=1)
+        for own, each, count in zip(curves, sums, drawn.T, strict=True):
+            found.append((own.mean(0), *interval(each[count > 0] / count[count > 0, None])))
+    return found
 
 
 def flips(tests: int) -> int:

@@ -124,10 +124,11 @@ def _curve(axes: Axes, here: pd.DataFrame, looks: Mapping[str, Style], about: Ma
     codes, pictures = here["picture"].factorize()
     numbers, methods = here["method"].factorize()
     draws = statistics.draw(len(pictures))
-    for number, method in enumerate(methods):
-        cases = here[numbers == number]
+    own_codes = [codes[numbers == number] for number in range(len(methods))]
+    own_cases = [here[numbers == number] for number in range(len(methods))]
+    bands = statistics.curve_bands([stacked(cases["values"]) for cases in own_cases], own_codes, draws)
+    for method, cases, (mean, low, high) in zip(methods, own_cases, bands, strict=True):
         fractions = cases["fractions"].iloc[0]
-        mean, low, high = statistics.curve_band(stacked(cases["values"]), codes[numbers == number], draws)
         own = looks[str(method)]
         axes.fill_between(fractions, low, high, color=own.colour, alpha=0.12, linewidth=0)
         axes.plot(fractions, mean, color=own.colour, dashes=own.dashes or (None, None), lw=1.8, label=method)
