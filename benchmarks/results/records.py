@@ -260,7 +260,8 @@ def _table(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
 
 def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
     if "control" not in frame:
-        frame.insert(list(frame.columns).index("method") + 1, "control", "")
+        none = pd.Categorical.from_codes(np.zeros(len(frame), np.int8), [""])
+        frame.insert(list(frame.columns).index("method") + 1, "control", none)
     return frame
 
 

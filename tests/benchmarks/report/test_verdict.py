@@ -90,8 +90,8 @@ def test_pictures_needed_are_two_digits_or_hopeless() -> None:
 
 
 TIMINGS = pd.DataFrame(
-    [["scenes", "net", name, 50.0 * (i + 1), 100.0] for i, name in enumerate(("mine", "mint", "lime"))],
-    columns=["dataset", "network", "method", "median_ms", "forwards"],
+    [["scenes", "net", name, "A CPU", 50.0 * (i + 1), 100.0] for i, name in enumerate(("mine", "mint", "lime"))],
+    columns=["dataset", "network", "method", "device", "median_ms", "forwards"],
 )
 
 
