@@ -24,7 +24,7 @@ import pandas as pd
 
 from benchmarks.results.commit import finish, stamp, writing
 from benchmarks.results.sums import check_sums, write_sums
-from benchmarks.results.tables import joined, read_table, write_table
+from benchmarks.results.tables import joined, named, read_table, write_table
 
 RECORD_COLUMNS = (
     "plan", "dataset", "network", "method", "control", "metric", "metric_id",
@@ -260,7 +260,7 @@ def _table(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
 
 def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
     if "control" not in frame:
-        none = pd.Categorical.from_codes(np.zeros(len(frame), np.int8), [""])
+        none = named(np.zeros(len(frame), np.int64), [""])
         frame.insert(list(frame.columns).index("method") + 1, "control", none)
     return frame
 
