@@ -260,7 +260,7 @@ def _table(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
 
 def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
     if "control" not in frame:
-        none = named(np.zeros(len(frame), np.int64), [""])
+        none = pd.Series(named(np.zeros(len(frame), np.int64), [""]), index=frame.index)
         frame.insert(list(frame.columns).index("method") + 1, "control", none)
     return frame
 
