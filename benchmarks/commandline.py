@@ -43,6 +43,7 @@ def planned(options: argparse.Namespace, device: str | None = None) -> Wanted:
         If there is nothing of a given name, or the device cannot be used.
     """
     from benchmarks.registry import KINDS, METHOD, PLAN, SCORE, find, look_up, name_of
+    from benchmarks.run.cases import without_folder
     from benchmarks.run.folders import add_maps
     from benchmarks.run.plan import Options, controls_of, select
     from mint.app.classifiers import read_classes, usable_device
@@ -77,6 +78,7 @@ def planned(options: argparse.Namespace, device: str | None = None) -> Wanted:
         batch_size=options.batch_size,
         seed=options.seed,
         skipped=first - 1,
+        without_data=without_folder({part.dataset for plan in plans for part in plan.parts}),
     )
     return Wanted(tuple(plans), how)
 

@@ -1,9 +1,10 @@
 """Calling a data set, which can be a user's."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from benchmarks.datasets import Case, DataOptions, Dataset
+from benchmarks.datasets import DATASETS, Case, DataOptions, Dataset, check_options
 from benchmarks.networks.network import Network
+from benchmarks.registry import DATASET, find
 from mint.contract import InputError
 from mint.parameters import said
 
@@ -21,3 +22,17 @@ def cases_of(dataset: Dataset, name: str, network: Network, options: DataOptions
     if not len(found):
         raise InputError(f"the data set {name} gives no case for the network {network.name}.")
     return found
+
+
+def without_folder(datasets: Collection[str]) -> frozenset[str]:
+    """Name the data sets that ``--data`` is not for: the suite's that do without, where another cannot."""
+
+    def needs(name: str) -> bool:
+        try:
+            check_options(find(DATASET, name), DataOptions())
+        except InputError:
+            return True
+        return False
+
+    needy = {name for name in datasets if needs(name)}
+    return frozenset({*datasets} & {*DATASETS} - needy) if needy else frozenset()

@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.datasets import DataOptions, check_options
+from benchmarks.datasets import check_options
 from benchmarks.registry import DATASET, find
 from benchmarks.results.records import (
     CURVE_COLUMNS,
@@ -104,7 +104,7 @@ def ready(plan: Plan, options: Options) -> Iterator[None]:
     """Check what needs no network, and set how torch computes as long as the plan is run."""
     check_maps(plan)
     for part in plan.parts:
-        check_options(find(DATASET, part.dataset), DataOptions(options.data, options.seed or 0))
+        check_options(find(DATASET, part.dataset), options.data_options(part.dataset))
     with computing_in(options.precision), warnings.catch_warnings():
         # It is said once, of each network that it is true of.
         warnings.filterwarnings("ignore", re.escape(PROBABILITIES))

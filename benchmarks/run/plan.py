@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import baselines
 from baselines.controls import DERIVED, Derived
+from benchmarks.datasets import DataOptions
 from benchmarks.metrics import MethodMetric, Metric
 from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind, expand, find, look_up, name_of
 from benchmarks.results.published import Paper
@@ -97,6 +98,11 @@ class Options:
     batch_size: int | None = None  # pictures through a network at a time; None: found. Results do not depend on it.
     seed: int | None = None  # replaces the seed of every method and data set; None: each its own
     skipped: int = 0  # how many cases of each data set, its first, are left to another run
+    without_data: frozenset[str] = frozenset()  # data sets that the folder is not for
+
+    def data_options(self, dataset: str) -> DataOptions:
+        """Return what a data set of this name is told."""
+        return DataOptions(None if dataset in self.without_data else self.data, self.seed or 0)
 
     def __post_init__(self) -> None:
         require_word("precision", self.precision, get_args(Precision))

@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.datasets import Case, DataOptions
+from benchmarks.datasets import Case
 from benchmarks.datasets.case import faults, without_region
 from benchmarks.metrics import Context
 from benchmarks.metrics.metric import controlling
@@ -167,7 +167,7 @@ def open_setting(
     network = load_network(source, weights=weights, classes=classes, device=device)
     check_scores(part, network)
     lower(network.module, options.precision)
-    cases = cases_of(dataset, part.dataset, network, DataOptions(options.data, options.seed or 0))
+    cases = cases_of(dataset, part.dataset, network, options.data_options(part.dataset))
     part = find_maps(part, cases, options.skipped, tell)
     cells = Cells(part, network, source, options, store, failures, absent, tell)
     setting = Setting(part, network, cases, cells, options.skipped)
