@@ -25,7 +25,7 @@ from mint.contract import InputError
 
 RAY = Package("ray", "ray")
 PLACE_SECONDS = 60.0  # how long the first worker may wait for a place in the cluster
-NEXT_SECONDS = 5.0  # and those after it, while others work
+NEXT_SECONDS = 10.0  # and those after it, while others work
 SHORT_SECONDS = 60.0  # after such a wait was in vain, nobody waits for so long
 STORE_BYTES = 100_000_000  # of Ray's shared memory on this machine: next to nothing travels through it
 
@@ -172,31 +172,34 @@ class RayPool:
         import ray
 
         self._workers = [worker for worker in self._workers if not worker.closed]
-        while len(self._coming) < max(1, self.size - len(self._workers)):
-            self._ask()
         patience = NEXT_SECONDS if self._workers else PLACE_SECONDS
         if self._workers and time.monotonic() < self._short:
-            patience = 0
-        ready, _ = ray.wait([*self._coming], timeout=patience)
-        if not ready:
-            self._short = time.monotonic() + SHORT_SECONDS
-            needs = " and ".join(f"{amount} {kind}" for kind, amount in self.needs.items())
-            raise WorkerLost(f"the Ray cluster has no free place for a worker, which needs {needs}")
-        actor = self._coming.pop(ready[0])
-        try:
-            name, fault = ray.get(ready[0])
-        except ray.exceptions.RayError as error:
-            raise WorkerLost(f"a worker could not start: {ending(error)}") from None
-        if fault:
-            self._refused.append(actor)
-            sentence = f"the worker {name} is of no use: {fault}"
-            if not self._workers:
-                raise InputError(sentence)
-            tqdm.write(f"left out: {sentence}", file=sys.stderr)
-            raise WorkerLost(sentence)
-        worker = RayWorker(actor, name, self.job)
-        self._workers.append(worker)
-        return worker
+            patience = 0.0
+        until = time.monotonic() + patience
+        needs = " and ".join(f"{amount} {kind}" for kind, amount in self.needs.items())
+        reason = f"the Ray cluster has no free place for a worker, which needs {needs}"
+        while True:
+            while len(self._coming) < max(1, self.size - len(self._workers)):
+                self._ask()
+            ready, _ = ray.wait([*self._coming], timeout=max(0.0, until - time.monotonic()))
+            if not ready:
+                self._short = time.monotonic() + SHORT_SECONDS
+                raise WorkerLost(reason)
+            actor = self._coming.pop(ready[0])
+            try:
+                name, fault = ray.get(ready[0])
+            except ray.exceptions.RayError as error:  # Ray may send it to a machine that has just gone
+                reason = f"a worker could not start: {ending(error)}"
+                continue
+            if fault:
+                self._refused.append(actor)
+                sentence = f"the worker {name} is of no use: {fault}"
+                if not self._workers:
+                    raise InputError(sentence)
+                tqdm.write(f"left out: {sentence}", file=sys.stderr)
+                raise WorkerLost(sentence)
+            self._workers.append(RayWorker(actor, name, self.job))
+            return self._workers[-1]
 
     def wait(self, busy: Sequence[Worker], seconds: float) -> list[Worker]:
         """Name those that have an answer or have ended, as soon as there is one."""

@@ -147,11 +147,11 @@ def test_a_worker_with_other_code_is_refused(cluster: object, tmp_path: Path, mo
     here = ray_workers.code_here()
     monkeypatch.setattr(ray_workers, "code_here", lambda: here | {"torch": "1.0"})
     with pytest.raises(InputError, match=r"torch is \S+ there, and 1\.0"):
-        computed(job_in(tmp_path), units_of(4, "steady"))
+        computed(job_in(tmp_path), units_of(4, "steady"), workers=1)
 
 
 def test_a_worker_in_another_folder_is_refused(cluster: object, tmp_path: Path) -> None:
-    pool = RayPool(job_in(tmp_path))
+    pool = RayPool(job_in(tmp_path), workers=1)
     try:
         next(tmp_path.glob(".run-*")).unlink()
         with pytest.raises(InputError, match="same path"):
@@ -161,15 +161,15 @@ def test_a_worker_in_another_folder_is_refused(cluster: object, tmp_path: Path) 
 
 
 def test_a_method_that_raises(cluster: object, tmp_path: Path) -> None:
-    answers = computed(job_in(tmp_path), units_of(4, "steady", "raises"), workers=2)
+    answers = computed(job_in(tmp_path), units_of(2, "steady", "raises"))
     lost = {done.unit.start: done.lost for done in answers if done.lost}
-    assert sorted(lost) == [0, 1, 2, 3]
-    assert "RuntimeError: no layer fits case 2" in lost[2]
-    assert missing(tmp_path, 4, "steady") == []
+    assert sorted(lost) == [0, 1]
+    assert "RuntimeError: no layer fits case 1" in lost[1]
+    assert missing(tmp_path, 2, "steady") == []
 
 
 def test_a_method_that_crashes_its_process(cluster: object, tmp_path: Path) -> None:
-    answers = computed(job_in(tmp_path), units_of(2, "steady", "crashes"), workers=2)
+    answers = computed(job_in(tmp_path), units_of(2, "steady", "crashes"))
     lost = [(done.unit.start, done.unit.methods, done.lost) for done in answers if done.lost]
     assert [each[:2] for each in lost] == [(1, ("crashes",))]
     assert "crashed or was killed" in lost[0][2]
@@ -207,18 +207,18 @@ def test_a_node_removed(cluster: "cluster_utils.Cluster", tmp_path: Path) -> Non
     assert twice(tmp_path) == []
 
 
-def killed_at_random(directory: Path, kills: int, seed: int) -> list[Done]:
-    """Compute units until workers have been killed so many times at random moments, and then some."""
-    random_ = random.Random(seed)
+def killed_at_random(directory: Path, kills: int, seconds: float) -> list[Done]:
+    """Compute units until so many workers have been killed, each after a random time of at most some seconds."""
+    moments = random.Random(0)
     left = kills
     over = threading.Event()
 
     def kill() -> None:
         nonlocal left
         while left and not over.is_set():
-            time.sleep(random_.uniform(0, 0.5))
+            time.sleep(moments.uniform(0, seconds))
             if victims := processes_of(directory):
-                random_.choice(victims).kill()
+                moments.choice(victims).kill()
                 left -= 1
 
     def units() -> Iterator[Unit]:
@@ -249,12 +249,13 @@ def check_killed(directory: Path, answers: list[Done]) -> None:
 
 
 def test_workers_killed_at_random_moments(cluster: object, tmp_path: Path) -> None:
-    check_killed(tmp_path, killed_at_random(tmp_path, 6, seed=0))
+    check_killed(tmp_path, killed_at_random(tmp_path, 5, seconds=0.5))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_hundred_workers_killed_at_random_moments(cluster: object, tmp_path: Path) -> None:
-    check_killed(tmp_path, killed_at_random(tmp_path, 100, seed=1))
+    check_killed(tmp_path, killed_at_random(tmp_path, 100, seconds=1.5))
 
 
 def start_driver(job: Job, address: str, cases: int) -> "subprocess.Popen[str]":
@@ -265,17 +266,17 @@ def start_driver(job: Job, address: str, cases: int) -> "subprocess.Popen[str]":
 
 def test_two_drivers_at_once_and_one_killed(cluster: "cluster_utils.Cluster", tmp_path: Path) -> None:
     job = job_in(tmp_path)
-    killed, other = (start_driver(job, cluster.address, 200) for _ in range(2))
+    killed, other = (start_driver(job, cluster.address, 120) for _ in range(2))
     assert killed.stdout
     assert killed.stdout.readline()
     killed.kill()
     killed.communicate()
-    answers = computed(job, units_of(200, "steady", "other"), workers=2)  # started again
+    answers = computed(job, units_of(120, "steady", "other"), workers=2)  # started again
     assert [done.lost for done in answers if done.lost] == []
     output, _ = other.communicate(timeout=60)
     assert other.returncode == 0
-    assert len(output.splitlines()) == 50
-    assert missing(tmp_path, 200, "steady", "other") == []
+    assert len(output.splitlines()) == 30
+    assert missing(tmp_path, 120, "steady", "other") == []
     assert ended(processes_of(tmp_path), 5)
 
 
@@ -292,14 +293,3 @@ def test_ray_on_this_machine_ends_with_the_driver(tmp_path: Path, end: signal.Si
     assert ended(others, 10)
     driver.communicate(timeout=10)
     assert driver.returncode != 0
-
-
-def test_ray_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_workers, "RAY", ray_workers.Package("no_such_ray", "ray"))
-    with pytest.raises(InputError, match=r"pip install '\.\[ray\]'"):
-        RayPool(job_in(tmp_path))
-
-
-def test_no_cluster_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no Ray cluster at"):
-        RayPool(job_in(tmp_path), address="127.0.0.1:1")
