@@ -6,6 +6,7 @@ all machines share. Ray restarts nothing and tries nothing again, as `benchmarks
 
 import logging
 import os
+import socket
 import sys
 import time
 import uuid
@@ -27,6 +28,7 @@ RAY = Package("ray", "ray")
 PLACE_SECONDS = 60.0  # how long the first worker may wait for a place in the cluster
 NEXT_SECONDS = 10.0  # and those after it, while others work
 SHORT_SECONDS = 60.0  # after such a wait was in vain, nobody waits for so long
+CONNECT_SECONDS = 5.0  # to the cluster's address
 STORE_BYTES = 100_000_000  # of Ray's shared memory on this machine: next to nothing travels through it
 
 # What Ray's long messages say, in short; the first that is found.
@@ -265,8 +267,11 @@ def _connect(address: str | None, processors: int | None) -> None:
     try:
         if address is None:
             ray.init("local", num_cpus=processors, include_dashboard=False, object_store_memory=STORE_BYTES, **quiet)
-        else:
-            ray.init(address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        start = "start one by `ray start --head`, or leave --address out to use this machine alone"
-        raise InputError(f"no Ray cluster at {address}: {last_line(error)}; {start}.") from None
+            return
+        if address != "auto":  # Ray would try for two minutes, and then end this process
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+        ray.init(address, **quiet)
+    except (OSError, RuntimeError, ValueError) as error:
+        cure = "start one by `ray start --head`, or leave --address out to use this machine alone"
+        raise InputError(f"no Ray cluster at {address or 'this machine'}: {last_line(error)}; {cure}.") from None

@@ -16,10 +16,11 @@ def test_ray_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         RayPool(Job("unit_makers:work", (), "plan", str(tmp_path)))
 
 
-def test_there_is_no_cluster(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
+def test_there_is_no_cluster(tmp_path: Path, address: str) -> None:
     pytest.importorskip("ray")
-    with pytest.raises(InputError, match="no Ray cluster at auto"):
-        RayPool(Job("unit_makers:work", (), "plan", str(tmp_path)), address="auto")
+    with pytest.raises(InputError, match=f"no Ray cluster at {address}"):
+        RayPool(Job("unit_makers:work", (), "plan", str(tmp_path)), address=address)
 
 
 def test_an_end_in_a_few_words() -> None:
