@@ -110,7 +110,9 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from mint.contract import InputError
 
     try:
-        wanted = planned(options, device=None)
+        # Ray's workers may have a device that this machine lacks.
+        elsewhere = options.executor == "ray" and options.device != "auto"
+        wanted = planned(options, device=options.device if elsewhere else None)
         for name, why in {name: why for plan in wanted.plans for name, why in plan.left_out.items()}.items():
             print(f"left out: {name} {why}", file=sys.stderr)
         complete = []
