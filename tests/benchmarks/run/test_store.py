@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from hypothesis.extra import numpy as hnp
 from benchmarks.run import cellfile
 from benchmarks.run import store as store_module
 from benchmarks.run.cellfile import CellFile
-from benchmarks.run.store import Count, Label, Store, key_of
+from benchmarks.run.store import Arrays, Count, Entry, Label, Store, key_of, packed, unpacked
 
 IDENTITY = {"kind": "map", "method": {"class": "MINT", "parameters": {"samples": "500"}}, "case": ["a", "0f"]}
 KEY = key_of(IDENTITY)
 LABEL = Label("scenes", "bagnet", "mint", "", "map", "a device")
+OTHER = Label("scenes", "bagnet", "mint", "", "deletion", "another device")
 ARRAYS = {"map": np.arange(6, dtype=np.float32).reshape(2, 3), "score": np.array(np.nan)}
 KEYS = [key_of({"number": number}) for number in range(2000)]
 
@@ -31,6 +32,10 @@ plain = st.recursive(
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
     max_leaves=8,
 )
+
+
+def entries(cells: Mapping[str, Arrays], label: Label = LABEL) -> list[Entry]:
+    return [Entry(key, label, arrays) for key, arrays in cells.items()]
 
 
 def files(directory: Path) -> list[Path]:
@@ -42,7 +47,7 @@ def cell_files(directory: Path) -> list[Path]:
 
 
 def test_what_is_written_is_read_again_bit_by_bit_with_its_device(tmp_path: Path) -> None:
-    Store(tmp_path).write({KEY: ARRAYS, KEYS[0]: {"score": np.array(0.25)}}, LABEL)
+    Store(tmp_path).write(entries({KEY: ARRAYS, KEYS[0]: {"score": np.array(0.25)}}))
     found = Store(tmp_path).read([KEYS[1], KEY, KEYS[0], KEY])
     assert found.keys() == {KEY, KEYS[0]}
     assert found[KEY].device == "a device"
@@ -65,18 +70,32 @@ def test_what_is_written_is_read_again_bit_by_bit_with_its_device(tmp_path: Path
 def test_any_array_survives(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, turned: bool) -> None:
     directory = tmp_path_factory.mktemp("cells")
     array = array.T[::-1] if turned and array.ndim else array  # not one piece of memory any more
-    Store(directory).write({KEY: {"map": array}}, LABEL)
+    Store(directory).write(entries({KEY: {"map": array}}))
     found = Store(directory).read([KEY])[KEY].arrays["map"]
     assert found.tobytes() == array.tobytes()
     assert (found.dtype, found.shape) == (array.dtype, array.shape)
     assert found.flags.writeable
 
 
+@settings(deadline=None)
+@given(st.floats(min_value=0, allow_nan=False), st.sampled_from([2, 99]))
+def test_pictures_come_back_exactly_whether_the_cell_is_compressed_or_not(pictures: float, side: int) -> None:
+    assert unpacked(packed({"map": np.zeros((side, side))}, pictures))[1] == pictures
+
+
+def test_pictures_lie_beside_the_arrays_and_are_none_unless_given(tmp_path: Path) -> None:
+    Store(tmp_path).write([Entry(KEYS[0], LABEL, ARRAYS, 500 / 3), Entry(KEYS[1], LABEL, {}), Entry(KEY, LABEL, {}, 7)])
+    found = Store(tmp_path).read([*KEYS[:2], KEY])
+    assert {key: each.pictures for key, each in found.items()} == {KEYS[0]: 500 / 3, KEYS[1]: 0, KEY: 7}
+    assert found[KEYS[0]].arrays.keys() == ARRAYS.keys()
+    assert found[KEYS[1]].arrays == {}
+
+
 @pytest.mark.parametrize("side", [2, 224])
 def test_a_map_survives_whether_it_can_be_compressed_or_not(tmp_path: Path, side: int) -> None:
     noise = np.random.default_rng(0).random((side, side), np.float32)
     with closing(Store(tmp_path)) as store:
-        store.write({KEYS[0]: {"map": noise}, KEYS[1]: {"map": np.zeros((side, side))}}, LABEL)
+        store.write(entries({KEYS[0]: {"map": noise}, KEYS[1]: {"map": np.zeros((side, side))}}))
         found = store.read(KEYS[:2])
     assert found[KEYS[0]].arrays["map"].tobytes() == noise.tobytes()
     assert found[KEYS[1]].arrays["map"].tobytes() == bytes(8 * side * side)
@@ -90,7 +109,7 @@ def test_a_key_without_a_cell_is_left_out(tmp_path: Path) -> None:
     assert store.counts() == {}
     assert store.damaged == []
     assert store.read([]) == {}
-    store.write({}, LABEL)
+    store.write([])
     assert not store.directory.exists()
 
 
@@ -111,7 +130,7 @@ def test_what_cannot_be_spelled_exactly_is_no_identity() -> None:
 
 def test_cells_lie_in_one_file_that_a_second_process_of_this_machine_takes_over(tmp_path: Path) -> None:
     for number in range(100):
-        Store(tmp_path).write({KEYS[number]: ARRAYS}, LABEL)
+        Store(tmp_path).write(entries({KEYS[number]: ARRAYS}))
     assert [path.suffix for path in files(tmp_path)] == [".cells", ".lock"]
 
 
@@ -120,7 +139,7 @@ def test_a_file_that_is_large_gets_no_more_cells(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(cellfile, "_is_local", lambda _directory: False)  # where a file grows with each commit
     store = Store(tmp_path)
     for number in range(60):
-        store.write({KEYS[number]: {"map": np.random.default_rng(number).random((16, 16))}}, LABEL)
+        store.write(entries({KEYS[number]: {"map": np.random.default_rng(number).random((16, 16))}}))
         assert all(store.has(KEYS[: number + 1]))
     assert len(cell_files(tmp_path)) > 2
     assert all(Store(tmp_path).has(KEYS[:60]))
@@ -128,8 +147,8 @@ def test_a_file_that_is_large_gets_no_more_cells(tmp_path: Path, monkeypatch: py
 
 def test_every_writer_has_its_own_file_and_reads_those_of_the_others(tmp_path: Path) -> None:
     first, second = Store(tmp_path), Store(tmp_path)
-    first.write({KEYS[0]: ARRAYS}, LABEL)
-    second.write({KEYS[1]: ARRAYS}, LABEL)
+    first.write(entries({KEYS[0]: ARRAYS}))
+    second.write(entries({KEYS[1]: ARRAYS}))
     assert len(cell_files(tmp_path)) == 2
     assert first.has(KEYS[:3]) == second.has(KEYS[:3]) == [True, True, False]
 
@@ -138,16 +157,16 @@ def test_a_reader_finds_what_is_written_while_it_reads(tmp_path: Path, monkeypat
     monkeypatch.setattr(store_module, "LOOK_SECONDS", 1e9)
     reader, writer = Store(tmp_path), Store(tmp_path)
     assert reader.read(KEYS[:1]) == {}
-    writer.write({KEYS[0]: ARRAYS}, LABEL)
+    writer.write(entries({KEYS[0]: ARRAYS}))
     assert reader.read(KEYS[:1]) == {}  # nobody told it of the file
     reader.refresh()
     assert reader.read(KEYS[:1])
     for key in KEYS[1:20]:
         assert reader.read([key]) == {}
-        writer.write({key: ARRAYS}, LABEL)
+        writer.write(entries({key: ARRAYS}))
         assert reader.read([key])
     monkeypatch.setattr(store_module, "LOOK_SECONDS", 0.0)
-    Store(reader.directory).write({KEYS[20]: ARRAYS}, LABEL)
+    Store(reader.directory).write(entries({KEYS[20]: ARRAYS}))
     assert reader.has([KEYS[20]]) == [True]
 
 
@@ -156,37 +175,48 @@ def test_a_reader_follows_a_file_that_was_replaced_under_its_name(tmp_path: Path
     reader, other = Store(tmp_path), Store(tmp_path)
     assert all(reader.has(KEYS[:12]))
     cellfile.mend(path)
-    other.write({KEYS[50]: ARRAYS}, LABEL)
+    other.write(entries({KEYS[50]: ARRAYS}))
     reader.refresh()
     assert all(reader.has([*KEYS[:12], KEYS[50]]))
     path.unlink()
-    other.write({KEYS[51]: ARRAYS}, LABEL)
+    other.write(entries({KEYS[51]: ARRAYS}))
     reader.refresh()
     assert reader.has([KEYS[50], KEYS[51]]) == [False, True]
     other.close()
     assert Store(tmp_path).has([KEYS[51]]) == [True]
 
 
-def test_all_cells_of_a_commit_are_written_or_none(tmp_path: Path) -> None:
+def test_all_cells_of_a_commit_are_written_or_none_whatever_their_labels(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with pytest.raises(Exception, match="dtype"):
-        store.write({KEYS[0]: ARRAYS, KEYS[1]: {"text": np.array(["text"])}}, LABEL)
-    store.write({KEYS[2]: ARRAYS}, LABEL)
+        store.write([Entry(KEYS[0], LABEL, ARRAYS), Entry(KEYS[1], OTHER, {"text": np.array(["text"])})])
+    store.write(entries({KEYS[2]: ARRAYS}))
     with closing(CellFile(tmp_path / "small.cells", writing=True)) as small:
         small._execute("PRAGMA max_page_count=20")  # which SQLite answers as it does a full disk
         with pytest.raises(OSError, match=r"No space left on device: .*small\.cells'"):
-            small.write({b"one": bytes(10), b"two": bytes(100_000)}, b"[]")
+            small.write({b"[1]": {b"one": bytes(10)}, b"[2]": {b"two": bytes(100_000)}})
         assert small.has([b"one", b"two"]) == {}
-        small.write({b"two": bytes(10)}, b"[]")
+        assert small.tallies() == {}
+        small.write({b"[1]": {b"two": bytes(10)}, b"[2]": {b"three": bytes(10), b"four": bytes(10)}})
         assert small.read([b"one", b"two"])[b"two"].payload == bytes(10)
-        assert small.tallies()[b"[]"].cells == 1
-        small.write({KEY.encode(): bytes(1)}, b"[]")
+        assert {words: tally.cells for words, tally in small.tallies().items()} == {b"[1]": 1, b"[2]": 2}
     assert Store(tmp_path).has(KEYS[:3]) == [False, False, True]
+    assert store.written == 1
+
+
+def test_cells_of_several_labels_come_back_with_their_own(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    labels = [LABEL, OTHER, LABEL, OTHER, LABEL]
+    store.write([Entry(key, label, ARRAYS) for key, label in zip(KEYS, labels, strict=False)])
+    assert {label: count.cells for label, count in store.counts().items()} == {LABEL: 3, OTHER: 2}
+    found = Store(tmp_path).read(KEYS[:5])
+    assert [found[key].device for key in KEYS[:5]] == [label.device for label in labels]
+    assert store.written == 5
 
 
 def test_more_keys_than_one_query_takes(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.write({key: {"score": np.array(float(number))} for number, key in enumerate(KEYS[:1300])}, LABEL)
+    store.write(entries({key: {"score": np.array(float(number))} for number, key in enumerate(KEYS[:1300])}))
     found = store.read(KEYS)
     assert [found[key].arrays["score"] for key in KEYS[:1300]] == list(range(1300))
     assert len(found) == 1300
@@ -196,22 +226,21 @@ def test_more_keys_than_one_query_takes(tmp_path: Path) -> None:
 def test_cells_are_counted_by_label_over_all_files(tmp_path: Path) -> None:
     before = time.time()
     first, second = Store(tmp_path), Store(tmp_path)
-    other = Label("scenes", "bagnet", "mint", "", "deletion", "another device")
-    first.write(dict.fromkeys(KEYS[:5], ARRAYS), LABEL)
-    first.write(dict.fromkeys(KEYS[3:7], ARRAYS), LABEL)  # two of them are there
+    first.write(entries(dict.fromkeys(KEYS[:5], ARRAYS)))
+    first.write(entries(dict.fromkeys(KEYS[3:7], ARRAYS)))  # two of them are there
     middle = time.time()
-    second.write(dict.fromkeys(KEYS[7:10], ARRAYS), LABEL)
-    second.write({KEYS[10]: ARRAYS}, other)
+    second.write(entries(dict.fromkeys(KEYS[7:10], ARRAYS)))
+    second.write(entries({KEYS[10]: ARRAYS}, OTHER))
     counts = Store(tmp_path).counts()
-    assert {label: count.cells for label, count in counts.items()} == {LABEL: 10, other: 1}
-    assert before <= counts[LABEL].first <= middle <= counts[LABEL].last <= counts[other].last <= time.time()
-    second.write({KEYS[11]: ARRAYS}, other)
-    assert first.counts()[other].cells == 2
+    assert {label: count.cells for label, count in counts.items()} == {LABEL: 10, OTHER: 1}
+    assert before <= counts[LABEL].first <= middle <= counts[LABEL].last <= counts[OTHER].last <= time.time()
+    second.write(entries({KEYS[11]: ARRAYS}, OTHER))
+    assert first.counts()[OTHER].cells == 2
 
 
 def test_what_is_asked_for_is_noted_if_it_is_to_be(tmp_path: Path) -> None:
     store = Store(tmp_path, asked=set())
-    store.write({KEYS[0]: ARRAYS}, LABEL)
+    store.write(entries({KEYS[0]: ARRAYS}))
     store.read(KEYS[:2])
     store.has(KEYS[5:6])
     assert store.asked == {KEYS[0], KEYS[1], KEYS[5]}
@@ -224,7 +253,7 @@ def number_of(number: int) -> dict[str, np.ndarray]:
 def filled(directory: Path, cells: int = 12) -> Path:
     with closing(Store(directory)) as store:
         for start in range(0, cells, 4):
-            store.write({KEYS[number]: number_of(number) for number in range(start, start + 4)}, LABEL)
+            store.write(entries({KEYS[number]: number_of(number) for number in range(start, start + 4)}))
     (path,) = cell_files(directory)
     return path
 
@@ -238,7 +267,7 @@ def found_in(directory: Path, cells: int = 12) -> tuple[int, list[Path]]:
                 assert found[KEYS[number]].device == LABEL.device
                 np.testing.assert_array_equal(found[KEYS[number]].arrays["map"], number_of(number)["map"])
         missing = [number for number in range(cells) if KEYS[number] not in found]
-        store.write({KEYS[number]: number_of(number) for number in missing}, LABEL)
+        store.write(entries({KEYS[number]: number_of(number) for number in missing}))
     with closing(Store(directory)) as again:
         # At most what lay beside the damage, and was read before it was found, is lost with it.
         assert len(again.read(KEYS[:cells])) >= cells - 2
@@ -303,12 +332,12 @@ def test_a_file_whose_labels_are_damaged_is_named_by_who_counts(tmp_path: Path) 
 def test_what_is_damaged_in_the_file_of_a_process_that_still_writes_costs_no_other_cell(tmp_path: Path) -> None:
     path = filled(tmp_path)
     writer = Store(tmp_path)
-    writer.write({KEYS[20]: ARRAYS}, LABEL)
+    writer.write(entries({KEYS[20]: ARRAYS}))
     flip(path, number_of(5)["map"].tobytes()[:50])
     reader = Store(tmp_path)
     assert [key in reader.read(KEYS[:12]) for key in KEYS[4:7]] == [True, False, True]
-    reader.write({KEYS[5]: number_of(5)}, LABEL)
-    writer.write({KEYS[21]: ARRAYS}, LABEL)
+    reader.write(entries({KEYS[5]: number_of(5)}))
+    writer.write(entries({KEYS[21]: ARRAYS}))
     assert len(reader.read([*KEYS[:12], KEYS[21]])) == 13
     assert reader.damaged == [path]
 
@@ -334,19 +363,20 @@ def test_a_folder_that_can_only_be_read_is_read(guarded: Path) -> None:
     assert len(store.read(KEYS[:12])) == 11
     assert store.damaged == [path]
     with pytest.raises(OSError, match=guarded.name):
-        store.write({KEYS[5]: ARRAYS}, LABEL)
+        store.write(entries({KEYS[5]: ARRAYS}))
 
 
 def test_a_writer_that_is_killed_at_any_moment_leaves_whole_commits(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from benchmarks.run.store import Label, Store, key_of\n"
+        "from benchmarks.run.store import Entry, Label, Store, key_of\n"
         "store = Store(Path(sys.argv[1]))\n"
         "for number in range(100000):\n"
         "    keys = [key_of({'number': number, 'part': part}) for part in range(3)]\n"
         "    arrays = {'map': np.random.default_rng(number).random((99, 99), np.float32)}\n"
-        "    store.write(dict.fromkeys(keys, arrays), Label('d', 'n', 'm', '', 'map', 'cpu'))\n"
+        "    labels = [Label('d', 'n', f'method {part}', '', 'map', 'cpu') for part in range(3)]\n"
+        "    store.write([Entry(key, label, arrays) for key, label in zip(keys, labels)])\n"
         "    print(number, flush=True)\n"
     )
     for wait in (0, 5, 17):
@@ -366,22 +396,23 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_whole_commits(tmp_path: Pa
                 assert (cell.arrays["map"] == np.random.default_rng(number).random((99, 99), np.float32)).all()
         assert len(store.read([key_of({"number": written + 1, "part": part}) for part in range(3)])) in (0, 3)
         assert store.damaged == []
-        (count,) = store.counts().values()
-        assert count.cells % 3 == 0
+        counts = [count.cells for count in store.counts().values()]
+        assert counts == counts[:1] * 3
     assert len(cell_files(tmp_path)) == 1
 
 
 WORKER = (
     "import sys, numpy as np\n"
     "from pathlib import Path\n"
-    "from benchmarks.run.store import Label, Store, key_of\n"
+    "from benchmarks.run.store import Entry, Label, Store, key_of\n"
     "store = Store(Path(sys.argv[1]))\n"
     "print('ready', flush=True)\n"
     "sys.stdin.readline()\n"
     "for start in range(0, 600, 20):\n"
     "    keys = [key_of({'worker': sys.argv[2], 'number': number}) for number in range(start, start + 20)]\n"
     "    assert not store.read(keys)\n"
-    "    store.write({key: {'score': np.array(0.5)} for key in keys}, Label('d', 'n', 'm', '', 'map', sys.argv[2]))\n"
+    "    label = Label('d', 'n', 'm', '', 'map', sys.argv[2])\n"
+    "    store.write([Entry(key, label, {'score': np.array(0.5)}) for key in keys])\n"
     "store.close()\n"
 )
 
@@ -435,8 +466,8 @@ def test_what_is_not_kept_is_removed_and_gives_its_room_back(tmp_path: Path) -> 
 def test_nothing_is_removed_while_another_process_writes(tmp_path: Path) -> None:
     filled(tmp_path, 40)
     first, second = Store(tmp_path), Store(tmp_path)
-    first.write({KEYS[40]: ARRAYS}, LABEL)
-    second.write({KEYS[41]: ARRAYS}, LABEL)
+    first.write(entries({KEYS[40]: ARRAYS}))
+    second.write(entries({KEYS[41]: ARRAYS}))
     first.close()
     with pytest.raises(BlockingIOError):
         Store(tmp_path).keep([])
@@ -462,7 +493,7 @@ def test_files_of_former_versions_are_not_read_and_are_removed_with_what_is_not_
 def test_a_network_file_system_gets_a_rollback_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cellfile, "_is_local", lambda _directory: False)
     store = Store(tmp_path)
-    store.write({KEY: ARRAYS}, LABEL)
+    store.write(entries({KEY: ARRAYS}))
     assert {path.suffix for path in files(tmp_path)} == {".lock", ".cells", ".cells-journal"}
     assert Store(tmp_path).read([KEY])
 
@@ -470,6 +501,6 @@ def test_a_network_file_system_gets_a_rollback_journal(tmp_path: Path, monkeypat
 def test_a_store_counts_what_it_wrote_and_found(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.read([KEY])
-    store.write({KEY: ARRAYS, KEYS[0]: ARRAYS}, LABEL)
+    store.write(entries({KEY: ARRAYS, KEYS[0]: ARRAYS}))
     store.read([KEY, KEY, KEYS[1]])
     assert (store.written, store.reused) == (2, 1)
