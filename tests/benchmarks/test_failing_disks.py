@@ -6,17 +6,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.results import records
-from benchmarks.run.cellfile import CellFile
 from benchmarks.run.store import Store
 from benchmarks.studies import STUDIES
 
@@ -37,7 +34,8 @@ def full_at(name: str) -> Callable[..., Any]:
 
 
 WRITERS = (
-    ("numpy.savez_compressed", full),  # cells, maps and pictures
+    ("benchmarks.run.cellfile.CellFile.write", full),
+    ("numpy.savez_compressed", full),  # maps and pictures
     ("pandas.DataFrame.to_parquet", full),  # scores and curves
     ("pandas.DataFrame.to_csv", full),  # timings and findings
     ("PIL.Image.Image.quantize", full),  # in place of a plot's file
@@ -48,18 +46,6 @@ WRITERS = (
 
 def contents(directory: Path) -> dict[str, bytes]:
     return {str(file.relative_to(directory)): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
-
-
-def test_a_cell_that_does_not_fit_leaves_nothing_and_is_named(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    store.write({"number": 1}, {"case": {"map": np.zeros(3)}})
-    with closing(CellFile(tmp_path / "small.sqlite", writing=True)) as small:
-        small._execute("PRAGMA max_page_count=4")  # which SQLite answers as it does a full disk
-        with pytest.raises(OSError, match=r"No space left on device: .*small\.sqlite'"):
-            small.write(b"key", bytes(100_000))
-        small.write(b"key", bytes(10))
-        assert small.read(b"key") == bytes(10)
-    assert Store(tmp_path).read({"number": 1}) is not None
 
 
 def test_wherever_the_disk_is_full_it_is_one_sentence_and_the_run_goes_on(
@@ -74,7 +60,8 @@ def test_wherever_the_disk_is_full_it_is_one_sentence_and_the_run_goes_on(
     for writer, fails in WRITERS:
         with monkeypatch.context() as broken:
             broken.setattr(writer, fails)
-            assert main(arguments) == 2, writer
+            # The other cases' cells are there already, and only a fourth one's have to be written.
+            assert main([*arguments, "--limit", "4" if "CellFile" in writer else "3"]) == 2, writer
         errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
         assert len(errors) == 1
         assert re.fullmatch(r"error: No space left on device(: \S+)?; what was stored is kept, .*", errors[0])
@@ -93,15 +80,18 @@ def test_a_folder_that_vanishes_during_a_run_is_made_again(
     world: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, write = tmp_path / "out", Store.write
+    removed: list[int] = []
 
     def vanishing(store: Store, *given: Any) -> None:
         write(store, *given)
-        if store.written == 5:
+        if store.written >= 5 and not removed:
+            removed.append(store.written)
             shutil.rmtree(out)
 
     monkeypatch.setattr(Store, "write", vanishing)
     arguments = ["run", "--plan", "fake", "--limit", "3", "--out", str(out)]
     assert main(arguments) == 0
+    assert removed
     assert len(records.load(out).scores) == 2 * 3 * 3
 
 

@@ -1,75 +1,73 @@
 """Cells: a damaged one is computed again, and never read as numbers that were not written."""
 
-import io
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.run.store import Cell, Store, key_of, packed
+from benchmarks.run.cellfile import DamagedError
+from benchmarks.run.store import Arrays, Entry, Label, Store, key_of, packed, slug_of_host, unpacked
 from fuzz.harness import Harness
 
-IDENTITY = {"kind": "map", "method": {"class": "MINT", "parameters": {"samples": "500"}}, "cases": [["a", "0f"]]}
-CELL: Cell = {
-    "a": {"map": np.arange(60, dtype=np.float32).reshape(6, 10), "seconds": np.array(0.25)},
-    "b|c": {"map": np.full((6, 10), np.nan, dtype=np.float32), "seconds": np.array(0.5)},
-}
+SMALL: Arrays = {"map": np.arange(60, dtype=np.float32).reshape(6, 10), "seconds": np.array(0.25)}
+LARGE: Arrays = {"map": np.full((40, 60), np.nan), "parts": np.zeros((0, 3), bool)}  # is compressed
+LABELS = (Label("scenes", "net", "mint", "", "map", "A CPU"), Label("scenes", "net", "mint", "", "deletion", "A GPU"))
 
 
-def whole(folder: Path) -> list[bytes]:
-    key = key_of(IDENTITY)  # a file as former versions wrote it: what is in a file of SQLite now
-    (folder / key[:2]).mkdir(exist_ok=True)
-    (folder / key[:2] / f"{key}.npz").write_bytes(packed(CELL))
-    return [packed(CELL)]
+@cache
+def entries() -> Mapping[str, Entry]:
+    cells = [Entry(key_of({"number": i}), LABELS[i % 2], (SMALL, LARGE)[i // 2], i / 3) for i in range(4)]
+    return {each.key: each for each in cells}
 
 
-def members(folder: Path) -> list[bytes]:
-    """Return the arrays of a cell, each behind its own number."""
-    [data] = whole(folder)
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return [bytes([number]) + archive.read(name) for number, name in enumerate(archive.namelist())]
+def cells(_folder: Path) -> list[bytes]:
+    return [packed(SMALL, 12.5), packed(LARGE, 500.0), packed({})]
 
 
-def _read(data: bytes, folder: Path) -> Cell | None:
-    if not list(folder.glob("??/*.npz")):
-        whole(folder)
-    [file] = folder.glob("??/*.npz")
-    file.write_bytes(data)
-    store = Store(folder)
-    found = store.read(IDENTITY)
-    assert (found is None) == (store.damaged == [file]) == (store.reused == 0)
-    return found
-
-
-def read_whole(data: bytes, folder: Path) -> bool:
-    found = _read(data, folder)
-    if found is None:
+def read_cell(data: bytes, _folder: Path) -> bool:
+    """Read bytes whose checksum is right: they may hold anything, and be refused or not."""
+    try:
+        arrays, pictures = unpacked(data)
+    except DamagedError:
         return False
-    assert found.keys() == CELL.keys()
-    for case, parts in CELL.items():
-        assert found[case].keys() == parts.keys()
-        assert all(found[case][name].tobytes() == array.tobytes() for name, array in parts.items())
-        assert all(found[case][name].shape == array.shape for name, array in parts.items())
+    assert isinstance(pictures, float)
+    assert all(isinstance(name, str) and isinstance(array, np.ndarray) for name, array in arrays.items())
     return True
 
 
-def read_member(data: bytes, folder: Path) -> bool:
-    """Put an array into a cell whose checksums are right: it may hold anything, and be refused or not."""
-    if not list(folder.glob("*.sound")):
-        (folder / "cell.sound").write_bytes(whole(folder)[0])
-    stream = io.BytesIO()
-    with zipfile.ZipFile(folder / "cell.sound") as sound, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        names = sound.namelist()
-        changed = names[data[0] % len(names)] if data else names[0]
-        for name in names:
-            archive.writestr(name, data[1:] if name == changed else sound.read(name))
-    return _read(stream.getvalue(), folder) is not None
+def files(folder: Path) -> list[bytes]:
+    with closing(Store(folder)) as store:
+        store.write([*entries().values()])
+    [file] = folder.glob("*.cells")
+    return [file.read_bytes()]
 
 
-TOKENS: Sequence[bytes] = (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"\x93NUMPY\x01\0", b"'<f8'", b"'|O'", b"()")
-BOMB = np.lib.format.magic(1, 0) + b"v\0" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (999999999999,), }"
-HARNESSES = (
-    Harness("cells", whole, read_whole, TOKENS),
-    Harness("cells-arrays", members, read_member, TOKENS, (b"\1" + BOMB.ljust(129) + b"\n",)),
+def read_file(data: bytes, folder: Path) -> bool:
+    for each in folder.iterdir():
+        each.unlink()
+    (folder / f"{slug_of_host()}-0.cells").write_bytes(data)
+    with closing(Store(folder)) as store:
+        found = store.read([*entries()])
+        assert len(found) == store.reused
+        missing = [entry for key, entry in entries().items() if key not in found]
+        store.write(missing)
+        # Who only reads may take a damaged key for one that is not there; who writes checks the whole file.
+        assert store.damaged or not missing
+        assert store.read([*entries()]).keys() >= {entry.key for entry in missing}
+    for key, cell in found.items():
+        known = entries()[key]
+        assert (cell.device, cell.pictures) == (known.label.device, known.pictures)
+        assert cell.arrays.keys() == known.arrays.keys()
+        for name, array in cell.arrays.items():
+            assert (array.dtype, array.shape) == (known.arrays[name].dtype, known.arrays[name].shape)
+            assert array.tobytes() == known.arrays[name].tobytes()
+    return len(found) == len(entries())
+
+
+TOKENS: Sequence[bytes] = (
+    *(b'"F64"', b'"BF16"', b'"shape":[999999999999]', b'"data_offsets":[0,', b'{"__metadata__":', b"\x78\x01", b"[[["),
+    *(b"SQLite format 3\0", b"cells", b"labels", b"BLOB", b'["scenes", '),
 )
+HARNESSES = (Harness("cells", cells, read_cell, TOKENS), Harness("cells-files", files, read_file, TOKENS))
