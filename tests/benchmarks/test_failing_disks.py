@@ -36,7 +36,7 @@ def full_at(name: str) -> Callable[..., Any]:
 WRITERS = (
     ("benchmarks.run.cellfile.CellFile.write", full),
     ("numpy.savez_compressed", full),  # maps and pictures
-    ("pandas.DataFrame.to_parquet", full),  # scores and curves
+    ("pyarrow.parquet.write_table", full),  # scores and curves
     ("pandas.DataFrame.to_csv", full),  # timings and findings
     ("PIL.Image.Image.quantize", full),  # in place of a plot's file
     ("pathlib.Path.write_text", full_at("provenance.json")),
