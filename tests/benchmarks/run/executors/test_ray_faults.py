@@ -280,19 +280,12 @@ def test_two_drivers_at_once_and_one_killed(cluster: "cluster_utils.Cluster", tm
     assert ended(processes_of(tmp_path), 5)
 
 
-@pytest.mark.parametrize(
-    ("end", "seconds"),
-    [
-        (signal.SIGINT, 10),
-        # Ray's agents look for the rest of Ray for more than a minute before they leave.
-        pytest.param(signal.SIGKILL, 120, marks=pytest.mark.slow),
-    ],
-)
-def test_ray_on_this_machine_ends_with_the_driver(tmp_path: Path, end: signal.Signals, seconds: float) -> None:
-    driver = start_driver(job_in(tmp_path), "", 4000)
+def check_end(directory: Path, address: str, end: signal.Signals, seconds: float) -> None:
+    """Start a driver and end it; its workers must end within two seconds, and its other processes in time."""
+    driver = start_driver(job_in(directory), address, 4000)
     assert driver.stdout
     assert driver.stdout.readline()
-    workers = processes_of(tmp_path)
+    workers = processes_of(directory)
     others = psutil.Process(driver.pid).children(recursive=True)
     assert workers
     driver.send_signal(end)
@@ -300,3 +293,17 @@ def test_ray_on_this_machine_ends_with_the_driver(tmp_path: Path, end: signal.Si
     assert ended(others, seconds)
     driver.communicate(timeout=10)
     assert driver.returncode != 0
+
+
+def test_ctrl_c(cluster: "cluster_utils.Cluster", tmp_path: Path) -> None:
+    check_end(tmp_path, cluster.address, signal.SIGINT, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "seconds"),
+    # Ray's agents look for the rest of a killed Ray for more than a minute before they leave.
+    [(signal.SIGINT, 10), (signal.SIGKILL, 120)],
+)
+def test_ray_on_this_machine_ends_with_the_driver(tmp_path: Path, end: signal.Signals, seconds: float) -> None:
+    check_end(tmp_path, "", end, seconds)
