@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from benchmarks.run.executors import EXECUTORS
 from benchmarks.studies import STUDIES
-from mint.parameters import InputError
 
 if TYPE_CHECKING:
     from benchmarks.run.plan import Options, Plan
@@ -47,6 +46,7 @@ def planned(options: argparse.Namespace, device: str | None = None) -> Wanted:
     from benchmarks.run.folders import add_maps
     from benchmarks.run.plan import Options, controls_of, select
     from mint.app.classifiers import read_classes, usable_device
+    from mint.parameters import InputError
     from mint.scores import SCORES
 
     first, last = options.cases or (1, None)

@@ -14,6 +14,7 @@ from examples import SmallCNN
 from torch import Tensor
 
 import benchmarks.__main__
+import benchmarks.commandline
 import mint
 import mint.app.cli
 from benchmarks.datasets import check_dataset
@@ -116,7 +117,7 @@ def test_what_is_shown_lands_in_the_same_tables(command: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("command", BENCHMARKS)
 def test_the_commands_of_the_benchmark_can_be_read(command: str) -> None:
-    options = benchmarks.__main__._parser().parse_args(shlex.split(command))
+    options = benchmarks.commandline.parser().parse_args(shlex.split(command))
     for plan in getattr(options, "plan", None) or ():
         find(PLAN, plan)
 

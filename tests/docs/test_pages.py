@@ -22,7 +22,9 @@ FOREIGN = {  # sentences that others print, or that are made of parts
 FORMULAS = [
     (name, formula)
     for name, page in PAGES.items()
-    for formula in re.findall(r"\$\$\n(.*?)\n\$\$|(?<![$`])\$([^$\n]+)\$", page, flags=re.DOTALL)
+    for formula in re.findall(
+        r"\$\$\n(.*?)\n\$\$|(?<![$`])\$([^$\n]+)\$", re.sub(r"```.*?```", "", page, flags=re.DOTALL), flags=re.DOTALL
+    )
 ]
 
 

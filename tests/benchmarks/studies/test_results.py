@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import INTERRUPTED, _parser, main
+from benchmarks.__main__ import INTERRUPTED, main
+from benchmarks.commandline import parser
 from benchmarks.plans import PLANS
 from benchmarks.registry import DATASET
 from benchmarks.results.provenance import same_code
@@ -192,7 +193,7 @@ def test_the_table_names_plans_and_studies_that_there_are() -> None:
         if item.words[0] == "study":
             assert item.words[1] in STUDIES
             continue
-        options = _parser().parse_args(item.words)
+        options = parser().parse_args(item.words)
         (name,) = options.plan
         only = {DATASET: options.datasets} if options.datasets else {}
         parts = select(PLANS[name], only=only).parts

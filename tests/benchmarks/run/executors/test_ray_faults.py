@@ -116,7 +116,7 @@ def test_a_worker_has_a_place_of_its_own(cluster: object, tmp_path: Path) -> Non
         assert len(processes) == 4
     finally:
         pool.close()
-    assert ended(processes, 2)
+    assert ended(processes, 10)
     assert not list(tmp_path.glob(".run-*"))
 
 
@@ -289,14 +289,14 @@ def check_end(directory: Path, address: str, end: signal.Signals, seconds: float
     others = psutil.Process(driver.pid).children(recursive=True)
     assert workers
     driver.send_signal(end)
-    assert ended(workers, 2)
+    assert ended(workers, 10)
     assert ended(others, seconds)
     driver.communicate(timeout=10)
     assert driver.returncode != 0
 
 
 def test_ctrl_c(cluster: "cluster_utils.Cluster", tmp_path: Path) -> None:
-    check_end(tmp_path, cluster.address, signal.SIGINT, 2)
+    check_end(tmp_path, cluster.address, signal.SIGINT, 10)
 
 
 @pytest.mark.slow
