@@ -4,6 +4,8 @@ They are written into a folder of their own beside the others, which is then ren
 left is to move them to their places; whoever comes next, writer or reader, does it where a process was killed before.
 """
 
+import errno
+import os
 import shutil
 import tempfile
 import time
@@ -32,7 +34,10 @@ def writing(directory: Path) -> Iterator[Path]:
     OSError
         If it cannot be written. What was there is there still.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory)) from None
     for left in directory.glob(f"{WRITING}*"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > LEFT_SECONDS:
