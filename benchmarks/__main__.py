@@ -195,10 +195,10 @@ def _by_workers(
 
     with closing(EXECUTORS[options.executor](job, options.workers, options.address)) as pool, ready(plan, how):
         account = compute(pool, plan, how, store, opened=scribe.come_to, watch=watch)
-    scribe.note(clocks=tuple((*place, *clock) for place, clock in account.clocks.items()))
+    scribe.timed(account.clocks)
     results = run(plan, how, store, absent=account.absent)
-    results.efficiency = account.efficiency
-    store.written, store.reused = account.written, max(0, store.reused - account.written)
+    results.efficiency, results.asked, results.forwarded = account.efficiency, account.asked, account.forwarded
+    store.written, store.reused = account.written, account.reused
     return results
 
 
@@ -301,9 +301,12 @@ def _gathered(directory: Path, words: Sequence[str], store: "Store") -> "tuple[P
     from benchmarks.run.loop import run
 
     journal = read_journal(directory)
-    wanted = planned(parser().parse_args(words), journal.device)
-    (plan,) = (each for each in wanted.plans if each.name == journal.plan)
-    absent = Absent(journal.failures, clocks={(each[0], each[1]): (each[2], each[3]) for each in journal.clocks})
+    options = parser().parse_args(words)
+    wanted = planned(options, journal.device if options.device == "auto" else options.device)
+    # A folder may have had runs of several plans.
+    named = [each for name in (journal.plan, directory.resolve().name) for each in wanted.plans if each.name == name]
+    plan = (named or wanted.plans)[0]
+    absent = Absent(journal.failures, clocks=journal.clocks_by_place)
     return plan, wanted.options, run(plan, wanted.options, store, absent=absent)
 
 

@@ -28,7 +28,7 @@ def work_on(job: Job) -> Callable[[Unit], Done]:
     opened: dict[int, Setting] = {}
 
     def compute(unit: Unit) -> Done:
-        began, written = time.perf_counter(), store.written
+        began, written, reused = time.perf_counter(), store.written, store.reused
         with ready(plan, wanted.options):
             if unit.setting not in opened:
                 opened.clear()  # before the next network is loaded, so that a device need not hold two
@@ -36,22 +36,26 @@ def work_on(job: Job) -> Callable[[Unit], Done]:
                 opened[unit.setting] = open_setting(part, source, wanted.options, store, [], tell=lambda _: None)
             setting = opened[unit.setting]
             setting.cells.failures.clear()
-            pictures, bare = 0, 0.0
+            pictures, asked, forwarded, bare = 0, 0, 0, 0.0
             if unit.timing:
                 contexts = [*setting.read(range(unit.start, unit.stop)).values()]
-                list(timings(setting, contexts))
+                list(timings(setting, contexts, unit.methods))
                 bare = bare_seconds(setting.network, setting.sizes)
             else:
                 with tqdm(disable=True) as bar:
-                    pictures = measure(setting, range(unit.start, unit.stop), unit.methods, bar).shown
+                    found = measure(setting, range(unit.start, unit.stop), unit.methods, bar)
+                pictures, asked, forwarded = found.shown, found.asked, found.forwarded
         return Done(
             unit,
             failures=tuple(setting.cells.failures),
             seconds=time.perf_counter() - began,
             pictures=pictures,
+            asked=asked,
+            forwarded=forwarded,
             written=store.written - written,
+            reused=store.reused - reused,
             bare_seconds=bare,
-            clock=setting.cells.clock,
+            clock=setting.cells.clocks[0],
         )
 
     return compute

@@ -240,21 +240,21 @@ class Cells:
     def timing(self, method: str, chunk: Sequence[Context]) -> dict[str, Any] | None:
         """Time a method on some cases; None if it failed, or nobody has timed it and nothing is computed."""
         step = Step(method, "", TIMING)
-        device, threads = self.clock
         identity = {
             "kind": "timing",
-            "device": device,
-            "threads": threads,
             "batch_size": self.batch_size,
             "code": code_digest(time_attributor),
             "maps": [self._map_key(method, each) for each in chunk],
         }
-        key = key_of(identity)
-        found = self.store.read([key]).get(key)
-        if found is not None:
+        keys = [key_of({**identity, "device": device, "threads": threads}) for device, threads in self.clocks]
+        stored = self.store.read(keys)
+        for found in (stored[key] for key in reversed(keys) if key in stored):
             return {**{name: array.item() for name, array in found.arrays.items()}, "device": found.device}
         if self.absent is not None:
+            known = self.absent.known(self._failure(step, f"the first {len(chunk)}", ""))
+            self.failures += [] if known is None else [known]
             return None
+        (key,) = keys
         try:
             with self._lent(f"the method {method}"):
                 images, targets = zip(*(stacked([context]) for context in chunk), strict=True)
@@ -268,11 +268,11 @@ class Cells:
         return dict(measured)
 
     @property
-    def clock(self) -> tuple[str, int]:
-        """What timings are taken on: the device, and torch's number of threads."""
+    def clocks(self) -> Sequence[tuple[str, int]]:
+        """What timings are, or were, taken on: the device, and torch's number of threads."""
         if self.absent is None:
-            return self.device, torch.get_num_threads()
-        return self.absent.clocks.get((self.part.dataset, self.network.name), ("", 0))
+            return ((self.device, torch.get_num_threads()),)
+        return self.absent.clocks.get((self.part.dataset, self.network.name), ())
 
     def _lent(self, by: str) -> AbstractContextManager[None]:
         """Lend the network out: whatever is done to it, the next one finds it as it was, and who did it fails."""

@@ -2,11 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from tqdm import tqdm
 
+from benchmarks.run.cells import TIMING
 from benchmarks.run.executors.dispatch import dispatch
 from benchmarks.run.executors.pool import Pool
 from benchmarks.run.failure import Absent, Failure, spelled_failure
@@ -31,13 +34,16 @@ class Account:
     efficiency: list[dict[str, Any]] = field(default_factory=list)  # for each setting, what its pictures cost
     pictures: Counter[int] = field(default_factory=Counter)  # through the network, by setting
     seconds: dict[int, float] = field(default_factory=lambda: defaultdict(float))  # of all workers, by setting
+    asked: int = 0  # where a part is remembering: pictures that the networks were asked for,
+    forwarded: int = 0  # and those that were not answered from memory
     written: int = 0  # cells
+    reused: int = 0
     waiting: int = 0  # how much workers have been given and not answered, as `Unit.size`
 
     @property
     def absent(self) -> Absent:
         """Why cells are not there, for the run that gathers."""
-        return Absent(tuple(self.failures), self.lost, self.clocks)
+        return Absent(tuple(self.failures), self.lost, {place: (clock,) for place, clock in self.clocks.items()})
 
 
 def compute(
@@ -55,10 +61,10 @@ def compute(
     """
     account = Account()
     absent = Absent()
-    settings = [
-        open_setting(part, source, options, store, [], absent, tell=lambda _: None) for part, source in places(plan)
-    ]
-    for setting in settings:
+    settings = [open_setting(part, source, options, store, [], absent) for part, source in places(plan)]
+    for number, setting in enumerate(settings):
+        setting.announce([each.part.dataset for each in settings[:number]])
+        setting.cells.tell = lambda _: None  # what fails is said when a worker reports it
         opened(setting)
     total = sum(_maps_in(setting, range(setting.first, setting.end)) for setting in settings)
     with tqdm(total=total, desc=f"{plan.name}: {pool.size} workers", unit="map", mininterval=1, smoothing=0) as bar:
@@ -66,14 +72,19 @@ def compute(
             number, setting = done.unit.setting, settings[done.unit.setting]
             account.waiting -= done.unit.size
             account.written += done.written
+            account.reused += done.reused
+            account.asked += done.asked
+            account.forwarded += done.forwarded
             _enter(account, setting, done)
             watch(done)
             if done.unit.timing:
-                account.clocks[_place(setting)] = done.clock
+                if not done.lost:
+                    account.clocks[_place(setting)] = done.clock
                 pictures, seconds = account.pictures[number], account.seconds[number]
                 place = {"dataset": setting.part.dataset, "network": setting.network.name}
                 found = {"pictures": pictures, "seconds": seconds, "bare_seconds": pictures * done.bare_seconds}
-                account.efficiency += [place | found] if pictures and done.bare_seconds else []
+                known = any(place.items() <= row.items() for row in account.efficiency)
+                account.efficiency += [place | found] if pictures and done.bare_seconds and not known else []
             else:
                 bar.update(_maps_in(setting, range(done.unit.start, done.unit.stop), done.unit.methods))
                 account.pictures[number] += done.pictures
@@ -106,7 +117,7 @@ def _units(settings: list[Setting], account: Account, store: Store) -> Iterator[
         yield from answers()
         timed = range(setting.first, min(setting.part.timed, setting.end))
         if timed or account.pictures[number]:
-            yield given(replace(_unit(number, setting, timed, account), timing=True))
+            yield given(_timing(number, setting, timed, account))
 
 
 def _cost(setting: Setting) -> float:
@@ -118,6 +129,24 @@ def _cost(setting: Setting) -> float:
 def _unit(number: int, setting: Setting, numbers: range, account: Account) -> Unit:
     methods = (method for method in setting.cells.methods if (*_place(setting), method, "") not in account.lost)
     return Unit(number, numbers.start, numbers.stop, (*methods,))
+
+
+def _timing(number: int, setting: Setting, numbers: range, account: Account) -> Unit:
+    """Return the unit that times all methods which explained all of some cases."""
+    unit = _unit(number, setting, numbers, account)
+    cases = {*_keys(setting, unit)}
+    failed = {key[2] for key in account.lost if key[:2] == _place(setting) and key[3] in cases}
+    for each in account.failures:
+        if (each.dataset, each.network) == _place(setting) and each.step == "map" and not each.control:
+            failed |= {each.method} if each.case in cases else set()
+    return replace(unit, timing=True, methods=tuple(method for method in unit.methods if method not in failed))
+
+
+def _keys(setting: Setting, unit: Unit) -> Iterator[str]:
+    """Yield the keys of a unit's cases, as far as they can be read."""
+    for number in range(unit.start, unit.stop):
+        with suppress(Exception):  # its failure is reported by who computes it
+            yield setting.cases[number].key
 
 
 def _place(setting: Setting) -> tuple[str, str]:
@@ -135,18 +164,19 @@ def _enter(account: Account, setting: Setting, done: Done) -> None:
     said = {spelled_failure(each).replace(each.case, "") for each in account.failures}
     for failure in done.failures:
         sentence = spelled_failure(failure)
-        # What is wrong with the data is found, and said, again by whoever gathers.
-        if failure.step != "data" and sentence.replace(failure.case, "") not in said:
+        if sentence.replace(failure.case, "") not in said:
             said.add(sentence.replace(failure.case, ""))
             say(sentence)
     account.failures += done.failures
     if done.lost:
         say(f"given up, and the run goes on: {setting.title}, {', '.join(done.unit.methods)}: {done.lost}")
-        for number in range(done.unit.start, done.unit.stop) if not done.unit.timing else ():
-            for method in done.unit.methods:
-                account.lost[(*_place(setting), method, setting.cases[number].key)] = done.lost
+        if done.unit.timing:
+            account.lost |= {(*_place(setting), method, TIMING): done.lost for method in done.unit.methods}
+            return
+        for key, method in product(_keys(setting, done.unit), done.unit.methods):
+            account.lost[(*_place(setting), method, key)] = done.lost
         for method in done.unit.methods:
-            given_up = [each for each in account.lost if each[:3] == (*_place(setting), method)]
-            if len(given_up) == MOST_LOST:
+            given_up = [each[3] for each in account.lost if each[:3] == (*_place(setting), method)]
+            if len(given_up) >= MOST_LOST and "" not in given_up:
                 say(f"{setting.title}: {method} is not tried on further cases, as {MOST_LOST} were given up.")
                 account.lost[(*_place(setting), method, "")] = f"not tried, as it was given up before: {done.lost}"

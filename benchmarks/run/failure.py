@@ -1,6 +1,6 @@
 """What could not be computed, and why; and what is not there yet."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -37,19 +37,24 @@ class Absent:
     """What is not in the store, where nothing is to be computed: because workers have done it, or still do it."""
 
     failures: Collection[Failure] = ()  # what workers failed to compute
-    # Why cases were given up: a sentence by data set, network, method and case; the case "" stands for all others.
+    # Why cases were given up: a sentence by data set, network, method and case; the case "" stands for all others, and
+    # the step "timing" in its place for the method's timing.
     lost: Mapping[tuple[str, str, str, str], str] = field(default_factory=dict)
-    # By data set and network, what timings were taken on: the device, and torch's number of threads.
-    clocks: Mapping[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    # By data set and network, what timings were taken on, the last time at the end: device, and torch's threads.
+    clocks: Mapping[tuple[str, str], Sequence[tuple[str, int]]] = field(default_factory=dict)
     count: int = 0  # how much is missing without a reason
 
     def __post_init__(self) -> None:
         self._known = {replace(each, reason=""): each for each in self.failures}
 
-    def miss(self, place: Failure) -> Failure | None:
-        """Return why something is not there; count it if nobody knows."""
+    def known(self, place: Failure) -> Failure | None:
+        """Return why something is not there; None if nobody knows."""
         where = place.dataset, place.network, place.method
-        lost = self.lost.get((*where, place.case)) or self.lost.get((*where, ""))
-        known = self._known.get(place) or (replace(place, reason=lost) if lost else None)
+        lost = next(filter(None, (self.lost.get((*where, each)) for each in (place.case, place.step, ""))), "")
+        return self._known.get(place) or (replace(place, reason=lost) if lost else None)
+
+    def miss(self, place: Failure) -> Failure | None:
+        """Return why a map or a score is not there; count it if nobody knows."""
+        known = self.known(place)
         self.count += known is None
         return known

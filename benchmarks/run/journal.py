@@ -1,7 +1,8 @@
 """What a folder of results says of its run while it goes on: ``run.json``."""
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from benchmarks.results.provenance import now
 from benchmarks.run.failure import Failure
 from benchmarks.run.loop import Results
 from benchmarks.run.setting import Setting
-from benchmarks.run.store import Store
+from benchmarks.run.store import Store, slug_of_host
 from mint.contract import InputError
 
 NAME = "run.json"
@@ -44,10 +45,16 @@ class Journal:
     settings: tuple[Expected, ...] = ()  # those that the run has come to
     of: int = 0  # how many it has
     failures: tuple[Failure, ...] = ()
-    # By data set and network, what timings were taken on: the device, and torch's number of threads.
+    # Data set, network, and what timings were taken on, in all runs: the device, and torch's number of threads.
     clocks: tuple[tuple[str, str, str, int], ...] = ()
     device: str = "cpu"  # that it was asked to compute on
     cells_before: int = 0  # how many cells there were when it started
+
+    @property
+    def clocks_by_place(self) -> dict[tuple[str, str], list[tuple[str, int]]]:
+        """What timings were taken on, by data set and network."""
+        places = dict.fromkeys(each[:2] for each in self.clocks)
+        return {place: [each[2:] for each in self.clocks if each[:2] == place] for place in places}
 
 
 def read_journal(directory: Path) -> Journal:
@@ -105,6 +112,13 @@ class Scribe:
         )
         if expected not in self.journal.settings:
             self.note(settings=(*self.journal.settings, expected))
+        if setting.cells.absent is None:
+            self.timed({(expected.dataset, expected.network): setting.cells.clocks[0]})
+
+    def timed(self, clocks: Mapping[tuple[str, str], tuple[str, int]]) -> None:
+        """Note what timings are taken on, by data set and network."""
+        new = {(*place, *clock): None for place, clock in clocks.items()}
+        self.note(clocks=(*(each for each in self.journal.clocks if each not in new), *new))
 
     def saw(self, results: Results) -> None:
         """Note what has failed so far."""
@@ -116,7 +130,7 @@ class Scribe:
         self.journal = replace(self.journal, **changes)
         text = json.dumps(asdict(self.journal), indent=1)
         if text != self._written:
-            beside = self.directory / f"{NAME}.new"
+            beside = self.directory / f"{NAME}.{slug_of_host()}-{os.getpid()}"  # two runs may write at a time
             beside.write_text(text, encoding="utf-8")
             beside.replace(self.directory / NAME)
             self._written = text
@@ -125,11 +139,12 @@ class Scribe:
 def begin(directory: Path, plan: str, words: Sequence[str], settings: int, device: str, store: Store) -> Scribe:
     """Begin the journal of a run; commands that were run into the same folder before stay in it."""
     try:
-        former = read_journal(directory).commands
+        former, clocks = (found := read_journal(directory)).commands, found.clocks
     except InputError:
-        former = ()
+        former, clocks = (), ()
     commands = (*(each for each in former if each != tuple(words)), tuple(words))
     before = sum(each.cells for each in store.counts().values())
-    scribe = Scribe(directory, Journal(plan, now(), commands, of=settings, device=device, cells_before=before))
+    journal = Journal(plan, now(), commands, of=settings, clocks=clocks, device=device, cells_before=before)
+    scribe = Scribe(directory, journal)
     scribe.note()
     return scribe

@@ -8,7 +8,7 @@ import hashlib
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -37,7 +37,6 @@ from benchmarks.run.rows import Rows
 from benchmarks.run.setting import Setting, open_setting, places, say
 from benchmarks.run.store import Store
 from benchmarks.run.timing import bare_seconds
-from mint.app.pictures import spelled
 from mint.scores import PROBABILITIES
 
 MAPS_KEPT = 2000  # of the cases of each setting: their maps are kept for the page
@@ -87,15 +86,22 @@ def run(
     results = Results()
     with ready(plan, options):
         for part, source in places(plan):
-            setting = open_setting(part, source, options, store, results.failures, absent)
+            # What is gathered was said when it was computed.
+            tell = say if absent is None else lambda _: None
+            setting = open_setting(part, source, options, store, results.failures, absent, tell)
             opened(setting)
-            gatherer = _Gatherer(plan.name, setting, results)
             if absent is None:
-                gatherer.pass_over()
+                setting.announce(results.passed_over)
+            if setting.passed_over:
+                results.passed_over[setting.part.dataset] = setting.passed_over
+            gatherer = _Gatherer(plan.name, setting, results)
             gatherer.gather(moved)
             gatherer.time_methods()
             seen(_latest(results))
     results.missing = 0 if absent is None else absent.count
+    if not results.missing:
+        for inputs in results.inputs:
+            inputs["cases"].pop("gathered", None)
     return results
 
 
@@ -164,15 +170,6 @@ class _Gatherer:
         self.cost = 0.0  # pictures that a case takes through the network
         self.counts = {"all": setting.end - setting.first, "difficult": 0}
 
-    def pass_over(self) -> None:
-        """Say what the data set passed over, once, and which metrics do not apply."""
-        setting, results = self.setting, self.results
-        passed_over = dict(getattr(setting.cases, "passed_over", {}))
-        if passed_over and setting.part.dataset not in results.passed_over:
-            results.passed_over[setting.part.dataset] = passed_over
-            say(f"passed over in {setting.part.dataset}: {spelled(passed_over)}.")
-        setting.announce()
-
     def gather(self, moved: Callable[[Results], None]) -> None:
         """Explain, measure and show all cases, a few at a time."""
         setting = self.setting
@@ -229,17 +226,17 @@ class _Gatherer:
 
     def time_methods(self) -> None:
         """Time every method that explained the cases to be timed."""
-        for method, timing in timings(self.setting, self.to_time):
+        for method, timing in timings(self.setting, self.to_time, self.setting.cells.methods):
             self.results.timings.append(self.setting.place(method) | timing)
 
 
-def timings(setting: Setting, contexts: list[Any]) -> Iterator[tuple[str, Row]]:
-    """Time every method that explained some cases."""
+def timings(setting: Setting, contexts: list[Any], methods: Iterable[str]) -> Iterator[tuple[str, Row]]:
+    """Time those of some methods that explained all of some cases."""
     if not contexts:
         return
     cells = setting.cells
     cases = {context.case.key for context in contexts}
-    own = [method for method in cells.methods if method not in cells.given]
+    own = [method for method in methods if method not in cells.given]
     explained = [method for method in own if not cells.failed(method, cases)]
     for method in tqdm(explained, desc=f"{setting.title}: timing", unit="method", mininterval=1):
         timing = cells.timing(method, contexts)

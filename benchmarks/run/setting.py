@@ -1,7 +1,7 @@
 """A setting: one network in front of one data set of a plan, opened."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from benchmarks.run.precision import lower
 from benchmarks.run.scoring import check_scores, scored
 from benchmarks.run.store import Store
 from mint.app.classifiers import usable_device
+from mint.app.pictures import spelled
 from mint.contract import InputError
 
 FEWEST, MOST = 4, 64  # cases at a time
@@ -71,8 +72,15 @@ class Setting:
         """The metrics under which controls are scored."""
         return [*controlling(self.part.metrics)]
 
-    def announce(self) -> None:
-        """Say which metrics do not apply for want of annotations."""
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """How many of a data set's files were passed over, by what they are."""
+        return dict(getattr(self.cases, "passed_over", {}))
+
+    def announce(self, known: Collection[str] = ()) -> None:
+        """Say what was passed over, unless the data set is ``known``, and which metrics lack annotations."""
+        if self.passed_over and self.part.dataset not in known:
+            say(f"passed over in {self.part.dataset}: {spelled(self.passed_over)}.")
         numbers = range(self.first, self.end)
         bare = without_region(self.cases, numbers)
         regional = [name for name, metric in self.part.metrics.items() if metric.regional]

@@ -31,16 +31,14 @@ class Unit:
 
     @property
     def size(self) -> int:
-        """How much it is: maps, or one for timings. The parts of a unit are as much as the whole."""
-        return 1 if self.timing else (self.stop - self.start) * len(self.methods)
+        """How much it is: maps, or methods that are timed. The parts of a unit are as much as the whole."""
+        return max(1, len(self.methods)) if self.timing else (self.stop - self.start) * len(self.methods)
 
     def parts(self) -> "tuple[Unit, ...]":
         """Divide by method; what has one method, by case; () if it cannot be divided."""
-        if self.timing:
-            return ()
         if len(self.methods) > 1:
             return tuple(replace(self, methods=(name,)) for name in self.methods)
-        if self.stop - self.start > 1:
+        if self.stop - self.start > 1 and not self.timing:
             return tuple(replace(self, start=number, stop=number + 1) for number in range(self.start, self.stop))
         return ()
 
@@ -55,7 +53,10 @@ class Done:
     lost: str = ""  # why it was given up as a whole, in a sentence; "" if it was not
     seconds: float = 0.0  # that it took the worker
     pictures: int = 0  # sent through the network for it
+    asked: int = 0  # where a part is remembering: pictures that the network was asked for,
+    forwarded: int = 0  # and those that were not answered from memory
     written: int = 0  # cells that were computed for it
+    reused: int = 0  # and those that were found
     # If timings were taken: seconds that a picture takes the network alone, the device, and torch's number of threads.
     bare_seconds: float = 0.0
     clock: tuple[str, int] = ("", 0)
