@@ -266,7 +266,7 @@ def _status(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
         print(f"{directory}: plan {journal.plan}, {'ended' if journal.ended else 'not ended'}; begun {journal.started}")
         print(pd.DataFrame(lines).to_string(index=False))
         left = sum(each.left for each in found)
-        print(f"{left} maps and scores are left, {sum(each.failed for each in found)} failed; {rate:.1f} in a second")
+        print(f"{left} maps and scores are left, {len(journal.failures)} failed; {rate:.1f} in a second")
         if left and rate and not journal.ended:
             begun = f"{len(journal.settings)} of {journal.of} settings, which are begun"
             print(f"about {tqdm.format_interval(left / rate)} for {begun}")
@@ -314,6 +314,7 @@ def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     from benchmarks.report.leaderboard import make_leaderboard
     from benchmarks.report.report import make_report
     from benchmarks.results.records import RecordsError
+    from mint.parameters import InputError
 
     if options.all:
         directory = options.out or Path("results")
@@ -332,7 +333,7 @@ def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
             else:
                 print(make_report(directory))
                 print(f"report: {directory / 'README.md'}")
-        except RecordsError as error:
+        except (RecordsError, InputError) as error:
             return _refuse(error)
     return 0
 
@@ -350,10 +351,13 @@ def _report_so_far(directory: Path) -> None:
     """Report what a run that goes on, or was stopped, has computed so far."""
     from benchmarks.run.journal import read_journal
     from benchmarks.run.store import Store
+    from mint.parameters import InputError
 
     journal = read_journal(directory)
     with closing(Store(directory / "cells")) as store:
         plan, how, results = _gathered(directory, journal.commands[-1], store)
+        if not len(results.records):
+            raise InputError(f"the run into {directory} has measured nothing yet; report it later.")
         command = shlex.join(["python", "-m", "benchmarks", *journal.commands[-1]])
         _leave(plan, how, results, store, directory, {"command": command, "started": journal.started, "seconds": 0.0})
 

@@ -34,7 +34,7 @@ from benchmarks.run.measuring import Measured, before, measure
 from benchmarks.run.plan import Options, Plan
 from benchmarks.run.precision import computing_in
 from benchmarks.run.rows import Rows
-from benchmarks.run.setting import Setting, open_setting, places, say
+from benchmarks.run.setting import MOST, Setting, open_setting, places, say
 from benchmarks.run.store import Store
 from benchmarks.run.timing import bare_seconds
 from mint.scores import PROBABILITIES
@@ -168,6 +168,8 @@ class _Gatherer:
         self.repeated: dict[str, float] = {}  # by method, how far apart the maps of its first case are
         self.data = hashlib.sha256()
         self.cost = 0.0  # pictures that a case takes through the network
+        # Rows of records and of curves that are not among the results yet.
+        self.rows: tuple[list[Row], list[Row]] = ([], [])
         self.counts = {"all": setting.end - setting.first, "difficult": 0}
 
     def gather(self, moved: Callable[[Results], None]) -> None:
@@ -181,6 +183,8 @@ class _Gatherer:
                 self.cost = found.cost
                 shown.append(found.shown)
                 self._add(found)
+                if numbers.stop % MOST == 0 or numbers.stop == setting.end:
+                    self._append(found)
                 moved(self.results)
         self.results.inputs.append(inputs_of(setting, self.counts, self.data.hexdigest(), self.repeated))
 
@@ -193,10 +197,8 @@ class _Gatherer:
         setting, results = self.setting, self.results
         self.repeated |= found.repeated
         records, curves = rows_of(self.plan, setting, found)
-        for row in records:
-            results.records.append(row)
-        for row in curves:
-            results.curves.append(row)
+        self.rows[0].extend(records)
+        self.rows[1].extend(curves)
         results.asked += found.asked
         results.forwarded += found.forwarded
         results.gallery += [shown_of(setting, each, found) for each in before(setting.part.shown, found.contexts)]
@@ -210,6 +212,14 @@ class _Gatherer:
             ]
             self.counts["gathered"] = self.counts.get("gathered", 0) + len(whole)
         self.counts["difficult"] += sum(bool(context.case.difficult) for context in found.contexts.values())
+
+    def _append(self, found: Measured) -> None:
+        """Add rows to the results, in an order that does not hang on how many cases came at a time."""
+        order = {place: number for number, place in enumerate(found.scores)}
+        for rows, table in zip(self.rows, (self.results.records, self.results.curves), strict=True):
+            for row in sorted(rows, key=lambda row: order[row["method"], row["control"], row["metric"]]):
+                table.append(row)
+            rows.clear()
 
     @contextmanager
     def _efficiency(self) -> Iterator[list[int]]:

@@ -23,7 +23,7 @@ class Measured:
     scores: Mapping[tuple[str, str, str], Mapping[str, Arrays]]  # by method, control and metric, then by case
     pictures: Mapping[tuple[str, str], Arrays]  # what methods draw of themselves, by case and method
     repeated: Mapping[str, float]  # by method, how far a second map of its first case is from the first
-    cost: float = 0.0  # pictures that a case takes through the network, if nothing of it is in the store
+    cost: float = 0.0  # pictures that a case's maps and scores take through the network if the store has none of them
     shown: int = 0  # pictures that went through the network for it
     asked: int = 0  # where a part is remembering: those that it was asked for,
     forwarded: int = 0  # and those that were not answered from memory
@@ -58,6 +58,8 @@ def measure(setting: Setting, numbers: range, methods: Collection[str], bar: "tq
         bar.set_postfix_str("scores")
         scores = cells.scores(chunk, {(name, ""): found for name, found in maps.items()}, part.metrics)
         bar.update(len(numbers) * len(methods))
+    # Controls are left out: what they cost hangs on whether the own scores were found, with which they share answers.
+    cost = (cells.cost - cost) / len(numbers)
     # Not from memory: a control may ask the network with other weights.
     under_control = before(setting.controlled, contexts)
     derived = {}
@@ -80,7 +82,6 @@ def measure(setting: Setting, numbers: range, methods: Collection[str], bar: "tq
         if context.case.key in maps[method]
     }
     shown = cells.shown - shown - (memory.asked - memory.forwarded)
-    cost = (cells.cost - cost) / len(numbers)
     return Measured(contexts, maps, scores, pictures, repeated, cost, shown, memory.asked, memory.forwarded)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks.results.provenance import now
+from benchmarks.run.failure import Failure
 from benchmarks.run.journal import Expected, Journal, read_journal
 from benchmarks.run.store import Store
 
@@ -23,12 +24,8 @@ class Standing:
     method: str
     maps: tuple[int, int]  # done, of how many; those made for derived controls are not counted, as not all are stored
     scores: tuple[int, int]  # likewise, under all metrics; of derived maps, too
-    failed: int  # cases or scores that could not be computed
-
-    @property
-    def left(self) -> int:
-        """Maps and scores that are still to come."""
-        return max(0, self.maps[1] - self.maps[0] + self.scores[1] - self.scores[0] - self.failed)
+    failed: int  # times that something could not be computed
+    left: int  # maps and scores that are still to come
 
 
 def standings(directory: Path) -> tuple[Journal, list[Standing], float]:
@@ -53,24 +50,43 @@ def standings(directory: Path) -> tuple[Journal, list[Standing], float]:
             scores[place, label.control, label.step] += count.cells
         elif not label.control:
             maps[place] += count.cells
-    failed = Counter((each.dataset, each.network, each.method) for each in journal.failures)
     found = [
-        Standing(
-            *place,
-            (min(maps[place], cases), cases),
-            tuple(map(sum, zip(*_scores(setting, place, scores), strict=True))),  # type: ignore[arg-type]
-            failed[place],
-        )
-        for setting in journal.settings
-        for cases in [setting.end - setting.first]
-        for method in setting.methods
-        for place in [(setting.dataset, setting.network, method)]
+        _standing(journal, setting, method, maps, scores) for setting in journal.settings for method in setting.methods
     ]
     seconds = (datetime.fromisoformat(now()) - datetime.fromisoformat(journal.started)).total_seconds()
     if journal.ended and counts:
         seconds = max(each.last for each in counts.values()) - datetime.fromisoformat(journal.started).timestamp()
     computed = sum(each.cells for each in counts.values()) - journal.cells_before
     return journal, found, max(0, computed) / max(seconds, 1.0)
+
+
+def _standing(
+    journal: Journal,
+    setting: Expected,
+    method: str,
+    maps: Counter[Place],
+    scores: Counter[tuple[Place, str, str]],
+) -> Standing:
+    place, cases = (setting.dataset, setting.network, method), setting.end - setting.first
+    explained = min(maps[place], cases)
+    done, wanted = map(sum, zip(*_scores(setting, place, scores), strict=True))
+    # What is wrong with a case's data fails under no method's name, and for all of them.
+    failures = [
+        each for each in journal.failures if (each.dataset, each.network) == place[:2] and each.method in ("", method)
+    ]
+    never = sum(_never(setting, method, each) for each in failures)
+    left = 0 if journal.ended else max(0, cases - explained + wanted - done - never)
+    return Standing(*place, (explained, cases), (done, wanted), len(failures), left)
+
+
+def _never(setting: Expected, method: str, failure: Failure) -> int:
+    """Count the maps and scores that never come because of a failure, as if its case had all controls."""
+    if failure.step not in ("data", "map"):
+        return int(failure.step in setting.metrics)
+    if failure.control:
+        return len(setting.controlling)
+    controls = sum(name == method for name, _ in setting.controls)
+    return 1 + len(setting.metrics) + controls * len(setting.controlling)
 
 
 def _scores(setting: Expected, place: Place, scores: Counter[tuple[Place, str, str]]) -> Iterator[tuple[int, int]]:
