@@ -49,6 +49,8 @@ def planned(options: argparse.Namespace, device: str | None = None) -> Wanted:
     from mint.parameters import InputError
     from mint.scores import SCORES
 
+    if options.address is not None and options.executor != "ray":
+        raise InputError(f"--address {options.address} is for --executor ray; give that, too.")
     first, last = options.cases or (1, None)
     limit = min(filter(None, (options.limit, last)), default=None)
     only = {KINDS[word]: names for word in CHOICES if (names := getattr(options, f"{word}s"))}

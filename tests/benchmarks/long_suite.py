@@ -195,27 +195,15 @@ CONTROLS = {"shuffled": Shuffled(), "other-class": OtherClass(), "14x14": Averag
 METHODS = {"bright": Bright(), "asking": Asking()}
 
 plain = Plan("plain", "One setting.", (Part(NOISE, (NETWORK,), METHODS, METRICS, shown=2),))
+FAULTY = {"bright": Bright(), "failing": Failing(), "timed": FailingWhenTimed()}
+SMALL = {"deletion": Deletion(steps=4)}
 full = Plan(
     "full",
-    "Two settings, with all that a part may ask for.",
+    "Three settings, with all that a part may ask for; in the last of them, everything may fail.",
     (
         Part(NOISE, (NETWORK,), METHODS, METRICS, timed=2, shown=2, remembering=True, controls=CONTROLS, controlled=6),
-        Part(NOISE, (OTHER,), {"bright": Bright()}, {"deletion": Deletion(steps=4)}, limit=7),
-    ),
-)
-faulty = Plan(
-    "faulty",
-    "Everything may fail.",
-    (
-        Part(
-            BROKEN,
-            (NETWORK,),
-            {"bright": Bright(), "failing": Failing(), "timed": FailingWhenTimed()},
-            {"deletion": Deletion(steps=4), "pointing": Pointing(tolerance=20.0)},
-            timed=2,
-            shown=2,
-            controls={"control": FailingControl()},
-        ),
+        Part(NOISE, (OTHER,), {"bright": Bright()}, SMALL, limit=7),
+        Part(BROKEN, (NETWORK,), FAULTY, SMALL, limit=12, timed=2, controls={"control": FailingControl()}),
     ),
 )
 crashing = Plan(
