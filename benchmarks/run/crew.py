@@ -175,7 +175,8 @@ def _enter(account: Account, setting: Setting, done: Done) -> None:
             return
         for key, method in product(_keys(setting, done.unit), done.unit.methods):
             account.lost[(*_place(setting), method, key)] = done.lost
-        for method in done.unit.methods:
+        # What was given up as a whole was refused everywhere, as by a full disk: that says nothing of the method.
+        for method in done.unit.methods if not done.unit.parts() else ():
             given_up = [each[3] for each in account.lost if each[:3] == (*_place(setting), method)]
             if len(given_up) >= MOST_LOST and "" not in given_up:
                 say(f"{setting.title}: {method} is not tried on further cases, as {MOST_LOST} were given up.")

@@ -1,5 +1,6 @@
 """Runs by several processes leave what one process leaves, whatever becomes of the processes."""
 
+import contextlib
 import json
 import os
 import random
@@ -124,13 +125,10 @@ def test_two_workers_leave_what_one_process_leaves(whole: Ran, shared: Ran) -> N
 
 
 def test_every_cell_was_computed_once_and_the_units_grew(whole: Ran, shared: Ran) -> None:
-    counts = [cells(each) for each in (whole, shared)]
-    assert counts[0]["computed"] + counts[0]["reused"] == counts[1]["computed"] + counts[1]["reused"]
-    # Settings have cells in common, which two workers may compute at once.
-    assert counts[0]["computed"] <= counts[1]["computed"] <= counts[0]["computed"] + 40
+    assert cells(shared) == cells(whole)
     spans = re.findall(r"process [12]: cases (\d+) to (\d+), ", shared.errors)
     cases = [(int(first), int(last)) for first, last in spans]
-    assert sorted(cases) == [(1, 4), (1, 4), (1, 4), (5, 7), (5, 12), (5, 16), (17, 32), (33, 40)]
+    assert sorted(cases) == [(1, 4), (1, 4), (1, 4), (5, 7), (5, 12), (5, 32), (33, 40)]
     assert len(re.findall(r"process [12]: timings, ", shared.errors)) == 3
 
 
@@ -232,11 +230,11 @@ def start(plan: str, out: Path, *options: str, **environment: str) -> "subproces
     )
 
 
-def computing(process: "subprocess.Popen[str]", log: Path, calls: int) -> list[psutil.Process]:
-    """Wait until so many maps were made; return the workers."""
+def computing(process: "subprocess.Popen[str]", log: Path, workers: int) -> list[psutil.Process]:
+    """Wait until so many workers have made maps; return them."""
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        if log.exists() and len(log.read_text().splitlines()) >= calls:
+        if log.exists() and len({line.rpartition(" ")[2] for line in log.read_text().splitlines()}) >= workers:
             return psutil.Process(process.pid).children(recursive=True)
         time.sleep(0.02)
     raise AssertionError(f"the run ended before it could be stopped: {process.communicate()[0]}")
@@ -258,9 +256,9 @@ def running(tmp_path: Path, log: Path) -> Iterator[Callable[..., "subprocess.Pop
 
     yield run
     for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with process:  # closes its pipe
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
@@ -269,8 +267,8 @@ def test_a_driver_that_is_stopped_leaves_no_process(
     running: Callable[..., Any], tmp_path: Path, log: Path, number: int, seconds: float
 ) -> None:
     process = running("plain", tmp_path / "out", *WORKERS, PAUSE="0.2")
-    workers = computing(process, log, 6)
-    assert len(workers) >= 2
+    workers = computing(process, log, 2)
+    assert len(workers) == 2
     began = time.monotonic()
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
@@ -291,14 +289,16 @@ def test_workers_that_are_killed_a_dozen_times_leave_what_one_process_leaves(
     one = go("plain", "--limit", "60", "--controls", "14x14,other-class")
     options = ("--limit", "60", "--controls", "14x14,other-class", *WORKERS)
     process = running("plain", tmp_path / "out", *options, PAUSE="0.25")
-    draw, killed = random.Random(3), 0
-    computing(process, log, 2)
+    draw, killed, seen = random.Random(3), 0, 0
+    computing(process, log, 1)
     while killed < 12 and process.poll() is None:
-        time.sleep(draw.uniform(0.2, 3))
-        workers = [each for each in psutil.Process(process.pid).children() if each.status() != psutil.STATUS_ZOMBIE]
-        if workers:
-            draw.choice(workers).kill()
-            killed += 1
+        time.sleep(draw.uniform(0.05, 0.5))
+        lines = log.read_text().splitlines()
+        if len(lines) > seen:  # somebody computes
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(lines[-1].rpartition(" ")[2]), signal.SIGKILL)
+                killed += 1
+            seen = len(lines)
     output, _ = process.communicate(timeout=240)
     assert killed >= 8
     assert process.returncode == 0, output
@@ -324,7 +324,7 @@ def test_two_drivers_on_one_folder_both_end_with_whole_records(
 def test_a_disk_that_is_full_is_one_sentence_and_the_same_command_goes_on(
     go: Callable[..., Ran], running: Callable[..., Any], tmp_path: Path
 ) -> None:
-    options = ("--limit", "12", *WORKERS)
+    options = ("--limit", "60", *WORKERS)
     process = running("plain", tmp_path / "out", *options, FULL_AFTER="20")
     output, _ = process.communicate(timeout=200)
     assert process.returncode == 2, output
@@ -335,7 +335,7 @@ def test_a_disk_that_is_full_is_one_sentence_and_the_same_command_goes_on(
     other = go("plain", *options, out=tmp_path / "out")
     assert other.status == 0
     assert cells(other)["reused"] >= 20
-    one = go("plain", "--limit", "12")
+    one = go("plain", "--limit", "60")
     alike(one, other)
 
 
