@@ -170,6 +170,7 @@ def _by_workers(
     """Let workers compute, then gather."""
     import torch
 
+    from benchmarks.maker import MAKER
     from benchmarks.run.crew import compute
     from benchmarks.run.executors import EXECUTORS
     from benchmarks.run.loop import ready, run
@@ -178,7 +179,7 @@ def _by_workers(
 
     threads = max(1, torch.get_num_threads() // (options.workers or 1)) if options.executor == "local" else None
     job = Job(
-        "benchmarks.worker:work_on",
+        MAKER,
         tuple(arguments),
         plan.name,
         str(store.directory.parent.resolve()),

@@ -1,4 +1,4 @@
-"""A worker: computes units of a run, wherever it is, and leaves what it computed in the store."""
+"""Makes what computes the units of a run, wherever its worker is; what it computed is left in the store."""
 
 import time
 from collections.abc import Callable
