@@ -86,7 +86,7 @@ class MINT:
         The choices of Section 2.
     sampling : {"coins", "uniform-cardinality", "antithetic", "hierarchical"}
         How states are drawn (the paper: uniformly at random, "coins").
-    fill : float, "blur" or "super-pixel mean"
+    fill : float, "mean", "blur" or "super-pixel mean"
         The baseline value of absent pixels, in the network's normalised input (the paper's zero, the mean colour);
         see :func:`~mint.perturbation.baseline_image`.
     pooling : {"mean-one", "raw", "ones"}

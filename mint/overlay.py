@@ -1,35 +1,26 @@
 """OverlayMINT: MINT's ideas on several partitions at once. A variant of this project; it is in no paper.
 
-It keeps this of MINT: fine super-pixels nested in coarse ones, a foreground found by the network's own gradient, one
-backward pass, K forward passes of masked pictures, a proximity, and one surrogate fitted at both scales.
+The picture is cut into super-pixels several times, and on request by grids that are shifted against each other; the
+samples are divided among these partitions, and for every part of the partition a coin is thrown whether a sample hides
+it. The unknown is a density of importance over the pixels, made of one weight for each part of every partition. It
+rises with the deep saliency M, so that pixels to which the network's own gradient points need less evidence. A ridge
+regression finds the weights from the network's answers: unlike MINT's lasso it lets parts that overlap share the
+evidence, and cross-validation chooses its penalty. The map is this density::
 
-What it changes, and why:
+    y_k  ~  b_g(k) + mean_p m_k(p) d(p),      d(p) = v(p) sum_r w_r phi_r(p),      v(p) = gate + M(p) / max M
 
-* **Several partitions.** MINT cuts the picture once, and its fine map is constant on each piece. Where the cut is
-  wrong, half of an object and the ground beside it share one number. Here the samples are divided among several
-  partitions. The borders of all of them cut the picture into many small atoms, and every sample tells something about
-  each atom.
-* **Importance per pixel.** u_f is the importance of a whole super-pixel, so a large one of weak evidence can outrank a
-  small one of strong evidence. But metrics remove pixels, and people look at pixels. Here the surrogate's unknown is a
-  density over the pixels: d = v sum over all super-pixels r, coarse ones too, of w_r [pixel in r]. The factor v rises
-  with the deep saliency M, so that pixels to which the gradient points need less evidence.
-* **Ridge, not lasso.** Super-pixels that overlap share the evidence. Their columns are nearly equal, and an L1 penalty
-  would pick one of them by chance. The penalty's strength is chosen by generalised cross-validation (Golub, Heath,
-  Wahba 1979), so there is no alpha.
-* **An intercept**, because the answer to an empty picture is not zero.
+y_k is the answer to sample k, which has the proximity's weight; b_g is the intercept of the samples hidden by value g;
+m_k(p) is the share of pixel p that sample k shows, and phi_r(p) the share of it that is of part r (both are 0 or 1
+unless edges are soft). M counts as 0 where it is negative, and as its mean in each of the pieces that all partitions
+cut the picture into.
 """
 
-import math
 import warnings
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
-import skimage.segmentation
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mint.ahead import work_ahead
@@ -39,12 +30,15 @@ from mint.features import read_features, represent, upsample
 from mint.layers import NoGradientError, find_layers
 from mint.method import WITHOUT_GRADIENT, class_saliency
 from mint.parameters import InputError, require_batch_size, require_count, require_number, require_seed
-from mint.perturbation import masked_scores
+from mint.partitions import draw_dealt_states, overlay, owner_of, shifted_grids, slic
+from mint.perturbation import Fill, baseline_image, require_fill
 from mint.picture import to_picture
+from mint.ridge import ridge
 from mint.scores import Score, require_score
+from mint.soft import Edges, soft_scores
 from mint.superpixels import Segmentation, segment
 
-_Cut = tuple[Tensor, Tensor, list[Tensor]]  # M, (h, w) float64; the coarse partition; the fine ones
+_Cut = tuple[Tensor, Tensor, list[Tensor]]  # M, (h, w) float64; the coarse partition; the others
 
 
 @dataclass(frozen=True)
@@ -62,11 +56,21 @@ class OverlayMINT:
     segmentation : Segmentation
         MINT's choices of Section 2, for the coarse and the first fine partition.
     slic_segments : tuple of int
-        The further partitions: how many segments SLIC is asked for in each.
-    score : {"probability", "logit", "log-probability", "sigmoid"} or callable
-        The score that is explained; see :class:`~mint.method.MINT`'s ``response``.
+        Further partitions: how many segments SLIC is asked for in each.
+    grids : tuple of int
+        Further partitions: each number makes four grids with so many cells along a side; three of them are shifted by
+        half a cell, to the right, downwards, and both.
+    hiding : tuple of float, "mean", "blur" or "super-pixel mean"
+        What hides: the samples are divided among these values. See :class:`~mint.method.MINT`'s ``fill``.
+    edge : float
+        Gaussian width of the parts' soft edges, as a share of the picture's side; 0 makes edges hard.
     gate : float
         The value of v where M is not positive; where M is largest, v is this plus 1. A smaller gate trusts M more.
+    floor : float or None
+        The map is also multiplied by this plus M / max M. None leaves it as it is; 0.25 keeps more of the importance on
+        the object and costs a little by removal.
+    score : {"probability", "logit", "log-probability", "sigmoid"} or callable
+        The score that is explained; see :class:`~mint.method.MINT`'s ``response``.
     proximity : float
         Eq. 8's kernel width: a sample without the share f of the pixels weighs exp(-f / proximity).
     seed : int
@@ -79,8 +83,12 @@ class OverlayMINT:
     deep_layer: str | None = None
     segmentation: Segmentation = field(default_factory=Segmentation)
     slic_segments: tuple[int, ...] = (60, 90, 120)
-    score: Score = "probability"
+    grids: tuple[int, ...] = ()
+    hiding: tuple[Fill, ...] = (0.0,)
+    edge: float = 0.0
     gate: float = 0.5
+    floor: float | None = None
+    score: Score = "probability"
     proximity: float = 0.73
     seed: int = 0
     batch_size: int | None = None
@@ -89,15 +97,25 @@ class OverlayMINT:
         require_count("samples", self.samples, 2)
         if not isinstance(self.segmentation, Segmentation):
             raise InputError(f"segmentation is a Segmentation, not {self.segmentation!r}.")
-        if not isinstance(self.slic_segments, tuple):
-            raise InputError(f"slic_segments is a tuple of whole numbers, not {self.slic_segments!r}.")
-        for count in self.slic_segments:
-            require_count("each of slic_segments", count, 1)
+        for name in ("slic_segments", "grids", "hiding"):
+            value = getattr(self, name)
+            if not isinstance(value, tuple):
+                raise InputError(f"{name} is a tuple, such as {getattr(OverlayMINT, name)}, not {value!r}.")
+        for name in ("slic_segments", "grids"):
+            for count in getattr(self, name):
+                require_count(f"each of {name}", count, 1)
+        if not self.hiding:
+            raise InputError("hiding names no value; give it one or more, such as (0.0,).")
+        for value in self.hiding:
+            require_fill(value, "each of hiding")
         if not isinstance(self.deep_layer, str | None):
             raise InputError(f"deep_layer is the name of a module, or None, not {self.deep_layer!r}.")
         require_score("score", self.score)
         require_seed("seed", self.seed)
+        require_number("edge", self.edge, 0, 1)
         require_number("gate", self.gate, 0, 1e6)
+        if self.floor is not None:
+            require_number("floor", self.floor, 0, 1e6)
         require_number("proximity", self.proximity, 1e-6, 1e12)
         require_batch_size(self.batch_size)
 
@@ -121,39 +139,54 @@ class OverlayMINT:
             return None
 
     def _cut(self, pair: tuple[Tensor, int], planes: Tensor) -> _Cut:
-        """Cut a picture on the host: M, the coarse partition, and the fine ones."""
+        """Cut a picture on the host: M, the coarse partition, and the others, the fine one first."""
         *channels, saliency = planes.double().cpu()
         image = torch.stack(channels)
         superpixels = segment(image, saliency[None], self.segmentation, pair[0].device)[0]
         picture = to_picture(image)
-        return saliency, superpixels.coarse, [superpixels.fine, *(self._slic(picture, n) for n in self.slic_segments)]
+        cut = [superpixels.fine, *(slic(picture, n, self.segmentation.compactness) for n in self.slic_segments)]
+        height, width = saliency.shape
+        for cells in self.grids:
+            cut.extend(shifted_grids(height, width, cells))
+        return saliency, superpixels.coarse, cut
 
     def _fit(self, model: nn.Module, image: Tensor, target: int, cut: _Cut) -> Tensor:
         saliency, coarse, partitions = cut
         atoms = overlay(partitions)
-        count = int(atoms.max()) + 1
-        states = draw_dealt_states(self.samples, [_owner(atoms, each) for each in partitions], self.seed)
-        absent = torch.zeros_like(image)
-        ask = partial(masked_scores, model, image, absent, atoms, states, target)
-        answers = ask(score=self.score, batch_size=self.batch_size)
-        area = torch.bincount(atoms.flatten(), minlength=count).double() / atoms.numel()
-        weights = torch.exp((states.double() @ area - 1) / self.proximity)
-
-        regions = [_owner(atoms, each) for each in (*partitions, coarse)]
-        amplitude = self.gate + represent(_strength(saliency), atoms, count, "raw")
-        profile = amplitude[:, None] * torch.cat([_one_hot(owner) for owner in regions], dim=1)
-        density = profile @ ridge(states.double() @ (area[:, None] * profile), answers, weights)
-        return break_ties(density[atoms], saliency)
-
-    def _slic(self, picture: NDArray[np.uint8], segments: int) -> Tensor:
-        labels = skimage.segmentation.slic(
-            picture,
-            n_segments=segments,
-            compactness=self.segmentation.compactness,
-            start_label=0,
-            channel_axis=-1,
+        owners = [owner_of(atoms, each) for each in (*partitions, coarse)]
+        states = draw_dealt_states(self.samples, owners[:-1], self.seed)
+        # Each partition meets every hiding value in turn.
+        turn = torch.arange(self.samples)
+        groups = (turn % len(partitions) + turn // len(partitions)) % len(self.hiding)
+        positive = saliency.clamp(min=0)
+        strength = positive / (positive.max() if positive.max() > 0 else 1)
+        factor = self.gate + represent(strength, atoms, states.shape[1], "raw")[atoms]
+        fills = torch.stack([baseline_image(image, partitions[0], value) for value in self.hiding])
+        answers, shown, seen = soft_scores(
+            model,
+            image,
+            fills,
+            atoms,
+            states,
+            groups,
+            target,
+            edges=Edges.of(image, self.edge),
+            factor=factor,
+            score=self.score,
+            batch_size=self.batch_size,
         )
-        return torch.from_numpy(np.unique(labels, return_inverse=True)[1].reshape(labels.shape))
+
+        # What a super-pixel shows in a sample is the sum over its atoms.
+        counts = [int(owner.max()) + 1 for owner in owners]
+        inputs = [
+            torch.zeros((len(seen), count), dtype=torch.float64).index_add_(1, owner, seen)
+            for owner, count in zip(owners, counts, strict=True)
+        ]
+        weights = torch.exp((shown - 1) / self.proximity)
+        found = torch.split(ridge(torch.cat(inputs, dim=1), answers, weights, groups), counts)
+        density = torch.stack([values[owner] for values, owner in zip(found, owners, strict=True)]).sum(dim=0)[atoms]
+        density = factor * Edges.of(saliency[None], self.edge).soften(density)
+        return break_ties(density if self.floor is None else (self.floor + strength) * density, saliency)
 
 
 def _read(model: nn.Module, layer: str | None, pair: tuple[Tensor, int]) -> Tensor:
@@ -164,98 +197,3 @@ def _read(model: nn.Module, layer: str | None, pair: tuple[Tensor, int]) -> Tens
     else:
         deep = class_saliency(read_features(model, image, target, layer))
     return torch.cat([image.detach(), upsample(deep, (image.shape[-2], image.shape[-1]))[None]])
-
-
-def overlay(partitions: Sequence[Tensor]) -> Tensor:
-    """Cut a picture along the borders of all partitions, (h, w) int64 each: atoms, (h, w) int64, without gaps."""
-    atoms = partitions[0]
-    for partition in partitions[1:]:
-        crossed = atoms * (int(partition.max()) + 1) + partition
-        atoms = torch.unique(crossed, return_inverse=True)[1]
-    return atoms
-
-
-def _owner(atoms: Tensor, partition: Tensor) -> Tensor:
-    """Tell which super-pixel of a coarser partition each atom lies in, (atoms,) int64."""
-    owner = torch.zeros(int(atoms.max()) + 1, dtype=torch.int64)
-    owner[atoms.flatten()] = partition.flatten()
-    return owner
-
-
-def _one_hot(owner: Tensor) -> Tensor:
-    return torch.nn.functional.one_hot(owner, int(owner.max()) + 1).double()
-
-
-def _strength(saliency: Tensor) -> Tensor:
-    """Scale the positive part of M to a maximum of 1, (h, w)."""
-    positive = saliency.clamp(min=0)
-    return positive / positive.max() if positive.max() > 0 else positive
-
-
-def draw_dealt_states(samples: int, owners: Sequence[Tensor], seed: int) -> Tensor:
-    """Draw coins for the super-pixels of one partition after the other, in turn.
-
-    Parameters
-    ----------
-    samples : int
-        K; sample 0 is the unperturbed image.
-    owners : sequence of Tensor
-        For each partition, (atoms,) int64: the super-pixel that each atom lies in.
-    seed : int
-        Seed of the generator.
-
-    Returns
-    -------
-    Tensor
-        (K, atoms) bool.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    counts = [int(owner.max()) + 1 for owner in owners]
-    # One draw gives the same numbers as a draw for each sample, in turn.
-    dealt = [counts[k % len(owners)] for k in range(samples)]
-    coins = torch.rand(sum(dealt), generator=generator) < 0.5
-    first = torch.tensor([0, *dealt[:-1]]).cumsum(0)
-    states = torch.empty((samples, len(owners[0])), dtype=torch.bool)
-    for i, owner in enumerate(owners):
-        states[i :: len(owners)] = coins[first[i :: len(owners), None] + owner]
-    states[0] = True
-    return states
-
-
-def ridge(inputs: Tensor, answers: Tensor, weights: Tensor) -> Tensor:
-    """Fit a weighted ridge regression with an intercept, its penalty chosen by generalised cross-validation.
-
-    Parameters
-    ----------
-    inputs : Tensor
-        (K, n) float64.
-    answers, weights : Tensor
-        (K,) float64; the weights are positive.
-
-    Returns
-    -------
-    Tensor
-        (n,) float64, the coefficients without the intercept.
-    """
-    weights = weights / weights.sum()
-    root = weights.sqrt()
-    centred = root[:, None] * (inputs - weights @ inputs)
-    target = root * (answers - weights @ answers)
-    # The Gram matrix holds all that is needed, and costs far less than the singular values of the samples.
-    curvature, vectors = torch.linalg.eigh(centred.T @ centred)
-    curvature = curvature.clamp(min=0)
-    pull = vectors.T @ (centred.T @ target)
-    penalties = float(curvature.sum()) / min(inputs.shape) * torch.logspace(-3, 2, 21, dtype=torch.float64)[:, None]
-    if not float(penalties[0]):
-        return torch.zeros(inputs.shape[1], dtype=torch.float64)
-    # One row for each penalty: coefficients along the vectors, the residual, and the freedom that it leaves.
-    fitted = pull / (curvature + penalties)
-    residual = target @ target - (fitted * (2 * pull - curvature * fitted)).sum(dim=1)
-    # The intercept is one more coefficient.
-    freedom = 1 - ((curvature / (curvature + penalties)).sum(dim=1) + 1) / len(answers)
-    score = torch.where(freedom > 0, residual / freedom.square(), torch.inf)
-    best = int(score.argmin())
-    if not math.isfinite(float(score[best])):
-        return torch.zeros(inputs.shape[1], dtype=torch.float64)
-    coefficients: Tensor = vectors @ fitted[best]
-    return coefficients

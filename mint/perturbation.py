@@ -20,7 +20,7 @@ from mint.parameters import InputError, require_batch_size, require_count
 from mint.scores import NOT_FINITE, Score, read_logits, score_classes, warn_of_probabilities
 
 Sampling = Literal["coins", "uniform-cardinality", "antithetic", "hierarchical"]
-Fill = float | Literal["blur", "super-pixel mean"]
+Fill = float | Literal["mean", "blur", "super-pixel mean"]
 
 
 def default_batch_size(image: Tensor) -> int:
@@ -178,9 +178,10 @@ def baseline_image(image: Tensor, fine: Tensor, fill: Fill) -> Tensor:
         (c, h, w), normalised.
     fine : Tensor
         (h, w) int64, the fine super-pixels.
-    fill : float, "blur" or "super-pixel mean"
-        A number, in the normalised space (the paper's zero, the mean colour); the picture blurred as RISE's
-        insertion does; or each fine super-pixel's mean colour, as LIME's image package does.
+    fill : float, "mean", "blur" or "super-pixel mean"
+        A number, in the normalised space (the paper's zero, the mean colour of ImageNet); the picture's own mean
+        colour; the picture blurred as RISE's insertion does; or each fine super-pixel's mean colour, as LIME's image
+        package does.
 
     Returns
     -------
@@ -198,11 +199,11 @@ def baseline_image(image: Tensor, fine: Tensor, fill: Fill) -> Tensor:
     return _FILLS[fill](image, fine.to(image.device))
 
 
-def require_fill(fill: object) -> None:
+def require_fill(fill: object, name: str = "fill") -> None:
     """Refuse a baseline value that is neither a finite number nor one of the words, by an InputError."""
     number = isinstance(fill, Real) and not isinstance(fill, bool) and math.isfinite(fill)
     if not number and not (isinstance(fill, str) and fill in _FILLS):
-        raise InputError(f"fill is a number or one of {', '.join(map(repr, _FILLS))}, not {fill!r}.")
+        raise InputError(f"{name} is a number or one of {', '.join(map(repr, _FILLS))}, not {fill!r}.")
 
 
 BLUR_SIZE = 11  # pixels, RISE
@@ -246,6 +247,7 @@ def _super_pixel_means(image: Tensor, fine: Tensor) -> Tensor:
 
 
 _FILLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mean": lambda image, _fine: image.mean((-2, -1), keepdim=True).expand_as(image),
     "blur": lambda image, _fine: blurred(image),
     "super-pixel mean": _super_pixel_means,
 }

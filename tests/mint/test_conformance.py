@@ -25,6 +25,14 @@ METHODS: dict[str, Attributor] = {
     ),
     "overlay": OverlayMINT(samples=60, deep_layer="trunk", slic_segments=(6, 9)),
     "overlay, gated": OverlayMINT(samples=60, deep_layer="trunk", slic_segments=(6, 9), gate=0.1),
+    "overlay, soft": OverlayMINT(
+        samples=60,
+        deep_layer="trunk",
+        grids=(4, 5),
+        hiding=(0.5, "mean", "blur", "super-pixel mean"),
+        edge=0.03,
+        floor=0.2,
+    ),
 }
 
 

@@ -1,10 +1,11 @@
 from dataclasses import replace
 
+import pytest
 import torch
 from examples import SmallCNN, smooth_images
 from torch import Tensor, nn
 
-from mint.overlay import OverlayMINT, draw_dealt_states, overlay, ridge
+from mint import InputError, OverlayMINT
 
 SMALL = OverlayMINT(samples=60, deep_layer="trunk", slic_segments=(6, 9))
 
@@ -12,51 +13,6 @@ SMALL = OverlayMINT(samples=60, deep_layer="trunk", slic_segments=(6, 9))
 def test_the_deep_layer_is_found_where_none_is_named(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
     found = replace(SMALL, deep_layer=None)(small_cnn, images[:1], targets[:1])
     assert torch.equal(found, SMALL(small_cnn, images[:1], targets[:1]))
-
-
-def test_an_overlay_cuts_along_all_borders_and_no_others() -> None:
-    rows = torch.tensor([[0, 0], [1, 1]])
-    columns = torch.tensor([[0, 1], [0, 1]])
-    assert overlay([rows, columns]).tolist() == [[0, 1], [2, 3]]
-    assert overlay([rows, rows]).tolist() == rows.tolist()
-
-
-def test_states_are_coins_of_one_partition_after_the_other() -> None:
-    owners = [torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])]
-    states = draw_dealt_states(41, owners, seed=0)
-    assert states[0].all()
-    for k in range(1, 41):
-        same = [(states[k, i] == states[k, j]) for i, j in ([(0, 1), (2, 3)] if k % 2 == 0 else [(0, 2), (1, 3)])]
-        assert all(same)
-    assert 0.3 < float(states.double().mean()) < 0.7
-
-
-def test_ridge_finds_a_linear_answer_with_an_intercept() -> None:
-    generator = torch.Generator().manual_seed(0)
-    inputs = torch.rand(80, 5, generator=generator, dtype=torch.float64)
-    effects = torch.tensor([1.0, 0.0, -2.0, 0.5, 0.0]).double()
-    weights = 0.1 + torch.rand(80, generator=generator, dtype=torch.float64)
-    torch.testing.assert_close(ridge(inputs, 3 + inputs @ effects, weights), effects, atol=0.01, rtol=0)
-
-
-def test_ridge_is_the_closed_form_at_the_penalty_of_the_least_cross_validation_score() -> None:
-    generator = torch.Generator().manual_seed(1)
-    inputs = torch.rand(30, 8, generator=generator, dtype=torch.float64)
-    answers = inputs[:, 0] + 0.3 * torch.randn(30, generator=generator, dtype=torch.float64)
-    weights = torch.ones(30).double() / 30
-    centred, target = inputs - inputs.mean(dim=0), answers - answers.mean()
-    gram = centred.T @ centred / 30
-
-    def fit(penalty: float) -> tuple[Tensor, float]:
-        inverse = torch.linalg.inv(gram + penalty * torch.eye(8, dtype=torch.float64))
-        found = inverse @ centred.T @ target / 30
-        freedom = float((inverse @ gram).trace()) + 1
-        return found, float((target - centred @ found).square().sum()) / (1 - freedom / 30) ** 2
-
-    # The grid's unit is the mean squared singular value, of which there are 8.
-    grid = float(gram.trace()) / 8 * torch.logspace(-3, 2, 21, dtype=torch.float64)
-    best = min((fit(float(penalty)) for penalty in grid), key=lambda each: each[1])
-    torch.testing.assert_close(ridge(inputs, answers, weights), best[0])
 
 
 class Patch(nn.Module):
@@ -89,3 +45,89 @@ def test_it_costs_one_forward_and_the_samples(small_cnn: SmallCNN, images: Tenso
     SMALL(small_cnn, images[:1], torch.tensor([0]))
     hook.remove()
     assert sum(asked) == 1 + 60
+
+
+class Linear(nn.Module):
+    """The logit of class 0 is a weighted sum of four quarters' means; a picture of ones answers with their weights."""
+
+    weights = (4.0, 1.0, 3.0, 2.0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Conv2d(3, 1, 1, bias=False)
+        nn.init.constant_(self.trunk.weight, 1 / 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        quarters = nn.functional.avg_pool2d(self.trunk(images), 24).flatten(1)
+        evidence = quarters @ quarters.new_tensor(self.weights)
+        return torch.stack([evidence, torch.zeros_like(evidence)], dim=1)
+
+
+# A quarter for each cell, no other partition, and no trust in M.
+QUARTERS = OverlayMINT(
+    samples=64, deep_layer="trunk", slic_segments=(), grids=(2,), hiding=(0.0,), edge=0.0, gate=1e6, score="logit"
+)
+
+
+def quarters_of(saliency: Tensor) -> list[float]:
+    return [float(saliency[i : i + 24, j : j + 24].mean()) for i in (0, 24) for j in (0, 24)]
+
+
+@pytest.mark.parametrize("hiding", [(0.0,), (0.0, -1.0), (0.0, "blur"), (0.0, 0.0, -1.0)])
+def test_a_linear_network_gets_the_order_of_its_weights(hiding: tuple[float | str, ...]) -> None:
+    image = torch.ones(3, 48, 48) + 0.3 * smooth_images(1, (48, 48))[0]
+    method = replace(QUARTERS, samples=400, hiding=hiding)  # type: ignore[arg-type]
+    found = quarters_of(method(Linear(), image[None], torch.tensor([0]))[0])
+    assert sorted(range(4), key=found.__getitem__) == [1, 3, 2, 0]
+
+
+def test_a_linear_network_on_one_partition_gets_its_weights() -> None:
+    """A quarter is a fourth of the picture, so the density that adds its weight to the answer is four times that."""
+    saliency = QUARTERS(Linear(), torch.ones(1, 3, 48, 48), torch.tensor([0]))[0]
+    expected = 4 * torch.tensor(Linear.weights)
+    torch.testing.assert_close(torch.tensor(quarters_of(saliency)), expected, rtol=0.01, atol=0)
+
+
+def test_two_values_that_hide_alike_are_one_value() -> None:
+    one = replace(QUARTERS, hiding=(0.0,))(Linear(), torch.ones(1, 3, 48, 48), torch.tensor([0]))
+    # 0 twice: only the intercept is fitted twice.
+    two = replace(QUARTERS, hiding=(0.0, 0.0))(Linear(), torch.ones(1, 3, 48, 48), torch.tensor([0]))
+    torch.testing.assert_close(one, two, rtol=0.02, atol=0)
+
+
+def test_soft_super_pixels_make_a_smoother_map(small_cnn: SmallCNN, images: Tensor) -> None:
+    hard, soft = (replace(SMALL, edge=width)(small_cnn, images[:1], torch.tensor([0]))[0] for width in (0.0, 0.05))
+    roughness = [float((each.diff(dim=0) / each.std()).square().mean()) for each in (hard, soft)]
+    assert roughness[1] < roughness[0] / 4
+
+
+def test_a_floor_of_zero_follows_the_deep_saliency() -> None:
+    """M is positive on one patch alone; with a floor of 0 nothing else can have importance."""
+    image = 1 + smooth_images(1, (48, 48))[0].abs()
+    saliency = replace(SMALL, floor=0.0)(Patch(), image[None], torch.tensor([0]))[0]
+    inside = torch.zeros(48, 48, dtype=torch.bool)
+    inside[10:22, 14:26] = True
+    assert float(saliency[~inside].abs().max()) < 1e-6 * float(saliency[inside].abs().max())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"hiding": ()}, "hiding names no value"),
+        ({"hiding": "blur"}, "hiding is a tuple"),
+        ({"hiding": ("noise",)}, "each of hiding is a number or one of .*'blur'"),
+        ({"grids": (0,)}, "each of grids is a whole number, 1 or more, not 0"),
+        ({"grids": 7}, "grids is a tuple"),
+        ({"edge": -0.1}, "edge is a number 0 or more"),
+        ({"gate": float("nan")}, "gate is a number 0 or more"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(parameters: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        OverlayMINT(**parameters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("samples", [2, 3, 10])
+def test_fewer_samples_than_partitions_and_values_are_enough(small_cnn: SmallCNN, images: Tensor, samples: int) -> None:
+    method = replace(SMALL, samples=samples, grids=(3,), hiding=(0.0, "mean", "blur"))
+    assert bool(torch.isfinite(method(small_cnn, images[:1], torch.tensor([0]))).all())

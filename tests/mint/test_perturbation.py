@@ -193,7 +193,7 @@ def test_a_picture_can_be_replaced_by_a_number_its_blur_or_its_super_pixels_mean
 
 
 def test_another_fill_is_refused() -> None:
-    with pytest.raises(InputError, match="fill is a number or one of 'blur', 'super-pixel mean', not 'noise'"):
+    with pytest.raises(InputError, match="fill is a number or one of 'mean', 'blur', 'super-pixel mean', not 'noise'"):
         baseline_image(smooth_images(1)[0], LABELS, "noise")
 
 

@@ -1,0 +1,118 @@
+"""Samples whose super-pixels have soft edges, and which are hidden by several values."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mint.parameters import InputError
+from mint.perturbation import scores_of_drawn
+from mint.scores import NOT_FINITE, Score
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """A Gaussian blur of masks. Pixels beyond the border count for nothing: the masks of a partition still sum to 1.
+
+    Attributes
+    ----------
+    rows, columns : Tensor or None
+        (h, h) and (w, w): what each row and column takes of the others; None leaves the edges hard.
+    """
+
+    rows: Tensor | None = None
+    columns: Tensor | None = None
+
+    @classmethod
+    def of(cls, image: Tensor, width: float) -> "Edges":
+        """Make the blur of standard deviation ``width``, a share of the side, for a (c, h, w) image, on its device."""
+        if not width:
+            return cls()
+        return cls(*(_gaussian(size, width * size).to(image.device) for size in image.shape[-2:]))
+
+    def soften(self, masks: Tensor) -> Tensor:
+        """Blur masks, (..., h, w)."""
+        if self.rows is None or self.columns is None:
+            return masks
+        return self.rows.to(masks.dtype) @ masks @ self.columns.to(masks.dtype).T
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Give each pixel's value, (..., h, w), to those that it was blurred from: the transpose of `soften`."""
+        if self.rows is None or self.columns is None:
+            return values
+        return self.rows.T.to(values.dtype) @ values @ self.columns.to(values.dtype)
+
+
+def _gaussian(size: int, sigma: float) -> Tensor:
+    place = torch.arange(size, dtype=torch.float64)
+    distance = (place[:, None] - place) / sigma
+    matrix = torch.exp(-distance.square() / 2)
+    return (matrix / matrix.sum(dim=1, keepdim=True)).float()
+
+
+@torch.no_grad()
+def soft_scores(
+    model: nn.Module,
+    image: Tensor,
+    fills: Tensor,
+    labels: Tensor,
+    states: Tensor,
+    groups: Tensor,
+    target: int,
+    *,
+    edges: Edges,
+    factor: Tensor,
+    score: Score,
+    batch_size: int | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Score samples of one image, and measure what each of them shows.
+
+    Parameters
+    ----------
+    model, image, labels, states, target, score, batch_size
+        As :func:`~mint.perturbation.masked_scores` takes them.
+    fills : Tensor
+        (f, c, h, w): the hiding values.
+    groups : Tensor
+        (k,) int64: the hiding value of each sample.
+    edges : Edges
+        What softens the segments.
+    factor : Tensor
+        (h, w) float64: how much a pixel counts in what is seen.
+
+    Returns
+    -------
+    answers : Tensor
+        (k,) float64, the scores.
+    shown : Tensor
+        (k,) float64, the share of the picture that each sample shows.
+    seen : Tensor
+        (k, s) float64: what a sample shows of each segment, both softened: the sum of the factor over the pixels,
+        divided by the number of the picture's. All three are on the CPU.
+
+    Raises
+    ------
+    InputError
+        If the network's answer is not finite, or cannot be used as a score.
+    """
+    device, pixels = image.device, labels.numel()
+    flat, chosen = labels.to(device).flatten(), groups.to(device)
+    present, counts = states.to(device, torch.float32), factor.to(device)
+    kept, absent = image.permute(1, 2, 0), fills.permute(0, 2, 3, 1)
+    shown = torch.empty(len(states), dtype=torch.float64, device=device)
+    seen = torch.empty(states.shape, dtype=torch.float64, device=device)
+
+    def draw(start: int, stop: int, batch: Tensor) -> None:
+        masks = edges.soften(present[start:stop].index_select(1, flat).view(-1, *labels.shape))
+        torch.lerp(absent[chosen[start:stop]], kept, masks[..., None].to(batch.dtype), out=batch)
+        shown[start:stop] = masks.mean(dim=(1, 2), dtype=torch.float64)
+        values = edges.gather(masks * counts).flatten(1)
+        seen[start:stop] = values.new_zeros((stop - start, states.shape[1])).index_add_(1, flat, values) / pixels
+
+    column = torch.tensor([target], device=device)
+    answers = scores_of_drawn(model, image, len(states), draw, target, column, [score], batch_size)[:, 0, 0]
+    # There is one copy, at the end, because a copy makes the GPU wait for the host.
+    found = torch.cat([answers[:, None], shown[:, None], seen], dim=1).cpu()
+    if not torch.isfinite(found[:, 0]).all():
+        raise InputError(NOT_FINITE)
+    return found[:, 0], found[:, 1], found[:, 2:]
