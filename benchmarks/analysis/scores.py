@@ -129,7 +129,7 @@ def read_columns(records: Records) -> list[Column]:
         for metric, about in setting["metrics"].items():
             of_metric = here["metric"].eq(metric).to_numpy()
             for subset in about["subsets"]:
-                chosen = of_metric if subset == "all" else of_metric & here["difficult"].to_numpy()
+                chosen = of_metric if subset == "all" else of_metric & here["difficult"].to_numpy(dtype=bool)
                 columns.append(
                     Column(
                         dataset=dataset,

@@ -366,6 +366,7 @@ def test_a_folder_that_can_only_be_read_is_read(guarded: Path) -> None:
         store.write(entries({KEYS[5]: ARRAYS}))
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_at_any_moment_leaves_whole_commits(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np\n"
@@ -417,6 +418,7 @@ WORKER = (
 )
 
 
+@pytest.mark.slow
 def test_many_processes_write_at_once_into_few_files(tmp_path: Path) -> None:
     workers = [
         subprocess.Popen(

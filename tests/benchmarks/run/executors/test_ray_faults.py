@@ -168,6 +168,7 @@ def test_a_method_that_raises(cluster: object, tmp_path: Path) -> None:
     assert missing(tmp_path, 2, "steady") == []
 
 
+@pytest.mark.slow
 def test_a_method_that_crashes_its_process(cluster: object, tmp_path: Path) -> None:
     answers = computed(job_in(tmp_path), units_of(2, "steady", "crashes"))
     lost = [(done.unit.start, done.unit.methods, done.lost) for done in answers if done.lost]
@@ -264,6 +265,7 @@ def start_driver(job: Job, address: str, cases: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_two_drivers_at_once_and_one_killed(cluster: "cluster_utils.Cluster", tmp_path: Path) -> None:
     job = job_in(tmp_path)
     killed, other = (start_driver(job, cluster.address, 120) for _ in range(2))
@@ -295,6 +297,7 @@ def check_end(directory: Path, address: str, end: signal.Signals, seconds: float
     assert driver.returncode != 0
 
 
+@pytest.mark.slow
 def test_ctrl_c(cluster: "cluster_utils.Cluster", tmp_path: Path) -> None:
     check_end(tmp_path, cluster.address, signal.SIGINT, 10)
 
