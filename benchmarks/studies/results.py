@@ -57,7 +57,7 @@ ITEMS: tuple[Item, ...] = (
     Item("figures", ("study", "figures"), 10, limited=False),
     _plan("variants", 10),
     _plan("checks", 10),
-    # --data is for every data set of a plan, so that this one's two are run apart.
+    # Apart, so that the scenes' are made where there are no photographs.
     Item("canvases", ("run", "--plan", "canvases", "--datasets", "scenes"), 6),
     Item("budget", ("study", "budget"), 25),
     Item("forwards", ("study", "forwards", "--samplings", *_TWO), 15, on_cpu=12),
@@ -154,6 +154,8 @@ def words_of(item: Item, options: argparse.Namespace, device: str) -> list[str]:
         if name in item.networks:
             # A study asks one network, so that it takes the file alone.
             words += ["--weights", f"{name}={file}" if item.words[0] == "run" else str(file)]
+    if options.workers and item.words[0] == "run":
+        words += ["--workers", str(options.workers)]
     return [*words, "--device", device, "--out", str(options.out / item.folder)]
 
 
@@ -246,6 +248,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="at most N cases, for a trial")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto (default): cuda if there is one")
+    parser.add_argument("--workers", type=positive, metavar="N", help="processes that compute a plan side by side")
     parser.add_argument("--anyhow", action="store_true", help="also if the checkout differs from its commit")
     parser.add_argument(
         "--out", type=Path, default=Path("results"), metavar="DIR", help="where the folders are (%(default)s)"

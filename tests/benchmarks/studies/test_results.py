@@ -207,7 +207,9 @@ def test_the_table_names_plans_and_studies_that_there_are() -> None:
 
 def test_a_cpu_has_fewer_cases_than_a_gpu() -> None:
     item = Item("some", ("run",), 1, ("resnet18",), data=True, on_cpu=16)
-    options = argparse.Namespace(limit=None, data=Path("in"), weights=[("resnet18", Path("a"))], out=Path("out"))
+    options = argparse.Namespace(
+        limit=None, data=Path("in"), weights=[("resnet18", Path("a"))], out=Path("out"), workers=None
+    )
     rest = ["--data", "in", "--weights", "resnet18=a", "--device"]
     assert words_of(item, options, "cpu") == ["run", "--limit", "16", *rest, "cpu", "--out", "out/some"]
     assert words_of(item, options, "cuda") == ["run", *rest, "cuda", "--out", "out/some"]
