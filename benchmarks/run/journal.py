@@ -68,6 +68,8 @@ def read_journal(directory: Path) -> Journal:
     path = directory / NAME
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not found["commands"]:  # what no command asks for is pruned
+            raise ValueError("it names no command")
         return Journal(
             **{
                 **found,
