@@ -31,7 +31,7 @@ def answer(compute: Compute, unit: Unit) -> Done:
     """Compute a unit; `UnitFailed` if that raises."""
     try:
         return compute(unit)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # a worker hears no Ctrl-C: a KeyboardInterrupt, too, is a method's own
         raise UnitFailed(said(error), place=isinstance(error, OSError)) from error
 
 

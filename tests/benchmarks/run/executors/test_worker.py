@@ -21,6 +21,7 @@ UNIT = Unit(0, 0, 1, ("a",))
         (ValueError("two\nlines"), "ValueError: two lines", False),
         (FileNotFoundError(2, "gone", "x"), "FileNotFoundError: [Errno 2] gone: 'x'", True),
         (SystemExit(3), "SystemExit: 3", False),
+        (KeyboardInterrupt("enough"), "KeyboardInterrupt: enough", False),
     ],
 )
 def test_an_error_is_one_line_and_says_whether_it_is_of_the_place(error: BaseException, text: str, place: bool) -> None:
