@@ -27,6 +27,12 @@ def _warn(_directory: Path) -> None:
     print("printed by a method")
 
 
+def _bar(_directory: Path) -> None:
+    for done in range(4):
+        print(f"\r{done} of 3", end="", flush=True)
+    print()
+
+
 def _spin(_directory: Path) -> None:
     while True:
         pass
@@ -53,6 +59,7 @@ ACTIONS: dict[str, Callable[[Path], None]] = {
     "nap": lambda _: time.sleep(0.02),
     "sleep": lambda _: time.sleep(600),
     "spin": _spin,
+    "bar": _bar,
     "raise": _raise,
     "exit": lambda _: os._exit(3),
     "crash": _crash,

@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import count
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
-from typing import IO
+from typing import IO, cast
 
 from tqdm import tqdm
 
@@ -58,11 +58,9 @@ class LocalWorker:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                errors="replace",
                 process_group=0,  # Ctrl-C in a terminal is for the driver alone
             )
-        self.printing = threading.Thread(target=_read, args=(self.process.stdout, tell), daemon=True)
+        self.printing = threading.Thread(target=_read, args=(cast(IO[bytes], self.process.stdout), tell), daemon=True)
         self.printing.start()
         with suppress(OSError):  # it has ended already, as `hear` will notice
             self.connection.send(sys.path)
@@ -151,10 +149,11 @@ class LocalPool:
             tqdm.write(line, file=sys.stderr)
 
 
-def _read(lines: IO[str], tell: Callable[[str], None]) -> None:
+def _read(lines: IO[bytes], tell: Callable[[str], None]) -> None:
     with lines:
         for line in lines:
-            tell(line.rstrip())
+            # Somebody's progress bar goes back to the beginning of its line; only its last state is told.
+            tell(line.decode("utf-8", "replace").rstrip().rpartition("\r")[2])
 
 
 def _ending(status: int) -> str:

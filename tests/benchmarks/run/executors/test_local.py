@@ -121,6 +121,11 @@ def test_what_workers_say_is_said_once(tmp_path: Path, capfd: pytest.CaptureFixt
     assert sorted(err.splitlines()) == ["printed by a method", "warning: the sky is low"]
 
 
+def test_a_progress_bar_of_a_method_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    list(dispatch(LocalPool(job(tmp_path), 1), units(1, "bar")))
+    assert capfd.readouterr().err.splitlines() == ["3 of 3"]
+
+
 @pytest.mark.parametrize("method", ["sleep", "spin"])
 def test_closing_ends_busy_workers_within_two_seconds(pool: LocalPool, tmp_path: Path, method: str) -> None:
     answers = dispatch(pool, [*units(1, "nothing"), *units(5, method)])
