@@ -174,7 +174,6 @@ def _by_workers(
     from benchmarks.run.crew import compute
     from benchmarks.run.executors import EXECUTORS
     from benchmarks.run.loop import ready, run
-    from benchmarks.run.setting import say
     from benchmarks.run.units import Done, Job
 
     threads = max(1, torch.get_num_threads() // (options.workers or 1)) if options.executor == "local" else None
@@ -190,12 +189,9 @@ def _by_workers(
     def watch(done: Done) -> None:
         if done.failures:
             scribe.note(failures=(*scribe.journal.failures, *done.failures))
-        if options.verbose:
-            numbers = f"cases {done.unit.start + 1} to {done.unit.stop}" if not done.unit.timing else "timings"
-            say(f"{done.worker}: {numbers}, {done.seconds:.1f} s, {done.pictures} pictures")
 
     with closing(EXECUTORS[options.executor](job, options.workers, options.address)) as pool, ready(plan, how):
-        account = compute(pool, plan, how, store, opened=scribe.come_to, watch=watch)
+        account = compute(pool, plan, how, store, opened=scribe.come_to, watch=watch, verbose=options.verbose)
     scribe.timed(account.clocks)
     results = run(plan, how, store, absent=account.absent)
     results.efficiency, results.asked, results.forwarded = account.efficiency, account.asked, account.forwarded

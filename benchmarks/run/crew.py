@@ -54,10 +54,12 @@ def compute(
     *,
     opened: Callable[[Setting], None] = lambda setting: None,
     watch: Callable[[Done], None] = lambda done: None,
+    verbose: bool = False,
 ) -> Account:
     """Let workers compute all cells of a plan that the store does not have.
 
-    ``opened`` is called with each setting at the beginning, and ``watch`` with what came of each unit.
+    ``opened`` is called with each setting at the beginning, and ``watch`` with what came of each unit; if
+    ``verbose``, that is said, too.
     """
     account = Account()
     absent = Absent()
@@ -77,6 +79,8 @@ def compute(
             account.forwarded += done.forwarded
             _enter(account, setting, done)
             watch(done)
+            if verbose and not done.lost:
+                say(_line(setting, done))
             if done.unit.timing:
                 if not done.lost:
                     account.clocks[_place(setting)] = done.clock
@@ -149,6 +153,14 @@ def _keys(setting: Setting, unit: Unit) -> Iterator[str]:
             yield setting.cases[number].key
 
 
+def _line(setting: Setting, done: Done) -> str:
+    """Say what a worker has done."""
+    unit = done.unit
+    what = "timings" if unit.timing else f"cases {unit.start + 1} to {unit.stop}"
+    methods = unit.methods[0] if len(unit.methods) == 1 else f"{len(unit.methods)} methods"
+    return f"{done.worker}: {what}, {setting.title}, {methods}: {done.seconds:.1f} s, pictures: {done.pictures}"
+
+
 def _place(setting: Setting) -> tuple[str, str]:
     return setting.part.dataset, setting.network.name
 
@@ -169,7 +181,9 @@ def _enter(account: Account, setting: Setting, done: Done) -> None:
             say(sentence)
     account.failures += done.failures
     if done.lost:
-        say(f"given up, and the run goes on: {setting.title}, {', '.join(done.unit.methods)}: {done.lost}")
+        known = {(each[2], why) for each, why in account.lost.items() if each[:2] == _place(setting)}
+        if not known.issuperset((method, done.lost) for method in done.unit.methods):
+            say(f"given up, and the run goes on: {setting.title}, {', '.join(done.unit.methods)}: {done.lost}")
         if done.unit.timing:
             account.lost |= {(*_place(setting), method, TIMING): done.lost for method in done.unit.methods}
             return
