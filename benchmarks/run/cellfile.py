@@ -85,6 +85,9 @@ class CellFile:
                     _make(path)
                 self._place = _place_of(path)
                 self._connection = _opened(path)
+                tables = self._execute("SELECT sql FROM sqlite_master WHERE type='table'")
+                if {each for (each,) in tables} != {each.encode() for each in _TABLES}:
+                    raise DamagedError(f"{path} is damaged")  # its columns are others now
                 if writing:
                     self._execute(f"PRAGMA journal_mode={'wal' if _is_local(path.parent) else 'truncate'}")
                     self._execute("PRAGMA synchronous=NORMAL")

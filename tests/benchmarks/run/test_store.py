@@ -329,6 +329,16 @@ def test_a_file_whose_labels_are_damaged_is_named_by_who_counts(tmp_path: Path) 
     assert store.damaged == [path]
 
 
+def test_a_file_whose_columns_are_damaged_is_named_by_who_counts(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    whole = path.read_bytes()
+    assert b"first REAL, last" in whole
+    path.write_bytes(whole.replace(b"first REAL, last", b"first REAL  last"))
+    store = Store(tmp_path)
+    store.counts()
+    assert store.damaged == [path]
+
+
 def test_what_is_damaged_in_the_file_of_a_process_that_still_writes_costs_no_other_cell(tmp_path: Path) -> None:
     path = filled(tmp_path)
     writer = Store(tmp_path)
