@@ -19,7 +19,7 @@ from benchmarks.run.setting import Setting, open_setting, places, say
 from benchmarks.run.store import Store
 from benchmarks.run.units import Done, Unit
 
-MOST_LOST = 8  # cases of a method in a setting that are given up, with many workers each, before it is left out
+MOST_LOST = 4  # cases of a method in a setting that are given up, with many workers each, before it is left out
 
 
 @dataclass

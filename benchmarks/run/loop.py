@@ -177,7 +177,15 @@ class _Gatherer:
         setting = self.setting
         total = self.counts["all"] * len(setting.cells.methods)
         total += (setting.controlled - setting.first) * len(setting.spoilt)
-        with tqdm(total=total, desc=setting.title, unit="map", mininterval=1) as bar, self._efficiency() as shown:
+        known = setting.cells.absent is not None
+        progress = tqdm(
+            total=total,
+            desc=f"{setting.title}: gathering" if known else setting.title,
+            unit="map",
+            mininterval=1,
+            leave=not known,
+        )
+        with progress as bar, self._efficiency() as shown:
             for numbers in self._chunks():
                 found = measure(setting, numbers, setting.cells.methods, bar)
                 self.cost = found.cost
@@ -248,7 +256,8 @@ def timings(setting: Setting, contexts: list[Any], methods: Iterable[str]) -> It
     cases = {context.case.key for context in contexts}
     own = [method for method in methods if method not in cells.given]
     explained = [method for method in own if not cells.failed(method, cases)]
-    for method in tqdm(explained, desc=f"{setting.title}: timing", unit="method", mininterval=1):
+    known = cells.absent is not None
+    for method in tqdm(explained, desc=f"{setting.title}: timing", unit="method", mininterval=1, disable=known):
         timing = cells.timing(method, contexts)
         if timing is not None:
             yield method, timing

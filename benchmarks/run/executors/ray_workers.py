@@ -270,6 +270,8 @@ def _connect(address: str | None, processors: int | None) -> None:
             return
         if address != "auto":  # Ray would try for two minutes, and then end this process
             host, _, port = address.rpartition(":")
+            if not host or not port.isdecimal():
+                raise InputError(f"--address {address!r} is not of the form HOST:PORT, and not auto.")
             socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
         ray.init(address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
