@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks list | run | report | join | study``."""
+"""The command line: ``python -m benchmarks list | run | status | report | join | prune | study``."""
 
 import argparse
 import importlib
@@ -130,22 +130,23 @@ def _run_plan(
     from benchmarks.report.report import glance
     from benchmarks.run import journal
     from benchmarks.run.loop import Results, as_records, run
-    from benchmarks.run.setting import places
+    from benchmarks.run.setting import settings_of
     from benchmarks.run.store import Store, make_directory
 
     store = Store(directory / "cells")
     make_directory(store.directory)
     started, clock = now(), time.monotonic()
-    scribe = journal.begin(directory, plan.name, arguments, len(places(plan)), how.device, store)
+    scribe = journal.begin(directory, plan.name, arguments, len(settings_of(plan)), how.device, store)
 
     def show(found: Results) -> None:
         print(f"\n{glance(as_records(plan, how, found, {}))}", flush=True)
 
-    several = len(places(plan)) > 1
+    several = len(settings_of(plan)) > 1
     # The first tables are there when the first network is done, and all of them together at the end.
     with closing(store):
-        if options.executor == "local" and (options.workers or 1) == 1:
+        if options.executor == "local":
             print(f"computing on {device_name(how.device)} in {how.precision}", flush=True)
+        if options.executor == "local" and (options.workers or 1) == 1:
             results = run(plan, how, store, show if several else lambda found: None, scribe.come_to, scribe.saw)
         else:
             results = _by_workers(plan, how, store, scribe, options, arguments)
@@ -177,14 +178,7 @@ def _by_workers(
     from benchmarks.run.units import Done, Job
 
     threads = max(1, torch.get_num_threads() // (options.workers or 1)) if options.executor == "local" else None
-    job = Job(
-        MAKER,
-        tuple(arguments),
-        plan.name,
-        str(store.directory.parent.resolve()),
-        how.device,
-        threads,
-    )
+    job = Job(MAKER, tuple(arguments), plan.name, str(store.directory.parent.resolve()), how.device, threads)
 
     def watch(done: Done) -> None:
         if done.failures:
@@ -263,10 +257,10 @@ def _status(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
         print(f"{directory}: plan {journal.plan}, {'ended' if journal.ended else 'not ended'}; begun {journal.started}")
         print(pd.DataFrame(lines).to_string(index=False))
         left = sum(each.left for each in found)
-        print(f"{left} maps and scores are left, {len(journal.failures)} failed; {rate:.1f} in a second")
+        print(f"{left} maps and scores are left, {len(journal.failures)} failed; {rate:.1f} cells in a second")
         if left and rate and not journal.ended:
-            begun = f"{len(journal.settings)} of {journal.of} settings, which are begun"
-            print(f"about {tqdm.format_interval(left / rate)} for {begun}")
+            begun = f"the {len(journal.settings)} of {journal.of} settings that are begun"
+            print(f"about {tqdm.format_interval(left / rate)} are left for {begun}")
     return 0
 
 
@@ -278,6 +272,8 @@ def _prune(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     for directory in options.runs:
         try:
             journal = read_journal(directory)
+            with closing(Store(directory / "cells")) as store:
+                store.check_idle()  # before the gathering, which takes minutes
             asked: set[str] = set()
             for words in journal.commands:
                 with closing(Store(directory / "cells", asked=asked)) as store:

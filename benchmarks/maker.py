@@ -1,4 +1,4 @@
-"""Makes what computes the units of a run, wherever its worker is; what it computed is left in the store."""
+"""Make the function that computes units in a worker, on whatever machine that is. Its results go to the store."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tqdm import tqdm
 from benchmarks.commandline import parser, planned
 from benchmarks.run.loop import ready, timings
 from benchmarks.run.measuring import measure
-from benchmarks.run.setting import Setting, open_setting, places
+from benchmarks.run.setting import Setting, open_setting, settings_of
 from benchmarks.run.store import Store
 from benchmarks.run.timing import bare_seconds
 from benchmarks.run.units import Done, Job, Unit
@@ -19,7 +19,7 @@ MAKER = f"{__name__}:work_on"
 
 
 def work_on(job: Job) -> Callable[[Unit], Done]:
-    """Make what computes the units of a job; it keeps the network of the setting it was last asked for."""
+    """Return the function that computes a job's units. It keeps the last unit's setting, and so its network, open."""
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     wanted = planned(parser().parse_args(job.words), device=job.device)
@@ -32,7 +32,7 @@ def work_on(job: Job) -> Callable[[Unit], Done]:
         with ready(plan, wanted.options):
             if unit.setting not in opened:
                 opened.clear()  # before the next network is loaded, so that a device need not hold two
-                part, source = places(plan)[unit.setting]
+                part, source = settings_of(plan)[unit.setting]
                 opened[unit.setting] = open_setting(part, source, wanted.options, store, [], tell=lambda _: None)
             setting = opened[unit.setting]
             setting.cells.failures.clear()

@@ -1,4 +1,4 @@
-"""Cases into batches, and what comes of them into arrays that can be kept."""
+"""Cases become batches for a network, and what a step makes of them becomes arrays that the store can keep."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

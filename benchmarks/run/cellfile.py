@@ -78,7 +78,7 @@ class CellFile:
         self.path = path
         self._connection: sqlite3.Connection | None = None
         self._lock: sqlite3.Connection | None = None
-        self._lock = _claim(path) if writing else None
+        self._lock = claim(path) if writing else None
         try:
             with _told(path):
                 if writing and not path.exists():
@@ -215,7 +215,7 @@ class CellFile:
 def mend(path: Path) -> bool:
     """Write what is whole in a damaged file into a new one that takes its place; False if another process writes it."""
     try:
-        lock = _claim(path)
+        lock = claim(path)
     except BlockingIOError:
         return False
     new = path.with_suffix(".mended")
@@ -319,7 +319,7 @@ def _lock_of(path: Path) -> Path:
     return path.with_name(path.name + ".lock")
 
 
-def _claim(path: Path) -> sqlite3.Connection:
+def claim(path: Path) -> sqlite3.Connection:
     """Become the only one who writes a file until the connection is closed; `BlockingIOError` if another one is."""
     with _told(path):
         lock = sqlite3.connect(_lock_of(path), isolation_level=None, timeout=0)

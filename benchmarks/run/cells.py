@@ -35,7 +35,7 @@ TIMING = "timing"
 
 
 class Cells:
-    """The maps, scores, pictures and timings of one network in front of one part of a plan.
+    """The maps, scores, pictures and timings of one setting: of a part of a plan with one of its networks.
 
     ``source`` is the name that the network was asked for by. Failures are added to ``failures``. With ``absent``,
     nothing is computed: what the store lacks is counted there. ``tell`` is called with sentences for the user.
@@ -66,7 +66,7 @@ class Cells:
         self.methods = {name: bind(method, network, **given) for name, method in part.methods.items()}
         # The methods whose maps are read from files: there is nothing to time, and no other picture is explained.
         self.given = {name: method for name, method in self.methods.items() if isinstance(method, Precomputed)}
-        self.setting: dict[str, Any] = {
+        self.setting_identity: dict[str, Any] = {
             "network": network_identity(network, find(NETWORK, source)),
             "device": torch.device(options.device).type,
             "precision": options.precision,
@@ -77,7 +77,8 @@ class Cells:
         self.control_identities = {name: object_identity("control", each) for name, each in part.controls.items()}
         # Hashed once, and not again for every case.
         self._method_keys = {
-            name: key_of({**self.setting, "method": identity}) for name, identity in self.method_identities.items()
+            name: key_of({**self.setting_identity, "method": identity})
+            for name, identity in self.method_identities.items()
         }
         self.shown = 0  # pictures that went through the network
         self.cost = 0.0  # and those that it took to make the cells that were found, too

@@ -1,4 +1,4 @@
-"""What came of cases, as the rows, pictures and facts that a run leaves behind."""
+"""Turn what came of cases into the rows, pictures and facts that a run leaves behind."""
 
 import io
 from collections.abc import Mapping
@@ -80,7 +80,7 @@ def inputs_of(setting: Setting, counts: Mapping[str, int], data: str, repeated: 
         **({"own_ratio": True} if getattr(setting.cases, "own_ratio", False) else {}),
         "cases": dict(counts),
         "data_sha256": data,
-        **cells.setting,
+        **cells.setting_identity,
         "devices": cells.devices,
         "methods": cells.method_identities,
         "nulls": setting.nulls,

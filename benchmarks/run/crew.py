@@ -1,4 +1,7 @@
-"""A run by several workers: they compute all cells, and the run then gathers what they left."""
+"""A run by several workers: cut its settings into units, hand them out, and keep account of what workers answer.
+
+Workers leave their results in the store as cells, which `benchmarks.run.loop` gathers afterwards.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +18,7 @@ from benchmarks.run.executors.pool import Pool
 from benchmarks.run.failure import Absent, Failure, spelled_failure
 from benchmarks.run.measuring import measure
 from benchmarks.run.plan import Options, Plan
-from benchmarks.run.setting import Setting, open_setting, places, say
+from benchmarks.run.setting import Setting, open_setting, say, settings_of
 from benchmarks.run.store import Store
 from benchmarks.run.units import Done, Unit
 
@@ -63,7 +66,7 @@ def compute(
     """
     account = Account()
     absent = Absent()
-    settings = [open_setting(part, source, options, store, [], absent) for part, source in places(plan)]
+    settings = [open_setting(part, source, options, store, [], absent) for part, source in settings_of(plan)]
     for number, setting in enumerate(settings):
         setting.announce([each.part.dataset for each in settings[:number]])
         setting.cells.tell = lambda _: None  # what fails is said when a worker reports it

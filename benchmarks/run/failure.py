@@ -1,4 +1,4 @@
-"""What could not be computed, and why; and what is not there yet."""
+"""Failures: what could not be computed, and why. And `Absent`: what is not in the store where nothing is computed."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -38,9 +38,8 @@ class Journal:
 
     plan: str
     started: str
-    commands: tuple[
-        tuple[str, ...], ...
-    ]  # the words of every command that was run into this folder, the last at the end
+    # The words of every command that was run into this folder, the last at the end.
+    commands: tuple[tuple[str, ...], ...]
     ended: bool = False
     settings: tuple[Expected, ...] = ()  # those that the run has come to
     of: int = 0  # how many it has

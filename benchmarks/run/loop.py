@@ -1,7 +1,8 @@
 """The run: explain every case by every method, measure every map, collect what comes out.
 
 `run` is a loop over a plan's settings and their cases. Everything that it computes comes from `benchmarks.run.cells`,
-which reads what was computed before. With an executor, workers compute first, and the same loop gathers what they left.
+which reads what was computed before. Where workers compute (`benchmarks.run.crew`), the same loop gathers afterwards:
+it finds every cell in the store and computes nothing.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ from benchmarks.run.measuring import Measured, before, measure
 from benchmarks.run.plan import Options, Plan
 from benchmarks.run.precision import computing_in
 from benchmarks.run.rows import Rows
-from benchmarks.run.setting import MOST, Setting, open_setting, places, say
+from benchmarks.run.setting import MOST, Setting, open_setting, say, settings_of
 from benchmarks.run.store import Store
 from benchmarks.run.timing import bare_seconds
 from mint.scores import PROBABILITIES
@@ -85,7 +86,7 @@ def run(
     """
     results = Results()
     with ready(plan, options):
-        for part, source in places(plan):
+        for part, source in settings_of(plan):
             # What is gathered was said when it was computed.
             tell = say if absent is None else lambda _: None
             setting = open_setting(part, source, options, store, results.failures, absent, tell)
@@ -94,9 +95,9 @@ def run(
                 setting.announce(results.passed_over)
             if setting.passed_over:
                 results.passed_over[setting.part.dataset] = setting.passed_over
-            gatherer = _Gatherer(plan.name, setting, results)
-            gatherer.gather(moved)
-            gatherer.time_methods()
+            collector = _Collector(plan.name, setting, results)
+            collector.collect(moved)
+            collector.time_methods()
             seen(_latest(results))
     results.missing = 0 if absent is None else absent.count
     if not results.missing:
@@ -157,7 +158,7 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
     )
 
 
-class _Gatherer:
+class _Collector:
     """Goes through the cases of a setting, and adds what came of them to the results of the run."""
 
     def __init__(self, plan: str, setting: Setting, results: Results) -> None:
@@ -172,20 +173,13 @@ class _Gatherer:
         self.rows: tuple[list[Row], list[Row]] = ([], [])
         self.counts = {"all": setting.end - setting.first, "difficult": 0}
 
-    def gather(self, moved: Callable[[Results], None]) -> None:
-        """Explain, measure and show all cases, a few at a time."""
+    def collect(self, moved: Callable[[Results], None]) -> None:
+        """Explain, measure and show all cases, a few at a time, or read what was made of them before."""
         setting = self.setting
         total = self.counts["all"] * len(setting.cells.methods)
         total += (setting.controlled - setting.first) * len(setting.spoilt)
-        known = setting.cells.absent is not None
-        progress = tqdm(
-            total=total,
-            desc=f"{setting.title}: gathering" if known else setting.title,
-            unit="map",
-            mininterval=1,
-            leave=not known,
-        )
-        with progress as bar, self._efficiency() as shown:
+        title = setting.title if setting.cells.absent is None else f"gathering {setting.title}"
+        with tqdm(total=total, desc=title, unit="map", mininterval=1) as bar, self._efficiency() as shown:
             for numbers in self._chunks():
                 found = measure(setting, numbers, setting.cells.methods, bar)
                 self.cost = found.cost
@@ -256,8 +250,8 @@ def timings(setting: Setting, contexts: list[Any], methods: Iterable[str]) -> It
     cases = {context.case.key for context in contexts}
     own = [method for method in methods if method not in cells.given]
     explained = [method for method in own if not cells.failed(method, cases)]
-    known = cells.absent is not None
-    for method in tqdm(explained, desc=f"{setting.title}: timing", unit="method", mininterval=1, disable=known):
+    title, gathering = f"{setting.title}: timing", cells.absent is not None
+    for method in tqdm(explained, desc=title, unit="method", mininterval=1, disable=gathering):
         timing = cells.timing(method, contexts)
         if timing is not None:
             yield method, timing

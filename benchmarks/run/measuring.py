@@ -1,4 +1,4 @@
-"""A few cases of a setting, explained and measured: what a run does between reading a data set and making tables."""
+"""Explain and measure a few cases of a setting. A run in one process, a worker and a gathering run all use it."""
 
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""A setting: one network in front of one data set of a plan, opened."""
+"""A setting: a data set of a plan with one of its networks, opened, and how its cases are taken a few at a time."""
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ PICTURES_AT_A_TIME = 1024  # through the network, as far as that leaves a number
 
 @dataclass
 class Setting:
-    """One network in front of one part of a plan."""
+    """The data set of one part of a plan, with one of its networks."""
 
     part: Part
     network: Network
@@ -130,7 +130,7 @@ class Setting:
         return {"dataset": self.part.dataset, "network": self.network.name, "method": method}
 
 
-def places(plan: Plan) -> list[tuple[Part, str]]:
+def settings_of(plan: Plan) -> list[tuple[Part, str]]:
     """List the settings of a plan: part, and the name of the network."""
     return [(part, name) for part in plan.parts for name in part.networks]
 

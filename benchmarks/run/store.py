@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import safetensors.numpy
 
-from benchmarks.run.cellfile import CellFile, DamagedError, mend
+from benchmarks.run.cellfile import CellFile, DamagedError, claim, mend
 from mint.contract import InputError
 
 Identity = Mapping[str, Any]
@@ -158,6 +158,11 @@ class Store:
             self._set_aside(self._writable().path)
             self._writable().write(cells)
         self.written += len(entries)
+
+    def check_idle(self) -> None:
+        """Raise `BlockingIOError` if another process writes here."""
+        for path in self._paths():
+            claim(path).close()
 
     def keep(self, keys: Collection[str]) -> int:
         """Remove the cells of all other keys, and the files of former versions, whose cells no key can find.
@@ -326,9 +331,8 @@ def packed(arrays: Arrays, pictures: float = 0.0) -> bytes:
     plain = safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()})
     if len(plain) > _SMALL_BYTES:
         small = zlib.compress(plain, 1)
-        if len(small) < 0.9 * len(
-            plain
-        ):  # what saves less, as of a noisy map, is not worth reading it ten times slower
+        # What saves less, as of a noisy map, is not worth reading it ten times slower.
+        if len(small) < 0.9 * len(plain):
             return _HEAD.pack(1, pictures) + small
     return _HEAD.pack(0, pictures) + plain
 

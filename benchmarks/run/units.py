@@ -9,9 +9,8 @@ from benchmarks.run.failure import Failure
 class Job:
     """What a worker has to know before it can compute."""
 
-    maker: (
-        str  # "module:function"; the function takes the job and returns what computes: a function of a Unit to a Done
-    )
+    # "module:function". The function takes the job, and returns the one that computes: it takes a Unit, returns a Done.
+    maker: str
     words: tuple[str, ...]  # the command line of the run
     plan: str  # the name of the plan among those of the command line
     directory: str  # where the results are; all workers share its folder "cells"

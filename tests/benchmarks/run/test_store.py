@@ -483,7 +483,10 @@ def test_nothing_is_removed_while_another_process_writes(tmp_path: Path) -> None
     first.close()
     with pytest.raises(BlockingIOError):
         Store(tmp_path).keep([])
+    with pytest.raises(BlockingIOError):
+        Store(tmp_path).check_idle()
     second.close()
+    Store(tmp_path).check_idle()
     assert all(Store(tmp_path).has(KEYS[:42]))
 
 
