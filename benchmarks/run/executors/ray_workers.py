@@ -276,6 +276,5 @@ def _connect(address: str | None, processors: int | None) -> None:
         ray.init(address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
         cure = "start one by `ray start --head`, or leave --address out to use this machine alone"
-        raise InputError(
-            f"no Ray cluster at {address or 'this machine'}: {last_line(error).rstrip('.')}; {cure}."
-        ) from None
+        reason = last_line(error).rstrip(".")
+        raise InputError(f"no Ray cluster at {address or 'this machine'}: {reason}; {cure}.") from None
