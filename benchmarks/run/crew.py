@@ -186,7 +186,9 @@ def _enter(account: Account, setting: Setting, done: Done) -> None:
     if done.lost:
         known = {(each[2], why) for each, why in account.lost.items() if each[:2] == _place(setting)}
         if not known.issuperset((method, done.lost) for method in done.unit.methods):
-            say(f"given up, and the run goes on: {setting.title}, {', '.join(done.unit.methods)}: {done.lost}")
+            numbers = f"cases {done.unit.start + 1} to {done.unit.stop}"
+            what = f"{setting.title}, {', '.join(done.unit.methods)}, {numbers}"
+            say(f"given up, and the run goes on: {what}: {done.lost}")
         if done.unit.timing:
             account.lost |= {(*_place(setting), method, TIMING): done.lost for method in done.unit.methods}
             return
