@@ -6,6 +6,7 @@ a line for every map, with the id of the process; ``PAUSE`` is how many seconds 
 """
 
 import errno
+import inspect
 import os
 import signal
 import time
@@ -141,17 +142,12 @@ class Failing:
 
 @dataclass(frozen=True)
 class FailingWhenTimed:
-    """Raises when it is called for the fourth time and more in one process with one picture."""
+    """Raises when it is timed."""
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        if len(TIMED) > 1:
+        if any(frame.function == "time_attributor" for frame in inspect.stack(0)):
             raise RuntimeError("this method dislikes a clock")
-        if len(images) == 1:
-            TIMED.append(1)
         return images.mean(dim=1)
-
-
-TIMED: list[int] = []
 
 
 @dataclass(frozen=True)
