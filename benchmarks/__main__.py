@@ -307,7 +307,6 @@ def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     from benchmarks.report.leaderboard import make_leaderboard
     from benchmarks.report.report import make_report
     from benchmarks.results.records import RecordsError
-    from mint.parameters import InputError
 
     if options.all:
         directory = options.out or Path("results")
@@ -326,7 +325,7 @@ def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
             else:
                 print(make_report(directory))
                 print(f"report: {directory / 'README.md'}")
-        except (RecordsError, InputError) as error:
+        except RecordsError as error:
             return _refuse(error)
     return 0
 
@@ -342,17 +341,23 @@ def _goes_on(directory: Path) -> bool:
 
 def _report_so_far(directory: Path) -> None:
     """Report what a run that goes on, or was stopped, has computed so far."""
+    from benchmarks.results.records import RecordsError
     from benchmarks.run.journal import read_journal
     from benchmarks.run.store import Store
     from mint.parameters import InputError
 
-    journal = read_journal(directory)
-    with closing(Store(directory / "cells")) as store:
-        plan, how, results = _gathered(directory, journal.commands[-1], store)
-        if not len(results.records):
-            raise InputError(f"the run into {directory} has measured nothing yet; report it later.")
-        command = shlex.join(["python", "-m", "benchmarks", *journal.commands[-1]])
-        _leave(plan, how, results, store, directory, {"command": command, "started": journal.started, "seconds": 0.0})
+    try:
+        journal = read_journal(directory)
+        with closing(Store(directory / "cells")) as store:
+            plan, how, results = _gathered(directory, journal.commands[-1], store)
+            if not len(results.records):
+                raise InputError(f"the run into {directory} has measured nothing yet; report it later.")
+            command = shlex.join(["python", "-m", "benchmarks", *journal.commands[-1]])
+            _leave(
+                plan, how, results, store, directory, {"command": command, "started": journal.started, "seconds": 0.0}
+            )
+    except InputError as error:
+        raise RecordsError(str(error)) from None
 
 
 def _join(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
