@@ -50,7 +50,8 @@ def test_a_run_killed_twice_repeats_a_few_cases_and_ends_with_the_same_tables(tm
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors.decode()
     everything = CASES * METHODS + METHODS  # each method is called a second time for its first case
-    assert everything <= calls(tmp_path) <= everything + 2 * FEWEST
+    # A kill costs the maps of one method that were being made together: of the first few cases, and of all others here.
+    assert everything <= calls(tmp_path) <= everything + FEWEST + (CASES - FEWEST)
     killed = tables(tmp_path)
 
     (tmp_path / "calls.log").unlink()
