@@ -68,7 +68,8 @@ class Cells:
         self.given = {name: method for name, method in self.methods.items() if isinstance(method, Precomputed)}
         self.setting_identity: dict[str, Any] = {
             "network": network_identity(network, find(NETWORK, source)),
-            "device": torch.device(options.device).type,
+            # Of what others computed, the device may be missing here.
+            "device": (network.device if absent is None else torch.device(options.device)).type,
             "precision": options.precision,
             "versions": versions(),
         }
