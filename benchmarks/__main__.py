@@ -20,7 +20,7 @@ from benchmarks.studies import STUDIES
 
 if TYPE_CHECKING:
     from benchmarks.run.failure import Failure
-    from benchmarks.run.journal import Scribe
+    from benchmarks.run.journal import Journal, Scribe
     from benchmarks.run.loop import Results
     from benchmarks.run.plan import Options, Plan
     from benchmarks.run.store import Store
@@ -277,7 +277,7 @@ def _prune(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
             asked: set[str] = set()
             for words in journal.commands:
                 with closing(Store(directory / "cells", asked=asked)) as store:
-                    _gathered(directory, words, store)
+                    _gathered(journal, directory, words, store)
             with closing(Store(directory / "cells")) as store:
                 print(f"{directory}: {store.keep(asked)} cells removed, {len(asked)} wanted")
         except InputError as error:
@@ -287,13 +287,13 @@ def _prune(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     return 0
 
 
-def _gathered(directory: Path, words: Sequence[str], store: "Store") -> "tuple[Plan, Options, Results]":
+def _gathered(
+    journal: "Journal", directory: Path, words: Sequence[str], store: "Store"
+) -> "tuple[Plan, Options, Results]":
     """Collect what the store has of what a command asked for."""
     from benchmarks.run.failure import Absent
-    from benchmarks.run.journal import read_journal
     from benchmarks.run.loop import run
 
-    journal = read_journal(directory)
     options = parser().parse_args(words)
     wanted = planned(options, journal.device if options.device == "auto" else options.device)
     # A folder may have had runs of several plans.
@@ -349,7 +349,7 @@ def _report_so_far(directory: Path) -> None:
     try:
         journal = read_journal(directory)
         with closing(Store(directory / "cells")) as store:
-            plan, how, results = _gathered(directory, journal.commands[-1], store)
+            plan, how, results = _gathered(journal, directory, journal.commands[-1], store)
             if not len(results.records):
                 raise InputError(f"the run into {directory} has measured nothing yet; report it later.")
             command = shlex.join(["python", "-m", "benchmarks", *journal.commands[-1]])
