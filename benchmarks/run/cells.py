@@ -131,16 +131,18 @@ class Cells:
             (*each, metric): {} for each, metric in product(mapped, metrics)
         }
         keys = {
-            (method, control, metric, context.case.key): self._score_key(method, control, metric, context)
-            for (method, control), maps in mapped.items()
+            context.case.key: {
+                (method, control, metric): self._score_key(method, control, metric, context)
+                for (method, control), maps in mapped.items()
+                if context.case.key in maps
+                for metric in metrics
+            }
             for context in chunk
-            if context.case.key in maps
-            for metric in metrics
         }
-        stored = self._read(keys.values())
+        stored = self._read([key for here in keys.values() for key in here.values()])
         for context in chunk:
             case = context.case.key
-            here = {place[:3]: key for place, key in keys.items() if place[3] == case}
+            here = keys[case]
             missing = {place: key for place, key in here.items() if key not in stored}
             for place, key in here.items():
                 if key in stored:
