@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.arguments import add_device, add_weights, named_path, positive
 from benchmarks.run.executors import EXECUTORS
 from benchmarks.studies import STUDIES
 
@@ -99,22 +100,9 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _named_path(text: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    if not (name and equals and path):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=PATH")
-    return name, Path(path)
-
-
 def _seed(text: str) -> int:
     if not text.isdecimal() or len(text) > 19 or int(text) >= 2**63:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^63 - 1")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
 
 
@@ -161,25 +149,18 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--against", type=_names, default=(), metavar="A,B", help="compare the method of --method with these alone"
     )
-    run.add_argument("--maps", action="append", default=[], type=_named_path, metavar="NAME=FOLDER", help=MAPS)
-    run.add_argument("--limit", type=_positive, metavar="N", help="at most N cases of each data set")
+    run.add_argument("--maps", action="append", default=[], type=named_path, metavar="NAME=FOLDER", help=MAPS)
+    run.add_argument("--limit", type=positive, metavar="N", help="at most N cases of each data set")
     run.add_argument(
         "--cases", type=_span, metavar="A-B", help="only the A-th to B-th case of each data set, for runs side by side"
     )
     run.add_argument("--data", type=Path, metavar="DIR", help="folder of a data set that is not shipped (imagenet)")
-    run.add_argument(
-        "--weights",
-        action="append",
-        default=[],
-        type=_named_path,
-        metavar="NETWORK=FILE",
-        help="a network's weights from a file; may repeat",
-    )
+    add_weights(run)
     run.add_argument(
         "--classes",
         action="append",
         default=[],
-        type=_named_path,
+        type=named_path,
         metavar="NETWORK=FILE",
         help="the names of a network's classes, one in each line or JSON, for weights with a head of another size; may "
         "repeat",
@@ -196,9 +177,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="A,B",
         help="these controls made from each method's maps, or `all` or `none`, in place of the plan's",
     )
-    run.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto (default): cuda if there is one")
+    add_device(run)
     run.add_argument("--precision", default="float32", help="float32 (default), tf32 or bfloat16: how networks compute")
-    run.add_argument("--batch-size", type=_positive, metavar="N", help="pictures through a network at a time")
+    run.add_argument("--batch-size", type=positive, metavar="N", help="pictures through a network at a time")
     run.add_argument("--seed", type=_seed, metavar="N", help="seed of all methods and data sets (default: their own)")
     run.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: results/PLAN)")
     run.add_argument(
@@ -207,9 +188,7 @@ def parser() -> argparse.ArgumentParser:
         default="local",
         help="who computes: this machine, or Ray's workers",
     )
-    run.add_argument(
-        "--workers", type=_positive, metavar="N", help="how many compute side by side (local: 1; ray: all)"
-    )
+    run.add_argument("--workers", type=positive, metavar="N", help="how many compute side by side (local: 1; ray: all)")
     run.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster, or auto (default: one is started here)")
     run.add_argument("--verbose", action="store_true", help="print a line for everything that a worker has done")
 

@@ -78,7 +78,7 @@ ABLATIONS = Plan(
     ),
     report="ablation",
 )
-# Fewer samples and one resolution of curves, for a network that takes 50 ms a picture and core: many pictures tell more.
+# Few samples and one resolution of curves, as a picture takes a core 50 ms: many pictures tell more.
 ABLATIONS_IMAGENET = Plan(
     "ablations-imagenet",
     "The same through ResNet-18 on a folder in ImageNet's layout (--data), with fewer samples.",

@@ -44,24 +44,29 @@ def make_leaderboard(directory: Path) -> str:
     if rows.empty:
         raise RecordsError(f"there is no result of a comparison in {directory}; make one: `python -m benchmarks run`.")
     first = _first_table(rows)
-    links = [
-        f"- [{name}]({name}/{'index.html' if (directory / name / 'index.html').is_file() else 'README.md'}): "
-        + " ".join(filter(None, [unfinished(records.provenance), records.provenance["inputs"]["summary"]]))
-        + f" {_made(records.provenance['run']['command'])}"
-        for name, records in found.items()
+    about = [
+        " ".join(filter(None, [unfinished(each.provenance), each.provenance["inputs"]["summary"]]))
+        + f" {_made(each.provenance['run']['command'])}"
+        for each in found.values()
+    ]
+    # The folders' own pages are large: a repository that keeps results may leave them out, and links the texts.
+    texts = [f"- [{name}]({name}/README.md): {said}" for name, said in zip(found, about, strict=True)]
+    pages = [
+        f"- [{name}]({name}/index.html): {said}" if (directory / name / "index.html").is_file() else text
+        for name, said, text in zip(found, about, texts, strict=True)
     ]
     folded = [
         Folded(str(metric), "Means by result; bold: among the best of the row.", [_metric_table(metric, each)])
         for metric, each in by_metric(rows)
     ]
-    page = [f"# Leaderboard\n\n{READING}\n", markdown(first), *links, ""]
+    page = [f"# Leaderboard\n\n{READING}\n", markdown(first), *texts, ""]
     (directory / "leaderboard.md").write_text("\n".join(page), encoding="utf-8")
-    about = Folded("Results", "What each of them measured, and how it is made again.", ["\n".join(links)])
+    results = Folded("Results", "What each of them measured, and how it is made again.", ["\n".join(pages)])
     render(
         directory / "index.html",
         title="Leaderboard",
         summary=inline_html(READING),
-        blocks=[lay_out(first, "", ()), *(lay_out(section, "", ()) for section in (about, *folded))],
+        blocks=[lay_out(first, "", ()), *(lay_out(section, "", ()) for section in (results, *folded))],
         scripts=[],
         index="",
         files={},

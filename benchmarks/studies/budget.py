@@ -24,6 +24,7 @@ from tqdm import tqdm
 from baselines import FeatureAblation
 from benchmarks.analysis import statistics
 from benchmarks.analysis.scores import Column, estimate, read_columns
+from benchmarks.arguments import positive
 from benchmarks.datasets import Case, DataOptions, check_options
 from benchmarks.metrics import Metric, Pointing
 from benchmarks.networks.network import Network, load_network
@@ -41,7 +42,7 @@ from benchmarks.run.loop import Results, as_records, run
 from benchmarks.run.plan import Options, Part, Plan
 from benchmarks.run.store import Entry, Label, Store, key_of
 from benchmarks.run.timing import counting
-from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser
+from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser
 from benchmarks.studies.settings import part_for
 from mint.app.classifiers import usable_device
 from mint.contract import Attributor

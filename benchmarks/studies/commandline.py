@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.arguments import add_device, positive
 from benchmarks.results.provenance import device_name, git_state, now, versions
 from benchmarks.run.store import make_directory
 from benchmarks.studies import SUMMARIES
@@ -24,7 +25,7 @@ def study_parser(name: str, *, network: str | None = None, several: bool = False
     help_text = f"the network that is asked{'; may repeat' * several}{f' ({network})' if network else ''}"
     parser.add_argument("--network", action=action, default=network, metavar="NAME", help=help_text)
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the network's weights, in place of its own")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto (default): cuda if there is one")
+    add_device(parser)
     out = Path("results") / name
     parser.add_argument("--out", type=Path, default=out, metavar="DIR", help="where it writes (%(default)s)")
     return parser
@@ -34,13 +35,6 @@ def add_cases(parser: argparse.ArgumentParser, limit: int) -> None:
     """Add the options of a study that explains a data set's cases: ``--data --limit``."""
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of a data set that is not shipped")
     parser.add_argument("--limit", type=positive, default=limit, metavar="N", help="at most N cases (%(default)s)")
-
-
-def positive(text: str) -> int:
-    """Read a whole number from 1 on, as the ``type`` of an option."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
-    return int(text)
 
 
 def finish(study: Callable[[], str], out: Path) -> int:

@@ -26,6 +26,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from benchmarks.arguments import positive
 from benchmarks.datasets import DATASETS, Case, DataOptions, check_options
 from benchmarks.metrics import Context, Deletion, Insertion
 from benchmarks.networks.network import Network, load_network
@@ -37,7 +38,7 @@ from benchmarks.results.provenance import device_name, versions
 from benchmarks.run.binding import bind
 from benchmarks.run.identity import code_digest, method_identity
 from benchmarks.run.store import Entry, Label, Store, key_of
-from benchmarks.studies.commandline import add_cases, finish, made_by, positive, study_parser
+from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser
 from benchmarks.studies.settings import by_picture, part_for
 from mint import MINT, Explanation, Surrogate
 from mint.app.classifiers import usable_device

@@ -23,10 +23,11 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from benchmarks.arguments import add_device, add_weights, positive
 from benchmarks.registry import look_up
 from benchmarks.results.provenance import ROOT, device_name, git, git_state, same_code, versions
 from benchmarks.studies import SUMMARIES
-from benchmarks.studies.commandline import finish, positive
+from benchmarks.studies.commandline import finish
 from mint.app.classifiers import usable_device
 from mint.contract import InputError
 
@@ -154,6 +155,8 @@ def words_of(item: Item, options: argparse.Namespace, device: str) -> list[str]:
         if name in item.networks:
             # A study asks one network, so that it takes the file alone.
             words += ["--weights", f"{name}={file}" if item.words[0] == "run" else str(file)]
+    if options.precision and item.words[0] == "run" and item.networks:
+        words += ["--precision", options.precision]
     if options.workers and item.words[0] == "run":
         words += ["--workers", str(options.workers)]
     return [*words, "--device", device, "--out", str(options.out / item.folder)]
@@ -238,16 +241,12 @@ def main(arguments: Sequence[str]) -> int:
         "--only", type=lambda text: text.split(","), action="extend", metavar="A,B", help="these folders; may repeat"
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="ImageNet's pictures, for the folders that need them")
-    parser.add_argument(
-        "--weights",
-        action="append",
-        default=[],
-        type=_named_file,
-        metavar="NETWORK=FILE",
-        help="a network's weights from a file; may repeat",
-    )
+    add_weights(parser)
     parser.add_argument("--limit", type=positive, metavar="N", help="at most N cases, for a trial")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto (default): cuda if there is one")
+    add_device(parser)
+    parser.add_argument(
+        "--precision", metavar="NAME", help="how ImageNet's networks compute: float32 (default), tf32 or bfloat16"
+    )
     parser.add_argument("--workers", type=positive, metavar="N", help="processes that compute a plan side by side")
     parser.add_argument("--anyhow", action="store_true", help="also if the checkout differs from its commit")
     parser.add_argument(
@@ -256,13 +255,6 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     failed: list[str] = []
     return finish(partial(_study, options, failed), options.out) or int(bool(failed))
-
-
-def _named_file(text: str) -> tuple[str, Path]:
-    name, equals, file = text.partition("=")
-    if not (name and equals and file):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NETWORK=FILE")
-    return name, Path(file)
 
 
 def _commit(anyhow: bool) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from benchmarks.arguments import positive
 from benchmarks.registry import look_up
 from benchmarks.report.page import write_markdown
 from benchmarks.report.plots import save_picture
-from benchmarks.studies.commandline import finish, made_by, positive, study_parser
+from benchmarks.studies.commandline import finish, made_by, study_parser
 from benchmarks.studies.paper_figures.figures import Plate, compared, pipeline, samples, segmentation
 from benchmarks.studies.paper_figures.sources import MINIMAL_IMPORTANCE, SOURCES, Group, Source, own_pictures
 from benchmarks.studies.paper_figures.subjects import Subject, explain

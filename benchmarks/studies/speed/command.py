@@ -30,11 +30,12 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from benchmarks.arguments import positive
 from benchmarks.networks.network import Network, load_network, network_of
 from benchmarks.report.page import write_markdown
 from benchmarks.results.provenance import versions
 from benchmarks.run.precision import computing_in
-from benchmarks.studies.commandline import finish, made_by, positive, study_parser
+from benchmarks.studies.commandline import finish, made_by, study_parser
 from benchmarks.studies.speed import contestants, peers
 from benchmarks.studies.speed.precisions import compare_precisions
 from benchmarks.studies.speed.rounds import BARE, Contestant, in_turn, left_out, summary, with_ratios

@@ -208,7 +208,7 @@ def test_the_table_names_plans_and_studies_that_there_are() -> None:
 def test_a_cpu_has_fewer_cases_than_a_gpu() -> None:
     item = Item("some", ("run",), 1, ("resnet18",), data=True, on_cpu=16)
     options = argparse.Namespace(
-        limit=None, data=Path("in"), weights=[("resnet18", Path("a"))], out=Path("out"), workers=None
+        limit=None, data=Path("in"), weights=[("resnet18", Path("a"))], out=Path("out"), workers=None, precision=None
     )
     rest = ["--data", "in", "--weights", "resnet18=a", "--device"]
     assert words_of(item, options, "cpu") == ["run", "--limit", "16", *rest, "cpu", "--out", "out/some"]
@@ -216,6 +216,14 @@ def test_a_cpu_has_fewer_cases_than_a_gpu() -> None:
     options.limit = 20
     assert words_of(item, options, "cpu")[:3] == ["run", "--limit", "16"]
     assert words_of(item, options, "cuda")[:3] == ["run", "--limit", "20"]
+
+
+def test_only_runs_on_photographs_compute_in_another_precision() -> None:
+    options = argparse.Namespace(limit=None, data=Path("in"), weights=[], out=Path(), workers=None, precision="tf32")
+    photographs = Item("some", ("run",), 1, ("resnet18",), data=True)
+    assert words_of(photographs, options, "cpu")[3:5] == ["--precision", "tf32"]
+    for other in (Item("scenes", ("run",), 1), Item("some", ("study", "some"), 1, ("resnet18",), data=True)):
+        assert "--precision" not in words_of(other, options, "cpu")
 
 
 @pytest.mark.skipif(not (results.ROOT / ".git").exists(), reason="not a checkout")

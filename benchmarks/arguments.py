@@ -1,0 +1,36 @@
+"""Options that several commands have, and what argparse reads their values by. Nothing here needs torch."""
+
+import argparse
+from pathlib import Path
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``."""
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto (default): cuda if there is one")
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Add ``--weights``, which may repeat and gives pairs of a network's name and a file."""
+    parser.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        type=named_path,
+        metavar="NETWORK=FILE",
+        help="a network's weights from a file; may repeat",
+    )
+
+
+def positive(text: str) -> int:
+    """Read a whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return int(text)
+
+
+def named_path(text: str) -> tuple[str, Path]:
+    """Read a name and a path with "=" between them."""
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=PATH")
+    return name, Path(path)
