@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -55,8 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted; the same command goes on from here.", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        from mint.parameters import said, users_place
+        from benchmarks.results.records import RecordsError
 
+        if isinstance(error, RecordsError):
+            return _refuse(error)
+        from mint.parameters import InputError, said, users_place
+
+        if isinstance(error, InputError):
+            return _refuse(error)
         if not users_place(error):
             raise
         return _refuse(f"{said(error)}.")
@@ -107,20 +113,14 @@ def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    from mint.contract import InputError
-
-    try:
-        # Ray's workers may have a device that this machine lacks.
-        elsewhere = options.executor == "ray" and options.device != "auto"
-        wanted = planned(options, device=options.device if elsewhere else None)
-        for name, why in {name: why for plan in wanted.plans for name, why in plan.left_out.items()}.items():
-            print(f"left out: {name} {why}", file=sys.stderr)
-        complete = []
-        for plan in wanted.plans:
-            directory = directory_of(options.out, plan.name, wanted.plans)
-            complete.append(_run_plan(plan, wanted.options, directory, options, arguments))
-    except InputError as error:
-        return _refuse(error)
+    # Ray's workers may have a device that this machine lacks.
+    elsewhere = options.executor == "ray" and options.device != "auto"
+    plans, how = planned(options, device=options.device if elsewhere else None)
+    for name, why in {name: why for plan in plans for name, why in plan.left_out.items()}.items():
+        print(f"left out: {name} {why}", file=sys.stderr)
+    complete = [
+        _run_plan(plan, how, directory_of(options.out, plan.name, plans), options, arguments) for plan in plans
+    ]
     return 0 if all(complete) else 1
 
 
@@ -151,12 +151,7 @@ def _run_plan(
         else:
             results = _by_workers(plan, how, store, scribe, options, arguments)
     scribe.note(ended=True, failures=tuple(results.failures))
-    facts = {
-        "command": shlex.join(["python", "-m", "benchmarks", *arguments]),
-        "started": started,
-        "seconds": round(time.monotonic() - clock, 1),
-    }
-    _leave(plan, how, results, store, directory, facts)
+    _leave(plan, how, results, store, directory, arguments, started, round(time.monotonic() - clock, 1))
     return not results.failures and not results.missing
 
 
@@ -194,7 +189,14 @@ def _by_workers(
 
 
 def _leave(
-    plan: "Plan", how: "Options", results: "Results", store: "Store", directory: Path, facts: Mapping[str, Any]
+    plan: "Plan",
+    how: "Options",
+    results: "Results",
+    store: "Store",
+    directory: Path,
+    words: Sequence[str],
+    started: str,
+    seconds: float,
 ) -> None:
     """Store what a run found, report it, and say what is worth saying."""
     from benchmarks.report.report import make_report
@@ -203,7 +205,9 @@ def _leave(
     from benchmarks.run.loop import as_records
 
     facts = {
-        **facts,
+        "command": shlex.join(["python", "-m", "benchmarks", *words]),
+        "started": started,
+        "seconds": seconds,
         "cells": {"computed": store.written, "reused": store.reused, "damaged": len(store.damaged)},
         "failures": [asdict(failure) for failure in results.failures],
         "left_out": dict(plan.left_out),
@@ -233,16 +237,11 @@ def _print_failures(failures: Sequence["Failure"]) -> None:
 
 def _status(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     import pandas as pd
-    from tqdm import tqdm
 
     from benchmarks.run.standing import standings
-    from mint.contract import InputError
 
     for directory in options.runs:
-        try:
-            journal, found, rate = standings(directory)
-        except InputError as error:
-            return _refuse(error)
+        journal, found, rate = standings(directory)
         lines = [
             {
                 "data set": each.dataset,
@@ -256,11 +255,9 @@ def _status(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
         ]
         print(f"{directory}: plan {journal.plan}, {'ended' if journal.ended else 'not ended'}; begun {journal.started}")
         print(pd.DataFrame(lines).to_string(index=False))
-        left = sum(each.left for each in found)
-        print(f"{left} maps and scores are left, {len(journal.failures)} failed; {rate:.1f} cells in a second")
-        if left and rate and not journal.ended:
-            begun = f"the {len(journal.settings)} of {journal.of} settings that are begun"
-            print(f"about {tqdm.format_interval(left / rate)} are left for {begun}")
+        left = f"{sum(each.left for each in found)} maps and scores are left"
+        begun = f" of the {len(journal.settings)} of {journal.of} settings that are begun" * (not journal.ended)
+        print(f"{left}{begun}, {len(journal.failures)} failed; {rate:.1f} cells in a second")
     return 0
 
 
@@ -295,45 +292,45 @@ def _gathered(
     from benchmarks.run.loop import run
 
     options = parser().parse_args(words)
-    wanted = planned(options, journal.device if options.device == "auto" else options.device)
+    plans, how = planned(options, journal.device if options.device == "auto" else options.device)
     # A folder may have had runs of several plans.
-    named = [each for name in (journal.plan, directory.resolve().name) for each in wanted.plans if each.name == name]
-    plan = (named or wanted.plans)[0]
+    named = [each for name in (journal.plan, directory.resolve().name) for each in plans if each.name == name]
+    plan = (named or plans)[0]
     absent = Absent(journal.failures, clocks=journal.clocks_by_place)
-    return plan, wanted.options, run(plan, wanted.options, store, absent=absent)
+    return plan, how, run(plan, how, store, absent=absent)
 
 
 def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
-    from benchmarks.report.leaderboard import make_leaderboard
-    from benchmarks.report.report import make_report
-    from benchmarks.results.records import RecordsError
-
     if options.all:
+        from benchmarks.report.leaderboard import make_leaderboard
+
         directory = options.out or Path("results")
-        try:
-            print(make_leaderboard(directory))
-        except RecordsError as error:
-            return _refuse(error)
+        print(make_leaderboard(directory))
         print(f"report: {directory / 'index.html'}")
         return 0
     plans = options.plan or DEFAULT
     for plan in plans:
         directory = directory_of(options.out, plan, plans)
-        try:
-            if _goes_on(directory):
-                _report_so_far(directory)
-            else:
-                print(make_report(directory))
-                print(f"report: {directory / 'README.md'}")
-        except RecordsError as error:
-            return _refuse(error)
+        if _goes_on(directory):
+            _report_so_far(directory)
+        else:
+            _print_report(directory)
     return 0
+
+
+def _print_report(directory: Path) -> None:
+    from benchmarks.report.report import make_report
+
+    print(make_report(directory))
+    print(f"report: {directory / 'README.md'}")
 
 
 def _goes_on(directory: Path) -> bool:
     """Tell whether a run into a folder has begun and not ended. It needs no torch."""
+    from benchmarks.results.records import JOURNAL
+
     try:
-        found = json.loads((directory / "run.json").read_text(encoding="utf-8"))
+        found = json.loads((directory / JOURNAL).read_text(encoding="utf-8"))
         return not found["ended"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -341,36 +338,25 @@ def _goes_on(directory: Path) -> bool:
 
 def _report_so_far(directory: Path) -> None:
     """Report what a run that goes on, or was stopped, has computed so far."""
-    from benchmarks.results.records import RecordsError
     from benchmarks.run.journal import read_journal
     from benchmarks.run.store import Store
     from mint.parameters import InputError
 
-    try:
-        journal = read_journal(directory)
-        with closing(Store(directory / "cells")) as store:
-            plan, how, results = _gathered(journal, directory, journal.commands[-1], store)
-            if not len(results.records):
-                raise InputError(f"the run into {directory} has measured nothing yet; report it later.")
-            command = shlex.join(["python", "-m", "benchmarks", *journal.commands[-1]])
-            _leave(
-                plan, how, results, store, directory, {"command": command, "started": journal.started, "seconds": 0.0}
-            )
-    except InputError as error:
-        raise RecordsError(str(error)) from None
+    journal = read_journal(directory)
+    words = journal.commands[-1]
+    with closing(Store(directory / "cells")) as store:
+        plan, how, results = _gathered(journal, directory, words, store)
+        if not len(results.records):
+            raise InputError(f"the run into {directory} has measured nothing yet; report it later.")
+        _leave(plan, how, results, store, directory, words, journal.started, 0.0)
 
 
 def _join(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
-    from benchmarks.report.report import make_report
     from benchmarks.results import records
     from benchmarks.results.join import join
 
-    try:
-        records.save(join(options.runs), options.out)
-    except records.RecordsError as error:
-        return _refuse(error)
-    print(make_report(options.out))
-    print(f"report: {options.out / 'README.md'}")
+    records.save(join(options.runs), options.out)
+    _print_report(options.out)
     return 0
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,22 +12,13 @@ from benchmarks.studies import STUDIES
 if TYPE_CHECKING:
     from benchmarks.run.plan import Options, Plan
 
-COMMANDS = ("list", "run", "status", "report", "join", "prune", "study")
 DEFAULT = ("quick",)  # the plan of `run` and `report`
 
 # Whatever imports torch is imported by the command that needs it: `report` works without.
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """The plans that a command line asks for, and how to run them."""
-
-    plans: "tuple[Plan, ...]"
-    options: "Options"
-
-
-def planned(options: argparse.Namespace, device: str | None = None) -> Wanted:
-    """Find out what the command `run` asks for; every name is looked up, and nothing is computed.
+def planned(options: argparse.Namespace, device: str | None = None) -> "tuple[tuple[Plan, ...], Options]":
+    """Find out which plans the command `run` asks for, and how to run them; nothing is computed.
 
     Parameters
     ----------
@@ -83,7 +73,7 @@ def planned(options: argparse.Namespace, device: str | None = None) -> Wanted:
         skipped=first - 1,
         without_data=without_folder({part.dataset for plan in plans for part in plan.parts}),
     )
-    return Wanted(tuple(plans), how)
+    return tuple(plans), how
 
 
 def directory_of(out: Path | None, plan: str, plans: Sequence[object]) -> Path:
@@ -132,7 +122,7 @@ def parser() -> argparse.ArgumentParser:
         description="Measure attribution methods for convolutional networks.",
         epilog="A NAME is a registered name (see `list`), FILE.py:NAME or module:NAME.",
     )
-    commands = whole.add_subparsers(dest="command", required=True, metavar=" | ".join(COMMANDS))
+    commands = whole.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="what there is: plans, networks, data sets, methods, metrics")
 
     run = commands.add_parser(
@@ -215,6 +205,7 @@ def parser() -> argparse.ArgumentParser:
     study.add_argument("-h", "--help", action="store_true", help="list the studies")
     study.add_argument("name", nargs="?", metavar="NAME", help=", ".join(STUDIES))
     study.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="the study's own options: NAME --help")
+    commands.metavar = " | ".join(commands.choices)
     return whole
 
 

@@ -22,18 +22,18 @@ def work_on(job: Job) -> Callable[[Unit], Done]:
     """Return the function that computes a job's units. It keeps the last unit's setting, and so its network, open."""
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    wanted = planned(parser().parse_args(job.words), device=job.device)
-    (plan,) = (each for each in wanted.plans if each.name == job.plan)
+    plans, how = planned(parser().parse_args(job.words), device=job.device)
+    (plan,) = (each for each in plans if each.name == job.plan)
     store = Store(Path(job.directory) / "cells")
     opened: dict[int, Setting] = {}
 
     def compute(unit: Unit) -> Done:
         began, written, reused = time.perf_counter(), store.written, store.reused
-        with ready(plan, wanted.options):
+        with ready(plan, how):
             if unit.setting not in opened:
                 opened.clear()  # before the next network is loaded, so that a device need not hold two
                 part, source = settings_of(plan)[unit.setting]
-                opened[unit.setting] = open_setting(part, source, wanted.options, store, [], tell=lambda _: None)
+                opened[unit.setting] = open_setting(part, source, how, store, [], tell=lambda _: None)
             setting = opened[unit.setting]
             setting.cells.failures.clear()
             pictures, asked, forwarded, bare = 0, 0, 0, 0.0

@@ -8,6 +8,8 @@
 * ``maps.npz``: every case's picture and maps, small, for the page
 * ``SHA256SUMS``: the checksums of these, as ``sha256sum --check`` takes them; runs before there were any lack it
 
+Beside them, ``run.json`` says where a run stands (see ``benchmarks.run.journal``).
+
 Scores and curves have a column ``control``: "" for a method's own map, else the name of the derived control that
 was scored in its place (see ``baselines.controls``). Records of runs before there were any read as "" throughout.
 """
@@ -38,6 +40,7 @@ TIMING_COLUMNS = (
 DECLARED = {"id", "measure", "judges", "direction", "average", "subsets", "controls", "settings", "curve"}
 """What the provenance says of every metric."""
 
+JOURNAL = "run.json"
 REMOVAL = "insertion - deletion"
 """The name of what `with_removal` adds."""
 MAP_SIZE = 56

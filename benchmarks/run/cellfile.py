@@ -100,27 +100,20 @@ class CellFile:
         assert self._connection is not None
         return self._connection.execute(command, values)
 
-    def has(self, keys: Sequence[bytes]) -> dict[bytes, bool]:
-        """Tell which keys have a cell here; those that have none are left out."""
-        rows, damaged = self._rows("SELECT key FROM cells WHERE key", keys)
-        found = {key: True for (key,) in rows}
-        if damaged:
-            raise DamagedError(f"{self.path} is damaged", found)
-        return found
-
     def read(self, keys: Sequence[bytes]) -> dict[bytes, Stored]:
         """Return the cells of some keys, without those that are not here.
 
         `DamagedError`, with the others, if one is not as it was written.
         """
-        rows, damaged = self._rows(f"SELECT c.key, l.words, c.payload, c.check_sum {_CELLS} WHERE c.key", keys)
+        rows, damaged = self._rows(keys)
         whole = {row[0]: Stored(row[2], row[1]) for row in rows if _whole(*row)}
         if damaged or len(whole) < len(rows):
             raise DamagedError(f"a cell in {self.path} is damaged", whole)
         return whole
 
-    def _rows(self, command: str, keys: Sequence[bytes]) -> tuple[list[Any], bool]:
+    def _rows(self, keys: Sequence[bytes]) -> tuple[list[Any], bool]:
         """Look keys up, many in one query; what cannot be read among them is told by the second value."""
+        command = f"SELECT c.key, l.words, c.payload, c.check_sum {_CELLS} WHERE c.key"
         rows: list[Any] = []
         damaged = False
         for start in range(0, len(keys), _KEYS_AT_A_TIME):
@@ -131,7 +124,7 @@ class CellFile:
             except DamagedError:
                 damaged = True
                 if len(keys) > 1:  # one by one, so that only what is damaged is lost
-                    rows += (row for key in some for row in self._rows(command, [key])[0])
+                    rows += (row for key in some for row in self._rows([key])[0])
         return rows, damaged
 
     def write(self, cells: Mapping[bytes, Mapping[bytes, bytes]], at: float | None = None) -> None:

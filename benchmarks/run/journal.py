@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results.provenance import now
+from benchmarks.results.records import JOURNAL
 from benchmarks.run.failure import Failure
 from benchmarks.run.loop import Results
 from benchmarks.run.setting import Setting
 from benchmarks.run.store import Store, slug_of_host
 from mint.contract import InputError
-
-NAME = "run.json"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def read_journal(directory: Path) -> Journal:
     InputError
         If it has none, or not one that can be read.
     """
-    path = directory / NAME
+    path = directory / JOURNAL
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not found["commands"]:  # what no command asks for is pruned
@@ -127,25 +126,32 @@ class Scribe:
             self.note(failures=tuple(results.failures))
 
     def note(self, **changes: Any) -> None:
-        """Change what the journal says."""
-        self.journal = replace(self.journal, **changes)
+        """Change what the journal says. What other runs into the folder have written meanwhile stays in it."""
+        self.journal = _beside_others(replace(self.journal, **changes), self.directory)
         text = json.dumps(asdict(self.journal), indent=1)
         if text != self._written:
-            beside = self.directory / f"{NAME}.{slug_of_host()}-{os.getpid()}"  # two runs may write at a time
+            beside = self.directory / f"{JOURNAL}.{slug_of_host()}-{os.getpid()}"  # two runs may write at a time
             beside.write_text(text, encoding="utf-8")
-            beside.replace(self.directory / NAME)
+            beside.replace(self.directory / JOURNAL)
             self._written = text
 
 
 def begin(directory: Path, plan: str, words: Sequence[str], settings: int, device: str, store: Store) -> Scribe:
     """Begin the journal of a run; commands that were run into the same folder before stay in it."""
-    try:
-        former, clocks = (found := read_journal(directory)).commands, found.clocks
-    except InputError:
-        former, clocks = (), ()
-    commands = (*(each for each in former if each != tuple(words)), tuple(words))
     before = sum(each.cells for each in store.counts().values())
-    journal = Journal(plan, now(), commands, of=settings, clocks=clocks, device=device, cells_before=before)
+    journal = Journal(plan, now(), (tuple(words),), of=settings, device=device, cells_before=before)
     scribe = Scribe(directory, journal)
     scribe.note()
     return scribe
+
+
+def _beside_others(journal: Journal, directory: Path) -> Journal:
+    """Add the commands of all runs into a folder, and what their timings were taken on; the journal's own come last."""
+    try:
+        found = read_journal(directory)
+    except InputError:
+        return journal
+    *known, own = journal.commands
+    commands = (*(each for each in dict.fromkeys((*found.commands, *known)) if each != own), own)
+    clocks = (*(each for each in found.clocks if each not in journal.clocks), *journal.clocks)
+    return replace(journal, commands=commands, clocks=clocks)

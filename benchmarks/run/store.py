@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import safetensors.numpy
 
-from benchmarks.run.cellfile import CellFile, DamagedError, claim, mend
+from benchmarks.run.cellfile import CellFile, DamagedError, Stored, Tally, claim, mend
 from mint.contract import InputError
 
 Identity = Mapping[str, Any]
@@ -65,14 +65,6 @@ class Entry(NamedTuple):
     label: Label
     arrays: Arrays
     pictures: float = 0.0  # that went through a network for it
-
-
-class Count(NamedTuple):
-    """How many cells there are, and when the first and the last of them were committed (Unix time)."""
-
-    cells: int
-    first: float
-    last: float
 
 
 def key_of(identity: Identity) -> str:
@@ -117,19 +109,13 @@ class Store:
     _own: CellFile | None = field(default=None, repr=False)  # one of them
     _looked: float = field(default=-math.inf, repr=False)  # when the directory was listed
 
-    def has(self, keys: Sequence[str]) -> list[bool]:
-        """Tell for each key whether there is a cell, without reading it."""
-        found = self._ask(keys, CellFile.has)
-        return [bytes.fromhex(key) in found for key in keys]
-
     def read(self, keys: Sequence[str]) -> dict[str, Found]:
         """Return the cells of some keys, by key; what is not there or not whole is left out.
 
         NaN, dtypes and shapes come back bit by bit.
         """
-        found = self._ask(keys, CellFile.read)
         cells = {}
-        for key, stored in found.items():
+        for key, stored in self._find(keys).items():
             try:
                 arrays, pictures = unpacked(stored.payload)
                 cells[key.hex()] = Found(arrays, _label(stored.words).device, pictures)
@@ -165,12 +151,7 @@ class Store:
             claim(path).close()
 
     def keep(self, keys: Collection[str]) -> int:
-        """Remove the cells of all other keys, and the files of former versions, whose cells no key can find.
-
-        Returns
-        -------
-        int
-            How many cells were removed; a file of a former version counts as one.
+        """Remove the cells of all other keys; return how many these were.
 
         Raises
         ------
@@ -181,28 +162,19 @@ class Store:
         self.close()
         try:
             files = [self._claimed(path) for path in self._paths()]
-            removed = sum(file.keep(wanted) for file in files)
+            return sum(file.keep(wanted) for file in files)
         finally:
             self.close()
-        for former in (*self.directory.glob("*.sqlite"), *self.directory.glob("??/*.npz")):
-            for each in former.parent.glob(f"{former.name}*"):  # journals and locks, too
-                each.unlink()
-            removed += 1
-            if former.suffix == ".npz" and not any(former.parent.iterdir()):
-                former.parent.rmdir()
-        return removed
 
-    def counts(self) -> dict[Label, Count]:
+    def counts(self) -> dict[Label, Tally]:
         """Count the cells under each label in all files; one that two processes wrote at once counts twice."""
         self.refresh()
-        total: dict[Label, Count] = {}
+        total: dict[Label, Tally] = {}
         for path in [*self._files]:
             for words, tally in self._answer(path, CellFile.tallies).items():
                 label = _label(words)
-                so_far = total.get(label, Count(0, math.inf, -math.inf))
-                total[label] = Count(
-                    so_far.cells + tally.cells, min(so_far.first, tally.first), max(so_far.last, tally.last)
-                )
+                cells, first, last = total.get(label, (0, math.inf, -math.inf))
+                total[label] = Tally(cells + tally.cells, min(first, tally.first), max(last, tally.last))
         return total
 
     def refresh(self) -> None:
@@ -215,14 +187,12 @@ class Store:
             self._close(path)
         self._looked = -math.inf
 
-    def _ask(
-        self, keys: Sequence[str], question: Callable[[CellFile, list[bytes]], dict[bytes, Answer]]
-    ) -> dict[bytes, Answer]:
+    def _find(self, keys: Sequence[str]) -> dict[bytes, Stored]:
         """Ask file after file for what is not found yet, the own one first, and in the end those that are new."""
         if self.asked is not None:
             self.asked.update(keys)
         left = [bytes.fromhex(key) for key in dict.fromkeys(keys)]
-        found: dict[bytes, Answer] = {}
+        found: dict[bytes, Stored] = {}
         for look in (False, True):
             if look and time.monotonic() - self._looked < LOOK_SECONDS:
                 break
@@ -231,7 +201,7 @@ class Store:
                 left = [key for key in left if key not in found]
                 if not left:
                     return found
-                found |= self._answer(path, question, left)
+                found |= self._answer(path, CellFile.read, left)
         return found
 
     def _answer(self, path: Path, question: Callable[..., dict[bytes, Answer]], *about: Any) -> dict[bytes, Answer]:
