@@ -1,6 +1,7 @@
 """The report of a comparison, and the choice of the report that a run's records are for."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,16 @@ def make_report(directory: Path) -> str:
 
 
 def glance(records: Records) -> str:
-    """Spell the headline columns of each setting, for the terminal: means, marked where they are among the best."""
-    return _terminal(measure_headlines(records), records.timings)
+    """Spell the headline columns of the last setting, for the terminal: means, marked where they are among the best."""
+    inputs = records.provenance["inputs"]
+    last = inputs["settings"][-1]
+    alone = replace(
+        records,
+        scores=rows_of(records.scores, _place(last)),
+        timings=rows_of(records.timings, _place(last)),
+        provenance={**records.provenance, "inputs": {**inputs, "settings": [last]}},
+    )
+    return _terminal(measure_headlines(alone), alone.timings)
 
 
 def measure_headlines(records: Records) -> pd.DataFrame:

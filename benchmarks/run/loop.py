@@ -74,9 +74,9 @@ def run(
 ) -> Results:
     """Run a plan; maps, scores and timings are kept and found in the store.
 
-    Before each setting, ``opened`` is called with it, and after it ``seen`` with what was found there; ``moved`` is
-    called with everything, after every few cases. If ``absent`` is given, nothing is computed: what the store has is
-    gathered, and what it lacks is counted.
+    Before each setting, ``opened`` is called with it. ``moved`` is called with what was found so far after every few
+    cases, and ``seen`` after each setting. If ``absent`` is given, nothing is computed: what the store has is gathered,
+    and what it lacks is counted.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def run(
             collector = _Collector(plan.name, setting, results)
             collector.collect(moved)
             collector.time_methods()
-            seen(_latest(results))
+            seen(results)
     results.missing = 0 if absent is None else absent.count
     if not results.missing:
         for inputs in results.inputs:
@@ -116,13 +116,6 @@ def ready(plan: Plan, options: Options) -> Iterator[None]:
         # It is said once, of each network that it is true of.
         warnings.filterwarnings("ignore", re.escape(PROBABILITIES))
         yield
-
-
-def _latest(results: Results) -> Results:
-    """Keep the scores and timings of the last setting."""
-    inputs = results.inputs[-1]
-    place = {"dataset": inputs["dataset"], "network": inputs["network"]["name"]}
-    return Results(results.records.chosen(**place), timings=results.timings.chosen(**place), inputs=[inputs])
 
 
 def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[str, Any]) -> Records:

@@ -52,18 +52,6 @@ class Rows(Sequence[Mapping[str, Any]]):
         place = range(self.length)[index]
         return {name: column[place] for name, column in self.columns.items() if column is not None}
 
-    def chosen(self, **names: str) -> "Rows":
-        """Return the rows that have these names in these columns, as rows of their own."""
-        fitting = np.ones(self.length, bool)
-        for name, wanted in names.items():
-            column = self.columns[name]
-            if isinstance(column, _Known):
-                fitting &= column.all_numbers() == column.numbers.get(wanted, -1)
-        places, rows = np.flatnonzero(fitting), Rows(self.columns)
-        rows.columns = {name: column.taken(places) if column else None for name, column in self.columns.items()}
-        rows.length = len(places)
-        return rows
-
     def frame(self) -> pd.DataFrame:
         """Return the rows as a table, as `benchmarks.results.records` has them."""
         columns: dict[str, Any] = {
@@ -103,19 +91,10 @@ class _Known:
 
     def series(self) -> Any:
         """Return names and arrays as categories, and numbers as they are."""
+        numbers = np.concatenate([*self.full, np.array(self.latest, np.min_scalar_type(len(self.values)))])
         if any(isinstance(value, (str, np.ndarray)) for value in self.values):
-            return named(self.all_numbers(), self.values)
-        return pd.Series(self.values).to_numpy()[self.all_numbers()]
-
-    def all_numbers(self) -> np.ndarray:
-        """Return the number of each row's value, (rows,) integers."""
-        return np.concatenate([*self.full, np.array(self.latest, np.min_scalar_type(len(self.values)))])
-
-    def taken(self, places: np.ndarray) -> "_Known":
-        chosen = _Known()
-        for number in self.all_numbers()[places].tolist():
-            chosen.append(self.values[number])
-        return chosen
+            return named(numbers, self.values)
+        return pd.Series(self.values).to_numpy()[numbers]
 
 
 class _Numbers:
@@ -136,12 +115,6 @@ class _Numbers:
     def series(self) -> np.ndarray:
         return np.array(self.values)
 
-    def taken(self, places: np.ndarray) -> "_Numbers":
-        chosen = _Numbers()
-        for place in places.tolist():
-            chosen.append(self[place])
-        return chosen
-
 
 class _Arrays:
     """Arrays of one axis, all of one type, one behind the other."""
@@ -159,12 +132,6 @@ class _Arrays:
     def __getitem__(self, place: int) -> np.ndarray:
         first, end = self.ends[place], self.ends[place + 1]
         return np.frombuffer(self.values, self.dtype, end - first, first * self.dtype.itemsize).copy()
-
-    def taken(self, places: np.ndarray) -> "_Arrays":
-        chosen = _Arrays()
-        for place in places.tolist():
-            chosen.append(self[place])
-        return chosen
 
     def series(self) -> Any:
         return lists_of(np.array(self.ends), np.frombuffer(self.values.tobytes(), self.dtype))

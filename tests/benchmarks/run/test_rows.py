@@ -42,9 +42,6 @@ def test_arrays_and_absent_values_come_back_over_many_chunks(monkeypatch: pytest
     assert frame["method"].tolist() == [row["method"] for row in given]
     assert (frame["target"].dtype, frame["difficult"].dtype, frame["score"].dtype) == (np.int64, bool, np.float64)
     assert [list(each) for each in frame["values"]] == [row["values"].tolist() for row in given]
-    chosen = rows.chosen(method="m3")
-    np.testing.assert_equal(list(chosen), [row for row in given if row["method"] == "m3"])
-    assert len(rows.chosen(method="nobody")) == len(Rows(names).chosen(method="m3")) == 0
 
 
 def test_a_first_value_that_is_absent_does_not_change_the_others() -> None:
