@@ -118,9 +118,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     plans, how = planned(options, device=options.device if elsewhere else None)
     for name, why in {name: why for plan in plans for name, why in plan.left_out.items()}.items():
         print(f"left out: {name} {why}", file=sys.stderr)
-    complete = [
-        _run_plan(plan, how, directory_of(options.out, plan.name, plans), options, arguments) for plan in plans
-    ]
+    complete = [_run_plan(plan, how, directory_of(options.out, plan.name, plans), options, arguments) for plan in plans]
     return 0 if all(complete) else 1
 
 

@@ -23,31 +23,9 @@ Name = str | tuple[str, str]
 
 @dataclass(frozen=True)
 class Column:
-    """A metric and a subset of the cases, on one network and dataset.
+    """A metric and a subset of the cases, on one network and dataset."""
 
-    Attributes
-    ----------
-    dataset, network, metric, metric_id, measure, subset, direction, average : str
-        As in the records and in what the metric declares.
-    judges : bool
-        Whether a better score is a better explanation. It is not for the share of tied pixels and the like.
-    main : bool
-        Whether the metric is the plan's first of its measure; the others are the same measure with other settings.
-    headline : bool
-        Whether it is one of the few columns that a report shows first (`headlines`).
-    settings : Mapping
-        The metric's fields.
-    methods, nulls : tuple of str
-        All in the plan's order, and those of them that know nothing of the network.
-    asked : int
-        Cases that were to be measured.
-    answered : Mapping
-        By method, those of them that the run did not fail on.
-    scores : pandas.DataFrame
-        Cases by methods, NaN where the metric does not apply or the run failed. The index has the levels picture,
-        target and case.
-    """
-
+    # As in the records, and in what the metric declares.
     dataset: str
     network: str
     metric: str
@@ -56,14 +34,15 @@ class Column:
     subset: str
     direction: str
     average: str
-    judges: bool
-    main: bool
-    headline: bool
-    settings: Mapping[str, Any]
-    methods: tuple[str, ...]
-    nulls: tuple[str, ...]
-    asked: int
-    answered: Mapping[str, int]
+    judges: bool  # whether a better score is a better explanation; not so for the share of tied pixels and the like
+    main: bool  # the plan's first metric of its measure; the others are the same measure with other settings
+    headline: bool  # one of the few columns that a report shows first (`headlines`)
+    settings: Mapping[str, Any]  # the metric's fields
+    methods: tuple[str, ...]  # in the plan's order
+    nulls: tuple[str, ...]  # those of them that know nothing of the network
+    asked: int  # cases that were to be measured
+    answered: Mapping[str, int]  # by method, those of them that the run did not fail on
+    # Cases by methods, NaN where the metric does not apply or the run failed; indexed by picture, target and case.
     scores: pd.DataFrame
     estimates: dict[tuple[Name, bytes], Estimate] = field(default_factory=dict, init=False, repr=False, compare=False)
     tested: dict[tuple[Name, Name, int], float] = field(default_factory=dict, init=False, repr=False, compare=False)

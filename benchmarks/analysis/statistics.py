@@ -36,23 +36,13 @@ DIGITS = 9
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and its 95 % percentile interval.
-
-    Attributes
-    ----------
-    mean, low, high : float
-        NaN where there is nothing to average; the interval is NaN for fewer than two pictures.
-    n : int
-        Cases averaged: those to which the metric applies.
-    replicates : numpy.ndarray
-        (resamples,), the mean of each resample; NaN where the interval is.
-    """
+    """A mean and its 95 % percentile interval; NaN where there is nothing to average."""
 
     mean: float
-    low: float
+    low: float  # NaN for fewer than two pictures, and so is ``high``
     high: float
-    n: int
-    replicates: np.ndarray
+    n: int  # cases averaged: those to which the metric applies
+    replicates: np.ndarray  # (resamples,), the mean of each resample; NaN where the interval is
 
 
 @functools.lru_cache(maxsize=4)

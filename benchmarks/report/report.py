@@ -170,56 +170,53 @@ def _sections(
     margins, resolution = (f[f["headline"].astype(bool)] for f in (findings["margins"], findings["resolution"]))
     methods = METHODS.format(flips=statistics.FLIPS, resamples=statistics.RESAMPLES)
 
-    def some(*blocks: Block | None) -> list[Block]:
-        return [block for block in blocks if block]
-
     return [
-        Folded("Pictures", "A few cases, with every method's map.", some(*drawn.get("gallery", []))),
-        Folded(
+        _folded("Pictures", "A few cases, with every method's map.", *drawn.get("gallery", [])),
+        _folded(
             "Every column",
             "All measures, with the nulls among the methods.",
-            [*comparison_tables.score_tables(summary), *drawn.get("curves", [])],
+            *comparison_tables.score_tables(summary),
+            *drawn.get("curves", []),
         ),
-        Folded(
+        _folded(
             "Other settings",
             "The same measures with other steps, baselines and scores.",
-            some(
-                verdict.settings_sentences(findings["settings"]),
-                *comparison_tables.setting_table(summary),
-            ),
+            verdict.settings_sentences(findings["settings"]),
+            *comparison_tables.setting_table(summary),
         ),
-        Folded(
+        _folded(
             "Pairs",
             "Which methods a test tells apart.",
-            some(
-                order,
-                *drawn.get("wins", []),
-                "Every pair is in [comparisons.csv](tables/comparisons.csv)." if order else "",
-            ),
+            order,
+            *drawn.get("wins", []),
+            order and "Every pair is in [comparisons.csv](tables/comparisons.csv).",
         ),
-        Folded(
+        _folded(
             "Nulls and controls",
             "What methods that know nothing of the network, and spoilt maps, score.",
-            some(
-                comparison_tables.null_sentence(margins),
-                *comparison_tables.margin_tables(margins),
-                *comparison_tables.resolution_table(resolution),
-            ),
+            comparison_tables.null_sentence(margins),
+            *comparison_tables.margin_tables(margins),
+            *comparison_tables.resolution_table(resolution),
         ),
-        Folded(
+        _folded(
             "Reliability",
             "How far pictures and metrics agree on the order of the methods.",
-            some(card, "Rank correlations of metrics are in [metrics.csv](tables/metrics.csv)." if card else ""),
+            card,
+            card and "Rank correlations of metrics are in [metrics.csv](tables/metrics.csv).",
         ),
-        Folded(
+        _folded(
             "Cases without a score",
             "What does not apply, or failed, and why.",
-            some(*comparison_tables.coverage_table(findings["coverage"])),
+            *comparison_tables.coverage_table(findings["coverage"]),
         ),
         cost_section(records, draw_costs(summary, records.timings, plots / "cost.png") if compared else None),
         provenance_section(records),
-        Folded("How the numbers are made", "The tests, the intervals and the words of this page.", [methods]),
+        _folded("How the numbers are made", "The tests, the intervals and the words of this page.", methods),
     ]
+
+
+def _folded(title: str, sentence: str, *blocks: Block | None) -> Folded:
+    return Folded(title, sentence, [block for block in blocks if block])
 
 
 def _place(setting: Mapping[str, Any]) -> tuple[str, str]:

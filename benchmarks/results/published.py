@@ -7,52 +7,28 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Published:
-    """One number of a paper, and which number of a run is its like.
+    """One number of a paper, and which number of a run is its like."""
 
-    Attributes
-    ----------
-    dataset, network, method, metric, subset : str
-        As a run names them; a method that this suite does not have goes by the paper's name.
-    called : str
-        The paper's name of the method.
-    measure : str
-        What is measured, in a word; a report has a table for each.
-    value : float
-        As it was printed.
-    source : str
-        Where it was printed.
-    verified : bool
-        Whether somebody of this project has read the number there.
-    """
-
+    # As a run names them; a method that this suite does not have goes by the paper's name.
     dataset: str
     network: str
     method: str
     metric: str
-    called: str
-    measure: str
-    value: float
-    source: str
-    verified: bool = True
-    subset: str = "all"
+    called: str  # the paper's name of the method
+    measure: str  # what is measured, in a word; a report has a table for each
+    value: float  # as it was printed
+    source: str  # where it was printed
+    verified: bool = True  # whether somebody of this project has read the number there
+    subset: str = "all"  # as a run names it
 
 
 @dataclass(frozen=True)
 class Paper:
-    """What was published, and what a plan does otherwise.
-
-    Attributes
-    ----------
-    numbers : tuple of Published
-    departures : tuple of str
-        What differs from the paper's protocol, a sentence each.
-    unit : str
-        "" for numbers as this suite's scores are, "%" for numbers that are a hundred times as large.
-    """
+    """What was published, and what a plan does otherwise."""
 
     numbers: tuple[Published, ...]
-    departures: tuple[str, ...]
-    unit: str = ""
+    departures: tuple[str, ...]  # what differs from the paper's protocol, a sentence each
+    unit: str = ""  # "" for numbers as this suite's scores are, "%" for numbers that are a hundred times as large
 
     @property
     def factor(self) -> float:

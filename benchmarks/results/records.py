@@ -57,77 +57,44 @@ class RecordsError(ValueError):
 
 @dataclass(frozen=True)
 class Shown:
-    """One case of the gallery.
-
-    Attributes
-    ----------
-    dataset, network, case, target_name : str
-    image : numpy.ndarray
-        uint8 (h, w, 3), RGB.
-    region : numpy.ndarray or None
-        bool (h, w), the target's pixels.
-    maps : Mapping
-        uint8 (h, w) by method: 0 is no evidence, 255 the map's strongest.
-    pictures : Mapping
-        uint8 (h, w, 3) by "method: panel": what a method draws of itself.
-    """
+    """One case of the gallery."""
 
     dataset: str
     network: str
     case: str
     target_name: str
-    image: np.ndarray
-    region: np.ndarray | None
-    maps: Mapping[str, np.ndarray]
-    pictures: Mapping[str, np.ndarray]
+    image: np.ndarray  # uint8 (h, w, 3), RGB
+    region: np.ndarray | None  # bool (h, w), the target's pixels
+    maps: Mapping[str, np.ndarray]  # uint8 (h, w) by method: 0 is no evidence, 255 the map's strongest
+    pictures: Mapping[str, np.ndarray]  # uint8 (h, w, 3) by "method: panel": what a method draws of itself
 
 
 @dataclass(frozen=True)
 class CaseMaps:
-    """One case's picture and every method's own map, small: for the page.
-
-    Attributes
-    ----------
-    dataset, network, case, picture, target_name : str
-    picture_jpeg : bytes
-        The picture at the network's input size, as a JPEG file.
-    region : numpy.ndarray or None
-        bool (h, w), the target's pixels; at most `MAP_SIZE` high and wide.
-    maps : Mapping
-        uint8 (h, w) by method, as `evidence_bytes` has it; at most `MAP_SIZE` high and wide.
-    """
+    """One case's picture and every method's own map, small, for the page: at most `MAP_SIZE` high and wide."""
 
     dataset: str
     network: str
     case: str
     picture: str
     target_name: str
-    picture_jpeg: bytes
-    region: np.ndarray | None
-    maps: Mapping[str, np.ndarray]
+    picture_jpeg: bytes  # a JPEG file of the picture at the network's input size
+    region: np.ndarray | None  # bool (h, w), the target's pixels
+    maps: Mapping[str, np.ndarray]  # uint8 (h, w) by method, as `evidence_bytes` has it
 
 
 @dataclass(frozen=True)
 class Records:
-    """All that a report is made from.
+    """All that a report is made from."""
 
-    Attributes
-    ----------
-    scores, curves, timings : pandas.DataFrame
-        With the columns `RECORD_COLUMNS`, `CURVE_COLUMNS` and `TIMING_COLUMNS`. Of scores and curves that were read,
-        names and fractions are categories, and the values are Arrow lists (`benchmarks.results.tables`).
-    provenance : dict
-        ``provenance.json``.
-    gallery : list of Shown
-    maps : list of CaseMaps
-        Every case, in the order of the run; none in a directory from before they were kept.
-    """
-
+    # With the columns `RECORD_COLUMNS`, `CURVE_COLUMNS` and `TIMING_COLUMNS`. Of scores and curves that were read,
+    # names and fractions are categories, and the values are Arrow lists (`benchmarks.results.tables`).
     scores: pd.DataFrame
     curves: pd.DataFrame
     timings: pd.DataFrame
-    provenance: dict[str, Any]
+    provenance: dict[str, Any]  # provenance.json
     gallery: list[Shown]
+    # Every case, in the order of the run; none in a directory from before they were kept.
     maps: list[CaseMaps] = field(default_factory=list)
 
 

@@ -32,7 +32,6 @@ from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.plans.methods import BUDGETED
 from benchmarks.plans.metrics import CURVES
 from benchmarks.registry import DATASET, METHOD, expand, find, look_up, name_of
-from benchmarks.report.page import write_markdown
 from benchmarks.report.plots import look, panels_of, save_picture, styles
 from benchmarks.results.provenance import device_name, versions
 from benchmarks.results.records import REMOVAL, Records, with_removal
@@ -42,7 +41,7 @@ from benchmarks.run.loop import Results, as_records, run
 from benchmarks.run.plan import Options, Part, Plan
 from benchmarks.run.store import Entry, Label, Store, key_of
 from benchmarks.run.timing import counting
-from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser
+from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser, write_page
 from benchmarks.studies.settings import part_for
 from mint.app.classifiers import usable_device
 from mint.contract import Attributor
@@ -243,7 +242,7 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         reached_table(records, asked).to_markdown(index=False, disable_numparse=True),
         *(["## What failed", "\n".join(failed)] if failed else []),
     ]
-    return write_markdown("What more forward passes buy", {"": parts_of_page}, options.out / "README.md")
+    return write_page("What more forward passes buy", parts_of_page, options.out / "README.md")
 
 
 def _run(options: argparse.Namespace, store: Store) -> tuple[Records, Results, dict[tuple[str, str], Budgeted]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.arguments import add_device, positive
+from benchmarks.report.page import Block, conclusions, write_markdown
 from benchmarks.results.provenance import device_name, git_state, now, versions
 from benchmarks.run.store import make_directory
 from benchmarks.studies import SUMMARIES
@@ -56,3 +57,9 @@ def made_by(name: str, arguments: Sequence[str], device: torch.device | str) -> 
     command = shlex.join(["python", "-m", "benchmarks", "study", name, *arguments])
     where = f"{device_name(device)}; torch {versions()['torch']}; {now()}; commit {git_state()['commit']}"
     return f"{where}. Made by `{command}`."
+
+
+def write_page(title: str, blocks: Sequence[Block], file: Path) -> str:
+    """Write a study's page as Markdown, and return it: what a person concluded comes first."""
+    found = conclusions(file.parent)
+    return write_markdown(title, [*([f"## {found.title}", *found.blocks] if found else []), *blocks], file)

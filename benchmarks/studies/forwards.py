@@ -32,13 +32,12 @@ from benchmarks.metrics import Context, Deletion, Insertion
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.registry import look_up
-from benchmarks.report.page import write_markdown
 from benchmarks.report.plots import DOTS_PER_INCH
 from benchmarks.results.provenance import device_name, versions
 from benchmarks.run.binding import bind
 from benchmarks.run.identity import code_digest, method_identity
 from benchmarks.run.store import Entry, Label, Store, key_of
-from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser
+from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser, write_page
 from benchmarks.studies.settings import by_picture, part_for
 from mint import MINT, Explanation, Surrogate
 from mint.app.classifiers import usable_device
@@ -262,4 +261,4 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
             "(`explain_classes(..., shared=True)`).",
             sharing_table(shared).to_markdown(index=False, disable_numparse=True),
         ]
-    return write_markdown("How many forward passes an explanation needs", {"": parts}, options.out / "README.md")
+    return write_page("How many forward passes an explanation needs", parts, options.out / "README.md")

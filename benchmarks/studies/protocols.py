@@ -32,10 +32,9 @@ from benchmarks.metrics import (
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import PLANS
 from benchmarks.registry import look_up
-from benchmarks.report.page import write_markdown
 from benchmarks.report.plots import DOTS_PER_INCH, panels_of, styles
 from benchmarks.run.binding import bind
-from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser
+from benchmarks.studies.commandline import add_cases, finish, made_by, study_parser, write_page
 from mint.contract import Attributor, attribute
 from mint.scores import score_name
 
@@ -186,4 +185,4 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         "## What each profile stands for",
         tools.to_markdown(index=False, disable_numparse=True),
     ]
-    return write_markdown("The same maps under every protocol", {"": parts}, options.out / "README.md")
+    return write_page("The same maps under every protocol", parts, options.out / "README.md")

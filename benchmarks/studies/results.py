@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -25,7 +24,7 @@ from tqdm import tqdm
 
 from benchmarks.arguments import add_device, add_weights, positive
 from benchmarks.registry import look_up
-from benchmarks.results.provenance import ROOT, device_name, git, git_state, same_code, versions
+from benchmarks.results.provenance import device_name, git_state, same_code, versions
 from benchmarks.studies import SUMMARIES
 from benchmarks.studies.commandline import finish
 from mint.app.classifiers import usable_device
@@ -97,8 +96,6 @@ SHOWN = ("python", "-m", "benchmarks")
 PROGRAM = (sys.executable, *SHOWN[1:])
 PATIENCE = 10
 """How many seconds a command that is interrupted has for ending by itself."""
-MEGABYTES = {"results": 40, "the repository": 90}
-"""How large they may become."""
 
 
 @dataclass(frozen=True)
@@ -294,7 +291,7 @@ def _study(options: argparse.Namespace, failed: list[str]) -> str:
         if status := run_item(["report", "--all", "--out", str(options.out)], log, lambda: None):
             failed.append("report")
             said.append(f"the page of all results: {why(status, log)}")
-    return "\n".join([*said, *_to_read_again(options.out, to_do), *_sizes(options.out)])
+    return "\n".join([*said, *_to_read_again(options.out, to_do)])
 
 
 def _sort(
@@ -323,24 +320,3 @@ def _to_read_again(out: Path, made: Iterable[str]) -> list[str]:
     """Name what people wrote about the numbers that were there before."""
     written = [str(file) for name in made if (file := out / name / "conclusions.md").is_file()]
     return [f"written by people about the numbers before, to be read again: {', '.join(written)}"] if written else []
-
-
-def _sizes(out: Path) -> list[str]:
-    """Say how large the results of this checkout are, and git's objects with what is not committed yet."""
-    if not out.resolve().is_relative_to(ROOT) or (counted := git("count-objects", "-v")) is None:
-        return []
-    objects = dict(line.split(": ") for line in counted.splitlines())
-
-    def files(*which: str) -> set[Path]:
-        listed = git("ls-files", "-z", "--others", "--exclude-standard", *which) or ""
-        return {file for name in filter(None, listed.split("\0")) if (file := ROOT / name).is_file()}
-
-    new = sum(len(zlib.compress(file.read_bytes())) for file in files("--modified"))
-    taken = {
-        "results": sum(file.stat().st_size for file in files("--cached", "--", str(out.resolve()))),
-        "the repository": 1024 * (int(objects["size"]) + int(objects["size-pack"])) + new,
-    }
-    return [
-        f"{name}: {size / 1e6:.1f} MB{f', over {MEGABYTES[name]} MB' if size > 1e6 * MEGABYTES[name] else ''}"
-        for name, size in taken.items()
-    ]

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from benchmarks.report import tables
 from benchmarks.report.circumstances import unfinished
 from benchmarks.report.numbers import DASH
-from benchmarks.report.page.markdown import Block, Folded, Picture, html, inline_html, write_readme
+from benchmarks.report.page.markdown import Block, Folded, Picture, html, inline_html, write_markdown
 from benchmarks.report.page.viewer import gather
 from benchmarks.report.tables import ARROWS, Entry, Metric, Place, Subject, Table
 from benchmarks.results.records import Records
@@ -45,7 +45,7 @@ def write_pages(records: Records, blocks: Sequence[Block], directory: Path) -> N
         (directory / "tables" / f"{table.name}.tex").write_text(tables.latex(table), encoding="utf-8")
     inputs = records.provenance["inputs"]
     said = unfinished(records.provenance)
-    write_readme(inputs["plan"], [*filter(None, [said]), inputs["summary"], *blocks], directory / "README.md")
+    write_markdown(inputs["plan"], [*filter(None, [said]), inputs["summary"], *blocks], directory / "README.md")
     write_html(records, blocks, directory / "index.html")
 
 

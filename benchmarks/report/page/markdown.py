@@ -1,6 +1,6 @@
 """What a page is made of, and README.md made from it; the Markdown of its paragraphs turned into HTML."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,26 +35,12 @@ Block = Table | Picture | Folded | str
 """A part of a page: a table, a picture (PNG or JPEG), a folded section, or Markdown."""
 
 
-def write_markdown(title: str, sections: Mapping[str, Sequence[Block]], file: Path) -> str:
-    """Write a page as Markdown, and return it: the title, what a person concluded, the sections.
+def write_markdown(title: str, blocks: Sequence[Block], file: Path) -> str:
+    """Write a page as Markdown, and return it: the title, and its blocks.
 
-    The heading "" is left out. The file's folder is made if need be; pictures and ``conclusions.md`` are in it.
+    The file's folder is made if need be; pictures are in it.
     """
-    found = conclusions(file.parent)
-    parts = [f"# {title}"]
-    for heading, blocks in {**({found.title: found.blocks} if found else {}), **sections}.items():
-        parts += [f"## {heading}"] if heading else []
-        parts += [_spell(block, heading, file.parent) for block in blocks]
-    return _write(parts, file)
-
-
-def write_readme(title: str, blocks: Sequence[Block], file: Path) -> str:
-    """Write a report's page as Markdown, and return it; pictures are in the file's folder."""
-    return _write([f"# {title}", *(_spell(block, "", file.parent) for block in blocks)], file)
-
-
-def _write(parts: Sequence[str], file: Path) -> str:
-    text = "\n\n".join(parts) + "\n"
+    text = "\n\n".join([f"# {title}", *(_spell(block, "", file.parent) for block in blocks)]) + "\n"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return text

@@ -12,7 +12,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from benchmarks.analysis.disagreement import map_disagreement, score_disagreement
@@ -90,7 +89,7 @@ def _setting(setting: Row, records: Records, files: list[File], pictures: dict[b
         if (failure["dataset"], failure["network"]) == (dataset, network):
             said = [failure["method"], failure.get("control", ""), failure["step"], failure["reason"]]
             failures.setdefault(failure["case"], []).append(said)
-    first_rows = scores[~scores["case"].duplicated()]
+    first_rows = scores.drop_duplicates("case")
     every = list(dict.fromkeys([*maps, *first_rows["case"]]))
     # Nulls disagree with everything; of the metrics, those count that judge a map, each with its first setting.
     nulls = setting.get("nulls", [])
@@ -101,7 +100,8 @@ def _setting(setting: Row, records: Records, files: list[File], pictures: dict[b
         contested = [each for name, each in maps[key].maps.items() if name not in nulls] if key in maps else []
         disagreement[key] = [_rounded(map_disagreement(contested)), _rounded(spread.get(key))]
     kept = {*sorted(every, key=lambda key: _agreement(*disagreement[key]))[:MOST_CASES]}
-    grids = {row["metric"]: _grid(row["fractions"]) for row in _firsts(own_maps(curves), "metric")}
+    first_curves = own_maps(curves).drop_duplicates("metric")
+    grids = {row["metric"]: _grid(row["fractions"]) for row in first_curves.to_dict("records")}
     of_case: dict[str, dict[str, Lines]] = {}
     for row in own_maps(curves[curves["case"].isin(kept)]).to_dict("records"):
         lines = of_case.setdefault(row["case"], {}).setdefault(row["metric"], {})
@@ -171,11 +171,6 @@ def _setting(setting: Row, records: Records, files: list[File], pictures: dict[b
         "all": len(every),
         **({"left": len(every) - len(cases)} if len(every) > len(cases) else {}),
     }
-
-
-def _firsts(frame: pd.DataFrame, name: str) -> list[Row]:
-    """Return the first row with each value of a column."""
-    return frame[~frame[name].duplicated()].to_dict("records")  # type: ignore[return-value]
 
 
 def _rounded(value: float | None) -> float | None:

@@ -9,9 +9,8 @@ from tqdm import tqdm
 
 from benchmarks.arguments import positive
 from benchmarks.registry import look_up
-from benchmarks.report.page import write_markdown
 from benchmarks.report.plots import save_picture
-from benchmarks.studies.commandline import finish, made_by, study_parser
+from benchmarks.studies.commandline import finish, made_by, study_parser, write_page
 from benchmarks.studies.paper_figures.figures import Plate, compared, pipeline, samples, segmentation
 from benchmarks.studies.paper_figures.sources import MINIMAL_IMPORTANCE, SOURCES, Group, Source, own_pictures
 from benchmarks.studies.paper_figures.subjects import Subject, explain
@@ -83,5 +82,5 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
             save_picture(plate.figure, files[-1])
             parts += [f"### {plate.title}", f"![{plate.title}]({files[-1].name})", plate.caption]
             parts += filter(None, [plate.table])
-    write_markdown("The paper's figures, made again", {"": parts}, options.out / "README.md")
+    write_page("The paper's figures, made again", parts, options.out / "README.md")
     return f"{len(files)} figures: {options.out / 'README.md'}"

@@ -32,10 +32,9 @@ from tqdm import tqdm
 
 from benchmarks.arguments import positive
 from benchmarks.networks.network import Network, load_network, network_of
-from benchmarks.report.page import write_markdown
 from benchmarks.results.provenance import versions
 from benchmarks.run.precision import computing_in
-from benchmarks.studies.commandline import finish, made_by, study_parser
+from benchmarks.studies.commandline import finish, made_by, study_parser, write_page
 from benchmarks.studies.speed import contestants, peers
 from benchmarks.studies.speed.precisions import compare_precisions
 from benchmarks.studies.speed.rounds import BARE, Contestant, in_turn, left_out, summary, with_ratios
@@ -147,11 +146,10 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         parts += [peers.faster(table)] if options.peers else []
         if missing := left_out(times):
             parts.append(f"Left out, as {minutes} minutes would have passed (--minutes sets how many): {missing}.")
-    sections = {"": parts}
     if precisions:
         precise = pd.concat(precisions).to_markdown(index=False, floatfmt=".3f")
-        sections["Precision"] = ["MINT on one picture.", precise]
-    return write_markdown("How fast the suite is", sections, file)
+        parts += ["## Precision", "MINT on one picture.", precise]
+    return write_page("How fast the suite is", parts, file)
 
 
 def write_times(tables: Sequence[pd.DataFrame], file: Path) -> None:

@@ -226,18 +226,6 @@ def test_only_runs_on_photographs_compute_in_another_precision() -> None:
         assert "--precision" not in words_of(other, options, "cpu")
 
 
-@pytest.mark.skipif(not (results.ROOT / ".git").exists(), reason="not a checkout")
-def test_results_of_this_checkout_are_weighed() -> None:
-    first, second = results._sizes(results.ROOT / "results")
-    assert first.startswith("results: ")
-    assert 10 < float(first.split()[1]) < 100
-    assert second.startswith("the repository: ")
-
-
-def test_sizes_elsewhere_are_no_concern(tmp_path: Path) -> None:
-    assert results._sizes(tmp_path) == []
-
-
 def test_the_code_of_an_unknown_commit_is_not_the_same() -> None:
     assert not same_code("0" * 40)
     assert not same_code("HEAD and changes")

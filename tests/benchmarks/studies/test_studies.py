@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report.page import write_markdown
 from benchmarks.studies import STUDIES, SUMMARIES
+from benchmarks.studies.commandline import write_page
 
 
 def test_the_table_of_studies_needs_no_torch() -> None:
@@ -42,6 +42,6 @@ def test_a_network_that_does_not_exist_is_one_sentence(
 
 def test_a_page_begins_with_what_a_person_concluded(tmp_path: Path) -> None:
     (tmp_path / "conclusions.md").write_text("## Found\n\nConcluded.\n\n", encoding="utf-8")
-    page = write_markdown("Title", {"": ["One.", "Two."]}, tmp_path / "README.md")
+    page = write_page("Title", ["One.", "Two."], tmp_path / "README.md")
     assert page == "# Title\n\n## Found\n\nConcluded.\n\nOne.\n\nTwo.\n"
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == page
