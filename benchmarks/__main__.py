@@ -181,7 +181,8 @@ def _by_workers(
         account = compute(pool, plan, how, store, opened=scribe.come_to, watch=watch, verbose=options.verbose)
     scribe.timed(account.clocks)
     results = run(plan, how, store, absent=account.absent)
-    results.efficiency, results.asked, results.forwarded = account.efficiency, account.asked, account.forwarded
+    results.efficiency, results.asked = [*account.efficiency.values()], account.asked
+    results.forwarded = account.forwarded
     store.written, store.reused = account.written, account.reused
     return results
 

@@ -53,6 +53,7 @@ class Cells:
         tell: Callable[[str], None] = print,
     ) -> None:
         self.part = part
+        self.place = part.dataset, network.name
         self.network = network
         self.store = store
         self.failures = failures
@@ -276,7 +277,7 @@ class Cells:
         """What timings are, or were, taken on: the device, and torch's number of threads."""
         if self.absent is None:
             return ((self.device, torch.get_num_threads()),)
-        return self.absent.clocks.get((self.part.dataset, self.network.name), ())
+        return self.absent.clocks.get(self.place, ())
 
     def _lent(self, by: str) -> AbstractContextManager[None]:
         """Lend the network out: whatever is done to it, the next one finds it as it was, and who did it fails."""
@@ -355,7 +356,7 @@ class Cells:
             self.cost += sum(entry.pictures for entry in entries)
 
     def _label(self, step: Step) -> Label:
-        return Label(self.part.dataset, self.network.name, step.method, step.control, step.what, self.device)
+        return Label(*self.place, step.method, step.control, step.what, self.device)
 
     def _map_key(self, method: str, context: Context, control: str = "") -> str:
         def hashed() -> str:
@@ -379,7 +380,7 @@ class Cells:
         self.failures += [] if known is None else [known]
 
     def _failure(self, step: Step, case: str, reason: str) -> Failure:
-        return Failure(self.part.dataset, self.network.name, step.method, step.what, case, reason, step.control)
+        return Failure(*self.place, step.method, step.what, case, reason, step.control)
 
     def fail(self, step: Step, case: str, error: BaseException) -> None:
         """Note a failure; say so on the terminal if none like it was said before."""
@@ -392,7 +393,7 @@ class Cells:
 
     def failed(self, method: str, cases: Collection[str]) -> bool:
         """Tell whether a method could not explain one of some cases."""
-        place = (self.part.dataset, self.network.name, method, "map", "")
+        place = (*self.place, method, "map", "")
         return any(
             (f.dataset, f.network, f.method, f.step, f.control) == place and f.case in cases for f in self.failures
         )

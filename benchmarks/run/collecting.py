@@ -29,7 +29,8 @@ def rows_of(plan: str, setting: Setting, found: Measured) -> tuple[list[Row], li
         for case in (case for key, case in cases.items() if key in measured):
             arrays = measured[case.key]
             place = {
-                **setting.place(method),
+                **setting.names,
+                "method": method,
                 "control": control,
                 "metric": metric,
                 "case": case.key,
@@ -56,8 +57,7 @@ def shown_of(setting: Setting, context: Context, found: Measured) -> Shown:
         for name in evidence
         for panel, picture in found.pictures.get((case.key, name), {}).items()
     }
-    place = setting.part.dataset, setting.network.name, case.key
-    return Shown(*place, case.target_name, case.image, case.region, evidence, panels)
+    return Shown(*setting.cells.place, case.key, case.target_name, case.image, case.region, evidence, panels)
 
 
 def small(setting: Setting, context: Context, found: Measured) -> CaseMaps:
@@ -68,8 +68,9 @@ def small(setting: Setting, context: Context, found: Measured) -> CaseMaps:
     region = None if case.region is None else reduced(case.region) >= 0.5
     maps = {name: reduced(maps[case.key]["map"]) for name, maps in found.maps.items() if case.key in maps}
     evidence = {name: evidence_bytes(each) for name, each in maps.items()}
-    place = setting.part.dataset, setting.network.name, case.key
-    return CaseMaps(*place, case.picture, case.target_name, picture.getvalue(), region, evidence)
+    return CaseMaps(
+        *setting.cells.place, case.key, case.picture, case.target_name, picture.getvalue(), region, evidence
+    )
 
 
 def inputs_of(setting: Setting, counts: Mapping[str, int], data: str, repeated: Mapping[str, float]) -> Row:

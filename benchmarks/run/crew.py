@@ -4,7 +4,7 @@ Workers leave their results in the store as cells, which `benchmarks.run.loop` g
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -34,7 +34,7 @@ class Account:
     lost: dict[tuple[str, str, str, str], str] = field(default_factory=dict)
     # By data set and network, what timings were taken on: the device, and torch's number of threads.
     clocks: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
-    efficiency: list[dict[str, Any]] = field(default_factory=list)  # for each setting, what its pictures cost
+    efficiency: dict[int, dict[str, Any]] = field(default_factory=dict)  # by setting, what its pictures cost
     pictures: Counter[int] = field(default_factory=Counter)  # through the network, by setting
     seconds: dict[int, float] = field(default_factory=lambda: defaultdict(float))  # of all workers, by setting
     asked: int = 0  # where a part is remembering: pictures that the networks were asked for,
@@ -42,6 +42,7 @@ class Account:
     written: int = 0  # cells
     reused: int = 0
     waiting: int = 0  # how much workers have been given and not answered, as `Unit.size`
+    said: set[str] = field(default_factory=set)  # what was said of failures, without the case
 
     @property
     def absent(self) -> Absent:
@@ -66,36 +67,41 @@ def compute(
     """
     account = Account()
     absent = Absent()
-    settings = [open_setting(part, source, options, store, [], absent) for part, source in settings_of(plan)]
+    settings = [
+        open_setting(part, source, options, store, account.failures, absent) for part, source in settings_of(plan)
+    ]
     for number, setting in enumerate(settings):
         setting.announce([each.part.dataset for each in settings[:number]])
         setting.cells.tell = lambda _: None  # what fails is said when a worker reports it
         opened(setting)
-    total = sum(_maps_in(setting, range(setting.first, setting.end)) for setting in settings)
+    total = sum(setting.maps_of(range(setting.first, setting.end)) for setting in settings)
     with tqdm(total=total, desc=f"{plan.name}: {pool.size} workers", unit="map", mininterval=1, smoothing=0) as bar:
         for done in dispatch(pool, _units(settings, account, store)):
-            number, setting = done.unit.setting, settings[done.unit.setting]
-            account.waiting -= done.unit.size
+            unit, number, setting = done.unit, done.unit.setting, settings[done.unit.setting]
+            account.waiting -= unit.size
             account.written += done.written
             account.reused += done.reused
             account.asked += done.asked
             account.forwarded += done.forwarded
-            _enter(account, setting, done)
-            watch(done)
-            if verbose and not done.lost:
+            account.failures += done.failures
+            for failure in done.failures:
+                _say_once(account, spelled_failure(failure), failure.case)
+            if done.lost:
+                _give_up(account, setting, done)
+            elif verbose:
                 say(_line(setting, done))
-            if done.unit.timing:
-                if not done.lost:
-                    account.clocks[_place(setting)] = done.clock
-                pictures, seconds = account.pictures[number], account.seconds[number]
-                place = {"dataset": setting.part.dataset, "network": setting.network.name}
-                found = {"pictures": pictures, "seconds": seconds, "bare_seconds": pictures * done.bare_seconds}
-                known = any(place.items() <= row.items() for row in account.efficiency)
-                account.efficiency += [place | found] if pictures and done.bare_seconds and not known else []
-            else:
-                bar.update(_maps_in(setting, range(done.unit.start, done.unit.stop), done.unit.methods))
+            watch(done)
+            if not unit.timing:
+                bar.update(setting.maps_of(range(unit.start, unit.stop), unit.methods))
                 account.pictures[number] += done.pictures
                 account.seconds[number] += done.seconds
+                continue
+            if not done.lost:
+                account.clocks[setting.cells.place] = done.clock
+            if account.pictures[number] and done.bare_seconds:
+                spent = {"pictures": account.pictures[number], "seconds": account.seconds[number]}
+                row = setting.names | spent | {"bare_seconds": spent["pictures"] * done.bare_seconds}
+                account.efficiency.setdefault(number, row)
     store.refresh()
     return account
 
@@ -134,7 +140,7 @@ def _cost(setting: Setting) -> float:
 
 
 def _unit(number: int, setting: Setting, numbers: range, account: Account) -> Unit:
-    methods = (method for method in setting.cells.methods if (*_place(setting), method, "") not in account.lost)
+    methods = (method for method in setting.cells.methods if (*setting.cells.place, method, "") not in account.lost)
     return Unit(number, numbers.start, numbers.stop, (*methods,))
 
 
@@ -142,11 +148,9 @@ def _timing(number: int, setting: Setting, numbers: range, account: Account) -> 
     """Return the unit that times all methods which explained all of some cases."""
     unit = _unit(number, setting, numbers, account)
     cases = {*_keys(setting, unit)}
-    failed = {key[2] for key in account.lost if key[:2] == _place(setting) and key[3] in cases}
-    for each in account.failures:
-        if (each.dataset, each.network) == _place(setting) and each.step == "map" and not each.control:
-            failed |= {each.method} if each.case in cases else set()
-    return replace(unit, timing=True, methods=tuple(method for method in unit.methods if method not in failed))
+    lost = {method for *place, method, case in account.lost if (*place,) == setting.cells.place and case in cases}
+    explained = (each for each in unit.methods if each not in lost and not setting.cells.failed(each, cases))
+    return replace(unit, timing=True, methods=(*explained,))
 
 
 def _keys(setting: Setting, unit: Unit) -> Iterator[str]:
@@ -164,39 +168,25 @@ def _line(setting: Setting, done: Done) -> str:
     return f"{done.worker}: {what}, {setting.title}, {methods}: {done.seconds:.1f} s, pictures: {done.pictures}"
 
 
-def _place(setting: Setting) -> tuple[str, str]:
-    return setting.part.dataset, setting.network.name
+def _say_once(account: Account, sentence: str, case: str) -> None:
+    """Say a sentence about a case, unless the same was said of another one."""
+    if (alike := sentence.replace(case, "")) not in account.said:
+        account.said.add(alike)
+        say(sentence)
 
 
-def _maps_in(setting: Setting, numbers: range, methods: Iterable[str] | None = None) -> int:
-    chosen = {*setting.cells.methods} if methods is None else {*methods}
-    derived = [method for method, _ in setting.spoilt if method in chosen]
-    return len(numbers) * len(chosen) + max(0, min(numbers.stop, setting.controlled) - numbers.start) * len(derived)
-
-
-def _enter(account: Account, setting: Setting, done: Done) -> None:
-    """Note what failed, and say so if nothing like it was said before."""
-    said = {spelled_failure(each).replace(each.case, "") for each in account.failures}
-    for failure in done.failures:
-        sentence = spelled_failure(failure)
-        if sentence.replace(failure.case, "") not in said:
-            said.add(sentence.replace(failure.case, ""))
-            say(sentence)
-    account.failures += done.failures
-    if done.lost:
-        known = {(each[2], why) for each, why in account.lost.items() if each[:2] == _place(setting)}
-        if not known.issuperset((method, done.lost) for method in done.unit.methods):
-            numbers = f"cases {done.unit.start + 1} to {done.unit.stop}"
-            what = f"{setting.title}, {', '.join(done.unit.methods)}, {numbers}"
-            say(f"given up, and the run goes on: {what}: {done.lost}")
-        if done.unit.timing:
-            account.lost |= {(*_place(setting), method, TIMING): done.lost for method in done.unit.methods}
-            return
-        for key, method in product(_keys(setting, done.unit), done.unit.methods):
-            account.lost[(*_place(setting), method, key)] = done.lost
-        # What was given up as a whole was refused everywhere, as by a full disk: that says nothing of the method.
-        for method in done.unit.methods if not done.unit.parts() else ():
-            given_up = [each[3] for each in account.lost if each[:3] == (*_place(setting), method)]
-            if len(given_up) >= MOST_LOST and "" not in given_up:
-                say(f"{setting.title}: {method} is not tried on further cases, as {MOST_LOST} were given up.")
-                account.lost[(*_place(setting), method, "")] = f"not tried, as it was given up before: {done.lost}"
+def _give_up(account: Account, setting: Setting, done: Done) -> None:
+    """Note what a unit should have made, and why it is not there."""
+    unit, place, cases = done.unit, setting.cells.place, f"cases {done.unit.start + 1} to {done.unit.stop}"
+    what = f"{setting.title}, {', '.join(unit.methods)}, {cases}"
+    _say_once(account, f"given up, and the run goes on: {what}: {done.lost}", cases)
+    if unit.timing:
+        account.lost |= {(*place, method, TIMING): done.lost for method in unit.methods}
+        return
+    account.lost |= {(*place, method, key): done.lost for key, method in product(_keys(setting, unit), unit.methods)}
+    # What was given up as a whole was refused everywhere, as by a full disk: that says nothing of the method.
+    for method in unit.methods if not unit.parts() else ():
+        given_up = [each[3] for each in account.lost if each[:3] == (*place, method)]
+        if len(given_up) >= MOST_LOST and "" not in given_up:
+            say(f"{setting.title}: {method} is not tried on further cases, as {MOST_LOST} were given up.")
+            account.lost[(*place, method, "")] = f"not tried, as it was given up before: {done.lost}"

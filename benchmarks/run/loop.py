@@ -169,8 +169,7 @@ class _Collector:
     def collect(self, moved: Callable[[Results], None]) -> None:
         """Explain, measure and show all cases, a few at a time, or read what was made of them before."""
         setting = self.setting
-        total = self.counts["all"] * len(setting.cells.methods)
-        total += (setting.controlled - setting.first) * len(setting.spoilt)
+        total = setting.maps_of(range(setting.first, setting.end))
         title = setting.title if setting.cells.absent is None else f"gathering {setting.title}"
         with tqdm(total=total, desc=title, unit="map", mininterval=1) as bar, self._efficiency() as shown:
             for numbers in self._chunks():
@@ -225,14 +224,14 @@ class _Collector:
         seconds = time.perf_counter() - began
         setting = self.setting
         if sum(shown) and setting.cells.absent is None:
-            place = {"dataset": setting.part.dataset, "network": setting.network.name}
             bare = sum(shown) * bare_seconds(setting.network, setting.sizes)
-            self.results.efficiency.append({**place, "pictures": sum(shown), "seconds": seconds, "bare_seconds": bare})
+            row = {"pictures": sum(shown), "seconds": seconds, "bare_seconds": bare}
+            self.results.efficiency.append(setting.names | row)
 
     def time_methods(self) -> None:
         """Time every method that explained the cases to be timed."""
         for method, timing in timings(self.setting, self.to_time, self.setting.cells.methods):
-            self.results.timings.append(self.setting.place(method) | timing)
+            self.results.timings.append(self.setting.names | {"method": method} | timing)
 
 
 def timings(setting: Setting, contexts: list[Any], methods: Iterable[str]) -> Iterator[tuple[str, Row]]:

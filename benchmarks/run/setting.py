@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from tqdm import tqdm
 
@@ -40,6 +39,11 @@ class Setting:
     first: int  # number of the first case that is wanted
     keys: dict[str, int] = field(default_factory=dict)  # of the cases seen so far: their numbers by key
     sizes: list[tuple[int, int]] = field(default_factory=list)  # height and width of their pictures
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The columns that say which setting a row is of."""
+        return {"dataset": self.part.dataset, "network": self.network.name}
 
     @property
     def title(self) -> str:
@@ -125,9 +129,11 @@ class Setting:
                 self.sizes.append(case.image.shape[:2])
         return contexts
 
-    def place(self, method: str) -> dict[str, Any]:
-        """Return the columns that say which method of which setting a row is of."""
-        return {"dataset": self.part.dataset, "network": self.network.name, "method": method}
+    def maps_of(self, numbers: range, methods: Collection[str] | None = None) -> int:
+        """Count the maps of some cases, the derived ones as well: by some methods, or by all."""
+        chosen = self.cells.methods if methods is None else methods
+        derived = sum(method in chosen for method, _ in self.spoilt)
+        return len(numbers) * len(chosen) + max(0, min(numbers.stop, self.controlled) - numbers.start) * derived
 
 
 def settings_of(plan: Plan) -> list[tuple[Part, str]]:
