@@ -42,8 +42,4 @@ def provenance_section(records: Records) -> Folded:
         measured = {**setting["metrics"], **setting.get("controls", {})}
         lines += [f"{name}: `{about['id']}`" for name, about in measured.items()]
         blocks += [f"### {network['name']} on {setting['dataset']}", "\n".join(f"- {line}" for line in lines)]
-    return Folded(
-        "Provenance",
-        "The command, and every parameter.",
-        blocks,
-    )
+    return Folded("Provenance", "The command, and every parameter.", blocks)

@@ -6,13 +6,14 @@ A failure costs its own case only and is never stored.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.metrics import Context, MethodMetric, Metric
+from benchmarks.metrics import Context
 from benchmarks.metrics.removal.points import RemovalMetric, prepare
 from benchmarks.networks.network import Network
 from benchmarks.registry import NETWORK, find
@@ -133,9 +134,10 @@ class Cells:
         }
         keys = {
             context.case.key: {
-                (method, control, metric): self._score_key(method, control, metric, context)
+                (method, control, metric): key_of({"kind": "score", "map": key, **self.metric_identities[metric]})
                 for (method, control), maps in mapped.items()
                 if context.case.key in maps
+                for key in [self._map_key(method, context, control)]
                 for metric in metrics
             }
             for context in chunk
@@ -166,29 +168,22 @@ class Cells:
             asked = counts["forwards"]
         together: list[Entry] = []
         for (method, control, metric), key in missing.items():
-            measure, saliency = self.part.metrics[metric], mapped[method, control][context.case.key]["map"]
-
-            def compute(
-                contexts: list[Context],
-                measure: Metric | MethodMetric = measure,
-                saliency: np.ndarray = saliency,
-                method: str = method,
-                metric: str = metric,
-            ) -> ByCase:
-                with self._lent(f"the metric {metric}"):
-                    found = measurement(measure, contexts[0], saliency, self.methods[method])
-                return {contexts[0].case.key: found}
-
-            step = Step(method, control, metric)
+            saliency = mapped[method, control][context.case.key]["map"]
+            compute, step = partial(self._measure, metric, method, saliency), Step(method, control, metric)
             for made, pictures in self._tried([context], compute, step):
                 entry = Entry(key, self._label(step), made[context.case.key], pictures)
                 # What was answered in common batches is kept together, so that a killed run asks in the same ones.
-                if isinstance(measure, RemovalMetric):
+                if isinstance(self.part.metrics[metric], RemovalMetric):
                     together.append(entry if together else entry._replace(pictures=pictures + asked))
                 else:
                     self._write([entry])
                 yield (method, control, metric), entry.arrays
         self._write(together)
+
+    def _measure(self, metric: str, method: str, saliency: np.ndarray, contexts: list[Context]) -> ByCase:
+        (context,) = contexts
+        with self._lent(f"the metric {metric}"):
+            return {context.case.key: measurement(self.part.metrics[metric], context, saliency, self.methods[method])}
 
     def _prepare(
         self,
@@ -318,7 +313,8 @@ class Cells:
         """
         if self.absent is not None and not even_absent:
             for context in chunk:
-                self._miss(step, context.case.key)
+                known = self.absent.miss(self._failure(step, context.case.key, ""))
+                self.failures += [] if known is None else [known]
             return
         try:
             with self._counted() as counts:
@@ -335,12 +331,11 @@ class Cells:
     @contextmanager
     def _counted(self) -> Iterator[Mapping[str, int]]:
         """Count the pictures that go through the network."""
-        counts = {"forwards": 0}
-        try:
-            with counting(self.network.module) as counts:
+        with counting(self.network.module) as counts:
+            try:
                 yield counts
-        finally:
-            self.shown += counts["forwards"]
+            finally:
+                self.shown += counts["forwards"]
 
     def _read(self, keys: Collection[str]) -> dict[str, Arrays]:
         found = self.store.read([*keys])
@@ -367,17 +362,6 @@ class Cells:
 
         key = context.once(("key of a map", method), hashed)
         return key_of({"kind": "derived", "map": key, **self.control_identities[control]}) if control else key
-
-    def _score_key(self, method: str, control: str, metric: str, context: Context) -> str:
-        return key_of(
-            {"kind": "score", "map": self._map_key(method, context, control), **self.metric_identities[metric]}
-        )
-
-    def _miss(self, step: Step, case: str) -> None:
-        """Note that something is not there, where nothing is computed."""
-        assert self.absent is not None
-        known = self.absent.miss(self._failure(step, case, ""))
-        self.failures += [] if known is None else [known]
 
     def _failure(self, step: Step, case: str, reason: str) -> Failure:
         return Failure(*self.place, step.method, step.what, case, reason, step.control)

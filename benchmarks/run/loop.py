@@ -97,7 +97,8 @@ def run(
                 results.passed_over[setting.part.dataset] = setting.passed_over
             collector = _Collector(plan.name, setting, results)
             collector.collect(moved)
-            collector.time_methods()
+            for method, timing in timings(setting, collector.to_time, setting.cells.methods):
+                results.timings.append(setting.names | {"method": method} | timing)
             seen(results)
     results.missing = 0 if absent is None else absent.count
     if not results.missing:
@@ -201,10 +202,9 @@ class _Collector:
         self.to_time += before(setting.part.timed, found.contexts)
         self.data.update("".join(digest_of(context) for context in found.contexts.values()).encode())
         if setting.cells.absent is not None:
-            whole = [
-                key for key in found.contexts.values() if all(key.case.key in maps for maps in found.maps.values())
-            ]
-            self.counts["gathered"] = self.counts.get("gathered", 0) + len(whole)
+            keys = [context.case.key for context in found.contexts.values()]
+            whole = sum(all(key in maps for maps in found.maps.values()) for key in keys)
+            self.counts["gathered"] = self.counts.get("gathered", 0) + whole
         self.counts["difficult"] += sum(bool(context.case.difficult) for context in found.contexts.values())
 
     def _append(self, found: Measured) -> None:
@@ -227,11 +227,6 @@ class _Collector:
             bare = sum(shown) * bare_seconds(setting.network, setting.sizes)
             row = {"pictures": sum(shown), "seconds": seconds, "bare_seconds": bare}
             self.results.efficiency.append(setting.names | row)
-
-    def time_methods(self) -> None:
-        """Time every method that explained the cases to be timed."""
-        for method, timing in timings(self.setting, self.to_time, self.setting.cells.methods):
-            self.results.timings.append(self.setting.names | {"method": method} | timing)
 
 
 def timings(setting: Setting, contexts: list[Any], methods: Iterable[str]) -> Iterator[tuple[str, Row]]:

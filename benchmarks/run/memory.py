@@ -32,7 +32,8 @@ def remembering(model: nn.Module, memory: Memory) -> Iterator[None]:
     forward = model.forward
 
     def remembered(images: Tensor) -> Tensor:
-        if torch.is_grad_enabled() or _watched(model):
+        layers = (each for each in model.modules() if each is not model)
+        if torch.is_grad_enabled() or any(each._forward_hooks or each._forward_pre_hooks for each in layers):
             answer: Tensor = forward(images)
             return answer
         # A network whose weights are changed meanwhile is another one, and so it is when it has them back.
@@ -57,10 +58,6 @@ def remembering(model: nn.Module, memory: Memory) -> Iterator[None]:
         del model.forward
         if own is not None:
             model.forward = own
-
-
-def _watched(model: nn.Module) -> bool:
-    return any(each._forward_hooks or each._forward_pre_hooks for each in model.modules() if each is not model)
 
 
 def _digests(images: Tensor) -> list[bytes]:

@@ -1,18 +1,17 @@
 """Where a run stands: what is done, left and failed, from its journal and its cells alone."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 
 from benchmarks.results.provenance import now
 from benchmarks.run.failure import Failure
 from benchmarks.run.journal import Expected, Journal, read_journal
 from benchmarks.run.store import Store
-
-Place = tuple[str, str, str]
-"""Data set, network and method."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,12 @@ def standings(directory: Path) -> tuple[Journal, list[Standing], float]:
         If no run was begun in the folder.
     """
     journal = read_journal(directory)
-    store = Store(directory / "cells")
-    counts = store.counts()
-    store.close()
-    maps: Counter[Place] = Counter()
-    scores: Counter[tuple[Place, str, str]] = Counter()
+    with closing(Store(directory / "cells")) as store:
+        counts = store.counts()
+    cells: Counter[tuple[str, ...]] = Counter()
     for label, count in counts.items():
-        place = label.dataset, label.network, label.method
-        if label.step != "map":
-            scores[place, label.control, label.step] += count.cells
-        elif not label.control:
-            maps[place] += count.cells
-    found = [
-        _standing(journal, setting, method, maps, scores) for setting in journal.settings for method in setting.methods
-    ]
+        cells[label.dataset, label.network, label.method, label.control, label.step] += count.cells
+    found = [_standing(journal, setting, method, cells) for setting in journal.settings for method in setting.methods]
     seconds = (datetime.fromisoformat(now()) - datetime.fromisoformat(journal.started)).total_seconds()
     if journal.ended and counts:
         seconds = max(each.last for each in counts.values()) - datetime.fromisoformat(journal.started).timestamp()
@@ -60,42 +51,28 @@ def standings(directory: Path) -> tuple[Journal, list[Standing], float]:
     return journal, found, max(0, computed) / max(seconds, 1.0)
 
 
-def _standing(
-    journal: Journal,
-    setting: Expected,
-    method: str,
-    maps: Counter[Place],
-    scores: Counter[tuple[Place, str, str]],
-) -> Standing:
+def _standing(journal: Journal, setting: Expected, method: str, cells: Mapping[tuple[str, ...], int]) -> Standing:
     place, cases = (setting.dataset, setting.network, method), setting.end - setting.first
-    explained = min(maps[place], cases)
-    done, wanted = map(sum, zip(*_scores(setting, place, scores), strict=True))
+    # A key that was changed since then counts no more often.
+    explained = min(cells[*place, "", "map"], cases)
+    own = [min(cells[*place, "", metric], cases) for metric in setting.metrics]
+    controls = [control for name, control in setting.controls if name == method]
+    places = [(*place, *each) for each in product(controls, setting.controlling)]
+    derived = [min(cells[each], setting.controlled) for each in places]
+    done, wanted = sum(own) + sum(derived), len(own) * cases + len(derived) * setting.controlled
     # What is wrong with a case's data fails under no method's name, and for all of them.
     failures = [
         each for each in journal.failures if (each.dataset, each.network) == place[:2] and each.method in ("", method)
     ]
-    never = sum(_never(setting, method, each) for each in failures)
+    never = sum(_never(setting, len(controls), each) for each in failures)
     left = 0 if journal.ended else max(0, cases - explained + wanted - done - never)
     return Standing(*place, (explained, cases), (done, wanted), len(failures), left)
 
 
-def _never(setting: Expected, method: str, failure: Failure) -> int:
+def _never(setting: Expected, controls: int, failure: Failure) -> int:
     """Count the maps and scores that never come because of a failure, as if its case had all controls."""
     if failure.step not in ("data", "map"):
         return int(failure.step in setting.metrics)
     if failure.control:
         return len(setting.controlling)
-    controls = sum(name == method for name, _ in setting.controls)
     return 1 + len(setting.metrics) + controls * len(setting.controlling)
-
-
-def _scores(setting: Expected, place: Place, scores: Counter[tuple[Place, str, str]]) -> Iterator[tuple[int, int]]:
-    """Yield, for every metric, how many scores are there of how many; a key changed since then counts no more often."""
-    cases = setting.end - setting.first
-    yield 0, 0
-    for metric in setting.metrics:
-        yield min(scores[place, "", metric], cases), cases
-    for method, control in setting.controls:
-        if method == place[2]:
-            for metric in setting.controlling:
-                yield min(scores[place, control, metric], setting.controlled), setting.controlled

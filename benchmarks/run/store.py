@@ -75,11 +75,8 @@ def key_of(identity: Identity) -> str:
     TypeError, ValueError
         If the identity holds anything but strings, finite numbers, booleans, None, lists and mappings.
     """
-    return hashlib.sha256(_canonical(identity).encode()).hexdigest()
-
-
-def _canonical(identity: Identity) -> str:
-    return json.dumps({"format": FORMAT, **identity}, sort_keys=True, allow_nan=False)
+    canonical = json.dumps({"format": FORMAT, **identity}, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def make_directory(directory: Path) -> None:

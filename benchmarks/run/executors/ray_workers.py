@@ -155,7 +155,6 @@ class RayPool:
         if job.device.startswith("cuda") and places({"GPU": 1}):
             self.needs["GPU"] = 1
             self.job = replace(self.job, device="cuda")  # Ray shows a worker its own GPU only
-        self.device = self.job.device
         self.size = workers or max(1, places(self.needs))
         self._class: Any = ray.remote(max_restarts=0, max_task_retries=0)(_actor_class())
         self._marker = directory / f".run-{uuid.uuid4().hex}"

@@ -7,15 +7,7 @@ KernelSHAP and occlusion, tuned and at their default of one perturbation at a ti
 suite and the tools that it mirrors both compute.
 
 The study takes `MINUTES` at most, on any machine: each network has an equal share, and a contestant that would not end
-in its share is left out, which the page says. What there is time for:
-
-* On two cores, estimated from 33 to 42 ms a picture through ResNet-18: tuning half a minute, the first round two
-  minutes, each other round, without what is slow, a minute and a quarter.
-* On an H100, estimated from results/speed/speed-cuda.md (commit a10118d), 1000 samples through ResNet-50: tuning and
-  warming up 20 s; one picture 15 s in the first round, 10 s of them for Captum's defaults, and 4 s in each other round;
-  sixteen pictures 13 to 15 s for each of MINT, OverlayMINT and Captum's LIME; the precisions 15 s. Three rounds of all
-  this are 155 s, where a network has 120 s: of that commit, sixteen pictures would be left out of the last round.
-  MINT has become faster since then; by how much, this study is to say.
+in its share is left out, which the page says.
 """
 
 import argparse
@@ -37,7 +29,7 @@ from benchmarks.run.precision import computing_in
 from benchmarks.studies.commandline import finish, made_by, study_parser, write_page
 from benchmarks.studies.speed import contestants, peers
 from benchmarks.studies.speed.precisions import compare_precisions
-from benchmarks.studies.speed.rounds import BARE, Contestant, in_turn, left_out, summary, with_ratios
+from benchmarks.studies.speed.rounds import BARE, Contestant, called, in_turn, left_out, summary, with_ratios
 from mint.app.classifiers import torchvision_classifier, torchvision_names, usable_device
 
 PICTURES = {"cpu": (1,), "cuda": (1, 16)}
@@ -160,8 +152,7 @@ def write_times(tables: Sequence[pd.DataFrame], file: Path) -> None:
 
 
 def _line(row: "pd.Series[Any]", with_task: bool) -> str:
-    several = f"{row['pictures']} pictures" if row["pictures"] != 1 else ""
-    what = ", ".join(filter(None, (row["task"] * with_task, row["contestant"], row["setting"], several)))
+    what = called(row, row["task"] * with_task)
     if pd.isna(row["seconds"]):
         return f"{what}: left out, as it would not end in time"
     return f"{what}: {row['seconds']:.2f} s, {row['ratio']:.2f} times its bare forward passes"

@@ -109,8 +109,12 @@ def left_out(times: pd.DataFrame) -> str:
     """Say which contestants were left out in which rounds; "" if none was."""
     missing = times[times["seconds"].isna()]
     parts = []
-    for (name, setting, pictures), rows in missing.groupby(["contestant", "setting", "pictures"], sort=False):
-        several = f"{pictures} pictures" if pictures != 1 else ""
-        rounds = f"round {', '.join(str(number + 1) for number in rows['round'])}"
-        parts.append(", ".join(filter(None, (str(name), str(setting), several, rounds))))
+    for _, rows in missing.groupby(["contestant", "setting", "pictures"], sort=False):
+        parts.append(f"{called(rows.iloc[0])}, round {', '.join(str(number + 1) for number in rows['round'])}")
     return "; ".join(parts)
+
+
+def called(row: "pd.Series[Any]", *first: str) -> str:
+    """Name what a row is of, with other words before it."""
+    several = f"{row['pictures']} pictures" if row["pictures"] != 1 else ""
+    return ", ".join(filter(None, (*first, row["contestant"], row["setting"], several)))

@@ -17,7 +17,7 @@ from benchmarks.__main__ import main
 from benchmarks.metrics import Deletion
 from benchmarks.results import records
 from benchmarks.run.cellfile import CellFile
-from benchmarks.run.journal import read_journal
+from benchmarks.run.journal import begin, read_journal
 from benchmarks.run.setting import FEWEST
 from benchmarks.run.standing import Standing, standings
 from benchmarks.run.store import Entry, Store
@@ -109,6 +109,16 @@ def test_before_a_run_and_with_a_damaged_journal_it_is_one_sentence(
     assert all("error: " in line and "run.json" in line for line in errors)
     assert go("--limit", "2") == 0  # a run writes it anew
     assert read_journal(out).ended
+
+
+def test_two_commands_at_once_into_one_folder_both_stay(tmp_path: Path) -> None:
+    one, other = (begin(tmp_path, "fake", [word], 1, "cpu", Store(tmp_path / "cells")) for word in ("one", "other"))
+    one.timed({("noise", "tiny"): ("a device", 1)})
+    other.timed({("noise", "tiny"): ("another", 2)})
+    one.note(ended=True)
+    found = read_journal(tmp_path)
+    assert found.commands == (("other",), ("one",))
+    assert {each[2:] for each in found.clocks} == {("a device", 1), ("another", 2)}
 
 
 @pytest.mark.usefixtures("unreported")
