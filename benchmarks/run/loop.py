@@ -18,6 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.datasets import check_options
+from benchmarks.metrics import Context
 from benchmarks.registry import DATASET, find
 from benchmarks.results.records import (
     CURVE_COLUMNS,
@@ -95,9 +96,8 @@ def run(
                 setting.announce(results.passed_over)
             if setting.passed_over:
                 results.passed_over[setting.part.dataset] = setting.passed_over
-            collector = _Collector(plan.name, setting, results)
-            collector.collect(moved)
-            for method, timing in timings(setting, collector.to_time, setting.cells.methods):
+            to_time = _collect(plan.name, setting, results, moved)
+            for method, timing in timings(setting, to_time, setting.cells.methods):
                 results.timings.append(setting.names | {"method": method} | timing)
             seen(results)
     results.missing = 0 if absent is None else absent.count
@@ -152,84 +152,63 @@ def as_records(plan: Plan, options: Options, results: Results, facts: Mapping[st
     )
 
 
-class _Collector:
-    """Goes through the cases of a setting, and adds what came of them to the results of the run."""
-
-    def __init__(self, plan: str, setting: Setting, results: Results) -> None:
-        self.plan = plan
-        self.setting = setting
-        self.results = results
-        self.to_time: list[Any] = []
-        self.repeated: dict[str, float] = {}  # by method, how far apart the maps of its first case are
-        self.data = hashlib.sha256()
-        self.cost = 0.0  # pictures that a case takes through the network
-        # Rows of records and of curves that are not among the results yet.
-        self.rows: tuple[list[Row], list[Row]] = ([], [])
-        self.counts = {"all": setting.end - setting.first, "difficult": 0}
-
-    def collect(self, moved: Callable[[Results], None]) -> None:
-        """Explain, measure and show all cases, a few at a time, or read what was made of them before."""
-        setting = self.setting
-        total = setting.maps_of(range(setting.first, setting.end))
-        title = setting.title if setting.cells.absent is None else f"gathering {setting.title}"
-        with tqdm(total=total, desc=title, unit="map", mininterval=1) as bar, self._efficiency() as shown:
-            for numbers in self._chunks():
-                found = measure(setting, numbers, setting.cells.methods, bar)
-                self.cost = found.cost
-                shown.append(found.shown)
-                self._add(found)
-                if numbers.stop % MOST == 0 or numbers.stop == setting.end:
-                    self._append(found)
-                moved(self.results)
-        self.results.inputs.append(inputs_of(setting, self.counts, self.data.hexdigest(), self.repeated))
-
-    def _chunks(self) -> Iterator[range]:
-        first = self.setting.first_chunk()
-        yield first
-        yield from self.setting.chunks(first.stop, self.cost)
-
-    def _add(self, found: Measured) -> None:
-        setting, results = self.setting, self.results
-        self.repeated |= found.repeated
-        records, curves = rows_of(self.plan, setting, found)
-        self.rows[0].extend(records)
-        self.rows[1].extend(curves)
-        results.asked += found.asked
-        results.forwarded += found.forwarded
-        results.gallery += [shown_of(setting, each, found) for each in before(setting.part.shown, found.contexts)]
-        kept = before(setting.first + MAPS_KEPT, found.contexts)
-        results.maps += [small(setting, each, found) for each in kept]
-        self.to_time += before(setting.part.timed, found.contexts)
-        self.data.update("".join(digest_of(context) for context in found.contexts.values()).encode())
-        if setting.cells.absent is not None:
-            keys = [context.case.key for context in found.contexts.values()]
-            whole = sum(all(key in maps for maps in found.maps.values()) for key in keys)
-            self.counts["gathered"] = self.counts.get("gathered", 0) + whole
-        self.counts["difficult"] += sum(bool(context.case.difficult) for context in found.contexts.values())
-
-    def _append(self, found: Measured) -> None:
-        """Add rows to the results, in an order that does not hang on how many cases came at a time."""
-        order = {place: number for number, place in enumerate(found.scores)}
-        for rows, table in zip(self.rows, (self.results.records, self.results.curves), strict=True):
-            for row in sorted(rows, key=lambda row: order[row["method"], row["control"], row["metric"]]):
-                table.append(row)
-            rows.clear()
-
-    @contextmanager
-    def _efficiency(self) -> Iterator[list[int]]:
-        """Note how long the work inside takes, and how long the network alone would take for its pictures."""
-        shown: list[int] = []
-        began = time.perf_counter()
-        yield shown
-        seconds = time.perf_counter() - began
-        setting = self.setting
-        if sum(shown) and setting.cells.absent is None:
-            bare = sum(shown) * bare_seconds(setting.network, setting.sizes)
-            row = {"pictures": sum(shown), "seconds": seconds, "bare_seconds": bare}
-            self.results.efficiency.append(setting.names | row)
+def _collect(plan: str, setting: Setting, results: Results, moved: Callable[[Results], None]) -> list[Context]:
+    """Explain, measure and show all cases of a setting, or read what was made of them; return those to be timed."""
+    part, gathering = setting.part, setting.cells.absent is not None
+    counts = {"all": setting.end - setting.first, "difficult": 0} | ({"gathered": 0} if gathering else {})
+    repeated: dict[str, float] = {}  # by method, how far apart the maps of its first case are
+    to_time: list[Context] = []
+    rows: tuple[list[Row], list[Row]] = ([], [])  # of records and of curves, not among the results yet
+    data, shown, began = hashlib.sha256(), 0, time.perf_counter()
+    title = f"gathering {setting.title}" if gathering else setting.title
+    total = setting.maps_of(range(setting.first, setting.end))
+    with tqdm(total=total, desc=title, unit="map", mininterval=1) as bar:
+        for numbers, found in _chunks(setting, bar):
+            contexts = [*found.contexts.values()]
+            repeated |= found.repeated
+            for kept, new in zip(rows, rows_of(plan, setting, found), strict=True):
+                kept += new
+            if numbers.stop % MOST == 0 or numbers.stop == setting.end:
+                _append(results, rows, [*found.scores])
+            results.asked += found.asked
+            results.forwarded += found.forwarded
+            results.gallery += [shown_of(setting, each, found) for each in before(part.shown, found.contexts)]
+            pictured = before(setting.first + MAPS_KEPT, found.contexts)
+            results.maps += [small(setting, each, found) for each in pictured]
+            to_time += before(part.timed, found.contexts)
+            data.update("".join(map(digest_of, contexts)).encode())
+            counts["difficult"] += sum(bool(each.case.difficult) for each in contexts)
+            if gathering:
+                counts["gathered"] += sum(all(each.case.key in m for m in found.maps.values()) for each in contexts)
+            shown += found.shown
+            moved(results)
+    seconds = time.perf_counter() - began
+    if shown and not gathering:
+        bare = shown * bare_seconds(setting.network, setting.sizes)
+        results.efficiency.append(setting.names | {"pictures": shown, "seconds": seconds, "bare_seconds": bare})
+    results.inputs.append(inputs_of(setting, counts, data.hexdigest(), repeated))
+    return to_time
 
 
-def timings(setting: Setting, contexts: list[Any], methods: Iterable[str]) -> Iterator[tuple[str, Row]]:
+def _chunks(setting: Setting, bar: "tqdm[Any]") -> Iterator[tuple[range, Measured]]:
+    """Measure all cases, a few at a time; what the first ones cost says how many come at a time after them."""
+    beginning, methods = setting.first_chunk(), setting.cells.methods
+    first = measure(setting, beginning, methods, bar)
+    yield beginning, first
+    for numbers in setting.chunks(beginning.stop, first.cost):
+        yield numbers, measure(setting, numbers, methods, bar)
+
+
+def _append(results: Results, rows: tuple[list[Row], list[Row]], places: list[tuple[str, str, str]]) -> None:
+    """Add rows to the results, in an order that does not hang on how many cases came at a time."""
+    order = {place: number for number, place in enumerate(places)}
+    for some, table in zip(rows, (results.records, results.curves), strict=True):
+        for row in sorted(some, key=lambda row: order[row["method"], row["control"], row["metric"]]):
+            table.append(row)
+        some.clear()
+
+
+def timings(setting: Setting, contexts: list[Context], methods: Iterable[str]) -> Iterator[tuple[str, Row]]:
     """Time those of some methods that explained all of some cases."""
     if not contexts:
         return

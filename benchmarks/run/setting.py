@@ -20,7 +20,6 @@ from benchmarks.run.plan import Options, Part, Plan
 from benchmarks.run.precision import lower
 from benchmarks.run.scoring import check_scores, scored
 from benchmarks.run.store import Store
-from mint.app.classifiers import usable_device
 from mint.app.pictures import spelled
 from mint.contract import InputError
 
@@ -164,7 +163,7 @@ def open_setting(
     failures
         What goes wrong from here on is added to it.
     absent
-        If given, nothing is computed, see `Cells`, and the network may be on another device than the one asked for.
+        If given, nothing is computed, see `Cells`, and the network is on the CPU, whatever device was asked for.
     tell
         Is called with sentences for the user.
 
@@ -177,7 +176,7 @@ def open_setting(
     part = scored(replace(part, dataset=name_of(part.dataset)), options.score)
     shown = name_of(source)
     weights, classes = options.weights.get(shown), options.classes.get(shown, ())
-    device = options.device if absent is None else nearest_device(options.device)
+    device = options.device if absent is None else "cpu"
     network = load_network(source, weights=weights, classes=classes, device=device)
     check_scores(part, network)
     lower(network.module, options.precision)
@@ -191,11 +190,3 @@ def open_setting(
             "give --cases a smaller number."
         )
     return setting
-
-
-def nearest_device(name: str) -> str:
-    """Return a device if it is here, else the CPU: to read what workers elsewhere have computed on it."""
-    try:
-        return str(usable_device(name))
-    except InputError:
-        return "cpu"

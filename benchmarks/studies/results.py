@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -159,8 +159,8 @@ def words_of(item: Item, options: argparse.Namespace, device: str) -> list[str]:
     return [*words, "--device", device, "--out", str(options.out / item.folder)]
 
 
-def run_item(words: Sequence[str], log: Path, tick: Callable[[], None]) -> int:
-    """Run a command to its end, what it prints going to a file; return its exit status. ``tick`` is called meanwhile.
+def run_item(words: Sequence[str], log: Path) -> int:
+    """Run a command to its end, what it prints going to a file; return its exit status.
 
     If this is interrupted, so is the command.
     """
@@ -170,11 +170,7 @@ def run_item(words: Sequence[str], log: Path, tick: Callable[[], None]) -> int:
             [*PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, env=quiet
         )
         try:
-            while True:
-                try:
-                    return process.wait(1)
-                except subprocess.TimeoutExpired:
-                    tick()
+            return process.wait()
         except BaseException:
             # Ctrl-C in a terminal has reached the command as well, which ends its own workers.
             try:
@@ -206,24 +202,21 @@ def cases_of(folder: Path, words: Sequence[str]) -> str:
 def make(row: Duration, minutes: float, out: Path, kept: dict[str, Duration], bar: "tqdm[NoReturn]") -> str:
     """Run the command of a row; return why it failed, in a sentence, or "".
 
-    The row is kept up to date, among those of the other folders and in the file, once a second: nothing is lost,
-    however this ends. The bar moves by the ``minutes`` that the command is expected to take.
+    At its end, or when it is interrupted, the row is kept among those of the other folders and in the file, and the bar
+    moves by the ``minutes`` that the command was expected to take.
     """
-    words, log = shlex.split(row.command)[len(SHOWN) :], out / f"{row.folder}.log"
-    clock, past = time.monotonic(), bar.n
-
-    def keep(state: str, cases: str = "") -> None:
-        spent = time.monotonic() - clock
-        kept[row.folder] = replace(row, seconds=row.seconds + spent, state=state, cases=cases)
-        write_durations(kept.values(), out / DURATIONS)
-        bar.n = past + min(spent / 60, minutes)
-        bar.set_description(row.folder)
-
+    words, log, began = shlex.split(row.command)[len(SHOWN) :], out / f"{row.folder}.log", time.monotonic()
+    bar.set_description(row.folder)
     tqdm.write(f"{row.folder}, about {minutes:g} min on two cores; follow it in {log}: {row.command}", sys.stderr)
-    keep("unfinished")
-    status = run_item(words, log, partial(keep, "unfinished"))
-    keep("failed" if status else "complete", "" if status else cases_of(out / row.folder, words))
-    bar.n = past + minutes
+    made = row
+    try:
+        status = run_item(words, log)
+        cases = "" if status else cases_of(out / row.folder, words)
+        made = replace(row, state="failed" if status else "complete", cases=cases)
+    finally:
+        kept[row.folder] = replace(made, seconds=row.seconds + time.monotonic() - began)
+        write_durations(kept.values(), out / DURATIONS)
+        bar.update(minutes)
     return why(status, log) if status else ""
 
 
@@ -288,7 +281,7 @@ def _study(options: argparse.Namespace, failed: list[str]) -> str:
             said.append(f"{name}: {made.state} in {made.seconds / 60:.1f} min" + (f": {reason}" if reason else ""))
     if any(options.out.glob("*/records.parquet")):
         log = options.out / "report.log"
-        if status := run_item(["report", "--all", "--out", str(options.out)], log, lambda: None):
+        if status := run_item(["report", "--all", "--out", str(options.out)], log):
             failed.append("report")
             said.append(f"the page of all results: {why(status, log)}")
     return "\n".join([*said, *_to_read_again(options.out, to_do)])

@@ -113,7 +113,7 @@ def test_an_interrupted_one_goes_on(out: Path, capsys: pytest.CaptureFixture[str
         until = time.monotonic() + 20
         while not (cell.exists() and cell.read_text()) and time.monotonic() < until:
             time.sleep(0.02)
-        time.sleep(1.2)  # the row is kept once a second
+        time.sleep(1.2)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
