@@ -6,7 +6,7 @@ Workers leave their results in the store as cells, which `benchmarks.run.loop` g
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -108,29 +108,22 @@ def compute(
 
 def _units(settings: list[Setting], account: Account, store: Store) -> Iterator[Unit | None]:
     """Yield all units; None where the next one has to wait for answers."""
-
-    def answers() -> Iterator[None]:
-        while account.waiting:
-            yield None
-
-    def given(unit: Unit) -> Unit:
-        account.waiting += unit.size
-        return unit
-
     # The first cases of all settings say how many come at a time after them.
     for number, setting in enumerate(settings):
-        yield given(_unit(number, setting, setting.first_chunk(), account))
-    yield from answers()
+        yield _unit(number, setting, setting.first_chunk(), account)
+    while account.waiting:
+        yield None
     store.refresh()
     for number, setting in enumerate(settings):
         for numbers in setting.chunks(setting.first_chunk().stop, _cost(setting)):
-            yield given(_unit(number, setting, numbers, account))
+            yield _unit(number, setting, numbers, account)
     # Timings are taken one at a time, when nothing else is computed.
     for number, setting in enumerate(settings):
-        yield from answers()
+        while account.waiting:
+            yield None
         timed = range(setting.first, min(setting.part.timed, setting.end))
         if timed or account.pictures[number]:
-            yield given(_timing(number, setting, timed, account))
+            yield _unit(number, setting, timed, account, timing=True)
 
 
 def _cost(setting: Setting) -> float:
@@ -139,23 +132,22 @@ def _cost(setting: Setting) -> float:
         return measure(setting, setting.first_chunk(), setting.cells.methods, bar).cost
 
 
-def _unit(number: int, setting: Setting, numbers: range, account: Account) -> Unit:
-    methods = (method for method in setting.cells.methods if (*setting.cells.place, method, "") not in account.lost)
-    return Unit(number, numbers.start, numbers.stop, (*methods,))
+def _unit(number: int, setting: Setting, numbers: range, account: Account, *, timing: bool = False) -> Unit:
+    """Give out a unit of all methods that are not left out; those that are timed have explained all of its cases."""
+    place = setting.cells.place
+    methods = [method for method in setting.cells.methods if (*place, method, "") not in account.lost]
+    if timing:
+        cases = {*_keys(setting, numbers)}
+        lost = {method for *where, method, case in account.lost if (*where,) == place and case in cases}
+        methods = [each for each in methods if each not in lost and not setting.cells.failed(each, cases)]
+    unit = Unit(number, numbers.start, numbers.stop, (*methods,), timing)
+    account.waiting += unit.size
+    return unit
 
 
-def _timing(number: int, setting: Setting, numbers: range, account: Account) -> Unit:
-    """Return the unit that times all methods which explained all of some cases."""
-    unit = _unit(number, setting, numbers, account)
-    cases = {*_keys(setting, unit)}
-    lost = {method for *place, method, case in account.lost if (*place,) == setting.cells.place and case in cases}
-    explained = (each for each in unit.methods if each not in lost and not setting.cells.failed(each, cases))
-    return replace(unit, timing=True, methods=(*explained,))
-
-
-def _keys(setting: Setting, unit: Unit) -> Iterator[str]:
-    """Yield the keys of a unit's cases, as far as they can be read."""
-    for number in range(unit.start, unit.stop):
+def _keys(setting: Setting, numbers: range) -> Iterator[str]:
+    """Yield the keys of some cases, as far as they can be read."""
+    for number in numbers:
         with suppress(Exception):  # its failure is reported by who computes it
             yield setting.cases[number].key
 
@@ -183,7 +175,8 @@ def _give_up(account: Account, setting: Setting, done: Done) -> None:
     if unit.timing:
         account.lost |= {(*place, method, TIMING): done.lost for method in unit.methods}
         return
-    account.lost |= {(*place, method, key): done.lost for key, method in product(_keys(setting, unit), unit.methods)}
+    keys = _keys(setting, range(unit.start, unit.stop))
+    account.lost |= {(*place, method, key): done.lost for key, method in product(keys, unit.methods)}
     # What was given up as a whole was refused everywhere, as by a full disk: that says nothing of the method.
     for method in unit.methods if not unit.parts() else ():
         given_up = [each[3] for each in account.lost if each[:3] == (*place, method)]

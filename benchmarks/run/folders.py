@@ -76,14 +76,9 @@ def find_maps(part: "Part", cases: Sequence[Case], skipped: int, say: Callable[[
     found = {}
     for name, method in given.items():
         there = _listed(method.folder)
-        files = {case.key: file for case in here if (file := _file_of(case, there, name)) is not None}
-        bare = {case.picture for case in here if case.key in files and _by_picture(case, files)}
-        shared = _shared(cases, bare)
-        files = {
-            case.key: files[case.key]
-            for case in here
-            if case.key in files and not (case.picture in shared and _by_picture(case, files))
-        }
+        pairs = [(case, file) for case in here if (file := _file_of(case, there, name)) is not None]
+        shared = _shared(cases, {case.picture for case, file in pairs if _by_picture(case, file)})
+        files = {each.key: file for each, file in pairs if not (each.picture in shared and _by_picture(each, file))}
         if here and not files:
             raise InputError(_nothing(name, method.folder, here[0], there, shared))
         for sentence in _about(name, method.folder, here, files, there):
@@ -111,13 +106,10 @@ def _listed(folder: Path) -> dict[str, list[Path]]:
     return files
 
 
-def _stems(case: Case) -> tuple[str, ...]:
-    classes = (str(case.target), case.target_name, slug(case.target_name))
-    return case.key, *(f"{case.picture}.{each}" for each in classes), case.picture
-
-
 def _file_of(case: Case, there: Mapping[str, list[Path]], name: str) -> Path | None:
-    files = next((there[stem] for stem in _stems(case) if stem in there), [])
+    classes = (str(case.target), case.target_name, slug(case.target_name))
+    stems = (case.key, *(f"{case.picture}.{each}" for each in classes), case.picture)
+    files = next((there[stem] for stem in stems if stem in there), [])
     if len(files) > 1:
         raise InputError(
             f"--maps {name}: {files[0]} and {files[1].name} are both maps of the case {case.key}; remove one of them."
@@ -140,9 +132,9 @@ def _shared(cases: Any, pictures: set[str]) -> set[str]:
     return {picture for picture in pictures if counts[picture] > 1}
 
 
-def _by_picture(case: Case, files: Mapping[str, Path]) -> bool:
+def _by_picture(case: Case, file: Path) -> bool:
     """Tell whether a case's file has the name of its picture alone, so that it could be another case's."""
-    return case.key != case.picture and files[case.key].name[: -len(files[case.key].suffix)] == case.picture
+    return case.key != case.picture == file.name[: -len(file.suffix)]
 
 
 def _nothing(name: str, folder: Path, case: Case, there: Mapping[str, list[Path]], shared: set[str]) -> str:
