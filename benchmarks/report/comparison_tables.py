@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -117,19 +118,20 @@ def margin_tables(margins: pd.DataFrame) -> list[Table]:
     made = []
     for own, (name, over) in enumerate(kinds):
         best = margins[(margins["own"] == bool(own)) & margins["best"].astype(bool)].rename(columns={"cases": "n"})
+        best = best.assign(note=best["null"], other=best["null"], worse=best["margin"] < -ROUNDING)
         if len(best):
-            made.append(wide(name, f"By how much a method is better than {over} (bold: worse)", best, _margins))
+            title = f"By how much a method is better than {over} (bold: worse)"
+            made.append(wide(name, title, best, partial(_differences, "margin")))
     return made
 
 
-def _margins(metric: Metric, column: pd.DataFrame) -> list[Entry]:
-    form = form_of(column["margin"], "+")
+def _differences(kind: str, metric: Metric, column: pd.DataFrame) -> list[Entry]:
+    """Make the entries of differences, whose column is called as their kind: "margin" or "change"."""
+    form = form_of(column[kind], "+")
     return [
         Entry(
-            row["margin"], row["null"], row["margin"] < -ROUNDING, form, row["low"], row["high"],
-            subject=Subject(
-                place_of(row), row["method"], metric.name, metric.subset, "margin", row["null"], row["own"]
-            ),
+            row[kind], row["note"], row["worse"], form, row["low"], row["high"],
+            subject=Subject(place_of(row), row["method"], metric.name, metric.subset, kind, row["other"], row["own"]),
         )
         for row in column.to_dict("records")
     ]  # fmt: skip
@@ -153,21 +155,10 @@ def resolution_table(resolution: pd.DataFrame) -> list[Table]:
     changed = resolution[resolution["control"] != ""].rename(columns={"cases": "n", "control": "resolution"})
     if changed.empty:
         return []
+    changed = changed.assign(low=changed["change_low"], high=changed["change_high"], other=changed["resolution"])
+    changed = changed.assign(note="", worse=False, own=True)
     title = "What changes when all maps are averaged to one resolution"
-    return [wide("resolution", title, changed, _changes, keys=("method", "resolution"))]
-
-
-def _changes(metric: Metric, column: pd.DataFrame) -> list[Entry]:
-    form = form_of(column["change"], "+")
-    return [
-        Entry(
-            row["change"], "", False, form, row["change_low"], row["change_high"],
-            subject=Subject(
-                place_of(row), row["method"], metric.name, metric.subset, "change", row["resolution"], True
-            ),
-        )
-        for row in column.to_dict("records")
-    ]  # fmt: skip
+    return [wide("resolution", title, changed, partial(_differences, "change"), keys=("method", "resolution"))]
 
 
 def order_tables(columns: Sequence[Column], frames: Mapping[str, pd.DataFrame]) -> tuple[Table, Table]:

@@ -9,12 +9,9 @@ if TYPE_CHECKING:
     from benchmarks.run.units import Job
 
 
-def _local(job: "Job", workers: int | None, address: str | None) -> "Pool":
+def _local(job: "Job", workers: int | None, _address: str | None) -> "Pool":
     from benchmarks.run.executors.local import LocalPool
-    from mint.contract import InputError
 
-    if address is not None:
-        raise InputError(f"--address {address} is for --executor ray; the workers of local are on this machine.")
     return LocalPool(job, workers or 1)
 
 
