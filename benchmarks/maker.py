@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from benchmarks.commandline import parser, planned
 from benchmarks.run.loop import ready, timings
@@ -28,34 +28,22 @@ def work_on(job: Job) -> Callable[[Unit], Done]:
     opened: dict[int, Setting] = {}
 
     def compute(unit: Unit) -> Done:
-        began, written, reused = time.perf_counter(), store.written, store.reused
+        began, store.written, store.reused = time.perf_counter(), 0, 0
         with ready(plan, how):
             if unit.setting not in opened:
                 opened.clear()  # before the next network is loaded, so that a device need not hold two
                 part, source = settings_of(plan)[unit.setting]
                 opened[unit.setting] = open_setting(part, source, how, store, [], tell=lambda _: None)
-            setting = opened[unit.setting]
+            setting, numbers = opened[unit.setting], range(unit.start, unit.stop)
             setting.cells.failures.clear()
-            pictures, asked, forwarded, bare = 0, 0, 0, 0.0
             if unit.timing:
-                contexts = [*setting.read(range(unit.start, unit.stop)).values()]
-                list(timings(setting, contexts, unit.methods))
+                list(timings(setting, [*setting.read(numbers).values()], unit.methods))
                 bare = bare_seconds(setting.network, setting.sizes)
+                done = Done(unit, bare_seconds=bare, clock=setting.cells.clocks[0])
             else:
-                with tqdm(disable=True) as bar:
-                    found = measure(setting, range(unit.start, unit.stop), unit.methods, bar)
-                pictures, asked, forwarded = found.shown, found.asked, found.forwarded
-        return Done(
-            unit,
-            failures=tuple(setting.cells.failures),
-            seconds=time.perf_counter() - began,
-            pictures=pictures,
-            asked=asked,
-            forwarded=forwarded,
-            written=store.written - written,
-            reused=store.reused - reused,
-            bare_seconds=bare,
-            clock=setting.cells.clocks[0],
-        )
+                found = measure(setting, numbers, unit.methods)
+                done = Done(unit, pictures=found.shown, asked=found.asked, forwarded=found.forwarded)
+        failures, seconds = tuple(setting.cells.failures), time.perf_counter() - began
+        return replace(done, failures=failures, seconds=seconds, written=store.written, reused=store.reused)
 
     return compute

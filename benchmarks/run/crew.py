@@ -115,7 +115,9 @@ def _units(settings: list[Setting], account: Account, store: Store) -> Iterator[
         yield None
     store.refresh()
     for number, setting in enumerate(settings):
-        for numbers in setting.chunks(setting.first_chunk().stop, _cost(setting)):
+        first = setting.first_chunk()
+        cost = measure(setting, first, setting.cells.methods).cost  # from the cells that workers left
+        for numbers in setting.chunks(first.stop, cost):
             yield _unit(number, setting, numbers, account)
     # Timings are taken one at a time, when nothing else is computed.
     for number, setting in enumerate(settings):
@@ -124,12 +126,6 @@ def _units(settings: list[Setting], account: Account, store: Store) -> Iterator[
         timed = range(setting.first, min(setting.part.timed, setting.end))
         if timed or account.pictures[number]:
             yield _unit(number, setting, timed, account, timing=True)
-
-
-def _cost(setting: Setting) -> float:
-    """Find out what a case costs, from the cells of the first ones."""
-    with tqdm(disable=True) as bar:
-        return measure(setting, setting.first_chunk(), setting.cells.methods, bar).cost
 
 
 def _unit(number: int, setting: Setting, numbers: range, account: Account, *, timing: bool = False) -> Unit:

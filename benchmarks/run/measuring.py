@@ -13,6 +13,8 @@ from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.setting import Setting
 from benchmarks.run.store import Arrays
 
+NO_BAR: "tqdm[Any]" = tqdm(disable=True)
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -29,7 +31,7 @@ class Measured:
     forwarded: int = 0  # and those that were not answered from memory
 
 
-def measure(setting: Setting, numbers: range, methods: Collection[str], bar: "tqdm[Any]") -> Measured:
+def measure(setting: Setting, numbers: range, methods: Collection[str], bar: "tqdm[Any]" = NO_BAR) -> Measured:
     """Explain the cases of these numbers by some methods, and measure every map.
 
     On the setting's first cases, every method is called a second time.
