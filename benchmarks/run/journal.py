@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,6 @@ class Scribe:
 
     directory: Path
     journal: Journal
-    _written: str = field(default="", repr=False)
 
     def come_to(self, setting: Setting) -> None:
         """Note what is wanted of a setting."""
@@ -129,11 +128,9 @@ class Scribe:
         """Change what the journal says. What other runs into the folder have written meanwhile stays in it."""
         self.journal = _beside_others(replace(self.journal, **changes), self.directory)
         text = json.dumps(asdict(self.journal), indent=1)
-        if text != self._written:
-            beside = self.directory / f"{JOURNAL}.{slug_of_host()}-{os.getpid()}"  # two runs may write at a time
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(self.directory / JOURNAL)
-            self._written = text
+        beside = self.directory / f"{JOURNAL}.{slug_of_host()}-{os.getpid()}"  # two runs may write at a time
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(self.directory / JOURNAL)
 
 
 def begin(directory: Path, plan: str, words: Sequence[str], settings: int, device: str, store: Store) -> Scribe:

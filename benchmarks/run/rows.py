@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.results.tables import lists_of, named
+from benchmarks.results.tables import FRACTIONS, lists_of, named
 
 CHUNK = 65_536
 """So many entries of a column are at hand as Python objects."""
-SHARED = ("fractions",)
-"""The columns of arrays of which most are equal."""
 
 
 class Rows(Sequence[Mapping[str, Any]]):
@@ -61,7 +59,7 @@ class Rows(Sequence[Mapping[str, Any]]):
 
 
 def _kind(name: str, value: Any) -> "type[_Known | _Numbers | _Arrays]":
-    if isinstance(value, np.ndarray) and name not in SHARED:
+    if isinstance(value, np.ndarray) and name != FRACTIONS:
         return _Arrays
     return _Numbers if isinstance(value, float) else _Known
 

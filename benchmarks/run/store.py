@@ -20,7 +20,7 @@ from dataclasses import astuple, dataclass, field
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
@@ -35,7 +35,6 @@ LOOK_SECONDS = 1.0  # between two looks at the directory, for files that nobody 
 FULL_BYTES = 2**30  # a file that has grown so far gets no more cells: it is checked as a whole before it is written
 _SMALL_BYTES = 4096  # compressing a score takes longer than all else that is done with it, and saves a third of little
 _HEAD = struct.Struct("<Bd")  # of a packed cell: whether the rest is compressed, and its pictures
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -174,10 +173,6 @@ class Store:
                 total[label] = Tally(cells + tally.cells, min(first, tally.first), max(last, tally.last))
         return total
 
-    def refresh(self) -> None:
-        """Look now for files that other processes have made; without it, they are found after `LOOK_SECONDS`."""
-        self._look()
-
     def close(self) -> None:
         """Close all files; the store may be used again."""
         for path in [*self._files]:
@@ -193,7 +188,7 @@ class Store:
         for look in (False, True):
             if look and time.monotonic() - self._looked < LOOK_SECONDS:
                 break
-            paths = self._look() if look else sorted(self._files, key=lambda path: self._files[path] is not self._own)
+            paths = self.refresh() if look else sorted(self._files, key=lambda path: self._files[path] is not self._own)
             for path in paths:
                 left = [key for key in left if key not in found]
                 if not left:
@@ -201,9 +196,9 @@ class Store:
                 found |= self._answer(path, CellFile.read, left)
         return found
 
-    def _answer(self, path: Path, question: Callable[..., dict[bytes, Answer]], *about: Any) -> dict[bytes, Answer]:
+    def _answer(self, path: Path, question: Callable[..., dict[bytes, Any]], *about: Any) -> dict[bytes, Any]:
         """Ask a file; if it is damaged, ask again what is whole in it."""
-        whole: dict[bytes, Answer] = {}
+        whole: dict[bytes, Any] = {}
         for _ in range(2):
             if path not in self._files:
                 break
@@ -217,8 +212,11 @@ class Store:
     def _paths(self) -> list[Path]:
         return sorted(self.directory.glob("*.cells"))
 
-    def _look(self) -> list[Path]:
-        """Open the files that are new in the directory, or new under their name; return them."""
+    def refresh(self) -> list[Path]:
+        """Open the files that are new in the directory, or new under their name; return them.
+
+        Without it, those of other processes are found after `LOOK_SECONDS`.
+        """
         self._looked = time.monotonic()
         for path, file in [*self._files.items()]:
             if not file.is_in_place():
