@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from benchmarks.analysis.scores import summarise
 from benchmarks.report.circumstances import mixed_devices
 from benchmarks.report.numbers import ROUNDING, counted, listed
-from benchmarks.report.page import Block, Folded, Picture, conclusions, fresh, write_pages
+from benchmarks.report.page import Block, Folded, Picture, fresh, write_pages
 from benchmarks.report.plots import look, panels_of, save_plot
 from benchmarks.report.sections import cost_section, provenance_section
 from benchmarks.report.tables import (
@@ -73,7 +73,7 @@ def make_ablation_report(records: Records, directory: Path) -> str:
     records = with_removal(records)
     summary = summarise(records)
     fresh(directory, {"scores": summary})
-    clear, said, found = clear_table(summary), conclude(summary), conclusions(directory)
+    clear, said = clear_table(summary), conclude(summary)
     first: list[Block] = ["\n".join(f"- {sentence}" for sentence in said)]
     for dataset, group in summary.groupby("dataset", sort=False):
         if group["method"].nunique() > 1 and _measured(group, drawn=True):
@@ -89,7 +89,7 @@ def make_ablation_report(records: Records, directory: Path) -> str:
         provenance_section(records),
         Folded("How to read the numbers", "What is compared, and what counts as clear.", [_reading(records)]),
     ]
-    write_pages(records, [*first, clear, *([found] if found else []), *sections], directory)
+    write_pages(records, [*first, clear], sections, directory)
     return "\n".join([clear.title, "", terminal(clear), "", plain(["Verdict", *said])])
 
 

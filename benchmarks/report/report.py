@@ -18,7 +18,7 @@ from benchmarks.report.circumstances import mixed_devices, unfinished
 from benchmarks.report.forest import draw_costs, draw_headlines
 from benchmarks.report.gallery import draw_gallery
 from benchmarks.report.numbers import counted
-from benchmarks.report.page import Block, Folded, Picture, conclusions, fresh, write_pages
+from benchmarks.report.page import Block, Folded, Picture, fresh, write_pages
 from benchmarks.report.plots import draw_curves
 from benchmarks.report.published import compared, published_section
 from benchmarks.report.sections import cost_section, provenance_section
@@ -123,9 +123,8 @@ def make_comparison_report(records: Records, directory: Path) -> str:
         figure = draw_headlines(summary, directory / "plots" / "headline.png")
         first += [Picture(figure, "Every method's interval under the headline metrics"), READING]
         first += [comparison_tables.headline_table(summary), *mixed_devices(inputs), *notes(summary)]
-    found = conclusions(directory)
     sections = [published_section(paper, published), *_sections(records, columns, findings, directory)]
-    write_pages(records, [*first, *([found] if found else []), *sections], directory)
+    write_pages(records, first, sections, directory)
     text = [_terminal(summary[summary["headline"]], records.timings)] if shown else []
     return "\n\n".join([*text, *(plain(["Verdict", *said]),), *map(plain, boxes)])
 

@@ -10,7 +10,6 @@ The maps and scores are a run's own cells, so a study that was killed goes on wh
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from functools import partial
 from itertools import islice
 from math import sqrt
 from typing import Any
@@ -216,7 +215,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--budgets", nargs="+", type=positive, default=BUDGETS, metavar="N", help="forward passes")
     parser.add_argument("--methods", nargs="+", default=DEFAULT, metavar="NAME", help="names or @GROUP (default: all)")
     options = parser.parse_args(arguments)
-    return finish(partial(_study, options, arguments), options.out)
+    return finish(_study, options, arguments)
 
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -38,14 +39,14 @@ def add_cases(parser: argparse.ArgumentParser, limit: int) -> None:
     parser.add_argument("--limit", type=positive, default=limit, metavar="N", help="at most N cases (%(default)s)")
 
 
-def finish(study: Callable[[], str], out: Path) -> int:
+def finish(study: Callable[..., str], options: argparse.Namespace, *more: Any) -> int:
     """Run a study and print what it returns; bad input is one sentence on stderr. Return the exit status.
 
-    That something can be written to ``out`` is found before anything is computed.
+    That something can be written to its ``--out`` is found before anything is computed.
     """
     try:
-        make_directory(out)
-        print(study())
+        make_directory(options.out)
+        print(study(options, *more))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -17,7 +17,6 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from typing import cast
 
 import numpy as np
@@ -222,7 +221,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--samples", type=positive, default=500, metavar="K", help="samples of the sharing study")
     parser.add_argument("--samplings", nargs="+", metavar="NAME", help="of the settling study (default: all)")
     options = parser.parse_args(arguments)
-    return finish(partial(_study, options, arguments), options.out)
+    return finish(_study, options, arguments)
 
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ conventions that make the difference, and a plot of the curves.
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from itertools import islice
 
 import pandas as pd
@@ -147,7 +146,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--plan", default="quick", metavar="NAME", help="its first part gives methods and data (quick)")
     parser.add_argument("--methods", nargs="+", default=METHODS, metavar="NAME", help=f"({' '.join(METHODS)})")
     options = parser.parse_args(arguments)
-    return finish(partial(_study, options, arguments), options.out)
+    return finish(_study, options, arguments)
 
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -244,7 +243,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     failed: list[str] = []
-    return finish(partial(_study, options, failed), options.out) or int(bool(failed))
+    return finish(_study, options, failed) or int(bool(failed))
 
 
 def _commit(anyhow: bool) -> str:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from benchmarks.report import tables
 from benchmarks.report.circumstances import unfinished
 from benchmarks.report.numbers import DASH
-from benchmarks.report.page.markdown import Block, Folded, Picture, html, inline_html, write_markdown
+from benchmarks.report.page.markdown import Block, Folded, Picture, conclusions, html, inline_html, write_markdown
 from benchmarks.report.page.viewer import gather
 from benchmarks.report.tables import ARROWS, Entry, Metric, Place, Subject, Table
 from benchmarks.results.records import Records
@@ -38,9 +38,12 @@ def fresh(directory: Path, findings: Mapping[str, pd.DataFrame]) -> None:
         frame.to_csv(directory / "tables" / f"{name}.csv", index=False, float_format="%.6g")
 
 
-def write_pages(records: Records, blocks: Sequence[Block], directory: Path) -> None:
-    """Write every table as LaTeX, and the blocks as README.md and index.html; sections without any are left out."""
-    blocks = [block for block in blocks if not isinstance(block, Folded) or block.blocks]
+def write_pages(records: Records, first: Sequence[Block], sections: Sequence[Folded], directory: Path) -> None:
+    """Write every table as LaTeX, and README.md and index.html: the first blocks, what a person concluded, sections.
+
+    Sections without any block are left out.
+    """
+    blocks = [*first, *(each for each in (conclusions(directory), *sections) if each and each.blocks)]
     for table in _tables(blocks):
         (directory / "tables" / f"{table.name}.tex").write_text(tables.latex(table), encoding="utf-8")
     inputs = records.provenance["inputs"]

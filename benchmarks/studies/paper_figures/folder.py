@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--samples", type=positive, metavar="K", help="how often MINT and LIME ask (by source)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of MINT and LIME (%(default)s)")
     options = parser.parse_args(arguments)
-    return finish(partial(_study, options, arguments), options.out)
+    return finish(_study, options, arguments)
 
 
 def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
         help=f"time torch-cam, Quantus and pytorch-grad-cam, too, in the environment that has them: {peers.COMMAND}",
     )
     options = parser.parse_args(arguments)
-    return finish(partial(_study, options, arguments), options.out)
+    return finish(_study, options, arguments)
 
 
 def lineup(
