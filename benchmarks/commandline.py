@@ -20,12 +20,8 @@ DEFAULT = ("quick",)  # the plan of `run` and `report`
 def planned(options: argparse.Namespace, device: str | None = None) -> "tuple[tuple[Plan, ...], Options]":
     """Find out which plans the command `run` asks for, and how to run them; nothing is computed.
 
-    Parameters
-    ----------
-    options
-        What `parser` made of the command line.
-    device
-        Takes the place of the command line's, and is not looked for on this machine.
+    ``options`` are what `parser` made of the command line. A ``device`` takes the place of the command line's, and is
+    not looked for on this machine.
 
     Raises
     ------

@@ -13,14 +13,7 @@ NOT_RUN = "not in this run"
 
 
 def measure_published(paper: Paper | None, summary: pd.DataFrame) -> pd.DataFrame:
-    """Find for each number of a paper the run's own.
-
-    Parameters
-    ----------
-    paper : Paper or None
-        None has no rows.
-    summary : pandas.DataFrame
-        What `scores.summarise` made of the run.
+    """Find for each number of a paper the run's own, in what `scores.summarise` made of the run.
 
     Returns
     -------

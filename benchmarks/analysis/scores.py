@@ -204,13 +204,7 @@ def with_controls(column: Column, records: Records) -> Column:
 def estimate(column: Column, name: Name, shared: np.ndarray | None = None) -> Estimate:
     """Average a method's scores, on the same resamples of pictures as every other method's.
 
-    Parameters
-    ----------
-    column : Column
-    name : str or tuple of str
-        One of the columns of ``column.scores``.
-    shared : numpy.ndarray, optional
-        (cases,) bool: the cases to keep.
+    ``name`` is one of the columns of ``column.scores``; ``shared``, (cases,) bool, are the cases to keep.
     """
     return estimate_all(column, [(name, shared)])[0]
 

@@ -34,18 +34,8 @@ class Measured:
 def measure(setting: Setting, numbers: range, methods: Collection[str], bar: "tqdm[Any]" = NO_BAR) -> Measured:
     """Explain the cases of these numbers by some methods, and measure every map.
 
-    On the setting's first cases, every method is called a second time.
-
-    Parameters
-    ----------
-    setting
-        The network in front of the data set.
-    numbers
-        Of the cases, in order.
-    methods
-        Names of the methods.
-    bar
-        Is moved by one for every map, and says what is being done.
+    On the setting's first cases, every method is called a second time. The bar is moved by one for every map, and says
+    what is being done.
     """
     cells, part = setting.cells, setting.part
     shown, cost = cells.shown, cells.cost

@@ -27,14 +27,7 @@ def code_here() -> dict[str, str]:
 def fault_here(directory: str, marker: str, code: Mapping[str, str]) -> str:
     """Say why a worker in this process could not work, or "" if it can.
 
-    Parameters
-    ----------
-    directory
-        Where the results are.
-    marker
-        A file in it that the driver made.
-    code
-        What `code_here` returned to the driver.
+    The driver has made the file ``marker`` in the directory of the results, and ``code`` is what `code_here` told it.
     """
     try:
         if not Path(marker).exists():
