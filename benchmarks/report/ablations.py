@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -177,8 +176,7 @@ def _plot(summary: pd.DataFrame, dataset: str, directory: Path) -> Path:
         # Some space between the choices.
         places.append(places[-1] + (1.0 if last.partition(":")[0] == method.partition(":")[0] else 1.6))
     file = directory / f"{dataset}.png"
-    with mpl.rc_context():
-        look("whitegrid", **{"font.size": 10})
+    with look("whitegrid", **{"font.size": 10}):
         figure, panels = panels_of(
             len(columns), 1.3 + 0.27 * max(places), 2.6 + 3.0 / len(columns), len(columns), sharey=True
         )

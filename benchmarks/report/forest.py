@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmarks.report.plots import Style, legend, look, panels_of, save_plot, styles
+from benchmarks.report.plots import OPEN, Style, legend, look, panels_of, save_plot, styles
 from benchmarks.report.tables import Place, by_metric, settings_of
 from benchmarks.results.records import rows_of
 
@@ -26,8 +25,7 @@ def draw_headlines(summary: pd.DataFrame, file: Path) -> Path:
     shown = summary[summary["headline"]]
     names, heights = settings_of(shown), _heights(shown)
     looks, columns = styles(summary["method"].unique()), list(by_metric(shown))
-    with mpl.rc_context():
-        look("whitegrid", **{"axes.spines.right": False, "axes.spines.top": False, "ytick.labelsize": 10})
+    with look("whitegrid", **OPEN, **{"ytick.labelsize": 10}):
         height = 1.15 + ROW * (max(heights.values()) + 1)
         figure, panels = panels_of(len(columns), height, 1.0 + 10 / (len(columns) + 1), len(columns), sharey=True)
         for axes, (metric, column) in zip(panels, columns, strict=True):
@@ -92,8 +90,7 @@ def draw_costs(summary: pd.DataFrame, timings: pd.DataFrame, file: Path) -> Path
     if found.empty:
         return None
     names, columns, looks = settings_of(found), list(by_metric(found)), styles(summary["method"].unique())
-    with mpl.rc_context():
-        look("whitegrid", **{"axes.spines.right": False, "axes.spines.top": False})
+    with look("whitegrid", **OPEN):
         figure, panels = panels_of(len(names) * len(columns), 2.7, 1 + 11 / (len(columns) + 1), len(columns))
         for i, axes in enumerate(panels):
             place, (metric, column) = list(names)[i // len(columns)], columns[i % len(columns)]

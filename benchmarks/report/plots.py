@@ -1,7 +1,8 @@
 """How plots look and are kept, and the curves."""
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from benchmarks.results.tables import stacked
 DOTS_PER_INCH = 110
 ACROSS = 4
 """Panels in a row of a figure, at most."""
+OPEN = {"axes.spines.top": False, "axes.spines.right": False}
+"""Axes without lines at the top and on the right."""
 LETTERS_AN_INCH = 11
 LEGEND_WIDTH = 1.5
 """Inches of a figure's width for each column of its legend, at least."""
@@ -62,10 +65,13 @@ def styles(methods: Iterable[str]) -> dict[str, Style]:
     return {**STYLES, **{method: OTHERS[i % len(OTHERS)] for i, method in enumerate(unknown)}}
 
 
-def look(style: str, **more: Any) -> None:
-    """Set how figures look. Inside ``mpl.rc_context()`` it ends with the context, and no other picture is changed."""
+@contextmanager
+def look(style: str, **more: Any) -> Iterator[None]:
+    """Set how figures look that are drawn meanwhile; ``more`` are parameters of matplotlib's."""
     own = {"axes.edgecolor": ".6", "font.size": 11, "axes.titlesize": 12, "axes.titlelocation": "left"}
-    sns.set_theme(style=style, rc=own | more)
+    with mpl.rc_context():
+        sns.set_theme(style=style, rc=own | more)
+        yield
 
 
 def draw_curves(records: Records, summary: pd.DataFrame, declared: Mapping[str, Any], file: Path) -> Path | None:
@@ -76,8 +82,7 @@ def draw_curves(records: Records, summary: pd.DataFrame, declared: Mapping[str, 
     if not metrics:
         return None
     looks = styles(shown["method"].unique())
-    with mpl.rc_context():
-        look("whitegrid", **{"axes.spines.top": False, "axes.spines.right": False})
+    with look("whitegrid", **OPEN):
         figure, panels = panels_of(len(metrics), 4.0, 4.3)
         for axes, metric in zip(panels, metrics, strict=True):
             _curve(axes, curves[curves["metric"] == metric], looks, declared[metric])

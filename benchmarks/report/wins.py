@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -24,8 +23,7 @@ def draw_wins(columns: Sequence[Column], pairs: pd.DataFrame, file: Path) -> Pat
     """
     if len(columns[0].contenders) < FEWEST_METHODS:
         return None
-    with mpl.rc_context():
-        look("white")
+    with look("white"):
         methods, rows = list(columns[0].methods), list(columns[0].contenders)
         across = 2 if len(methods) > 8 or len(columns) == 4 else 3
         figure, panels = panels_of(len(columns), 0.8 + 0.42 * len(rows), 1.0 + 0.42 * len(methods), across)

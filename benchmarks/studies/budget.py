@@ -31,7 +31,7 @@ from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.plans.methods import BUDGETED
 from benchmarks.plans.metrics import CURVES
 from benchmarks.registry import DATASET, METHOD, expand, find, look_up, name_of
-from benchmarks.report.plots import look, panels_of, save_picture, styles
+from benchmarks.report.plots import OPEN, look, panels_of, save_picture, styles
 from benchmarks.results.provenance import device_name, versions
 from benchmarks.results.records import REMOVAL, Records, with_removal
 from benchmarks.run.binding import bind
@@ -183,10 +183,10 @@ def _interval(drawn: np.ndarray) -> str:
     return f" ({low:.0f} to {high:.0f})"
 
 
+@look("whitegrid", **OPEN)
 def draw_budgets(rows: pd.DataFrame) -> Figure:
     """Draw scores over forward passes: a row of panels for each network, one for each metric, with a line a method."""
     looks = styles(rows["method"].unique())
-    look("whitegrid", **{"axes.spines.top": False, "axes.spines.right": False})
     settings = rows[["dataset", "network"]].drop_duplicates().to_numpy().tolist()
     metrics = [metric for metric in SHOWN if rows[rows["metric"] == metric]["mean"].notna().any()]
     figure, panels = panels_of(len(settings) * len(metrics), 3.9, 4.2, across=len(metrics), squeeze=False)
