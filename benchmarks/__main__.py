@@ -168,18 +168,13 @@ def _by_workers(
     from benchmarks.run.crew import compute
     from benchmarks.run.executors import EXECUTORS
     from benchmarks.run.loop import ready, run
-    from benchmarks.run.units import Done, Job
+    from benchmarks.run.units import Job
 
     threads = max(1, torch.get_num_threads() // (options.workers or 1)) if options.executor == "local" else None
     job = Job(MAKER, tuple(arguments), plan.name, str(store.directory.parent.resolve()), how.device, threads)
 
-    def watch(done: Done) -> None:
-        if done.failures:
-            scribe.note(failures=(*scribe.journal.failures, *done.failures))
-
     with closing(EXECUTORS[options.executor](job, options.workers, options.address)) as pool, ready(plan, how):
-        account = compute(pool, plan, how, store, opened=scribe.come_to, watch=watch, verbose=options.verbose)
-    scribe.timed(account.clocks)
+        account = compute(pool, plan, how, store, scribe, verbose=options.verbose)
     results = run(plan, how, store, absent=account.absent)
     results.efficiency, results.asked = [*account.efficiency.values()], account.asked
     results.forwarded = account.forwarded

@@ -4,7 +4,7 @@ Workers leave their results in the store as cells, which `benchmarks.run.loop` g
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
@@ -16,6 +16,7 @@ from benchmarks.run.cells import TIMING
 from benchmarks.run.executors.dispatch import dispatch
 from benchmarks.run.executors.pool import Pool
 from benchmarks.run.failure import Absent, Failure, spelled_failure
+from benchmarks.run.journal import Scribe
 from benchmarks.run.measuring import measure
 from benchmarks.run.plan import Options, Plan
 from benchmarks.run.setting import Setting, open_setting, say, settings_of
@@ -51,19 +52,11 @@ class Account:
 
 
 def compute(
-    pool: Pool,
-    plan: Plan,
-    options: Options,
-    store: Store,
-    *,
-    opened: Callable[[Setting], None] = lambda setting: None,
-    watch: Callable[[Done], None] = lambda done: None,
-    verbose: bool = False,
+    pool: Pool, plan: Plan, options: Options, store: Store, scribe: Scribe, *, verbose: bool = False
 ) -> Account:
     """Let workers compute all cells of a plan that the store does not have.
 
-    ``opened`` is called with each setting at the beginning, and ``watch`` with what came of each unit; if
-    ``verbose``, that is said, too.
+    The scribe is told of every setting and of what fails. If ``verbose``, what came of each unit is said.
     """
     account = Account()
     absent = Absent()
@@ -73,7 +66,7 @@ def compute(
     for number, setting in enumerate(settings):
         setting.announce([each.part.dataset for each in settings[:number]])
         setting.cells.tell = lambda _: None  # what fails is said when a worker reports it
-        opened(setting)
+        scribe.come_to(setting)
     total = sum(setting.maps_of(range(setting.first, setting.end)) for setting in settings)
     with tqdm(total=total, desc=f"{plan.name}: {pool.size} workers", unit="map", mininterval=1, smoothing=0) as bar:
         for done in dispatch(pool, _units(settings, account, store)):
@@ -84,13 +77,14 @@ def compute(
             account.asked += done.asked
             account.forwarded += done.forwarded
             account.failures += done.failures
+            if done.failures:
+                scribe.note(failures=(*scribe.journal.failures, *done.failures))
             for failure in done.failures:
                 _say_once(account, spelled_failure(failure), failure.case)
             if done.lost:
                 _give_up(account, setting, done)
             elif verbose:
                 say(_line(setting, done))
-            watch(done)
             if not unit.timing:
                 bar.update(setting.maps_of(range(unit.start, unit.stop), unit.methods))
                 account.pictures[number] += done.pictures
@@ -103,6 +97,7 @@ def compute(
                 row = setting.names | spent | {"bare_seconds": spent["pictures"] * done.bare_seconds}
                 account.efficiency.setdefault(number, row)
     store.refresh()
+    scribe.timed(account.clocks)
     return account
 
 
