@@ -193,10 +193,11 @@ def _collect(plan: str, setting: Setting, results: Results, moved: Callable[[Res
 def _chunks(setting: Setting, bar: "tqdm[Any]") -> Iterator[tuple[range, Measured]]:
     """Measure all cases, a few at a time; what the first ones cost says how many come at a time after them."""
     beginning, methods = setting.first_chunk(), setting.cells.methods
-    first = measure(setting, beginning, methods, bar)
-    yield beginning, first
-    for numbers in setting.chunks(beginning.stop, first.cost):
-        yield numbers, measure(setting, numbers, methods, bar)
+    found = measure(setting, beginning, methods, bar)
+    yield beginning, found
+    for numbers in setting.chunks(beginning.stop, found.cost):
+        found = measure(setting, numbers, methods, bar)
+        yield numbers, found
 
 
 def _append(results: Results, rows: tuple[list[Row], list[Row]], places: list[tuple[str, str, str]]) -> None:
