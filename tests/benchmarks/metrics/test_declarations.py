@@ -12,6 +12,9 @@ from benchmarks.metrics import (
     ROAD,
     Context,
     CurveLabels,
+    Deletion,
+    Fidelity,
+    Gini,
     Insertion,
     MethodMetric,
     Metric,
@@ -181,3 +184,15 @@ def test_a_profile_that_imputes_measures_something_else() -> None:
     assert replace(profile, removed=Imputation()).measure == "Deletion by imputation"
     assert TieRange(Pointing()).measure == "TieRange of Pointing"
     assert profile.curve_labels == CurveLabels(**ANSWER)  # type: ignore[arg-type]
+
+
+def test_controls_are_scored_under_the_first_setting_of_each_measure_that_judges() -> None:
+    metrics = {
+        "gini": Gini(),
+        "pointing": Pointing(),
+        "deletion, blur": Deletion(baseline="blur"),
+        "deletion": Deletion(),
+        "fidelity": Fidelity(),
+        "insertion": Insertion(),
+    }
+    assert controlling(metrics) == ("pointing", "deletion, blur", "insertion")

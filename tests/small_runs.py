@@ -1,0 +1,34 @@
+"""Runs of the small world of `tests/benchmarks/fake_suite.py`: its plan changed, and what a run did."""
+
+import dataclasses
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from baselines import Centre
+from baselines.controls import Averaged, Blurred, RandomisedNetwork
+from benchmarks.run.loop import Results
+from benchmarks.run.plan import Plan
+
+SECOND = 2  # calls of two methods that are explained again, to see whether they answer alike
+CONTROLS = {"blurred": Blurred(), "randomised-network": RandomisedNetwork(), "7x7": Averaged(7)}
+
+
+def with_part(plan: Plan, **changes: object) -> Plan:
+    (part,) = plan.parts
+    return dataclasses.replace(plan, parts=(dataclasses.replace(part, **changes),))  # type: ignore[arg-type]
+
+
+def calls(log: Path) -> int:
+    return len(log.read_text(encoding="utf-8").splitlines()) if log.exists() else 0
+
+
+def scores(results: Results) -> dict[tuple[str, str, str], float]:
+    return {(row["method"], row["metric"], row["case"]): row["score"] for row in results.records}
+
+
+def controlled(world: ModuleType, log: Path, **changes: Any) -> Plan:
+    """Plan bright, dark and a null method, with three controls, on the first five cases (of ten)."""
+    plan = world.plan(log)
+    methods = {**plan.parts[0].methods, "centre": Centre()}
+    return with_part(plan, **{"methods": methods, "controls": CONTROLS, "controlled": 5, **changes})
