@@ -19,12 +19,11 @@ from benchmarks.report import report, tables
 from benchmarks.report.comparison_tables import cost_table, score_tables
 from benchmarks.report.forest import draw_costs
 from benchmarks.report.gallery import overlay
-from benchmarks.report.leaderboard import make_leaderboard
 from benchmarks.report.numbers import MOST_DECIMALS, counted, decimals
 from benchmarks.report.plots import COLOURS, OTHERS, STYLES, styles
 from benchmarks.results import records
-from benchmarks.results.records import Records, RecordsError, Shown
-from benchmarks.results.sums import FILES, SUMS
+from benchmarks.results.records import Records, RecordsError
+from benchmarks.results.sums import SUMS
 from benchmarks.run.loop import as_records, run
 from benchmarks.run.plan import Options
 from benchmarks.run.store import Store
@@ -37,44 +36,6 @@ HEADS = ["deletion ↓ (4 cases)", "pointing ↑ (3 cases)", "pointing, difficul
 
 def heads(table: tables.Table) -> list[str]:
     return tables.markdown(table).splitlines()[0].strip("| ").split(" | ")
-
-
-@pytest.fixture
-def known() -> Records:
-    """Scores whose averages are known on paper: two methods, two metrics, four pictures."""
-    given = {
-        ("mint", "deletion"): [0.1, 0.2, 0.3, 0.4],
-        ("my_method", "deletion"): [0.2, 0.3, 0.4, 0.5],
-        ("mint", "pointing"): [1.0, 1.0, 0.0, np.nan],
-        ("my_method", "pointing"): [1.0, 0.0, 0.0, np.nan],
-    }
-    rows = [
-        paper.row(method, metric, f"case-{i}", score, target=i % 2, target_name="ab"[i % 2], difficult=i < 2)
-        for (method, metric), scores in given.items()
-        for i, score in enumerate(scores)
-    ]
-    points = [(np.array([0, 0.5, 1]), np.array([1, i / 4, 0])) for i in range(4)]
-    curves = [
-        ["scenes", "net", method, "", "deletion", f"case-{i}", f"picture-{i}", *point]
-        for method in ("mint", "my_method")
-        for i, point in enumerate(points)
-    ]
-    timings = [["scenes", "net", m, "A CPU", 12.345, 0.5, 5, 501.0, 1.0, 30.0] for m in ("mint", "my_method")]
-    metrics = {
-        "deletion": paper.metric("Deletion()", "lower"),
-        "pointing": paper.metric("Pointing()", "higher", "classes", ("all", "difficult")),
-    }
-    methods = {
-        "mint": {"class": "MINT", "parameters": {"samples": "500", "prior": "'elementwise'"}},
-        "my_method": {"class": "Mine", "parameters": {}},
-    }
-    setting = paper.setting(list(methods), metrics, 4, methods=methods, cases={"all": 4, "difficult": 2})
-    image = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
-    region = np.zeros((20, 20), dtype=bool)
-    region[4:9, 4:9] = True
-    maps = {"mint": np.full((20, 20), 100, dtype=np.uint8), "my_method": np.zeros((20, 20), dtype=np.uint8)}
-    shown = Shown("scenes", "net", "case-0", "a", image, region, maps, {"mint: coarse": image})
-    return paper.records(rows, [setting], curves=curves, timings=timings, gallery=[shown])
 
 
 def test_means_counts_and_differences_are_those_on_paper(known: Records) -> None:
@@ -139,62 +100,6 @@ def test_one_timed_call_has_no_range(known: Records) -> None:
     notes = [cost_table(known.timings.assign(repeats=count)).rows[0][2].small for count in (5, 1)]
     assert notes[0].startswith("(IQR ")
     assert notes[1] == "(one call)"
-
-
-def test_records_survive_the_disk(known: Records, tmp_path: Path) -> None:
-    records.save(known, tmp_path)
-    found = records.load(tmp_path)
-    assert isinstance(found.scores["method"].dtype, pd.CategoricalDtype)
-    pd.testing.assert_frame_equal(found.scores.astype(known.scores.dtypes), known.scores)
-    pd.testing.assert_frame_equal(found.timings, known.timings, check_dtype=False)
-    np.testing.assert_array_equal(np.stack(found.curves["values"]), np.stack(known.curves["values"]))
-    assert found.provenance == known.provenance
-    (shown,) = found.gallery
-    np.testing.assert_array_equal(shown.maps["mint"], known.gallery[0].maps["mint"])
-    np.testing.assert_array_equal(shown.pictures["mint: coarse"], known.gallery[0].image)
-    assert shown.region is not None
-    np.testing.assert_array_equal(shown.region, known.gallery[0].region)
-
-
-def test_records_that_are_not_there_or_damaged_are_one_sentence(known: Records, tmp_path: Path) -> None:
-    with pytest.raises(RecordsError, match="no records in"):
-        records.load(tmp_path / "nowhere")
-    records.save(known, tmp_path)
-    (tmp_path / "records.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(RecordsError, match="cannot be read"):
-        records.load(tmp_path)
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_changed_byte_in_any_file_is_noticed(known: Records, tmp_path: Path, name: str) -> None:
-    records.save(known, tmp_path)
-    file = tmp_path / name
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(RecordsError, match=re.escape(f"{name} is not as the run wrote it")):
-        records.load(tmp_path)
-
-
-def test_records_without_checksums_or_without_pictures_are_read(known: Records, tmp_path: Path) -> None:
-    records.save(known, tmp_path)
-    for name in ("maps.npz", "gallery/data.npz", SUMS):
-        (tmp_path / name).unlink()
-        assert len(records.load(tmp_path).scores) == len(known.scores)
-    known.timings.drop(columns="forwards").to_csv(tmp_path / "timing.csv")
-    with pytest.raises(RecordsError, match="lacks the column forwards"):
-        records.load(tmp_path)
-
-
-@pytest.mark.parametrize("missing", ["report", "measure"])
-def test_records_that_do_not_declare_their_metrics_are_to_be_made_anew(
-    known: Records, tmp_path: Path, missing: str
-) -> None:
-    inputs = known.provenance["inputs"]
-    (inputs if missing == "report" else inputs["settings"][0]["metrics"]["deletion"]).pop(missing)
-    records.save(known, tmp_path)
-    with pytest.raises(RecordsError, match="run the plan again"):
-        records.load(tmp_path)
 
 
 def test_a_report_that_does_not_exist_is_refused(known: Records, tmp_path: Path) -> None:
@@ -286,21 +191,6 @@ def test_a_written_conclusion_is_the_first_section_of_both_pages(known: Records,
     assert re.findall(r"<h2[^>]*>([^<]*)", html)[0] == "What was found"
 
 
-@pytest.fixture
-def contested() -> Records:
-    """Four methods, one of them a null, under three settings of a metric and two of another, on twelve pictures."""
-    generator = np.random.default_rng(3)
-    ahead = {"mint": 0.4, "lime": 0.3, "gradcam": 0.0, "random": -0.6}
-    metrics = {
-        "insertion": "Insertion(steps=None)", "insertion, 28": "Insertion(steps=28)",
-        "insertion, 14": "Insertion(steps=14)", "pointing": "Pointing()",
-    }  # fmt: skip
-    given = {name: {method: lead + generator.normal(0, 0.5, 12) for method, lead in ahead.items()} for name in metrics}
-    return paper.of_columns(
-        [paper.column(given[name], metric=name, metric_id=metric_id) for name, metric_id in metrics.items()]
-    )
-
-
 @pytest.mark.parametrize("kind", ["challenge", "ablation", "comparison"])
 @pytest.mark.parametrize("written", ["", "## Found\n\nNothing.\n", "Nothing.\n"])
 def test_every_report_has_both_pages_with_the_same_tables(
@@ -356,33 +246,6 @@ def test_a_cost_plot_has_the_frontier(tmp_path: Path) -> None:
     assert draw_costs(report.measure_headlines(made), made.timings.iloc[:0], tmp_path / "none.png") is None
 
 
-def test_the_leaderboard_has_a_row_for_each_setting_of_each_result(contested: Records, tmp_path: Path) -> None:
-    with pytest.raises(RecordsError, match="no result of a comparison"):
-        make_leaderboard(tmp_path)
-    for name in ("one", "two"):
-        records.save(contested, tmp_path / name)
-    contested.provenance["inputs"]["report"] = "ablation"
-    records.save(contested, tmp_path / "three")
-    joined = {**contested.provenance["run"], "command": "run --out a; run --out b"}
-    inputs = {**contested.provenance["inputs"], "report": "comparison"}
-    given = replace(contested, provenance={"inputs": inputs, "run": joined})
-    records.save(given, tmp_path / "two")
-    (tmp_path / "two" / "index.html").touch()
-    lines = make_leaderboard(tmp_path).splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["one", "two"]
-    assert re.search(r"12 +2\sof\s2\*", lines[1])
-    page, text = ((tmp_path / name).read_text(encoding="utf-8") for name in ("index.html", "leaderboard.md"))
-    assert "random" not in lines[0], "nulls are no contenders"
-    assert 'href="one/README.md"' in page, "it has no page of its own"
-    assert 'href="two/index.html"' in page
-    assert "(two/README.md)" in text
-    assert "Insertion(steps=None)" in page
-    assert "| one | scenes | net | 12 |" in text
-    assert "Joined from 2 runs" in text
-    assert "run --out" not in text
-    assert ".0 cases" not in page
-
-
 def test_two_runs_make_the_same_tables_and_pictures(world: ModuleType, tmp_path: Path) -> None:
     plan = world.plan(tmp_path / "calls.log")
     made = []
@@ -417,15 +280,6 @@ def test_an_overlay_keeps_the_picture_under_no_evidence_and_lights_up_under_much
     assert mixed.dtype == np.uint8
     assert mixed[0, 0].max() < 100
     assert mixed[1, 1].mean() > mixed[0, 0].mean() + 50
-
-
-def test_stored_evidence_is_what_is_positive_scaled_to_its_strongest() -> None:
-    saliency = np.array([[-5.0, 0.0], [1.0, 2.0]], dtype=np.float32)
-    found = records.evidence_bytes(saliency)
-    assert found[0].tolist() == [0, 0]
-    assert found[1, 1] == 255
-    assert 125 < found[1, 0] < 131
-    assert records.evidence_bytes(-np.ones((2, 2))).max() == 0
 
 
 @pytest.mark.parametrize(
