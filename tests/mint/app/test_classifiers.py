@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import mint.app.torchvision_ops  # noqa: F401
-from mint.app.classifiers import class_names, load_classifier, read_classes
+from mint.app.classifiers import Classifier, Preprocessing, class_names, load_classifier, read_classes
 from mint.contract import InputError
 
 NETS = """
@@ -124,3 +126,65 @@ def test_a_file_may_import_what_lies_in_the_current_folder(
     nets.rename(tmp_path / "elsewhere" / "nets.py")
     monkeypatch.chdir(tmp_path)
     assert load_classifier("elsewhere/nets.py:tiny").classes == ("ant", "bee")
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "classes"),
+    [("mine:plain", 48, ("a", "b", "c", "d", "e")), ("mine:bare", 224, ()), ("mine:instance", 224, ())],
+)
+def test_what_a_function_leaves_out_has_defaults(desk: Path, name: str, size: int, classes: tuple[str, ...]) -> None:
+    classifier = load_classifier(name)
+    assert not classifier.module.training
+    assert not any(parameter.requires_grad for parameter in classifier.module.parameters())
+    assert classifier.preprocess == Preprocessing(size)
+    assert classifier.classes == classes
+
+
+def test_preprocessing_cuts_out_the_middle_and_normalises() -> None:
+    pixels = np.zeros((40, 80, 3), dtype=np.uint8)
+    pixels[:, 20:60] = (255, 0, 51)
+    image = Preprocessing(20, (0.5, 0.5, 0.2), (0.5, 0.25, 0.1))(Image.fromarray(pixels))
+    assert image.dtype == torch.float32
+    torch.testing.assert_close(image[:, 5:15, 5:15], torch.tensor([1.0, -2.0, 0.0])[:, None, None].expand(3, 10, 10))
+
+
+def test_a_file_of_torchvisions_brings_its_transforms(desk: Path) -> None:
+    from torchvision.models import MobileNet_V2_Weights as Weights
+    from torchvision.models import mobilenet_v2
+
+    files = {each: desk / each.url.rsplit("/", 1)[-1] for each in (Weights.IMAGENET1K_V1, Weights.IMAGENET1K_V2)}
+    for file in (*files.values(), desk / "mine.pth"):
+        torch.save(mobilenet_v2().half().state_dict(), file)
+    sizes = {each: load_classifier("mobilenet_v2", file).preprocess.resize_size for each, file in files.items()}
+    assert sizes == {Weights.IMAGENET1K_V1: [256], Weights.IMAGENET1K_V2: [232]}
+    assert load_classifier("mobilenet_v2", desk / "mine.pth").preprocess.resize_size == [256]
+
+
+def test_what_only_training_needs_may_be_in_the_file(desk: Path) -> None:
+    from torchvision.models import googlenet
+
+    trained = googlenet(weights=None, transform_input=True, init_weights=False).eval()
+    torch.save(trained.state_dict(), desk / "googlenet.pth")
+    loaded = load_classifier("googlenet", desk / "googlenet.pth").module
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(image), trained(image), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["scenes:scenes_vgg", "efficientnet:efficientnet_lite0"])
+def test_every_network_without_a_download_is_a_classifier(name: str) -> None:
+    if name.startswith("efficientnet"):
+        pytest.importorskip("efficientnet_lite_pytorch", reason="needs the photos extra")
+    classifier = load_classifier(f"benchmarks.networks.{name}")
+    assert isinstance(classifier, Classifier)
+    image = classifier.preprocess(Image.new("RGB", (300, 200), (200, 100, 50)))
+    with torch.no_grad():
+        assert classifier.module(image[None]).shape == (1, len(classifier.classes))
+
+
+def test_a_function_may_refuse_in_its_own_words(desk: Path) -> None:
+    (desk / "mine.py").write_text(
+        "from mint import InputError\n\ndef picky():\n    raise InputError('no weights here.')\n"
+    )
+    with pytest.raises(InputError, match=r"^no weights here\.$"):
+        load_classifier("mine:picky")

@@ -8,7 +8,6 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from examples import SmallCNN
@@ -16,10 +15,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 import mint.app.torchvision_ops  # noqa: F401
-from mint.app.classifiers import Classifier, Preprocessing, load_classifier
 from mint.app.cli import _parser, main
 from mint.app.describe import describe
-from mint.contract import InputError
 from mint.fidelity import UntilSettled
 from mint.method import MINT
 from mint.surrogate import Surrogate
@@ -131,18 +128,6 @@ def test_samples_are_a_number_or_found(given: list[str], samples: int | UntilSet
     assert _parser().parse_args(["explain", "ant.png", "--model", "m:f", *given]).samples == samples
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "classes"),
-    [("mine:plain", 48, ("a", "b", "c", "d", "e")), ("mine:bare", 224, ()), ("mine:instance", 224, ())],
-)
-def test_what_a_function_leaves_out_has_defaults(desk: Path, name: str, size: int, classes: tuple[str, ...]) -> None:
-    classifier = load_classifier(name)
-    assert not classifier.module.training
-    assert not any(parameter.requires_grad for parameter in classifier.module.parameters())
-    assert classifier.preprocess == Preprocessing(size)
-    assert classifier.classes == classes
-
-
 def test_without_names_classes_have_numbers(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = SmallCNN()
     nn.init.zeros_(weights.head.weight)
@@ -168,14 +153,6 @@ def test_a_fit_that_is_worse_than_a_constant_is_said_to_be(small_cnn: SmallCNN, 
     noise = torch.randn(100, generator=torch.Generator().manual_seed(0)).double()
     lines = describe(replace(found, answers=noise))
     assert any("not better than a constant on samples held out" in line for line in lines)
-
-
-def test_preprocessing_cuts_out_the_middle_and_normalises() -> None:
-    pixels = np.zeros((40, 80, 3), dtype=np.uint8)
-    pixels[:, 20:60] = (255, 0, 51)
-    image = Preprocessing(20, (0.5, 0.5, 0.2), (0.5, 0.25, 0.1))(Image.fromarray(pixels))
-    assert image.dtype == torch.float32
-    torch.testing.assert_close(image[:, 5:15, 5:15], torch.tensor([1.0, -2.0, 0.0])[:, None, None].expand(3, 10, 10))
 
 
 NEEDS = ["ant.png", "--model", "mine:named"]
@@ -260,46 +237,15 @@ def test_weights_that_do_not_fit_are_described(desk: Path, capsys: pytest.Captur
     assert "do not fit mine:named; tensors missing: " in capsys.readouterr().err
 
 
-# --- torchvision ------------------------------------------------------------------------------------------------
-
-
-def save_state(name: str, file: Path) -> nn.Module:
+def test_a_torchvision_classifier_with_a_file_of_weights(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from torchvision.models import get_model
 
-    network: nn.Module = get_model(name, weights=None)
-    torch.save(network.half().state_dict(), file)
-    return network.float().eval()
-
-
-def test_a_torchvision_classifier_with_a_file_of_weights(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_state("squeezenet1_1", desk / "mine.pth")
+    torch.save(get_model("squeezenet1_1", weights=None).half().state_dict(), desk / "mine.pth")
     assert explain("ant.png", "--model", "squeezenet1_1", "--weights", "mine.pth", "--class", "zebra") == 0
     text = capsys.readouterr().out
     assert text.startswith("ant.png: 80 x 60, seen by squeezenet1_1 as 224 x 224\n")
     assert "\nzebra (class 340)\n" in text
     assert "layers features.1 and features.12;" in text
-
-
-def test_a_file_of_torchvisions_brings_its_transforms(desk: Path) -> None:
-    from torchvision.models import MobileNet_V2_Weights as Weights
-
-    files = {each: desk / each.url.rsplit("/", 1)[-1] for each in (Weights.IMAGENET1K_V1, Weights.IMAGENET1K_V2)}
-    for file in (*files.values(), desk / "mine.pth"):
-        save_state("mobilenet_v2", file)
-    sizes = {each: load_classifier("mobilenet_v2", file).preprocess.resize_size for each, file in files.items()}
-    assert sizes == {Weights.IMAGENET1K_V1: [256], Weights.IMAGENET1K_V2: [232]}
-    assert load_classifier("mobilenet_v2", desk / "mine.pth").preprocess.resize_size == [256]
-
-
-def test_what_only_training_needs_may_be_in_the_file(desk: Path) -> None:
-    from torchvision.models import googlenet
-
-    trained = googlenet(weights=None, transform_input=True, init_weights=False).eval()
-    torch.save(trained.state_dict(), desk / "googlenet.pth")
-    loaded = load_classifier("googlenet", desk / "googlenet.pth").module
-    image = torch.randn(1, 3, 64, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(loaded(image), trained(image), rtol=1e-3, atol=1e-5)
 
 
 def test_without_a_connection_the_error_says_what_to_pass(
@@ -383,17 +329,6 @@ def test_an_absent_class_has_no_coarse_region(
     assert re.search(f"  coarse    {coarse}", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("name", ["scenes:scenes_vgg", "efficientnet:efficientnet_lite0"])
-def test_every_network_without_a_download_is_a_classifier(name: str) -> None:
-    if name.startswith("efficientnet"):
-        pytest.importorskip("efficientnet_lite_pytorch", reason="needs the photos extra")
-    classifier = load_classifier(f"benchmarks.networks.{name}")
-    assert isinstance(classifier, Classifier)
-    image = classifier.preprocess(Image.new("RGB", (300, 200), (200, 100, 50)))
-    with torch.no_grad():
-        assert classifier.module(image[None]).shape == (1, len(classifier.classes))
-
-
 # --- ways in ----------------------------------------------------------------------------------------------------
 
 
@@ -417,11 +352,3 @@ def test_importing_mint_imports_nothing_optional() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.split() == []
-
-
-def test_a_function_may_refuse_in_its_own_words(desk: Path) -> None:
-    (desk / "mine.py").write_text(
-        "from mint import InputError\n\ndef picky():\n    raise InputError('no weights here.')\n"
-    )
-    with pytest.raises(InputError, match=r"^no weights here\.$"):
-        load_classifier("mine:picky")
