@@ -67,3 +67,8 @@ def known() -> Records:
     maps = {"mint": np.full((20, 20), 100, dtype=np.uint8), "my_method": np.zeros((20, 20), dtype=np.uint8)}
     shown = Shown("scenes", "net", "case-0", "a", image, region, maps, {"mint: coarse": image})
     return paper.records(rows, [setting], curves=curves, timings=timings, gallery=[shown])
+
+
+@pytest.fixture
+def arguments(world: ModuleType, tmp_path: Path) -> list[str]:
+    return ["run", "--plan", "fake", "--out", str(tmp_path / "out")]

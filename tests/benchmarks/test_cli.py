@@ -23,11 +23,6 @@ class Mine:
 """
 
 
-@pytest.fixture
-def arguments(world: ModuleType, tmp_path: Path) -> list[str]:
-    return ["run", "--plan", "fake", "--out", str(tmp_path / "out")]
-
-
 def test_list_has_a_line_for_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     text = capsys.readouterr().out
@@ -251,54 +246,6 @@ def test_a_damaged_cell_is_mentioned(arguments: list[str], tmp_path: Path, capsy
     assert f"computed again, as it could not be read: {cell}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("extra", "sentence"),
-    [
-        (["--plan", "qick"], "unknown plan 'qick'; the nearest are quick"),
-        (["--against", "bright"], "--against says with what"),
-        (["--method", "random", "--against", "brigth"], "unknown method to compare, 'brigth'; the nearest are bright"),
-        (["--networks", "resnet5"], "unknown network 'resnet5'; the nearest are resnet50"),
-        (["--methods", "gradcma"], "unknown method 'gradcma'; the nearest are gradcam"),
-        (["--metrics", "pionting"], "unknown metric 'pionting'; the nearest are pointing"),
-        (["--datasets", "scens"], "unknown dataset 'scens'; the nearest are scenes"),
-        (["--method", "nowhere.py:Mine"], "the file nowhere.py given by --method does not exist"),
-        (["--device", "toaster"], "the device 'toaster' cannot be used"),
-        (["--cases", "11-20"], "of noise, the plan has 10 cases, none from the one numbered 11 on"),
-        (["--weights", "tny=x.pth"], "unknown network in --weights, 'tny'; the nearest are tiny"),
-        (["--classes", "tny=x.txt"], "unknown network in --classes, 'tny'; the nearest are tiny"),
-        (["--classes", "tiny=nowhere.txt"], "the class names in nowhere.txt cannot be read"),
-        (["--weights", "tiny=nowhere.pth"], "the weights file nowhere.pth for tiny does not exist"),
-    ],
-)
-def test_bad_input_is_one_sentence_and_status_2(
-    arguments: list[str], extra: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*arguments, *extra]) == 2
-    errors = capsys.readouterr().err.strip()
-    assert errors.startswith(f"error: {sentence}")
-    assert "\n" not in errors
-
-
-@pytest.mark.parametrize(
-    "extra",
-    [
-        ["--limit", "0"],
-        ["--batch-size", "-1"],
-        ["--weights", "x"],
-        ["--classes", "x"],
-        ["--seed", "x"],
-        ["--plan", ","],
-        ["--cases", "5"],
-        ["--cases", "5-4"],
-        ["--metrics", ""],
-    ],
-)
-def test_an_option_that_cannot_be_read_is_status_2(arguments: list[str], extra: list[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main([*arguments, *extra])
-    assert caught.value.code == 2
-
-
 def test_a_place_that_cannot_be_written_is_found_before_anything_is_computed(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -401,11 +348,3 @@ def test_all_results_are_compared_in_one_page(
     assert main(["report", "--all", "--out", str(tmp_path)]) == 0
     assert "bright" in capsys.readouterr().out
     assert "noise" in (tmp_path / "index.html").read_text()
-
-
-@pytest.mark.parametrize("seed", ["-1", "1.5", str(2**63), "9" * 5000])
-def test_a_seed_outside_its_range_is_refused(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["run", f"--seed={seed}"])
-    assert stopped.value.code == 2
-    assert "2^63 - 1" in capsys.readouterr().err
