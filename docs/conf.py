@@ -92,7 +92,7 @@ def _each_by_itself(text: list[str]) -> list[str]:
 def mend_links(text: str) -> str:
     """Lead to the page that an example becomes, and offer other files of the repository for download.
 
-    Of a report it is the page that opens in a browser.
+    Of a report it is the page that opens in a browser, where that was made.
     """
 
     def mended(found: re.Match[str]) -> str:
