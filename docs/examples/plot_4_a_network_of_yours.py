@@ -2,8 +2,8 @@
 A network of yours
 ==================
 
-Every method and metric works on any convolutional classifier in PyTorch: torchvision's by their name, and your own by
-a function that returns it.
+Methods and metrics work on classifiers in PyTorch: torchvision's by their name, and your own by a function that returns
+it. A method that does not suit a network refuses it with a sentence.
 """
 
 # %%
