@@ -1,4 +1,4 @@
-"""Every network of the table; without a download, with random weights."""
+"""Every network of the table; torchvision's with random weights, so that nothing is downloaded."""
 
 from pathlib import Path
 
