@@ -5,14 +5,16 @@ samples are divided among these partitions, and for every part of the partition 
 it. The unknown is a density of importance over the pixels, made of one weight for each part of every partition. It
 rises with the deep saliency M, so that pixels to which the network's own gradient points need less evidence. A ridge
 regression finds the weights from the network's answers: unlike MINT's lasso it lets parts that overlap share the
-evidence, and cross-validation chooses its penalty. The map is this density::
+evidence, and cross-validation chooses its penalty. The map is this density, which M weighs once more::
 
     y_k  ~  b_g(k) + mean_p m_k(p) d(p),      d(p) = v(p) sum_r w_r phi_r(p),      v(p) = gate + M(p) / max M
 
+    map(p) = (floor + M(p) / max M) d(p)
+
 y_k is the answer to sample k, which has the proximity's weight; b_g is the intercept of the samples hidden by value g;
 m_k(p) is the share of pixel p that sample k shows, and phi_r(p) the share of it that is of part r (both are 0 or 1
-unless edges are soft). M counts as 0 where it is negative, and as its mean in each of the pieces that all partitions
-cut the picture into.
+unless edges are soft). M counts as 0 where it is negative; in v it is averaged over each of the pieces that all
+partitions cut the picture into.
 """
 
 import warnings
@@ -67,8 +69,8 @@ class OverlayMINT:
     gate : float
         The value of v where M is not positive; where M is largest, v is this plus 1. A smaller gate trusts M more.
     floor : float or None
-        The map is also multiplied by this plus M / max M. None leaves it as it is; 0.25 keeps more of the importance on
-        the object and costs a little by removal.
+        The map is the density times this plus M / max M, which keeps more of the importance on the object. None leaves
+        the density as it is.
     score : {"probability", "logit", "log-probability", "sigmoid"} or callable
         The score that is explained; see :class:`~mint.method.MINT`'s ``response``.
     proximity : float
@@ -87,7 +89,7 @@ class OverlayMINT:
     hiding: tuple[Fill, ...] = (0.0,)
     edge: float = 0.0
     gate: float = 0.5
-    floor: float | None = None
+    floor: float | None = 0.25
     score: Score = "probability"
     proximity: float = 0.73
     seed: int = 0

@@ -65,7 +65,15 @@ class Linear(nn.Module):
 
 # A quarter for each cell, no other partition, and no trust in M.
 QUARTERS = OverlayMINT(
-    samples=64, deep_layer="trunk", slic_segments=(), grids=(2,), hiding=(0.0,), edge=0.0, gate=1e6, score="logit"
+    samples=64,
+    deep_layer="trunk",
+    slic_segments=(),
+    grids=(2,),
+    hiding=(0.0,),
+    edge=0.0,
+    gate=1e6,
+    floor=None,
+    score="logit",
 )
 
 
