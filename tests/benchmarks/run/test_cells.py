@@ -1,7 +1,7 @@
 """What is found in the store and what is computed anew, and the controls that are made from each map."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +20,7 @@ from benchmarks.metrics import Context, Deletion, Fidelity, TiedPixels
 from benchmarks.networks.network import load_network
 from benchmarks.run.loop import Results, as_records, run
 from benchmarks.run.memory import Memory, remembering
-from benchmarks.run.plan import Options
+from benchmarks.run.plan import Options, Plan
 from benchmarks.run.setting import FEWEST
 from benchmarks.run.store import Entry, Store
 
@@ -171,20 +171,26 @@ class Interrupted(Store):
         super().write(entries)
 
 
+def stopped_runs(plan: Plan, whole: Store, every: int) -> Iterator[Results]:
+    """Stop a run of a plan, ``every`` cells later each time, and yield what it gives when it has gone on."""
+    for after in range(0, whole.written, every):
+        stopped = Interrupted(whole.directory.parent / str(after), after)
+        with pytest.raises(KeyboardInterrupt):
+            run(plan, Options(), stopped)
+        store = Store(whole.directory.parent / str(after))
+        resumed = run(plan, Options(), store)
+        assert store.written == whole.written - stopped.written
+        yield resumed
+
+
 def test_a_run_stopped_at_any_cell_goes_on_from_there(world: ModuleType, log: Path, tmp_path: Path) -> None:
     plan = with_part(world.plan(log), limit=5)
     whole_store = Store(tmp_path / "whole")
     whole = run(plan, Options(), whole_store)
-    calls_of_a_run = calls(log)
-    for after in range(0, whole_store.written, 3):
-        before = calls(log)
-        stopped = Interrupted(tmp_path / str(after), after)
-        with pytest.raises(KeyboardInterrupt):
-            run(plan, Options(), stopped)
-        store = Store(tmp_path / str(after))
-        resumed = run(plan, Options(), store)
-        assert store.written == whole_store.written - stopped.written
+    before = calls_of_a_run = calls(log)
+    for resumed in stopped_runs(plan, whole_store, every=3):
         assert calls(log) - before <= calls_of_a_run + FEWEST
+        before = calls(log)
         assert resumed.inputs == whole.inputs
         np.testing.assert_equal(list(resumed.records), list(whole.records))
         np.testing.assert_equal(list(resumed.curves), list(whole.curves))
@@ -256,13 +262,7 @@ def test_a_run_with_controls_stopped_at_any_cell_goes_on_from_there(
     plan = controlled(world, log, limit=3, controlled=2, metrics={"deletion": Deletion(steps=4)})
     whole_store = Store(tmp_path / "whole")
     whole = run(plan, Options(), whole_store)
-    for after in range(0, whole_store.written, 2):
-        stopped = Interrupted(tmp_path / str(after), after)
-        with pytest.raises(KeyboardInterrupt):
-            run(plan, Options(), stopped)
-        store = Store(tmp_path / str(after))
-        resumed = run(plan, Options(), store)
-        assert store.written == whole_store.written - stopped.written
+    for resumed in stopped_runs(plan, whole_store, every=2):
         np.testing.assert_equal(list(resumed.records), list(whole.records))
 
 
