@@ -44,16 +44,16 @@ def make_leaderboard(directory: Path) -> str:
     if rows.empty:
         raise RecordsError(f"there is no result of a comparison in {directory}; make one: `python -m benchmarks run`.")
     first = _first_table(rows)
-    about = [
-        " ".join(filter(None, [unfinished(each.provenance), each.provenance["inputs"]["summary"]]))
+    about = {
+        name: " ".join(filter(None, [unfinished(each.provenance), each.provenance["inputs"]["summary"]]))
         + f" {_made(each.provenance['run']['command'])}"
-        for each in found.values()
-    ]
+        for name, each in found.items()
+    }
     # The folders' own pages are large: a repository that keeps results may leave them out, and links the texts.
-    texts = [f"- [{name}]({name}/README.md): {said}" for name, said in zip(found, about, strict=True)]
+    texts = [f"- [{name}]({name}/README.md): {said}" for name, said in about.items()]
     pages = [
-        f"- [{name}]({name}/index.html): {said}" if (directory / name / "index.html").is_file() else text
-        for name, said, text in zip(found, about, texts, strict=True)
+        f"- [{name}]({name}/{'index.html' if (directory / name / 'index.html').is_file() else 'README.md'}): {said}"
+        for name, said in about.items()
     ]
     folded = [
         Folded(str(metric), "Means by result; bold: among the best of the row.", [_metric_table(metric, each)])

@@ -81,7 +81,7 @@ ITEMS: tuple[Item, ...] = (
     ),
     _plan("variants-imagenet", 75, ("resnet18", "resnet50"), on_cpu=16),
     _plan("imagenet-small", 280, ("resnet18", "resnet50")),
-    _plan("ablations-imagenet", 300, ("resnet18",), on_cpu=60),
+    _plan("ablations-imagenet", 130, ("resnet18",)),
 )
 """Every folder under ``results/``, the quick ones first.
 
