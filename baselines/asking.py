@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from mint.contract import InputError, read_scores
+from mint.contract import read_scores
 from mint.perturbation import scores_of_drawn
-from mint.scores import NOT_FINITE, Score
+from mint.scores import Score
 
 
 def score_of(model: nn.Module, target: Tensor, score: Score) -> Callable[[Tensor], Tensor]:
@@ -41,7 +41,4 @@ def drawn_scores(
         If the network's answer cannot be used.
     """
     columns = torch.tensor([target], device=image.device)
-    scores = scores_of_drawn(model, image, count, draw, target, columns, [score], batch_size)[:, 0, 0].cpu()
-    if not torch.isfinite(scores).all():
-        raise InputError(NOT_FINITE)
-    return scores
+    return scores_of_drawn(model, image, count, draw, target, columns, [score], batch_size).read()[:, 0]

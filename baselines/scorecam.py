@@ -25,10 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from baselines.layer_maps import enlarge, explain_at_layer, read_activations
-from mint.contract import InputError
 from mint.parameters import require_batch_size, require_count
 from mint.perturbation import scores_of_drawn
-from mint.scores import NOT_FINITE, Score, require_score
+from mint.scores import Score, require_score
 
 # A channel that varies less, as a share of the layer's largest value, varies by rounding, and adds nothing to the map.
 LEAST_CONTRAST = 1e-5
@@ -95,10 +94,8 @@ class ScoreCAM:
             torch.mul(masks.to(batch.dtype)[..., None], pixels, out=batch)
 
         ask = partial(scores_of_drawn, model, image, len(kept), draw)
-        answers = ask(int(target), target[None], [self.score], self.batch_size)[:, 0, 0]
-        if not torch.isfinite(answers).all():
-            raise InputError(NOT_FINITE)
-        weights = answers.softmax(0).to(kept.dtype)
+        answers = ask(int(target), target[None], [self.score], self.batch_size).read()[:, 0]
+        weights = answers.softmax(0).to(kept)
         return (weights[:, None, None] * kept).sum(0).relu()
 
     def _kept(self, activations: Tensor) -> Tensor:

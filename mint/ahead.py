@@ -1,9 +1,13 @@
-"""Working ahead: one thread prepares the next pictures on the host while the network answers for this one."""
+"""The host and the network at work together: threads prepare the next pictures and finish those before.
+
+The calling thread alone asks the network, and does not wait for its answers.
+"""
 
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -11,8 +15,10 @@ import torch
 Item = TypeVar("Item")
 Read = TypeVar("Read")
 Cut = TypeVar("Cut")
+Done = TypeVar("Done")
 
 AHEAD = 2  # pictures
+THREADS = 2  # that cut beside a GPU
 
 
 def has_spare_core(device: torch.device) -> bool:
@@ -35,6 +41,7 @@ def work_ahead(
         It works on the host, so a thread of its own runs it where there is a core for it.
     device : torch.device
         Where the network is. The thread has its own stream there, so that it never waits for the network's answers.
+        Beside a GPU there are two such threads.
 
     Yields
     ------
@@ -46,7 +53,7 @@ def work_ahead(
         for item in items:
             yield cut(item, read(item))
         return
-    with ThreadPoolExecutor(1) as thread:
+    with ThreadPoolExecutor(1 if device.type == "cpu" else THREADS) as thread:
         waiting: deque[Future[Cut]] = deque()
         try:
             for item in items:
@@ -57,6 +64,29 @@ def work_ahead(
                 yield waiting.popleft().result()
         finally:
             thread.shutdown(cancel_futures=True)
+
+
+def finish_behind(asked: Iterable[Callable[[], Done]], device: torch.device) -> list[Done]:
+    """Call each of some functions while the next ones are made.
+
+    Parameters
+    ----------
+    asked : iterable of callable
+        Making one asks the network, in the calling thread. Calling it waits for the answers and works on the host, in
+        a thread of its own where there is a core for it.
+    device : torch.device
+        Where the network is.
+
+    Returns
+    -------
+    list
+        What they returned, in their order. The first error is raised when all have been made.
+    """
+    if not has_spare_core(device):
+        return [finish() for finish in asked]
+    with ThreadPoolExecutor(1) as thread:
+        found = [_on_a_stream(thread, device, finish) for finish in asked]
+        return [each.result() for each in found]
 
 
 def _submit(
@@ -72,13 +102,19 @@ def _submit(
         failed: Future[Cut] = Future()
         failed.set_exception(error)
         return failed
+    return _on_a_stream(thread, device, partial(cut, item, found))
+
+
+def _on_a_stream(thread: ThreadPoolExecutor, device: torch.device, call: Callable[[], Done]) -> "Future[Done]":
+    """Let a thread call something once the device has done what it was asked so far; it does not wait for more."""
     if device.type != "cuda":
-        return thread.submit(cut, item, found)
+        return thread.submit(call)
     ready = torch.cuda.current_stream(device).record_event()
 
-    def on_its_own_stream() -> Cut:
-        with torch.cuda.stream(torch.cuda.Stream(device)):  # type: ignore[no-untyped-call]
+    def on_its_own_stream() -> Done:
+        # Its small pieces of work go before the network's large ones.
+        with torch.cuda.stream(torch.cuda.Stream(device, priority=-1)):  # type: ignore[no-untyped-call]
             torch.cuda.current_stream(device).wait_event(ready)
-            return cut(item, found)
+            return call()
 
     return thread.submit(on_its_own_stream)

@@ -18,6 +18,7 @@ from mint.parameters import InputError, nearest
 from mint.scores import NOT_FINITE, Score, read_logits, score_classes
 
 Pooling = Literal["mean-one", "raw", "ones"]
+Prior = Literal["elementwise", "grad-cam"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,4 +201,15 @@ _POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mean-one": _mean_one,
     "raw": lambda means, _overall: means,
     "ones": lambda means, _overall: torch.ones_like(means),
+}
+
+
+def class_saliency(features: Features, prior: Prior = "elementwise") -> Tensor:
+    """Join gradient and activation of the deep layer and sum over its channels: M(m, n), (h', w') (Section 1)."""
+    return (_PRIORS[prior](features.gradient) * features.deep).sum(dim=0)
+
+
+_PRIORS: dict[str, Callable[[Tensor], Tensor]] = {
+    "elementwise": lambda gradient: gradient,
+    "grad-cam": lambda gradient: gradient.mean(dim=(1, 2), keepdim=True),
 }

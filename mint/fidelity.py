@@ -4,7 +4,7 @@ Neither costs a forward pass. Fidelity on samples held out is found by fitting t
 Agreement is found by fitting the surrogate to two halves of the samples.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -115,9 +115,31 @@ class UntilSettled:
         require_number("level", self.level, -1)
         require_count("most", self.most, 2)
 
-    def rounds(self) -> Sequence[int]:
-        """List how many samples there are after each round."""
-        return (*range(_ROUND, self.most, _ROUND), self.most)
+    def take(self, surrogate: Surrogate, samples: Samples, ask: Callable[[Tensor], Tensor]) -> Samples:
+        """Ask about samples, round by round, until their importances have settled.
+
+        Parameters
+        ----------
+        surrogate : Surrogate
+            How they are fitted.
+        samples : Samples
+            As many as may be asked about; their answers are (0, classes).
+        ask : callable
+            From some of the states to their answers, (k, classes).
+
+        Returns
+        -------
+        Samples
+            Those that were asked about, with their answers, (K, classes).
+        """
+        answers = samples.answers
+        for known in (*range(_ROUND, self.most, _ROUND), self.most):
+            answers = torch.cat([answers, ask(samples.states[len(answers) : known])])
+            states, proximity = samples.states[:known], samples.proximity[:known]
+            taken = replace(samples, states=states, answers=answers, proximity=proximity)
+            if known < self.most and self.reached(surrogate, taken):
+                break
+        return taken
 
     def reached(self, surrogate: Surrogate, samples: Samples) -> bool:
         """Tell whether the importances of all classes have settled; here the samples' answers are (K, classes)."""

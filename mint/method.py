@@ -13,19 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mint.ahead import work_ahead
+from mint.ahead import finish_behind, work_ahead
 from mint.captum_style import BoundAttribution, as_classes
 from mint.contract import explaining
-from mint.display import Display
+from mint.display import Display, Scale
 from mint.explanation import Cost, Explanation
-from mint.features import Features, Pooling, read_features, represent, upsample
+from mint.features import Features, Pooling, Prior, class_saliency, read_features, represent, upsample
 from mint.fidelity import UntilSettled, vary
 from mint.layers import NoGradientError, find_layers
 from mint.parameters import InputError, require_batch_size, require_count, require_number, require_seed, require_word
@@ -34,7 +34,7 @@ from mint.perturbation import (
     Sampling,
     baseline_image,
     draw_states,
-    masked_scores,
+    masked_answers,
     proximity_kernel,
     removed_energy,
     require_fill,
@@ -45,7 +45,6 @@ from mint.scores import Score, require_score, score_name
 from mint.superpixels import Segmentation, SuperPixels, segment
 from mint.surrogate import Surrogate
 
-Prior = Literal["elementwise", "grad-cam"]
 SAME_ANSWERS = "all samples have the same answer: the network does not depend on what is in this picture"
 WITHOUT_GRADIENT = "MINT goes on without a gradient: SLIC alone cuts the picture, and no foreground is found."
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -178,10 +177,8 @@ class MINT:
             named = self._with_layers(model, images[0])
             pairs = [(image, [target]) for image, target in zip(images, targets.tolist(), strict=True)]
             with closing(work_ahead(pairs, partial(named._read, model), named._cut, images.device)) as cuts:
-                maps = [
-                    named._fit(model, *pair, cut)[0].saliency_map(self.shown.scale)
-                    for pair, cut in zip(pairs, cuts, strict=True)
-                ]
+                asked = (named._ask(model, *pair, cut) for pair, cut in zip(pairs, cuts, strict=True))
+                maps = finish_behind((partial(_mapped, each, self.shown.scale) for each in asked), images.device)
         return torch.stack(maps).to(images.device)
 
     def explain(self, model: nn.Module, image: Tensor, target: int) -> Explanation:
@@ -269,7 +266,7 @@ class MINT:
 
     def _explain(self, model: nn.Module, image: Tensor, targets: Sequence[int]) -> tuple[Explanation, ...]:
         pair = image, targets
-        return self._fit(model, *pair, self._cut(pair, self._read(model, pair)))
+        return self._ask(model, *pair, self._cut(pair, self._read(model, pair)))()
 
     def _read(self, model: nn.Module, pair: tuple[Tensor, Sequence[int]]) -> tuple[Tensor, float]:
         """Ask the network for all that is read of its layers; also return when that began."""
@@ -298,45 +295,53 @@ class MINT:
     def _cut(self, pair: tuple[Tensor, Sequence[int]], read: tuple[Tensor, float]) -> "_Cut":
         """Do what the host can do before the network is asked again."""
         began = time.perf_counter()
-        image, _ = pair
-        channels = len(image)
+        image, channels = pair[0], len(pair[0])
         planes = read[0].double().cpu()
+        pixels, saliencies = planes[:channels], planes[channels + 2 :]
         # 2  Nested super-pixels.
-        saliencies = planes[channels + 2 :]
-        partitions = segment(planes[:channels], saliencies, self.segmentation, image.device)
+        partitions = segment(pixels, saliencies, self.segmentation, image.device)
         seconds = read[1] + time.perf_counter() - began
-        picture = to_picture(planes[:channels])
-        return _Cut(picture, saliencies, planes[channels], planes[channels + 1], partitions, seconds)
+        return _Cut(to_picture(pixels), saliencies, planes[channels], planes[channels + 1], partitions, seconds)
 
-    def _fit(self, model: nn.Module, image: Tensor, targets: Sequence[int], cut: "_Cut") -> tuple[Explanation, ...]:
+    def _ask(self, model: nn.Module, image: Tensor, targets: Sequence[int], cut: "_Cut") -> "_Explain":
+        """Put the samples to the network; what is returned waits for its answers, and explains."""
         began = time.perf_counter()
-        saliencies, feature, partitions = cut.saliencies, cut.shallow, cut.partitions
-        fine, coarse, parent = partitions[0].fine, partitions[0].coarse, partitions[0].parent
-        p, q = int(coarse.max()) + 1, len(parent)
+        fine, parent = cut.partitions[0].fine, cut.partitions[0].parent
 
-        # 3  Perturbed samples; they are put to the network below, in rounds where their number is not fixed.
-        until = self.samples if isinstance(self.samples, UntilSettled) else None
-        rounds = self.samples.rounds() if isinstance(self.samples, UntilSettled) else (self.samples,)
-        states = draw_states(rounds[-1], parent, self.sampling, self.seed)
+        # 3  Perturbed samples, and the network's answers; in rounds where the number of samples is not fixed.
+        known = self.samples.most if isinstance(self.samples, UntilSettled) else self.samples
+        states = draw_states(known, parent, self.sampling, self.seed)
         absent = baseline_image(image, fine, self.fill)
+        ask = partial(masked_answers, model, image, absent, fine)
+        ask = partial(ask, target=targets, score=self.response, batch_size=self.batch_size)
+        describe = partial(self._describe, image, absent, cut, states)
+        if isinstance(self.samples, UntilSettled):
+            unasked = describe(torch.empty((0, len(targets)), dtype=torch.float64))
+            taken = self.samples.take(self.surrogate, unasked, lambda states: ask(states).read())
+            return partial(self._solve, targets, cut, lambda: taken, began)
+        answers = ask(states)
+        return partial(self._solve, targets, cut, lambda: describe(answers.read()), began)
+
+    def _describe(self, image: Tensor, absent: Tensor, cut: "_Cut", states: Tensor, answers: Tensor) -> Samples:
+        """Describe the samples to the surrogate."""
+        fine, coarse, parent = cut.partitions[0].fine, cut.partitions[0].coarse, cut.partitions[0].parent
 
         # 4  Representations (Eqs. 3-6).
-        a_c = represent(cut.deep, coarse, p, self.pooling)
-        a_f = represent(feature, fine, q, self.pooling)
+        a_c = represent(cut.deep, coarse, int(coarse.max()) + 1, self.pooling)
+        a_f = represent(cut.shallow, fine, len(parent), self.pooling)
 
         # 5  Proximity (Eq. 8).
-        proximity = proximity_kernel(states, removed_energy(image - absent, fine, q), self.proximity)
+        proximity = proximity_kernel(states, removed_energy(image - absent, fine, len(parent)), self.proximity)
+        return Samples(states, answers, proximity, parent, a_c, a_f)
 
-        # 6, 7  The network's answers, the problem (Eqs. 17 and 21) and its solver (Algorithm 1).
-        ask = partial(masked_scores, model, image, absent, fine)
-        ask = partial(ask, target=targets, score=self.response, batch_size=self.batch_size)
-        answers = torch.empty((0, len(targets)), dtype=torch.float64)
-        for known in rounds:
-            answers = torch.cat([answers, ask(states[len(answers) : known])])
-            samples = Samples(states[:known], answers, proximity[:known], parent, a_c, a_f)
-            if until and known < until.most and until.reached(self.surrogate, samples):
-                break
+    def _solve(
+        self, targets: Sequence[int], cut: "_Cut", described: Callable[[], Samples], began: float
+    ) -> tuple[Explanation, ...]:
+        """Explain each class; ``began`` is when the network was asked."""
+        # 6, 7  The problem (Eqs. 17 and 21) and its solver (Algorithm 1).
+        samples = described()
         samples = dataclasses.replace(samples, proximity=samples.proximity / samples.proximity.sum())
+        answers, a_c, a_f = samples.answers, samples.a_c, samples.a_f
         solutions = [self.surrogate(dataclasses.replace(samples, answers=column)) for column in answers.T]
 
         # 8  What is shown (Eqs. 43-44).
@@ -354,9 +359,9 @@ class MINT:
                     target=int(target),
                     answer=answer,
                     picture=cut.picture,
-                    superpixels=partitions[i],
-                    saliency=saliencies[i],
-                    feature=feature,
+                    superpixels=cut.partitions[i],
+                    saliency=cut.saliencies[i],
+                    feature=cut.shallow,
                     states=samples.states,
                     answers=answers[:, i],
                     proximity=samples.proximity,
@@ -387,12 +392,8 @@ class _Cut:
     seconds: float  # that it took
 
 
-def class_saliency(features: Features, prior: Prior = "elementwise") -> Tensor:
-    """Join gradient and activation of the deep layer and sum over its channels: M(m, n), (h', w') (Section 1)."""
-    return (_PRIORS[prior](features.gradient) * features.deep).sum(dim=0)
+_Explain = Callable[[], tuple[Explanation, ...]]
 
 
-_PRIORS: dict[str, Callable[[Tensor], Tensor]] = {
-    "elementwise": lambda gradient: gradient,
-    "grad-cam": lambda gradient: gradient.mean(dim=(1, 2), keepdim=True),
-}
+def _mapped(explain: _Explain, scale: Scale) -> Tensor:
+    return explain()[0].saliency_map(scale)

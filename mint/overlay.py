@@ -18,6 +18,8 @@ partitions cut the picture into.
 """
 
 import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,22 +27,20 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from mint.ahead import work_ahead
+from mint.ahead import finish_behind, work_ahead
 from mint.contract import explaining
 from mint.display import break_ties
-from mint.features import read_features, represent, upsample
+from mint.features import class_saliency, read_features, represent, upsample
 from mint.layers import NoGradientError, find_layers
-from mint.method import WITHOUT_GRADIENT, class_saliency
+from mint.method import WITHOUT_GRADIENT
 from mint.parameters import InputError, require_batch_size, require_count, require_number, require_seed
 from mint.partitions import draw_dealt_states, overlay, owner_of, shifted_grids, slic
 from mint.perturbation import Fill, baseline_image, require_fill
 from mint.picture import to_picture
 from mint.ridge import ridge
 from mint.scores import Score, require_score
-from mint.soft import Edges, soft_scores
+from mint.soft import Edges, SoftAnswers, soft_scores
 from mint.superpixels import Segmentation, segment
-
-_Cut = tuple[Tensor, Tensor, list[Tensor]]  # M, (h, w) float64; the coarse partition; the others
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ class OverlayMINT:
             layer = self._layer(model, images[0])
             pairs = list(zip(images, targets.tolist(), strict=True))
             with closing(work_ahead(pairs, partial(_read, model, layer), self._cut, images.device)) as cuts:
-                maps = [self._fit(model, *pair, cut) for pair, cut in zip(pairs, cuts, strict=True)]
+                asked = (self._ask(model, *pair, cut) for pair, cut in zip(pairs, cuts, strict=True))
+                maps = finish_behind(asked, images.device)
         return torch.stack(maps).to(images.device)
 
     def _layer(self, model: nn.Module, image: Tensor) -> str | None:
@@ -140,22 +141,20 @@ class OverlayMINT:
             warnings.warn(f"{error} {WITHOUT_GRADIENT}", stacklevel=3)
             return None
 
-    def _cut(self, pair: tuple[Tensor, int], planes: Tensor) -> _Cut:
-        """Cut a picture on the host: M, the coarse partition, and the others, the fine one first."""
+    def _cut(self, pair: tuple[Tensor, int], planes: Tensor) -> "_Cut":
+        """Cut a picture on the host, and draw the samples."""
         *channels, saliency = planes.double().cpu()
         image = torch.stack(channels)
-        superpixels = segment(image, saliency[None], self.segmentation, pair[0].device)[0]
-        picture = to_picture(image)
-        cut = [superpixels.fine, *(slic(picture, n, self.segmentation.compactness) for n in self.slic_segments)]
+        with ThreadPoolExecutor() as threads:
+            cut_by_slic = partial(slic, to_picture(image), compactness=self.segmentation.compactness)
+            pieces = [threads.submit(cut_by_slic, segments=each) for each in self.slic_segments]
+            superpixels = segment(image, saliency[None], self.segmentation, pair[0].device)[0]
+        partitions = [superpixels.fine, *(each.result() for each in pieces)]
         height, width = saliency.shape
         for cells in self.grids:
-            cut.extend(shifted_grids(height, width, cells))
-        return saliency, superpixels.coarse, cut
-
-    def _fit(self, model: nn.Module, image: Tensor, target: int, cut: _Cut) -> Tensor:
-        saliency, coarse, partitions = cut
+            partitions.extend(shifted_grids(height, width, cells))
         atoms = overlay(partitions)
-        owners = [owner_of(atoms, each) for each in (*partitions, coarse)]
+        owners = [owner_of(atoms, each) for each in (*partitions, superpixels.coarse)]
         states = draw_dealt_states(self.samples, owners[:-1], self.seed)
         # Each partition meets every hiding value in turn.
         turn = torch.arange(self.samples)
@@ -163,32 +162,43 @@ class OverlayMINT:
         positive = saliency.clamp(min=0)
         strength = positive / (positive.max() if positive.max() > 0 else 1)
         factor = self.gate + represent(strength, atoms, states.shape[1], "raw")[atoms]
-        fills = torch.stack([baseline_image(image, partitions[0], value) for value in self.hiding])
-        answers, shown, seen = soft_scores(
-            model,
-            image,
-            fills,
-            atoms,
-            states,
-            groups,
-            target,
-            edges=Edges.of(image, self.edge),
-            factor=factor,
-            score=self.score,
-            batch_size=self.batch_size,
-        )
+        return _Cut(saliency, superpixels.fine, atoms, owners, states, groups, strength, factor)
 
+    def _ask(self, model: nn.Module, image: Tensor, target: int, cut: "_Cut") -> Callable[[], Tensor]:
+        """Put the samples to the network; what is returned waits for its answers, and makes the map."""
+        fills = torch.stack([baseline_image(image, cut.fine, value) for value in self.hiding])
+        how = partial(soft_scores, edges=Edges.of(image, self.edge), score=self.score, batch_size=self.batch_size)
+        asked = how(model, image, fills, cut.atoms, cut.states, cut.groups, target, factor=cut.factor)
+        return partial(self._fit, cut, asked)
+
+    def _fit(self, cut: "_Cut", asked: SoftAnswers) -> Tensor:
+        answers, shown, seen = asked.read()
         # What a super-pixel shows in a sample is the sum over its atoms.
-        counts = [int(owner.max()) + 1 for owner in owners]
+        counts = [int(owner.max()) + 1 for owner in cut.owners]
         inputs = [
             torch.zeros((len(seen), count), dtype=torch.float64).index_add_(1, owner, seen)
-            for owner, count in zip(owners, counts, strict=True)
+            for owner, count in zip(cut.owners, counts, strict=True)
         ]
         weights = torch.exp((shown - 1) / self.proximity)
-        found = torch.split(ridge(torch.cat(inputs, dim=1), answers, weights, groups), counts)
-        density = torch.stack([values[owner] for values, owner in zip(found, owners, strict=True)]).sum(dim=0)[atoms]
-        density = factor * Edges.of(saliency[None], self.edge).soften(density)
-        return break_ties(density if self.floor is None else (self.floor + strength) * density, saliency)
+        found = torch.split(ridge(torch.cat(inputs, dim=1), answers, weights, cut.groups), counts)
+        shares = [values[owner] for values, owner in zip(found, cut.owners, strict=True)]
+        density = torch.stack(shares).sum(dim=0)[cut.atoms]
+        density = cut.factor * Edges.of(cut.saliency[None], self.edge).soften(density)
+        return break_ties(density if self.floor is None else (self.floor + cut.strength) * density, cut.saliency)
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """A picture's partitions and samples, before the network is asked about them; all of it is on the host."""
+
+    saliency: Tensor  # M, (h, w) float64
+    fine: Tensor  # the first partition, (h, w)
+    atoms: Tensor  # (h, w)
+    owners: Sequence[Tensor]  # (atoms,): where each lies in every partition; the coarse one is the last
+    states: Tensor  # (K, atoms) bool
+    groups: Tensor  # (K,): which value hides
+    strength: Tensor  # (h, w): M's positive part, divided by its maximum
+    factor: Tensor  # (h, w): v
 
 
 def _read(model: nn.Module, layer: str | None, pair: tuple[Tensor, int]) -> Tensor:

@@ -1,6 +1,7 @@
 """Several partitions of one picture, and what they are cut into together."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import skimage.segmentation
@@ -10,11 +11,23 @@ from torch import Tensor
 
 
 def slic(picture: NDArray[np.uint8], segments: int, compactness: float) -> Tensor:
-    """Cut a picture, (h, w, 3), by SLIC, into as many segments as asked for or fewer: (h, w) int64 without gaps."""
+    """Cut a picture, (h, w, 3), by SLIC, into as many segments as asked for or fewer: (h, w) int64 without gaps.
+
+    The last few pictures' cuts are kept, for the next method that cuts alike.
+    """
+    return torch.from_numpy(_remembered_slic(picture.tobytes(), picture.shape, segments, compactness).copy())
+
+
+@lru_cache(maxsize=48)
+def _remembered_slic(pixels: bytes, shape: tuple[int, ...], segments: int, compactness: float) -> NDArray[np.int64]:
     labels = skimage.segmentation.slic(
-        picture, n_segments=segments, compactness=compactness, start_label=0, channel_axis=-1
+        np.frombuffer(pixels, np.uint8).reshape(shape),
+        n_segments=segments,
+        compactness=compactness,
+        start_label=0,
+        channel_axis=-1,
     )
-    return torch.from_numpy(np.unique(labels, return_inverse=True)[1].reshape(labels.shape))
+    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
 
 
 def shifted_grids(height: int, width: int, cells: int) -> list[Tensor]:

@@ -6,7 +6,9 @@ at a time are expanded on the device, in the channels-last format that convoluti
 """
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from numbers import Real
 from typing import Literal
 
@@ -17,7 +19,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
 from mint.parameters import InputError, require_batch_size, require_count
-from mint.scores import NOT_FINITE, Score, read_logits, score_classes, warn_of_probabilities
+from mint.scores import NOT_FINITE, PROBABILITIES, Score, read_logits, score_classes, taken_twice
 
 Sampling = Literal["coins", "uniform-cardinality", "antithetic", "hierarchical"]
 Fill = float | Literal["mean", "blur", "super-pixel mean"]
@@ -33,7 +35,27 @@ def default_batch_size(image: Tensor) -> int:
     return max(1, round(pictures * 224 * 224 / (image.shape[-2] * image.shape[-1])))
 
 
-@torch.no_grad()
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network answered about perturbed copies. Reading it waits for the device; asking does not."""
+
+    scores: Tensor  # (k, classes, scores) float64 on the device, not checked for NaN
+    twice: Tensor  # () bool on the device: whether a softmax was taken of what are probabilities already
+
+    def read(self, *beside: Tensor) -> Tensor:
+        """Copy the scores, (k, classes * scores), and columns (k, n) beside them, to the host at once, all float64.
+
+        InputError if a score is not finite; a warning if a softmax was taken twice.
+        """
+        scores = self.scores.flatten(1)
+        found = torch.cat([scores, *beside, self.twice.double().expand(len(scores), 1)], dim=1).cpu()
+        if not torch.isfinite(found[:, : scores.shape[1]]).all():
+            raise InputError(NOT_FINITE)
+        if len(found) and found[0, -1]:
+            warnings.warn(PROBABILITIES, stacklevel=3)
+        return found[:, :-1]
+
+
 def masked_scores(
     model: nn.Module,
     image: Tensor,
@@ -45,6 +67,38 @@ def masked_scores(
     score: Score | Sequence[Score] = "probability",
     batch_size: int | None = None,
 ) -> Tensor:
+    """Do what `masked_answers` does, and wait for the answers.
+
+    Returns
+    -------
+    Tensor
+        (k,) float64 on the CPU; a sequence of targets adds a dimension, (k, number of targets), and then a sequence of
+        scores another one.
+
+    Raises
+    ------
+    InputError
+        As `masked_answers`, and if an answer is not finite.
+    """
+    asked = masked_answers(model, image, fill, labels, states, target, score=score, batch_size=batch_size)
+    result = asked.read().view(asked.scores.shape)
+    if isinstance(score, str) or callable(score):
+        result = result[..., 0]
+    return result[:, 0] if isinstance(target, int) else result
+
+
+@torch.no_grad()
+def masked_answers(
+    model: nn.Module,
+    image: Tensor,
+    fill: Tensor,
+    labels: Tensor,
+    states: Tensor,
+    target: int | Sequence[int],
+    *,
+    score: Score | Sequence[Score] = "probability",
+    batch_size: int | None = None,
+) -> Answers:
     """Score perturbed copies of one image: sample k keeps the segments that row k of ``states`` marks present.
 
     Parameters
@@ -69,14 +123,13 @@ def masked_scores(
 
     Returns
     -------
-    Tensor
-        (k,) float64 on the CPU; a sequence of targets adds a dimension, (k, number of targets), and then a sequence of
-        scores another one.
+    Answers
+        They may still be on their way: the device is not waited for.
 
     Raises
     ------
     InputError
-        If the network's answer cannot be used (see :func:`read_scores`) or ``batch_size`` is not positive.
+        If the network's answer has a wrong shape (see :func:`read_scores`) or ``batch_size`` is not positive.
     """
     device = image.device
     # Everything is flat, in the channels-last order, so that the masks need no broadcasting. The masks are gathered as
@@ -93,13 +146,7 @@ def masked_scores(
     single = isinstance(score, str) or callable(score)
     scores: list[Score] = [score] if single else list(score)  # type: ignore[list-item, arg-type]
     columns = torch.tensor(targets, device=device)
-    # There is one check, at the end, because a check makes the GPU wait for the host.
-    result = scores_of_drawn(model, image, len(states), draw, max(targets), columns, scores, batch_size).cpu()
-    if not torch.isfinite(result).all():
-        raise InputError(NOT_FINITE)
-    if single:
-        result = result[..., 0]
-    return result[:, 0] if isinstance(target, int) else result
+    return scores_of_drawn(model, image, len(states), draw, max(targets), columns, scores, batch_size)
 
 
 @torch.no_grad()
@@ -112,7 +159,7 @@ def scores_of_drawn(
     columns: Tensor,
     scores: Sequence[Score],
     batch_size: int | None = None,
-) -> Tensor:
+) -> Answers:
     """Score perturbed copies of one image, a batch at a time, without waiting for the device.
 
     Parameters
@@ -129,13 +176,13 @@ def scores_of_drawn(
     columns : Tensor
         (n,) int64 on the device: the classes that are scored.
     scores : sequence of str or callable
-        What is read of them, as `masked_scores` takes it. If it is one score, answers that are probabilities already
-        get a warning.
+        What is read of them, as `masked_scores` takes it. If it is one score, it is noted whether the last batch's
+        answers are probabilities already.
 
     Returns
     -------
-    Tensor
-        (count, n, number of scores) float64 on the device, not checked for NaN.
+    Answers
+        ``scores`` is (count, n, number of scores).
     """
     require_batch_size(batch_size)
     size = min(batch_size or default_batch_size(image), max(count, 1))
@@ -158,10 +205,9 @@ def scores_of_drawn(
             buffer = torch.empty_like(buffer[:size])
             continue
         start = stop
-    if count and len(scores) == 1:
-        # At the end, because it makes the GPU wait for the host.
-        warn_of_probabilities(scores[0], logits)
-    return answers
+    single = count > 0 and len(scores) == 1
+    twice = taken_twice(scores[0], logits) if single else torch.zeros((), dtype=torch.bool, device=image.device)
+    return Answers(answers, twice)
 
 
 def channels_last(image: Tensor) -> Tensor:

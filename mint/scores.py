@@ -138,17 +138,17 @@ def score_classes(score: Score, answers: Tensor, target: int = 0) -> Tensor:
 
 def warn_of_probabilities(score: Score, answers: Tensor) -> None:
     """Warn where a softmax is taken of answers that are probabilities already; a GPU is waited for."""
-    if takes_twice(score, answers):
+    if taken_twice(score, answers):
         warnings.warn(PROBABILITIES, stacklevel=3)
 
 
 @torch.no_grad()
-def takes_twice(score: Score, answers: Tensor) -> bool:
-    """Tell whether a score is a softmax, and answers, (n, outputs), are probabilities already; a GPU is waited for."""
+def taken_twice(score: Score, answers: Tensor) -> Tensor:
+    """Tell whether a score is a softmax, and answers, (n, outputs), are probabilities already: () bool, there."""
     if score not in ("probability", "log-probability") or answers.shape[1] < 2 or not len(answers):
-        return False
+        return torch.zeros((), dtype=torch.bool, device=answers.device)
     rows = answers.float()
-    return bool((rows >= 0).all() & ((rows.sum(dim=1) - 1).abs() < 1e-3).all())
+    return (rows >= 0).all() & ((rows.sum(dim=1) - 1).abs() < 1e-3).all()
 
 
 def read_scores(

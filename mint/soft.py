@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mint.parameters import InputError
-from mint.perturbation import scores_of_drawn
-from mint.scores import NOT_FINITE, Score
+from mint.perturbation import Answers, scores_of_drawn
+from mint.scores import Score
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +49,31 @@ def _gaussian(size: int, sigma: float) -> Tensor:
     return (matrix / matrix.sum(dim=1, keepdim=True)).float()
 
 
+@dataclass(frozen=True, eq=False)
+class SoftAnswers:
+    """What a network answered about such samples, and what each of them shows; all of it is on the device.
+
+    Attributes
+    ----------
+    answers : Answers
+        Of one class and score.
+    shown : Tensor
+        (k,) float64, the share of the picture that each sample shows.
+    seen : Tensor
+        (k, s) float64: what a sample shows of each segment, both softened: the sum of the factor over the pixels,
+        divided by the number of the picture's.
+    """
+
+    answers: Answers
+    shown: Tensor
+    seen: Tensor
+
+    def read(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Copy all to the host at once, the scores as (k,) float64; InputError if a score is not finite."""
+        found = self.answers.read(self.shown[:, None], self.seen)
+        return found[:, 0], found[:, 1], found[:, 2:]
+
+
 @torch.no_grad()
 def soft_scores(
     model: nn.Module,
@@ -64,8 +88,8 @@ def soft_scores(
     factor: Tensor,
     score: Score,
     batch_size: int | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Score samples of one image, and measure what each of them shows.
+) -> SoftAnswers:
+    """Score samples of one image, and measure what each of them shows, without waiting for the device.
 
     Parameters
     ----------
@@ -80,20 +104,10 @@ def soft_scores(
     factor : Tensor
         (h, w) float64: how much a pixel counts in what is seen.
 
-    Returns
-    -------
-    answers : Tensor
-        (k,) float64, the scores.
-    shown : Tensor
-        (k,) float64, the share of the picture that each sample shows.
-    seen : Tensor
-        (k, s) float64: what a sample shows of each segment, both softened: the sum of the factor over the pixels,
-        divided by the number of the picture's. All three are on the CPU.
-
     Raises
     ------
     InputError
-        If the network's answer is not finite, or cannot be used as a score.
+        If the network's answer cannot be used as a score.
     """
     device, pixels = image.device, labels.numel()
     flat, chosen = labels.to(device).flatten(), groups.to(device)
@@ -110,9 +124,5 @@ def soft_scores(
         seen[start:stop] = values.new_zeros((stop - start, states.shape[1])).index_add_(1, flat, values) / pixels
 
     column = torch.tensor([target], device=device)
-    answers = scores_of_drawn(model, image, len(states), draw, target, column, [score], batch_size)[:, 0, 0]
-    # There is one copy, at the end, because a copy makes the GPU wait for the host.
-    found = torch.cat([answers[:, None], shown[:, None], seen], dim=1).cpu()
-    if not torch.isfinite(found[:, 0]).all():
-        raise InputError(NOT_FINITE)
-    return found[:, 0], found[:, 1], found[:, 2:]
+    answers = scores_of_drawn(model, image, len(states), draw, target, column, [score], batch_size)
+    return SoftAnswers(answers, shown, seen)

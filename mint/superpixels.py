@@ -26,6 +26,7 @@ from mint.quickshift import require_quickshift
 Route = Literal["grabcut", "threshold", "slic"]
 FineCut = Literal["quickshift", "slic"]
 Labels = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -184,16 +185,14 @@ def coarse_labels(
     found = [_foreground(picture, strength, options) for strength in strengths]
     foregrounds = np.stack([foreground for foreground, _ in found])
     owner = np.where(foregrounds, strengths, -1.0).argmax(axis=0)
-    background: NDArray[np.bool_] = np.asarray(~foregrounds.any(axis=0))
+    background: Mask = np.asarray(~foregrounds.any(axis=0))
     # Without any foreground SLIC is asked for one segment more, so that the number of super-pixels is the same.
     segments = options.background_segments + int(background.all())
     pieces = _cut(picture, background, segments, options.compactness)
     return _without_gaps(np.where(background, len(found) + pieces, owner)), tuple(route for _, route in found)
 
 
-def _foreground(
-    picture: NDArray[np.uint8], strength: NDArray[np.float64], options: Segmentation
-) -> tuple[NDArray[np.bool_], Route]:
+def _foreground(picture: NDArray[np.uint8], strength: NDArray[np.float64], options: Segmentation) -> tuple[Mask, Route]:
     """Find one class's foreground from its prior, scaled to [0, 1]; empty where the prior is zero throughout."""
     if strength.max() <= 0:
         return np.zeros(strength.shape, dtype=bool), "slic"
@@ -203,23 +202,30 @@ def _foreground(
     return strength > options.fallback_threshold, "threshold"
 
 
-def _grabcut(picture: NDArray[np.uint8], strength: NDArray[np.float64], options: Segmentation) -> NDArray[np.bool_]:
+def _grabcut(picture: NDArray[np.uint8], strength: NDArray[np.float64], options: Segmentation) -> Mask:
     """Run GrabCut; an empty foreground where it cannot run."""
     seeds = np.full(strength.shape, cv2.GC_BGD, dtype=np.uint8)
     seeds[strength > options.probable_background] = cv2.GC_PR_BGD
     seeds[strength > options.probable_foreground] = cv2.GC_PR_FGD
     seeds[strength > options.sure_foreground] = cv2.GC_FGD
+    key = picture.tobytes(), seeds.tobytes(), strength.shape, options.grabcut_iterations, options.grabcut_seed
+    return _remembered_grabcut(*key).copy()
+
+
+@lru_cache(maxsize=16)
+def _remembered_grabcut(pixels: bytes, marks: bytes, shape: tuple[int, ...], iterations: int, seed: int) -> Mask:
+    picture = np.frombuffer(pixels, np.uint8).reshape(*shape, 3)
+    seeds = np.frombuffer(marks, np.uint8).reshape(shape).copy()
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.setRNGSeed(options.grabcut_seed)
+    cv2.setRNGSeed(seed)
     try:
-        cv2.grabCut(picture, seeds, (0, 0, 1, 1), *models, options.grabcut_iterations, cv2.GC_INIT_WITH_MASK)
-    except cv2.error:
-        # Raised where the seeds hold no background at all; the caller falls back, and records it.
-        return np.zeros(strength.shape, dtype=bool)
+        cv2.grabCut(picture, seeds, (0, 0, 1, 1), *models, iterations, cv2.GC_INIT_WITH_MASK)
+    except cv2.error:  # the seeds hold no background at all; the caller falls back, and records it
+        return np.zeros(shape, dtype=bool)
     return np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD))
 
 
-def _cut(picture: NDArray[np.uint8], region: NDArray[np.bool_], segments: int, compactness: float) -> Labels:
+def _cut(picture: NDArray[np.uint8], region: Mask, segments: int, compactness: float) -> Labels:
     """Cut a region by SLIC: labels from 1 inside it; what they are outside does not matter."""
     if not region.any():
         return np.zeros(region.shape, dtype=np.int64)

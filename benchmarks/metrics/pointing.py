@@ -24,8 +24,20 @@ def squared_distances(context: Context, region: np.ndarray) -> Tensor:
     return context.on_device(key, lambda: np.rint(distance_transform_edt(~region) ** 2))
 
 
+class PointMetric(RegionMetric, DeviceMetric):
+    """Base of the metrics that look at the map's maximum alone; of tied maxima, at the first."""
+
+    def hits(self, context: Context, region: np.ndarray) -> Tensor:
+        """Tell of each pixel, (h, w) bool beside the picture, whether a maximum there hits."""
+        raise NotImplementedError
+
+    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
+        """Tell whether the first maximum hits."""
+        return at_maximum(self.hits(context, region), saliency)
+
+
 @dataclass(frozen=True)
-class Pointing(RegionMetric, DeviceMetric):
+class Pointing(PointMetric):
     """1 if the map's maximum lies on the target's region or strictly nearer to it than the tolerance, else 0.
 
     Source: J. Zhang et al., "Top-down Neural Attention by Excitation Backprop", ECCV 2016, with the protocol of
@@ -52,14 +64,14 @@ class Pointing(RegionMetric, DeviceMetric):
     def __post_init__(self) -> None:
         require_number("tolerance", self.tolerance, 0, beyond=True)
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
-        """Tell whether the first maximum hits."""
-        tolerance = self.tolerance * min(saliency.shape) / REFERENCE_SIZE
-        return at_maximum(squared_distances(context, region), saliency) < tolerance**2
+    def hits(self, context: Context, region: np.ndarray) -> Tensor:
+        """Tell which pixels are near enough."""
+        tolerance = self.tolerance * min(region.shape) / REFERENCE_SIZE
+        return squared_distances(context, region).lt(tolerance**2)
 
 
 @dataclass(frozen=True)
-class GridPointing(RegionMetric, DeviceMetric):
+class GridPointing(PointMetric):
     """1 if the map's maximum lies in the target's region, without any tolerance, else 0.
 
     Source: the grid pointing game of M. Boehle, M. Fritz, B. Schiele, "Convolutional Dynamic Alignment Networks for
@@ -72,6 +84,6 @@ class GridPointing(RegionMetric, DeviceMetric):
     was trained on, and a network that pools locally finds the game easier.
     """
 
-    def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
-        """Tell whether the maximum is on the region."""
-        return at_maximum(context.on_device("region", lambda: region), saliency)
+    def hits(self, context: Context, region: np.ndarray) -> Tensor:
+        """Tell which pixels are on the region."""
+        return context.on_device("region", lambda: region)

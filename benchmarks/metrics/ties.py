@@ -7,7 +7,7 @@ not judge it, so derived controls are not scored by them.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.metrics.metric import Context, DeviceMetric, Metric, check_saliency
+from benchmarks.metrics.pointing import PointMetric
 from benchmarks.metrics.removal.areas import Insertion
 from benchmarks.metrics.removal.points import prepare
 from mint.contract import InputError
 from mint.parameters import require_count, require_word
 
-Over = Literal["orders", "maxima"]
 End = Literal["low", "high"]
 SAME = 1e-6
 """Two scores that differ by less are the same answer, computed twice."""
@@ -58,16 +58,14 @@ class TieRange(Metric):
     2010. Direction: lower is better; 0 where nothing ties, or where ties do not matter. Range: that of the metric's
     differences; NaN where the metric does not apply.
 
-    What it cannot tell: with ``over="orders"``, the true range. It tries a few orders out of very many, so it finds a
-    lower bound. The scores of random orders lie close together; those of the two scanning orders are often the ends.
+    What it cannot tell: the true range, but of a game that looks at one highest pixel alone. Of others it tries a few
+    orders out of very many, so it finds a lower bound: tied pixels as they stand (row by row), reversed, and in random
+    orders. The scores of random orders lie close together; those of the two scanning orders are often the ends.
 
     Parameters
     ----------
     metric
         A metric that depends on the order of a map's values alone.
-    over
-        "orders": tied pixels as they stand (row by row), reversed, and in ``samples`` random orders. "maxima", for a
-        metric that looks at one highest pixel alone: each of the tied maxima, so that the bounds are exact.
     samples, seed
         How many random orders, the same for all maps, and their seed.
     """
@@ -77,7 +75,6 @@ class TieRange(Metric):
     controlled = False
 
     metric: Metric = field(default_factory=Insertion)
-    over: Over = "orders"
     samples: int = 2
     seed: int = 0
 
@@ -88,7 +85,6 @@ class TieRange(Metric):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "regional", self.metric.regional)  # no field: it follows from one
-        require_word("over", self.over, get_args(Over))
         require_count("samples", self.samples, 0)
 
     def score_map(self, context: Context, saliency: Tensor) -> float:
@@ -99,7 +95,7 @@ class TieRange(Metric):
     def bounds(self, context: Context, saliency: Tensor) -> tuple[float, float]:
         """Return the metric's lowest and highest score, found once for each map of a case.
 
-        InputError if the map cannot be ranked, or the metric depends on more of it than ``over`` says.
+        InputError if the map cannot be ranked, or the metric depends on more of it than its order.
         """
         check_saliency(context, saliency)
         content = hashlib.sha256(saliency.cpu().contiguous().numpy().tobytes()).digest()
@@ -109,22 +105,18 @@ class TieRange(Metric):
         own = self.metric(context, saliency).score
         if np.isnan(own):
             return own, own
-        maps: Iterable[Tensor] = _single_maxima(saliency)
-        if self.over == "orders":
-            maps = list(self._untied(saliency))
-            prepare(context, [self.metric], maps)
-        found: set[float] = set()
-        for each in maps:
-            found.add(self.metric(context, each).score)
-            if len(found) == 1 and not abs(own - min(found)) <= SAME:
-                raise InputError(
-                    f"{self.metric!r} depends on more of a map than its {self.over}: of a map that has the same "
-                    f"{self.over} it answers {min(found)}, not {own}. Choose another value of over, or do not measure "
-                    "its ties."
-                )
-            # A hit and a miss are the two ends of what a game can score.
-            if self.over == "maxima" and {0.0, 1.0} <= found:
-                break
+        region = context.case.region
+        if isinstance(self.metric, PointMetric) and region is not None:
+            hits = self.metric.hits(context, region)[(saliency == saliency.max()).to(context.image.device)]
+            return float(hits.all()), float(hits.any())
+        maps = list(self._untied(saliency))
+        prepare(context, [self.metric], maps)
+        found = [self.metric(context, each).score for each in maps]
+        if not abs(own - found[0]) <= SAME:
+            raise InputError(
+                f"{self.metric!r} depends on more of a map than its order: of a map that has the same order it answers "
+                f"{found[0]}, not {own}. Its ties cannot be measured."
+            )
         return min(found), max(found)
 
     def _untied(self, saliency: Tensor) -> Iterator[Tensor]:
@@ -140,15 +132,6 @@ class TieRange(Metric):
             # Whole numbers, which float32 holds exactly up to pictures of 4096 x 4096.
             ranks[np.lexsort((key, -values))] = values.size - places
             yield torch.from_numpy(ranks).view(saliency.shape).to(saliency.device)
-
-
-def _single_maxima(saliency: Tensor) -> Iterator[Tensor]:
-    """Make maps in which one of the tied maxima is the only one: the first, the last, then each of the others."""
-    tied = torch.nonzero((saliency == saliency.max()).flatten())[:, 0].tolist()
-    for place in dict.fromkeys([tied[0], tied[-1], *tied]):
-        alone = torch.zeros_like(saliency)
-        alone.view(-1)[place] = 1
-        yield alone
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ SETTINGS: Mapping[str, Metric] = {
 
 
 def _of_ties(name: str, metric: Metric) -> dict[str, Metric]:
-    ties = TieRange(metric, over="maxima")
+    ties = TieRange(metric)
     lowest, highest = TieBound(ties, "low"), TieBound(ties, "high")
     return {f"{name}, tie range": ties, f"{name}, lowest of ties": lowest, f"{name}, highest of ties": highest}
 

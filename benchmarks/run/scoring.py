@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.networks.network import Network
 from benchmarks.run.plan import Part
 from mint.contract import InputError
-from mint.scores import PROBABILITIES, SCORES, Score, named_score, score_classes, takes_twice
+from mint.scores import PROBABILITIES, SCORES, Score, named_score, score_classes, taken_twice
 
 FIELDS = ("score", "response", "derivative_of")
 """What methods and metrics call a score; ``derivative_of`` is changed where it is that of the score explained."""
@@ -79,5 +79,5 @@ def check_scores(part: Part, network: Network) -> None:
             score_classes(score, network.blank, len(network.classes) - 1)
         except InputError as error:
             raise InputError(f"with the network {network.name}, {error}") from error
-    if any(takes_twice(score, network.blank) for score in scores):
+    if any(taken_twice(score, network.blank) for score in scores):
         warnings.warn(f"with the network {network.name}, {PROBABILITIES}", stacklevel=2)

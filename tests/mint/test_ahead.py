@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
@@ -7,7 +8,7 @@ from examples import SmallCNN
 from torch import Tensor
 
 from mint import MINT, OverlayMINT, ahead
-from mint.ahead import work_ahead
+from mint.ahead import finish_behind, work_ahead
 from mint.contract import Attributor
 
 CPU = torch.device("cpu")
@@ -56,6 +57,36 @@ def test_no_thread_is_left_behind() -> None:
     before = threading.active_count()
     with closing(work_ahead(range(9), lambda i: i, lambda i, _: i, CPU)) as cuts:
         next(cuts)
+    assert threading.active_count() == before
+
+
+def test_what_was_asked_is_finished_in_its_order_by_another_thread(spare_core: bool) -> None:
+    log: list[tuple[str, int]] = []
+    first_may_end = threading.Event()
+
+    def ask(i: int) -> Callable[[], int]:
+        log.append(("asked", threading.get_ident()))
+        if i == 3:
+            first_may_end.set()
+        return lambda: finish(i)
+
+    def finish(i: int) -> int:
+        if spare_core:
+            assert first_may_end.wait(10)  # asking goes on meanwhile
+        log.append(("finished", threading.get_ident()))
+        return 10 * i
+
+    assert finish_behind(map(ask, range(4)), CPU) == [0, 10, 20, 30]
+    assert [what for what, _ in log] == (["asked"] * 4 + ["finished"] * 4 if spare_core else ["asked", "finished"] * 4)
+    here = threading.get_ident()
+    assert all((who == here) == (what == "asked" or not spare_core) for what, who in log)
+
+
+@pytest.mark.usefixtures("spare_core")
+def test_an_error_while_finishing_is_raised_and_no_thread_is_left() -> None:
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        finish_behind((lambda i=i: 1 // i for i in range(3)), CPU)  # type: ignore[misc]
     assert threading.active_count() == before
 
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from mint.fidelity import UntilSettled, measure_fidelity, rank_correlation, split_half_agreement, weighted_r_squared
 from mint.parameters import InputError
@@ -108,10 +109,20 @@ def test_a_state_and_its_complement_are_never_dealt_apart() -> None:
         assert {tuple(not present for present in state) for state in each} == each
 
 
-def test_rounds_are_of_100_samples_and_the_last_is_the_most() -> None:
-    assert UntilSettled(most=250).rounds() == (100, 200, 250)
-    assert UntilSettled(most=200).rounds() == (100, 200)
-    assert UntilSettled(most=60).rounds() == (60,)
+@pytest.mark.parametrize(("most", "rounds"), [(250, [100, 100, 50]), (200, [100, 100]), (60, [60])])
+def test_rounds_are_of_100_samples_and_the_last_is_the_most(most: int, rounds: list[int]) -> None:
+    samples = linear_samples(count=most)
+    asked = []
+
+    def ask(states: Tensor) -> Tensor:
+        asked.append(states)
+        return samples.answers[sum(map(len, asked)) - len(states) :][: len(states), None]
+
+    unasked = replace(samples, answers=torch.empty((0, 1), dtype=torch.float64))
+    taken = UntilSettled(level=2.0, most=most).take(Surrogate(), unasked, ask)  # which they never reach
+    assert [*map(len, asked)] == rounds
+    assert torch.equal(torch.cat(asked), samples.states)
+    assert torch.equal(taken.answers[:, 0], samples.answers)
 
 
 def test_every_class_must_have_settled() -> None:

@@ -8,10 +8,9 @@ from torch import Tensor, nn
 
 from mint import MINT, OverlayMINT
 from mint.contract import InputError
-from mint.features import read_features
+from mint.features import class_saliency, read_features
 from mint.grids import Layout, find_layouts
 from mint.layers import find_layers
-from mint.method import class_saliency
 
 
 def noise(*shape: int) -> Tensor:

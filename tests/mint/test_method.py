@@ -8,8 +8,7 @@ from examples import SmallCNN, smooth_images
 from torch import Tensor, nn
 
 from mint import MINT, Display, InputError, Segmentation, Surrogate, UntilSettled
-from mint.features import Features
-from mint.method import class_saliency
+from mint.features import Features, class_saliency
 from mint.perturbation import proximity_kernel, removed_energy
 
 SMALL = MINT(samples=60, layers=("stem", "trunk"))

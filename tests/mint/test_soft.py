@@ -25,7 +25,7 @@ def ask(model: nn.Module, image: Tensor, width: float = 0.0, size: int | None = 
         factor=torch.full((48, 48), 2.0).double(),
         score="probability",
         batch_size=size,
-    )
+    ).read()
 
 
 def test_hard_samples_get_the_answers_of_the_engine_for_their_hiding_value(small_cnn: SmallCNN) -> None:

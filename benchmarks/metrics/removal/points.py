@@ -269,7 +269,7 @@ def _answers(
         # In the order of the batches, so that masks need no broadcasting.
         spread = ranks.repeat_interleave(channels, dim=1)
     model, count, target = context.network.module, points.shape[1], context.case.target
-    return scores_of_drawn(model, image, count, draw, target, columns, scores, context.batch_size)
+    return scores_of_drawn(model, image, count, draw, target, columns, scores, context.batch_size).scores
 
 
 def _read(context: Context, removal: Removal, parts: Sequence[_Part], row: int) -> Measurement:

@@ -16,6 +16,7 @@ from baselines import LIME, EngineOcclusion, Occlusion
 from baselines.asking import score_of
 from benchmarks.datasets import Case
 from benchmarks.metrics import ROAD, SRG, Context, Deletion, Insertion, Metric
+from benchmarks.metrics.removal.points import prepare
 from benchmarks.networks.network import Network
 from benchmarks.run.binding import bind
 from benchmarks.run.timing import BATCH_SIZES, bare_forwards, fastest_batch
@@ -63,8 +64,9 @@ class Subject:
         return Context(self.network, case, self.images[0])
 
     def score(self, *metrics: Metric) -> list[float]:
-        """Score the map of the first picture."""
+        """Score the map of the first picture, as a run does."""
         context = self.context()
+        prepare(context, metrics, [self.saliency])
         return [metric(context, self.saliency).score for metric in metrics]
 
 

@@ -147,7 +147,7 @@ def test_controls_are_scored_by_the_first_of_each_measure_that_judges(plan: str)
 
 def test_settings_are_plain_values_and_nested_metrics_name_their_class() -> None:
     insertion = {"steps": 14, "baseline": "blur", "score": "probability"}
-    ties = {"metric": {"class": "Insertion", **insertion}, "over": "orders", "samples": 2, "seed": 0}
+    ties = {"metric": {"class": "Insertion", **insertion}, "samples": 2, "seed": 0}
     assert declaration(Insertion(steps=14))["settings"] == insertion
     assert declaration(TieRange(Insertion(steps=14)))["settings"] == ties
     bound = {"ties": {"class": "TieRange", **ties}, "end": "high"}

@@ -71,7 +71,7 @@ def test_each_metric_of_regions_says_that_it_is_one() -> None:
     own = {"pointing", "grid-pointing", "grid-share", "energy-pointing", "relevance-mass", "relevance-rank"}
     profiles = {name for name, profile in PROFILES.items() if isinstance(profile, PointingProfile)}
     assert {name for name, make in METRICS.items() if make().regional} == own | profiles | {"localisation"}
-    ties = TieRange(Pointing(), over="maxima")
+    ties = TieRange(Pointing())
     assert ties.regional
     assert TieBound(ties).regional
     assert not TieRange(Insertion()).regional
