@@ -29,7 +29,9 @@ def shown_through(context: Context, mask: Tensor, score: Score) -> tuple[float, 
             raise InputError(NOT_FINITE)
         return answer
 
-    return context.once(("whole", score), lambda: ask(context.image)), ask(context.image * mask)
+    return context.once(("whole", score), lambda: ask(context.image)), ask(
+        context.image * mask.to(context.image.device)
+    )
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,18 @@ def fold_batch_norms(module: nn.Module, size: int) -> int:
     -------
     int
         How many batch norms were folded. 0 as well if the answers to a random picture would move by more than
-        `TOLERANCE` of the largest: the network is then as it was.
+        `TOLERANCE` of the largest: the network is then as it was. They are compared on the CPU, as a GPU may round
+        more coarsely than that (tf32), and a network must be the same on every device.
     """
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
-    picture = torch.randn((1, 3, size, size), generator=torch.Generator().manual_seed(0)).to(device)
+    try:
+        return _fold_on_cpu(module.cpu(), size)
+    finally:
+        module.to(device)
+
+
+def _fold_on_cpu(module: nn.Module, size: int) -> int:
+    picture = torch.randn((1, 3, size, size), generator=torch.Generator().manual_seed(0))
     with _watching(module) as pairs:
         before = module(picture)
     if not pairs or not isinstance(before, Tensor):

@@ -10,7 +10,9 @@ from baselines import METHODS, GradCAM
 from benchmarks.datasets import Case
 from benchmarks.metrics import METRICS, Context, MethodMetric
 from benchmarks.networks.network import Network
+from benchmarks.run.precision import computing_in
 from benchmarks.run.timing import time_attributor
+from mint.app.folding import fold_batch_norms
 from mint.contract import attribute
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -63,6 +65,19 @@ def test_scores_agree(name: str) -> None:
     np.testing.assert_allclose([m.score for m in measurements], measurements[0].score, atol=1e-5)
     if measurements[0].curve is not None:
         assert np.ptp(measurements[0].curve[1]) > 0
+
+
+def test_batch_norms_are_folded_as_on_the_cpu() -> None:
+    """Or what a run leaves, whose driver has its networks on the CPU, would be of another network."""
+
+    def convolutions() -> nn.Module:
+        layers = [(nn.Conv2d(n, 64, 3), nn.BatchNorm2d(64).eval(), nn.ReLU()) for n in (3, 64, 64)]
+        return nn.Sequential(
+            *(each for layer in layers for each in layer), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        ).eval()
+
+    with computing_in("tf32"):
+        assert fold_batch_norms(convolutions().cuda(), 32) == fold_batch_norms(convolutions(), 32) == 3
 
 
 def test_timing_runs() -> None:
