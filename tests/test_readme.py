@@ -197,6 +197,17 @@ def test_the_times_are_those_of_the_results(page: str, table: str, heading: str,
         assert any(cells <= found for found in times), row
 
 
+def test_a_gpu_s_ratios_are_those_of_the_results() -> None:
+    times = pd.read_csv(ROOT / "results" / "speed" / "speed-cuda.csv")
+    ratios = times.groupby(["contestant", "pictures", "network"])["ratio"].median()
+    table = PAGES["docs/scale.md"][PAGES["docs/scale.md"].index("| contestant, on a GPU |") :].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+    assert len(rows) == 10
+    for name, pictures, resnet, _, vgg, _ in rows:
+        for network, shown in (("resnet50", resnet), ("vgg16", vgg)):
+            assert abs(float(shown) - ratios[name, int(pictures), network]) < 0.006
+
+
 def test_the_leads_of_the_readme_are_those_of_the_results() -> None:
     table = README[README.index("| ahead of |") :].partition("\n\n")[0]
     head, _, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
