@@ -4,7 +4,7 @@ A failure costs its own case only and is never stored.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -30,6 +30,9 @@ from benchmarks.run.timing import counting, time_attributor
 from mint.contract import InputError, attribute, explaining, unchanged
 from mint.parameters import said
 from mint.unchanged import copies_of
+
+Mapped = Mapping[tuple[str, str], ByCase]  # maps by method and control; "" is the method's own
+Place = tuple[str, str, str]  # of a score: method, control, metric
 
 REPETITION = "second call"
 TIMING = "timing"
@@ -123,15 +126,13 @@ class Cells:
         return self._cells(chunk, lambda each: self._map_key(method, each, name), compute, step, stored=control.asks)
 
     def scores(
-        self, chunk: Sequence[Context], mapped: Mapping[tuple[str, str], ByCase], metrics: Collection[str]
-    ) -> dict[tuple[str, str, str], dict[str, Arrays]]:
+        self, chunk: Sequence[Context], mapped: Mapped, metrics: Collection[str]
+    ) -> dict[Place, dict[str, Arrays]]:
         """Measure maps of some cases: arrays by method, control and metric, and then by case.
 
         ``mapped`` has the maps by method and control; "" is the method's own. All maps of a case share their batches.
         """
-        found: dict[tuple[str, str, str], dict[str, Arrays]] = {
-            (*each, metric): {} for each, metric in product(mapped, metrics)
-        }
+        found: dict[Place, dict[str, Arrays]] = {(*each, metric): {} for each, metric in product(mapped, metrics)}
         keys = {
             context.case.key: {
                 (method, control, metric): key_of({"kind": "score", "map": key, **self.metric_identities[metric]})
@@ -155,11 +156,8 @@ class Cells:
         return found
 
     def _measured(
-        self,
-        context: Context,
-        mapped: Mapping[tuple[str, str], ByCase],
-        missing: Mapping[tuple[str, str, str], str],
-    ) -> Iterator[tuple[tuple[str, str, str], Arrays]]:
+        self, context: Context, mapped: Mapped, missing: Mapping[Place, str]
+    ) -> Iterator[tuple[Place, Arrays]]:
         """Measure what is missing of one case, by method, control and metric."""
         asked = 0
         if self.absent is None:
@@ -167,30 +165,44 @@ class Cells:
                 self._prepare(context, mapped, missing)
             asked = counts["forwards"]
         together: list[Entry] = []
-        for (method, control, metric), key in missing.items():
-            saliency = mapped[method, control][context.case.key]["map"]
-            compute, step = partial(self._measure, metric, method, saliency), Step(method, control, metric)
-            for made, pictures in self._tried([context], compute, step):
-                entry = Entry(key, self._label(step), made[context.case.key], pictures)
+        for metric in dict.fromkeys(metric for *_, metric in missing):
+            places = [place for place in missing if place[2] == metric]
+            for place, (arrays, pictures) in self._measured_by(metric, context, mapped, places).items():
+                entry = Entry(missing[place], self._label(Step(*place)), arrays, pictures)
                 # What was answered in common batches is kept together, so that a killed run asks in the same ones.
                 if isinstance(self.part.metrics[metric], RemovalMetric):
                     together.append(entry if together else entry._replace(pictures=pictures + asked))
                 else:
                     self._write([entry])
-                yield (method, control, metric), entry.arrays
+                yield place, arrays
         self._write(together)
+
+    def _measured_by(
+        self, metric: str, context: Context, mapped: Mapped, places: Sequence[Place]
+    ) -> dict[Place, tuple[Arrays, float]]:
+        """Measure maps of a case by one metric: arrays, and pictures through the network, by place.
+
+        It borrows the network once for all of them, as looking whether it was changed takes longer than many a metric.
+        """
+        case = context.case.key
+        found: dict[Place, tuple[Arrays, float]] = {}
+        try:
+            with self._lent(f"the metric {metric}") if self.absent is None else nullcontext():
+                for method, control, _ in places:
+                    compute = partial(self._measure, metric, method, mapped[method, control][case]["map"])
+                    for made, pictures in self._tried([context], compute, Step(method, control, metric)):
+                        found[method, control, metric] = made[case], pictures
+        except InputError as error:  # that it was changed
+            for place in found:
+                self.fail(Step(*place), case, error)
+            return {}
+        return found
 
     def _measure(self, metric: str, method: str, saliency: np.ndarray, contexts: list[Context]) -> ByCase:
         (context,) = contexts
-        with self._lent(f"the metric {metric}"):
-            return {context.case.key: measurement(self.part.metrics[metric], context, saliency, self.methods[method])}
+        return {context.case.key: measurement(self.part.metrics[metric], context, saliency, self.methods[method])}
 
-    def _prepare(
-        self,
-        context: Context,
-        mapped: Mapping[tuple[str, str], ByCase],
-        missing: Collection[tuple[str, str, str]],
-    ) -> None:
+    def _prepare(self, context: Context, mapped: Mapped, missing: Collection[Place]) -> None:
         """Ask the network, in common batches, for what the missing scores need of all maps of a case."""
         wanted: dict[tuple[str, ...], list[torch.Tensor]] = {}
         for place, maps in mapped.items():
