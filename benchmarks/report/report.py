@@ -27,7 +27,7 @@ from benchmarks.report.verdict import plain
 from benchmarks.report.wins import draw_wins
 from benchmarks.results import records as record_files
 from benchmarks.results.published import read_paper
-from benchmarks.results.records import Records, RecordsError, rows_of, with_removal
+from benchmarks.results.records import REMOVAL, Records, RecordsError, rows_of, with_removal
 
 READING = """± is half of a 95 % bootstrap interval over pictures. **Bold** is the best of a column on its
 network, and what no test tells apart from it."""
@@ -74,10 +74,11 @@ def measure_headlines(records: Records) -> pd.DataFrame:
 
 
 def with_one_removal(records: Records) -> Records:
-    """Add one number of both removal curves, to results that have no other such."""
-    settings = records.provenance["inputs"]["settings"]
-    known = any(about["measure"] == "SRG" for setting in settings for about in setting["metrics"].values())
-    return records if known else with_removal(records)
+    """Add one number of both removal curves, to results that have no other such, or whose plan shows it."""
+    inputs = records.provenance["inputs"]
+    others = [about["measure"] for setting in inputs["settings"] for about in setting["metrics"].values()]
+    shown = REMOVAL in (inputs.get("headline") or ())
+    return with_removal(records) if shown or "SRG" not in others else records
 
 
 def _terminal(summary: pd.DataFrame, timings: pd.DataFrame) -> str:

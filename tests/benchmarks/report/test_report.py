@@ -226,6 +226,19 @@ def test_the_first_screen_is_the_verdict_a_figure_and_one_table(contested: Recor
     assert re.findall(r"^\| method .*", first, flags=re.MULTILINE) == ["| method | pointing ↑ (12 cases) |"]
 
 
+def test_one_number_of_both_curves_is_added_where_there_is_none_or_the_plan_shows_it() -> None:
+    given = {"a": [0.3, 0.4], "b": [0.1, 0.2]}
+    ids = {"insertion": "Insertion(steps=4)", "deletion": "Deletion(steps=4)", "srg": "SRG(steps=4)"}
+    both = paper.of_columns([paper.column(given, metric=name, metric_id=each) for name, each in ids.items()])
+    alone = paper.of_columns(
+        [paper.column(given, metric=name, metric_id=ids[name]) for name in ("insertion", "deletion")]
+    )
+    assert records.REMOVAL not in set(report.with_one_removal(both).scores["metric"])
+    assert records.REMOVAL in set(report.with_one_removal(alone).scores["metric"])
+    both.provenance["inputs"] |= {"headline": [records.REMOVAL]}
+    assert records.REMOVAL in set(report.with_one_removal(both).scores["metric"])
+
+
 def test_the_headline_is_the_plan_s_or_the_first_that_judge(known: Records) -> None:
     inputs = known.provenance["inputs"]
     assert headlines(inputs) == ("deletion", "pointing")
