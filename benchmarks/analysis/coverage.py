@@ -66,7 +66,7 @@ def _asked(setting: Mapping[str, Any], about: Mapping[str, Any]) -> list[tuple[s
     """List the methods and controls that a metric was to score."""
     asked = [(method, "") for method in setting["methods"]]
     if about["controls"]:
-        contenders = [method for method in setting["methods"] if method not in setting.get("nulls", ())]
+        contenders = [method for method in setting["methods"] if method not in setting["nulls"]]
         asked += [(method, control) for method in contenders for control in setting.get("controls", {})]
     uncontrolled = setting.get("uncontrolled", {})
     return [(method, control) for method, control in asked if control not in uncontrolled.get(method, ())]

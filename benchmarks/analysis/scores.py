@@ -12,8 +12,6 @@ from benchmarks.analysis import statistics
 from benchmarks.analysis.statistics import Estimate
 from benchmarks.results.records import Records, own_maps, rows_of
 
-OLD_NULLS = ("random", "centre", "sobel")
-"""Which methods know nothing of the network, in results that do not say it themselves."""
 MOST_HEADLINES = 6
 PLACE = ("dataset", "network", "metric", "metric_id", "subset", "direction", "average", "main", "headline")
 CASE = ["picture", "target", "case"]
@@ -102,7 +100,7 @@ def read_columns(records: Records) -> list[Column]:
         here = rows_of(scores, (dataset, network))
         cases, place = _cases(here)
         methods = tuple(setting["methods"])
-        nulls = tuple(method for method in setting.get("nulls", OLD_NULLS) if method in methods)
+        nulls = tuple(method for method in setting["nulls"] if method in methods)
         main = main_metrics(setting)
         by_method = pd.Index(methods).get_indexer(here["method"])
         for metric, about in setting["metrics"].items():

@@ -115,7 +115,7 @@ def make_comparison_report(records: Records, directory: Path) -> str:
     said = [*verdict.conclude(shown, pairs), *([compared(paper, published)] if paper else [])]
     boxes = [
         verdict.box(method, inputs.get("against", ()), shown, pairs, records.timings)
-        for method in _asked(inputs)
+        for method in inputs.get("focus", ())
         if shown and len(shown[0].methods) > 1
     ]
     first: list[Block] = ["\n".join([f"> {lines[0]}", *(f"> - {line}" for line in lines[1:])]) for lines in boxes]
@@ -133,15 +133,8 @@ def make_comparison_report(records: Records, directory: Path) -> str:
 REPORTS: Mapping[str, Callable[[Records, Path], str]] = {
     "comparison": make_comparison_report,
     "ablation": make_ablation_report,
-    "challenge": make_comparison_report,
 }
-"""The reports that a plan can ask for; a challenge is a comparison with a verdict on its first method."""
-
-
-def _asked(inputs: Mapping[str, Any]) -> Sequence[str]:
-    """Name the methods on which there is a verdict of their own."""
-    first = list(inputs["settings"][0]["methods"])[:1] if inputs["report"] == "challenge" else ()
-    return inputs.get("focus") or first
+"""The reports that a plan can ask for."""
 
 
 def _sections(

@@ -26,7 +26,7 @@ import pandas as pd
 
 from benchmarks.results.commit import finish, stamp, writing
 from benchmarks.results.sums import check_sums, write_sums
-from benchmarks.results.tables import joined, named, read_table, write_table
+from benchmarks.results.tables import joined, read_table, write_table
 
 RECORD_COLUMNS = (
     "plan", "dataset", "network", "method", "control", "metric", "metric_id",
@@ -203,8 +203,8 @@ def _read(directory: Path) -> Records:
     if "report" not in inputs or any(DECLARED - about.keys() for about in declared):
         raise ValueError("they are of an older form, which does not say what the metrics measure")
     return Records(
-        _table(_with_control(read_table(directory / "records.parquet")), RECORD_COLUMNS),
-        _table(_with_control(read_table(directory / "curves.parquet")), CURVE_COLUMNS),
+        _table(read_table(directory / "records.parquet"), RECORD_COLUMNS),
+        _table(read_table(directory / "curves.parquet"), CURVE_COLUMNS),
         _table(pd.read_csv(directory / "timing.csv"), TIMING_COLUMNS),
         provenance,
         _load_gallery(directory / "gallery" / "data.npz"),
@@ -225,13 +225,6 @@ def own_maps(frame: pd.DataFrame) -> pd.DataFrame:
 def _table(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
     if missing := [name for name in columns if name not in frame]:
         raise ValueError(f"a table lacks the column {missing[0]}")
-    return frame
-
-
-def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
-    if "control" not in frame:
-        none = pd.Series(named(np.zeros(len(frame), np.int64), [""]), index=frame.index)
-        frame.insert(list(frame.columns).index("method") + 1, "control", none)
     return frame
 
 

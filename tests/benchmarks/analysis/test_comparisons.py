@@ -239,12 +239,6 @@ def test_columns_are_read_from_records_without_controls() -> None:
     assert (found[0].nulls, found[0].contenders, found[0].sign) == (("random",), ("a",), 1)
 
 
-def test_old_records_name_their_nulls_by_custom() -> None:
-    run = of_columns([column({"a": [1, 2], "random": [3, 4], "sobel": [3, 4]})])
-    del run.provenance["inputs"]["settings"][0]["nulls"]
-    assert read_columns(run)[0].nulls == ("random", "sobel")
-
-
 def test_rank_correlations_are_spearmans_and_nan_for_constant_rows() -> None:
     found = statistics.rank_correlations(
         np.array([[1, 2, 3], [1, 2, 3], [1, 1, 1]]), np.array([[1, 2, 3], [3, 1, 2], [1, 2, 3]])

@@ -191,7 +191,7 @@ def test_a_written_conclusion_is_the_first_section_of_both_pages(known: Records,
     assert re.findall(r"<h2[^>]*>([^<]*)", html)[0] == "What was found"
 
 
-@pytest.mark.parametrize("kind", ["challenge", "ablation", "comparison"])
+@pytest.mark.parametrize("kind", ["ablation", "comparison"])
 @pytest.mark.parametrize("written", ["", "## Found\n\nNothing.\n", "Nothing.\n"])
 def test_every_report_has_both_pages_with_the_same_tables(
     contested: Records, tmp_path: Path, kind: str, written: str
