@@ -80,13 +80,23 @@ def finish_behind(asked: Iterable[Callable[[], Done]], device: torch.device) -> 
     Returns
     -------
     list
-        What they returned, in their order. The first error is raised when all have been made.
+        What they returned, in their order. An error is raised when the next few have been made, and no more are.
     """
     if not has_spare_core(device):
         return [finish() for finish in asked]
+    done: list[Done] = []
     with ThreadPoolExecutor(1) as thread:
-        found = [_on_a_stream(thread, device, finish) for finish in asked]
-        return [each.result() for each in found]
+        waiting: deque[Future[Done]] = deque()
+        try:
+            for finish in asked:
+                waiting.append(_on_a_stream(thread, device, finish))
+                if len(waiting) > AHEAD:
+                    done.append(waiting.popleft().result())
+            while waiting:
+                done.append(waiting.popleft().result())
+        finally:
+            thread.shutdown(cancel_futures=True)
+    return done
 
 
 def _submit(

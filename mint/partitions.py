@@ -9,17 +9,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mint.superpixels import remembered_grabcut, remembered_quickshift
+
 
 def slic(picture: NDArray[np.uint8], segments: int, compactness: float) -> Tensor:
     """Cut a picture, (h, w, 3), by SLIC, into as many segments as asked for or fewer: (h, w) int64 without gaps.
 
     The last few pictures' cuts are kept, for the next method that cuts alike.
     """
-    return torch.from_numpy(_remembered_slic(picture.tobytes(), picture.shape, segments, compactness).copy())
+    return torch.from_numpy(remembered_slic(picture.tobytes(), picture.shape, segments, compactness).astype(np.int64))
 
 
 @lru_cache(maxsize=48)
-def _remembered_slic(pixels: bytes, shape: tuple[int, ...], segments: int, compactness: float) -> NDArray[np.int64]:
+def remembered_slic(pixels: bytes, shape: tuple[int, ...], segments: int, compactness: float) -> NDArray[np.int32]:
+    """Cut a picture, given as its bytes and shape, as `slic` does; the labels are shared, and not to be changed."""
     labels = skimage.segmentation.slic(
         np.frombuffer(pixels, np.uint8).reshape(shape),
         n_segments=segments,
@@ -27,7 +30,13 @@ def _remembered_slic(pixels: bytes, shape: tuple[int, ...], segments: int, compa
         start_label=0,
         channel_axis=-1,
     )
-    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
+    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int32)
+
+
+def forget_cuts() -> None:
+    """Drop what is remembered of the last pictures' cuts: for who times a method on a picture as if it were new."""
+    for each in (remembered_slic, remembered_grabcut, remembered_quickshift):
+        each.cache_clear()
 
 
 def shifted_grids(height: int, width: int, cells: int) -> list[Tensor]:

@@ -53,7 +53,7 @@ class Answers:
             raise InputError(NOT_FINITE)
         if len(found) and found[0, -1]:
             warnings.warn(PROBABILITIES, stacklevel=3)
-        return found[:, :-1]
+        return found[:, :-1].contiguous()
 
 
 def masked_scores(

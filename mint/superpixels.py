@@ -209,11 +209,12 @@ def _grabcut(picture: NDArray[np.uint8], strength: NDArray[np.float64], options:
     seeds[strength > options.probable_foreground] = cv2.GC_PR_FGD
     seeds[strength > options.sure_foreground] = cv2.GC_FGD
     key = picture.tobytes(), seeds.tobytes(), strength.shape, options.grabcut_iterations, options.grabcut_seed
-    return _remembered_grabcut(*key).copy()
+    return remembered_grabcut(*key).copy()
 
 
 @lru_cache(maxsize=16)
-def _remembered_grabcut(pixels: bytes, marks: bytes, shape: tuple[int, ...], iterations: int, seed: int) -> Mask:
+def remembered_grabcut(pixels: bytes, marks: bytes, shape: tuple[int, ...], iterations: int, seed: int) -> Mask:
+    """Run GrabCut, for methods that cut each of a few pictures in turn; what is returned is not to be changed."""
     picture = np.frombuffer(pixels, np.uint8).reshape(*shape, 3)
     seeds = np.frombuffer(marks, np.uint8).reshape(shape).copy()
     models = np.zeros((1, 65)), np.zeros((1, 65))
@@ -295,14 +296,14 @@ def quickshift(
     The last few pictures' labels are kept, for the next method that cuts the same picture alike.
     """
     key = picture.tobytes(), picture.shape, kernel_size, max_dist, ratio, seed, str(device)
-    return _remembered_quickshift(*key).copy()
+    return remembered_quickshift(*key).copy()
 
 
-# MINT, its variants and LIME cut each of a few pictures in turn. A cut of 224 x 224 pixels holds 0.5 MB.
 @lru_cache(maxsize=16)
-def _remembered_quickshift(
+def remembered_quickshift(
     pixels: bytes, shape: tuple[int, ...], kernel_size: float, max_dist: float, ratio: float, seed: int, device: str
 ) -> Labels:
+    """Run Quickshift, for methods that cut each of a few pictures in turn; what is returned is not to be changed."""
     picture = np.frombuffer(pixels, np.uint8).reshape(shape)
     return find_quickshift(picture.copy(), kernel_size, max_dist, ratio, seed, device).cpu().numpy()
 

@@ -45,6 +45,10 @@ class Context:
         answer: Answer = self._memory[key]
         return answer
 
+    def forget(self) -> None:
+        """Drop all answers of `once`."""
+        self._memory.clear()
+
     def on_device(self, key: Hashable, compute: Callable[[], np.ndarray]) -> Tensor:
         """Return the array ``compute()`` as a tensor beside the picture, made at most once for each key."""
         return self.once(key, lambda: torch.tensor(compute(), device=self.image.device))

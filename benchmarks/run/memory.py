@@ -74,9 +74,10 @@ def _digests(images: Tensor) -> list[Digest]:
 def _sums(pictures: Tensor) -> list[Digest]:
     """Sum each picture's values, as whole numbers, with random weights: a GPU does so faster than it copies them.
 
-    That two pictures, (n, values) float32, share all three sums by chance has a probability of 2^-99 at most.
+    That two pictures, (n, values), share all three sums by chance has a probability of 2^-99 at most.
     """
-    bits = pictures.view(torch.int32)
+    whole = {1: torch.uint8, 2: torch.int16}.get(pictures.element_size(), torch.int32)
+    bits = pictures.contiguous().view(whole)
     sums = [(bits * weights).sum(dim=1) for weights in _weights(bits.shape[1], bits.device)]
     return [*map(tuple, torch.stack(sums, dim=1).tolist())]
 

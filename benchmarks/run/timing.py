@@ -1,8 +1,8 @@
 """What an explanation costs: milliseconds, pictures through the network, memory.
 
-Each picture is explained alone, as by someone who waits for one explanation, after a first call that warms
-everything up, at torch's current number of threads. On a GPU the clock is a pair of CUDA events, and every call is
-waited for: a host timer would only see the kernels being launched.
+Each picture is explained alone, as by someone who waits for one explanation, after a first call that warms all up
+but the memory of super-pixels: they are cut each time. Torch has its current number of threads. On a GPU the clock is a
+pair of CUDA events, and every call is waited for: a host timer would only see the kernels being launched.
 
 A row of timings belongs to the device it names, and compares with rows of the same device only.
 """
@@ -27,6 +27,7 @@ import psutil
 import torch
 
 from benchmarks.results.provenance import device_name
+from mint.partitions import forget_cuts
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -77,6 +78,7 @@ def time_attributor(
     turns = itertools.cycle(range(len(images)))
 
     def explain() -> None:
+        forget_cuts()
         picture = next(turns)
         attributor(network.module, images[picture].unsqueeze(0), targets[picture : picture + 1])
 
@@ -118,7 +120,8 @@ def counting(model: nn.Module) -> Iterator[dict[str, int]]:
 
 
 def seconds_of(run: Run, device: torch.device) -> float:
-    """Run something once, and wait for the device: the seconds it took."""
+    """Run something once, every picture being new, and wait for the device: the seconds it took."""
+    forget_cuts()
     read_back = torch.zeros(1, device=device).item  # reading a number back waits for the device
     read_back()
     began = time.perf_counter()

@@ -29,19 +29,26 @@ def fold_batch_norms(module: nn.Module, size: int) -> int:
     int
         How many batch norms were folded. 0 as well if the answers to a random picture would move by more than
         `TOLERANCE` of the largest: the network is then as it was. They are compared on the CPU, as a GPU may round
-        more coarsely than that (tf32), and a network must be the same on every device.
+        more coarsely than that (tf32), and a network must be the same on every device. A network that is on several
+        devices, or cannot run on the CPU, keeps its batch norms.
     """
-    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    tensors = [*module.parameters(), *module.buffers()]
+    devices = {tensor.device for tensor in tensors}
+    if len(devices) != 1 or not any(type(each) is nn.BatchNorm2d for each in module.modules()):
+        return 0
     try:
         return _fold_on_cpu(module.cpu(), size)
     finally:
-        module.to(device)
+        module.to(next(iter(devices)))
 
 
 def _fold_on_cpu(module: nn.Module, size: int) -> int:
     picture = torch.randn((1, 3, size, size), generator=torch.Generator().manual_seed(0))
-    with _watching(module) as pairs:
-        before = module(picture)
+    try:
+        with _watching(module) as pairs:
+            before = module(picture)
+    except RuntimeError:  # it has something that does not run there
+        return 0
     if not pairs or not isinstance(before, Tensor):
         return 0
     kept = [(convolution, convolution.weight, convolution.bias) for convolution, _ in pairs]

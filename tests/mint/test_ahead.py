@@ -66,7 +66,7 @@ def test_what_was_asked_is_finished_in_its_order_by_another_thread(spare_core: b
 
     def ask(i: int) -> Callable[[], int]:
         log.append(("asked", threading.get_ident()))
-        if i == 3:
+        if i == ahead.AHEAD:
             first_may_end.set()
         return lambda: finish(i)
 
@@ -77,9 +77,36 @@ def test_what_was_asked_is_finished_in_its_order_by_another_thread(spare_core: b
         return 10 * i
 
     assert finish_behind(map(ask, range(4)), CPU) == [0, 10, 20, 30]
-    assert [what for what, _ in log] == (["asked"] * 4 + ["finished"] * 4 if spare_core else ["asked", "finished"] * 4)
+    together = ahead.AHEAD + 1 if spare_core else 1
+    assert [what for what, _ in log][: 2 * together : together] == ["asked", "finished"]
     here = threading.get_ident()
     assert all((who == here) == (what == "asked" or not spare_core) for what, who in log)
+
+
+def test_only_a_few_wait_to_be_finished(spare_core: bool) -> None:
+    waiting, most = 0, 0
+
+    def ask(i: int) -> Callable[[], int]:
+        nonlocal waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        return lambda: finish(i)
+
+    def finish(i: int) -> int:
+        nonlocal waiting
+        waiting -= 1
+        return i
+
+    assert finish_behind(map(ask, range(50)), CPU) == [*range(50)]
+    assert most <= 1 + spare_core * (1 + ahead.AHEAD)
+
+
+@pytest.mark.usefixtures("spare_core")
+def test_after_an_error_nothing_more_is_asked() -> None:
+    asked: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        finish_behind((asked.append(i) or (lambda i=i: 1 // i) for i in range(50)), CPU)  # type: ignore[func-returns-value,misc]
+    assert len(asked) <= 2 + ahead.AHEAD
 
 
 @pytest.mark.usefixtures("spare_core")

@@ -195,6 +195,33 @@ def test_who_changes_the_network_fails_and_nobody_else_notices(
     assert store.written == 0
 
 
+@dataclasses.dataclass(frozen=True)
+class SpoilingOnce(Metric):
+    """Spoils the network while it measures the first map that it gets of a case, and asks it about the others."""
+
+    seen: list[str] = dataclasses.field(default_factory=list, compare=False, metadata={"identity": False}, repr=False)
+
+    def score_map(self, context: Context, saliency: Tensor) -> float:
+        if context.case.key not in self.seen:
+            self.seen.append(context.case.key)
+            writing_weights(context.network.module, saliency, saliency)
+        return Deletion(steps=2)(context, saliency).score
+
+
+def test_a_metric_that_changes_the_network_for_one_map_spoils_no_other(
+    world: ModuleType, log: Path, tmp_path: Path
+) -> None:
+    plan = world.plan(log)
+    metrics = {"first": SpoilingOnce(), **plan.parts[0].metrics, "deletion": Deletion(steps=2)}
+    clean = run(with_part(plan, metrics={"deletion": Deletion(steps=2)}), Options(), Store(tmp_path / "clean"))
+    found = run(with_part(plan, metrics=metrics), Options(), Store(tmp_path / "spoilt"))
+    scored = {key: score for key, score in scores(found).items() if "deletion" in key}
+    assert scored
+    np.testing.assert_allclose([*scored.values()], [*scores(clean).values()], rtol=1e-6)
+    assert {failure.step for failure in found.failures} == {"first"}
+    assert len({failure.method for failure in found.failures}) == 1
+
+
 def test_the_progress_bar_ends_where_it_says(
     world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

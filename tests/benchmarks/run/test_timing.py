@@ -1,6 +1,7 @@
 """The timer counts pictures and memory rightly and leaves no trace; its clock is only held to what it cannot miss."""
 
 import time
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from baselines import Centre, EngineOcclusion, GradCAM, Occlusion
 from benchmarks.networks.network import Network
 from benchmarks.run import timing
 from benchmarks.run.timing import Timing, bare_seconds, device_name, fastest_batch, time_attributor
+from mint import partitions
 from mint.contract import Attributor
 
 IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -42,6 +44,26 @@ def test_pictures_are_counted_not_calls(method: Attributor, forwards: int, backw
     assert timing.iqr_ms >= 0
     assert timing.repeats >= 1
     assert timing.device == device_name("cpu")
+
+
+def test_every_timed_call_cuts_the_picture_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuts: list[int] = []
+
+    @lru_cache
+    def remembered(picture: int) -> None:
+        cuts.append(picture)
+
+    def cutting(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        remembered(0)
+        time.sleep(timing.SHORTEST_MEASUREMENT)
+        return images[:, 0]
+
+    monkeypatch.setattr(partitions, "remembered_slic", remembered)
+    time_attributor(cutting, network(), IMAGES, TARGETS, repeats=3)
+    before = len(cuts)
+    assert before >= 1 + 2 + 3
+    timing.seconds_of(lambda: remembered(0), torch.device("cpu"))
+    assert len(cuts) == before + 1
 
 
 def test_no_hook_is_left_behind() -> None:
