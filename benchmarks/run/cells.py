@@ -186,7 +186,7 @@ class Cells:
     def _measured_by(
         self, metric: str, context: Context, mapped: Mapped, places: Sequence[Place]
     ) -> dict[Place, tuple[Arrays, float]]:
-        """Measure maps of a case by a metric, which borrows the network once: arrays, and pictures it took, by place."""
+        """Measure maps of a case by a metric, which borrows the network once: arrays and pictures taken, by place."""
         case, found = context.case.key, dict[Place, tuple[Arrays, float]]()
         try:
             with self._lent(f"the metric {metric}") if self.absent is None else nullcontext():

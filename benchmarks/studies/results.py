@@ -52,9 +52,9 @@ _TWO = ("coins", "antithetic + intercept")
 ITEMS: tuple[Item, ...] = (
     _plan("quick", 5),
     Item("protocols", ("study", "protocols"), 5),
-    Item("speed", ("study", "speed"), 7, limited=False),
+    Item("speed", ("study", "speed"), 4, limited=False),
     Item("figures", ("study", "figures"), 10, limited=False),
-    _plan("variants", 65),
+    _plan("variants", 22),
     _plan("checks", 10),
     # Apart, so that the scenes' are made where there are no photographs.
     Item("canvases", ("run", "--plan", "canvases", "--datasets", "scenes"), 6),
