@@ -11,17 +11,17 @@ from benchmarks.analysis.scores import Column
 from benchmarks.report.plots import look, panels_of, save_plot
 from benchmarks.report.tables import head, where
 
-FEWEST_METHODS = 3
-"""With fewer methods, a matrix shows no more than the tables do."""
+FEWEST_METHODS, MOST_METHODS = 3, 20
+"""With fewer methods a matrix shows no more than the tables do, and with more it fills screens."""
 ABOUT = "on how many % of the pictures the row is better than the column (bold: supported)"
 
 
 def draw_wins(columns: Sequence[Column], pairs: pd.DataFrame, file: Path) -> Path | None:
-    """Draw the wins in a setting's columns, as PNG; nothing for fewer than three methods.
+    """Draw the wins in a setting's columns, as PNG; nothing for fewer than three methods, or more than twenty.
 
     ``pairs`` is what `comparisons.compare_pairs` found; bold is where the means differ for sure.
     """
-    if len(columns[0].contenders) < FEWEST_METHODS:
+    if not FEWEST_METHODS <= len(columns[0].contenders) <= MOST_METHODS:
         return None
     with look("white"):
         methods, rows = list(columns[0].methods), list(columns[0].contenders)
