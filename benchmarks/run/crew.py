@@ -103,10 +103,9 @@ def compute(
 
 def _units(settings: list[Setting], account: Account, store: Store) -> Iterator[Unit | None]:
     """Yield all units; None where the next one has to wait for answers."""
-    # The first cases of all settings say how many come at a time after them. One by one, as more workers wait for them.
+    # The first cases of all settings say how many come at a time after them.
     for number, setting in enumerate(settings):
-        for case in setting.first_chunk():
-            yield _unit(number, setting, range(case, case + 1), account)
+        yield _unit(number, setting, setting.first_chunk(), account)
     while account.waiting:
         yield None
     store.refresh()
