@@ -22,6 +22,7 @@ from benchmarks.run.binding import bind
 from benchmarks.run.plan import Options
 from benchmarks.studies.speed.ratios import machine_of, measure
 from mint.contract import Attributor, attribute
+from mint.partitions import forget_cuts
 
 SAMPLES = 50  # of the methods that perturb
 
@@ -51,6 +52,7 @@ def test_cost_of_one_explanation(benchmark: Any, network: str, method: str, opti
     target = torch.tensor([case.target], device=loaded.device)
 
     def explain() -> Tensor:
+        forget_cuts()
         maps = attribute(attributor, loaded.module, image, target)
         if loaded.device.type == "cuda":
             torch.cuda.synchronize()  # pytest-benchmark's clock is the host's
