@@ -54,16 +54,7 @@ def work_ahead(
             yield cut(item, read(item))
         return
     with ThreadPoolExecutor(1 if device.type == "cpu" else THREADS) as thread:
-        waiting: deque[Future[Cut]] = deque()
-        try:
-            for item in items:
-                waiting.append(_submit(thread, item, read, cut, device))
-                if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            thread.shutdown(cancel_futures=True)
+        yield from _in_turn(thread, (_submit(thread, item, read, cut, device) for item in items))
 
 
 def finish_behind(asked: Iterable[Callable[[], Done]], device: torch.device) -> list[Done]:
@@ -84,19 +75,22 @@ def finish_behind(asked: Iterable[Callable[[], Done]], device: torch.device) -> 
     """
     if not has_spare_core(device):
         return [finish() for finish in asked]
-    done: list[Done] = []
     with ThreadPoolExecutor(1) as thread:
-        waiting: deque[Future[Done]] = deque()
-        try:
-            for finish in asked:
-                waiting.append(_on_a_stream(thread, device, finish))
-                if len(waiting) > AHEAD:
-                    done.append(waiting.popleft().result())
-            while waiting:
-                done.append(waiting.popleft().result())
-        finally:
-            thread.shutdown(cancel_futures=True)
-    return done
+        return [*_in_turn(thread, (_on_a_stream(thread, device, finish) for finish in asked))]
+
+
+def _in_turn(thread: ThreadPoolExecutor, submitted: Iterable["Future[Done]"]) -> Generator[Done, None, None]:
+    """Yield what comes of each, and submit the next few before; at an error, or if closed, none of these is begun."""
+    waiting: deque[Future[Done]] = deque()
+    try:
+        for each in submitted:
+            waiting.append(each)
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        thread.shutdown(cancel_futures=True)
 
 
 def _submit(

@@ -29,9 +29,8 @@ def shown_through(context: Context, mask: Tensor, score: Score) -> tuple[float, 
             raise InputError(NOT_FINITE)
         return answer
 
-    return context.once(("whole", score), lambda: ask(context.image)), ask(
-        context.image * mask.to(context.image.device)
-    )
+    shown = context.image * mask.to(context.image.device)
+    return context.once(("whole", score), lambda: ask(context.image)), ask(shown)
 
 
 @dataclass(frozen=True)

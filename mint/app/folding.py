@@ -32,14 +32,14 @@ def fold_batch_norms(module: nn.Module, size: int) -> int:
         more coarsely than that (tf32), and a network must be the same on every device. A network that is on several
         devices, or cannot run on the CPU, keeps its batch norms.
     """
-    tensors = [*module.parameters(), *module.buffers()]
-    devices = {tensor.device for tensor in tensors}
+    devices = {tensor.device for tensor in (*module.parameters(), *module.buffers())}
     if len(devices) != 1 or not any(type(each) is nn.BatchNorm2d for each in module.modules()):
         return 0
+    (device,) = devices
     try:
         return _fold_on_cpu(module.cpu(), size)
     finally:
-        module.to(next(iter(devices)))
+        module.to(device)
 
 
 def _fold_on_cpu(module: nn.Module, size: int) -> int:
