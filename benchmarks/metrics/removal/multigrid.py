@@ -110,36 +110,34 @@ class VCycle:
         return solution.addcmul_(level.smoother, residual - level.apply(solution))
 
 
-def _galerkin(fine: _Level, size: torch.Size, missing: Tensor) -> list[Tensor]:
-    """Return the nine coefficients of the coarse operator restrict * apply * interpolate at each point, (1, h, w, k).
+def _galerkin(fine: _Level, size: torch.Size, missing: Tensor) -> Tensor:
+    """Return the nine coefficients of the coarse operator restrict * apply * interpolate at each point, (9, h, w, k).
 
     Points whose row and column agree modulo 3 do not share a neighbour, so nine pictures are enough to find all columns
     of the operator.
     """
+    down, across = torch.tensor(OFFSETS, device=missing.device).T.unsqueeze(2)
     rows, columns = (torch.arange(length, device=missing.device) for length in size)
-    colours = (rows % 3)[:, None] * 3 + columns % 3
-    probes = (colours.unsqueeze(2) == torch.arange(9, device=missing.device).view(9, 1, 1, 1)).to(missing.dtype)
-    probes = probes.expand(-1, -1, -1, missing.shape[-1])
+    # (9, h, w): the colours of each point's neighbours, and of itself.
+    colours = ((rows + down) % 3 * 3).unsqueeze(2) + ((columns + across) % 3).unsqueeze(1)
+    probes = (colours[CENTRE] == torch.arange(9, device=missing.device).view(9, 1, 1)).to(missing.dtype)
+    probes = probes.unsqueeze(3).expand(-1, -1, -1, missing.shape[-1])
     answers = _restrict(fine.apply(_interpolate(probes, fine.size, fine.inside)), fine.inside)
-    found = []
-    for row, column in OFFSETS:
-        neighbour = (((rows + row) % 3)[:, None] * 3 + (columns + column) % 3).view(1, *size, 1)
-        found.append(answers.gather(0, neighbour.expand(-1, -1, -1, missing.shape[-1])))
-    return found
+    return answers.gather(0, colours.unsqueeze(3).expand_as(answers))
 
 
-def _jacobi(stencil: list[Tensor]) -> Tensor:
+def _jacobi(stencil: Tensor) -> Tensor:
     """Return Jacobi's smoother D^-1, damped where 2 D - A would not be diagonally dominant otherwise.
 
     Around scattered pixels a coarse operator may have positive coefficients off its diagonal, and the iteration would
     diverge without damping.
     """
-    diagonal = torch.maximum(stencil[CENTRE], torch.stack(stencil).abs().sum(0) / 2)
+    diagonal = torch.maximum(stencil[CENTRE], stencil.abs().sum(0) / 2)
     return torch.where(diagonal > 0, 1 / diagonal, 0.0)
 
 
-def _nine_points(stencil: list[Tensor]) -> Callable[[Tensor], Tensor]:
-    height, width = stencil[0].shape[1:3]
+def _nine_points(stencil: Tensor) -> Callable[[Tensor], Tensor]:
+    height, width = stencil.shape[1:3]
 
     def apply(pictures: Tensor) -> Tensor:
         padded = F.pad(pictures, (0, 0, 1, 1, 1, 1))
@@ -154,14 +152,11 @@ def _nine_points(stencil: list[Tensor]) -> Callable[[Tensor], Tensor]:
 
 def _interpolate(coarse: Tensor, size: torch.Size, inside: Tensor | None) -> Tensor:
     """Interpolate linearly: coarse points lie on every other fine one, the last of them on or beyond the border."""
-    columns, channels = coarse.shape[2:], len(coarse)
-    down = coarse.new_empty((channels, size[0], *columns))
-    down[:, ::2] = coarse[:, : (size[0] + 1) // 2]
-    torch.add(coarse[:, : size[0] // 2], coarse[:, 1 : size[0] // 2 + 1], out=down[:, 1::2]).mul_(0.5)
-    fine = coarse.new_empty((channels, *size, columns[-1]))
-    fine[:, :, ::2] = down[:, :, : (size[1] + 1) // 2]
-    torch.add(down[:, :, : size[1] // 2], down[:, :, 1 : size[1] // 2 + 1], out=fine[:, :, 1::2]).mul_(0.5)
-    return fine if inside is None else fine.mul_(inside)
+    whole = [2 * length - 1 for length in coarse.shape[1:3]]
+    # Torch's own takes (c, k, h, w), and keeps the masks last in memory.
+    fine = F.interpolate(coarse.permute(0, 3, 1, 2), whole, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
+    fine = fine[:, : size[0], : size[1]]
+    return fine if inside is None else fine * inside
 
 
 def _restrict(fine: Tensor, inside: Tensor | None) -> Tensor:
