@@ -19,7 +19,8 @@ def test_the_fewest_forwards_that_reach_a_share_of_the_best() -> None:
 
 
 def test_every_perturbation_method_has_a_way_to_a_budget() -> None:
-    assert set(GROUPS["perturbation"]) - {"occlusion-engine"} <= set(budget.DEFAULT)
+    assert set(GROUPS["perturbation"]) <= set(budget.WAYS)
+    assert set(budget.WAYS) - set(budget.DEFAULT) == {"occlusion-engine", "extremal-perturbation"}
     for name, make in budget.WAYS.items():
         few, many = make(50, 2.0), make(150, 2.0)
         assert few != many, name
