@@ -7,10 +7,9 @@ const Tables = (() => {
     return [...table.tBodies[0].rows];
   }
 
-  function compare(numeric, sign) {
-    const value = (row, column) => row.cells[column];
-    return column => (a, b) => {
-      const x = value(a, column), y = value(b, column);
+  function compare(column, numeric, sign) {
+    return (a, b) => {
+      const x = a.cells[column], y = b.cells[column];
       if (!numeric) return sign * x.textContent.trim().localeCompare(y.textContent.trim(), "en", { numeric: true });
       const p = x.dataset.value, q = y.dataset.value;
       // What has no number comes last either way.
@@ -28,7 +27,7 @@ const Tables = (() => {
     all.sort((a, b) => a.dataset.place - b.dataset.place);
     if (column >= 0) {
       const sign = headers[column].getAttribute("aria-sort") === "ascending" ? 1 : -1;
-      all.sort(compare(headers[column].classList.contains("number"), sign)(column));
+      all.sort(compare(column, headers[column].classList.contains("number"), sign));
     }
     table.tBodies[0].append(...all);
     rove(table);

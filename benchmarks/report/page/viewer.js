@@ -5,7 +5,6 @@
 (() => {
   const byId = id => document.getElementById(id);
   const index = JSON.parse(byId("index").textContent);
-  if (!index.settings.length) return;
   const viewer = byId("viewer"), list = byId("list"), tiles = byId("tiles"), table = byId("scores");
   const choices = viewer.querySelector(".choices"), display = viewer.querySelector(".display");
   const WORDS = { inapplicable: "does not apply", failed: "failed" };
@@ -503,11 +502,9 @@
       paint();
       fillCurves(data.curves);
       display.querySelector(".check").hidden = !data.region;
-      viewer.dataset.problem = "";
     } catch (error) {
       if (number !== drawing) return;
       byId("case-facts").textContent += ` · This browser cannot show the maps (${error.message}).`;
-      viewer.dataset.problem = error.message;
     }
     viewer.dataset.drawn = item.key;
   }

@@ -28,7 +28,6 @@ ROOM = 3_000_000
 MOST_CASES = 500
 """Cases of a setting in all of these files, at most."""
 FILES = ("drawn", "lines", "image")
-DECLARED = ("id", "judges", "subsets")
 Row = dict[str, Any]
 File = tuple[bytes, str]  # a picture's bytes and its media type
 Lines = dict[str, tuple[Sequence[float], Sequence[float]]]  # by method, the fractions and values of a curve
@@ -92,7 +91,7 @@ def _setting(setting: Row, records: Records, files: list[File], pictures: dict[b
     first_rows = scores.drop_duplicates("case")
     every = list(dict.fromkeys([*maps, *first_rows["case"]]))
     # Nulls disagree with everything; of the metrics, those count that judge a map, each with its first setting.
-    nulls = setting.get("nulls", [])
+    nulls = setting["nulls"]
     judging = [name for name in main_metrics(setting) if setting["metrics"][name]["judges"]]
     spread = score_disagreement(scores[scores["metric"].isin(judging) & ~scores["method"].isin(nulls)])
     disagreement = {}
@@ -153,15 +152,14 @@ def _setting(setting: Row, records: Records, files: list[File], pictures: dict[b
     looks, known = styles(methods), setting.get("controls", {})
     return {
         "title": f"{network} on {dataset}",
-        "network": network,
-        "dataset": dataset,
         "methods": [
             # Black is the ink's colour, which turns with dark mode.
             {"name": name, "colour": looks[name].colour.replace("#000000", "var(--ink)"), "dashes": looks[name].dashes}
             for name in methods
         ],
         "metrics": [
-            {"name": name, "higher": about["direction"] == "higher", **{key: about[key] for key in DECLARED}}
+            {"name": name, "higher": about["direction"] == "higher"}
+            | {key: about[key] for key in ("judges", "subsets")}
             for name, about in setting["metrics"].items()
         ],
         "controls": [{"name": name, "null": known.get(name, {}).get("null", True)} for name in controls],
@@ -209,12 +207,11 @@ def pack(
         rows = []
         about["curves"] = []
         for metric, own in curves.items():
-            lines = np.stack([np.interp(grids[metric], *own[name]) for name in own if name in methods])
+            lines = np.stack([np.interp(grids[metric], *line) for line in own.values()])
             low, high = float(lines.min()), float(lines.max())
             lines = np.round(255 * (lines - low) / ((high - low) or 1))
             rows.append(np.pad(lines, ((0, 0), (0, max(map(len, grids.values())) - lines.shape[1]))))
-            numbers = [methods.index(name) for name in own if name in methods]
-            about["curves"].append([metric, _rounded(low), _rounded(high), numbers])
+            about["curves"].append([metric, _rounded(low), _rounded(high), [methods.index(name) for name in own]])
         about["lines"] = _keep(files, np.concatenate(rows).astype(np.uint8))
     return about
 
