@@ -83,7 +83,7 @@ def column(
     )
     declared = metric(about.get("metric_id", "Insertion()"))
     fields = {"dataset": "scenes", "network": "net", "metric": "insertion", "metric_id": "Insertion()", "subset": "all"}
-    fields |= {name: declared[name] for name in ("measure", "direction", "average", "judges", "settings")}
+    fields |= {name: declared[name] for name in ("measure", "direction", "average", "judges")}
     fields |= {
         "main": True,
         "headline": True,

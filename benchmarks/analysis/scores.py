@@ -35,7 +35,6 @@ class Column:
     judges: bool  # whether a better score is a better explanation; not so for the share of tied pixels and the like
     main: bool  # the plan's first metric of its measure; the others are the same measure with other settings
     headline: bool  # one of the few columns that a report shows first (`headlines`)
-    settings: Mapping[str, Any]  # the metric's fields
     methods: tuple[str, ...]  # in the plan's order
     nulls: tuple[str, ...]  # those of them that know nothing of the network
     asked: int  # cases that were to be measured
@@ -121,7 +120,7 @@ def read_columns(records: Records) -> list[Column]:
                         asked=asked_of(setting["cases"], subset),
                         answered={str(name): n for name, n in here["method"][chosen].value_counts().items()},
                         scores=_wide(here["score"].to_numpy(), chosen, place, by_method, cases, methods),
-                        **{name: about[name] for name in ("measure", "direction", "average", "judges", "settings")},
+                        **{name: about[name] for name in ("measure", "direction", "average", "judges")},
                     )
                 )
     return columns

@@ -11,7 +11,7 @@
 Beside them, ``run.json`` says where a run stands (see ``benchmarks.run.journal``).
 
 Scores and curves have a column ``control``: "" for a method's own map, else the name of the derived control that
-was scored in its place (see ``baselines.controls``). Records of runs before there were any read as "" throughout.
+was scored in its place (see ``baselines.controls``).
 """
 
 import difflib
@@ -45,8 +45,6 @@ REMOVAL = "insertion - deletion"
 """The name of what `with_removal` adds."""
 MAP_SIZE = 56
 """Height and width in pixels to which the maps in ``maps.npz`` are reduced: enough to be looked at side by side."""
-
-
 READINGS = 10
 """How often records are read anew that another process replaces meanwhile."""
 

@@ -42,17 +42,13 @@ def lists_of(ends: np.ndarray, values: np.ndarray) -> pd.api.extensions.Extensio
 
 
 def stacked(column: pd.Series) -> np.ndarray:
-    """Stack a column of arrays that are equally long: (rows, length)."""
-    if not isinstance(column.dtype, pd.ArrowDtype):
-        return np.stack(column.tolist())
+    """Stack a column of `lists_of` arrays that are equally long: (rows, length)."""
     lists = pa.chunked_array(column.array.__arrow_array__()).combine_chunks()
     return lists.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)  # type: ignore[no-any-return]
 
 
 def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Put tables with the same columns below one another; categories stay categories."""
-    if len(frames) == 1:
-        return frames[0]
     columns: dict[str, Any] = {}
     for name in frames[0].columns:
         parts = [frame[name] for frame in frames]

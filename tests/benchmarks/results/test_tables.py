@@ -32,8 +32,8 @@ def test_tables_survive_the_disk_and_other_readers_see_plain_columns(curves: pd.
         assert found["method"].tolist() == curves["method"].tolist()
         assert len(found["fractions"].cat.categories) == 2
         assert found["fractions"].iloc[1] == tuple(np.linspace(0, 1, 4, dtype=np.float32).tolist())
-        for each in (found, curves, plain):
-            np.testing.assert_array_equal(stacked(each["values"][1::2]), np.arange(1, ROWS, 2)[:, None] * np.ones(4))
+        for each in (stacked(found["values"][1::2]), stacked(curves["values"][1::2]), np.stack(plain["values"][1::2])):
+            np.testing.assert_array_equal(each, np.arange(1, ROWS, 2)[:, None] * np.ones(4))
 
 
 def test_tables_are_small(curves: pd.DataFrame) -> None:
