@@ -14,8 +14,8 @@ def unfinished(provenance: Mapping[str, Any]) -> str:
     if run.get("complete", True):
         return ""
     there = sum(each.get("gathered", each["all"]) for each in cases)
-    missing = f", and {counted(run['missing'], 'map or score')} are missing" if run.get("missing") else ""
-    missing = missing.replace("map or scores", "maps or scores").replace("score are", "score is")
+    count = run.get("missing", 0)
+    missing = f", and {count:,} {'map or score is' if count == 1 else 'maps or scores are'} missing" if count else ""
     every = counted(sum(each["all"] for each in cases))
     return f"**Made while the run was going on: {there:,} of {every} are there{missing}.**"
 

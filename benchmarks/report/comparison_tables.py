@@ -43,14 +43,12 @@ def with_leaders(summary: pd.DataFrame, columns: Sequence[Column], pairs: pd.Dat
 def headline_table(summary: pd.DataFrame) -> Table:
     """Make the first table: the headline columns; of the nulls, in each column the one that does best."""
     shown, parts = summary[summary["headline"]], []
-    for _, here in by_setting(shown):
+    for _, here in by_setting(shown.assign(source=shown["method"])):
         nulls = here[here["null"] & (here["n"] > 0)]
         size = nulls["mean"].where(nulls["direction"] == "higher", -nulls["mean"])
         best = nulls.loc[size.groupby([nulls["metric"], nulls["subset"]], sort=False).idxmax()]
-        parts += [here[~here["null"]], best.assign(source=best["method"], method=BEST_NULL)]
-    found = pd.concat(parts)
-    found["source"] = found["source"].fillna(found["method"]) if "source" in found else found["method"]
-    return wide("headline", "The headline columns", found, score_entries)
+        parts += [here[~here["null"]], best.assign(method=BEST_NULL)]
+    return wide("headline", "The headline columns", pd.concat(parts), score_entries)
 
 
 def with_cost(table: Table, timings: pd.DataFrame) -> Table:

@@ -20,14 +20,10 @@ def number(value: float, form: str) -> str:
 
 def form_of(values: Iterable[float], sign: str = "") -> str:
     """Return the format of a column's numbers: three decimals, and more where half of them are below .02."""
-    return f"{sign}z.{decimals(values)}f"
-
-
-def decimals(values: Iterable[float]) -> int:
-    """Return how many decimals a column needs: three, and more where half of its numbers are below .02."""
     sizes = np.abs([value for value in values if not np.isnan(value)])
     middle = float(np.median(sizes)) if len(sizes) else 0.0
-    return 3 if not ROUNDING < middle < 0.02 else min(3 + math.ceil(math.log10(0.02 / middle)), MOST_DECIMALS)
+    more = math.ceil(math.log10(0.02 / middle)) if ROUNDING < middle < 0.02 else 0
+    return f"{sign}z.{min(3 + more, MOST_DECIMALS)}f"
 
 
 def lead(value: float) -> str:

@@ -47,8 +47,9 @@ def make_report(directory: Path) -> str:
     report = records.provenance["inputs"]["report"]
     if report not in REPORTS:
         raise RecordsError(f"there is no report called {report!r}; the reports are {', '.join(REPORTS)}.")
+    text = REPORTS[report](records, directory)
     said = unfinished(records.provenance)
-    return "\n\n".join([*([plain([said])] if said else []), REPORTS[report](records, directory)])
+    return f"{plain([said])}\n\n{text}" if said else text
 
 
 def glance(records: Records) -> str:
@@ -109,8 +110,7 @@ def make_comparison_report(records: Records, directory: Path) -> str:
     }
     inputs, shown = records.provenance["inputs"], [column for column in columns if column.headline]
     paper = read_paper(inputs.get("published"))
-    published = measure_published(paper, summary)
-    findings["published"] = published
+    published = findings["published"] = measure_published(paper, summary)
     fresh(directory, {name: frame for name, frame in findings.items() if len(frame)})
     said = [*verdict.conclude(shown, pairs), *([compared(paper, published)] if paper else [])]
     boxes = [

@@ -19,7 +19,7 @@ from benchmarks.report import report, tables
 from benchmarks.report.comparison_tables import cost_table, score_tables
 from benchmarks.report.forest import draw_costs
 from benchmarks.report.gallery import overlay
-from benchmarks.report.numbers import MOST_DECIMALS, counted, decimals
+from benchmarks.report.numbers import MOST_DECIMALS, counted, form_of
 from benchmarks.report.plots import COLOURS, OTHERS, STYLES, styles
 from benchmarks.results import records
 from benchmarks.results.records import Records, RecordsError
@@ -309,7 +309,7 @@ def test_an_overlay_keeps_the_picture_under_no_evidence_and_lights_up_under_much
     ],
 )
 def test_small_numbers_have_more_decimals(means: list[float], expected: int) -> None:
-    assert decimals(pd.Series(means)) == expected
+    assert form_of(pd.Series(means)) == f"z.{expected}f"
 
 
 def test_one_case_is_no_plural() -> None:
