@@ -96,6 +96,16 @@ def column(
     return Column(**fields | about)
 
 
+STEPS = np.linspace(0, 0.2, 20)
+
+
+def clear(**about: object) -> Column:
+    """Best, middle and worst are apart on each of twenty pictures; twin is the middle but for noise; random is last."""
+    noise = np.tile([0.01, -0.01], 10)
+    scores = {"worst": STEPS, "middle": STEPS + 0.3, "best": STEPS + 0.6, "twin": STEPS + 0.3 + noise}
+    return column({**scores, "random": STEPS - 0.5}, **about)
+
+
 def of_columns(columns: Sequence[Column]) -> Records:
     """Write columns of one dataset and network down as a run does."""
     rows = [

@@ -1,6 +1,5 @@
 """Runs by several processes leave what one process leaves, whatever becomes of the processes."""
 
-import contextlib
 import json
 import os
 import random
@@ -10,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,27 +46,17 @@ def go(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ran]:
 
     def go(plan: str, *options: str, out: Path | None = None) -> Ran:
         out = out or tmp_path_factory.mktemp("run") / "out"
-        with pytest.MonkeyPatch.context() as patch, Captured() as captured:
+        # `capsys` is no fixture of a module.
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            redirect_stdout(StringIO()) as printed,
+            redirect_stderr(StringIO()) as errors,
+        ):
             patch.setattr("benchmarks.run.executors.dispatch.REST", 0.1)
             status = main(["run", "--plan", f"{SUITE}:{plan}", "--out", str(out), *options])
-        return Ran(status, out, *captured.texts)
+        return Ran(status, out, printed.getvalue(), errors.getvalue())
 
     return go
-
-
-class Captured:
-    """Standard output and error of this process: `capsys` is no fixture of a module."""
-
-    def __enter__(self) -> "Captured":
-        import io
-
-        self.kept = sys.stdout, sys.stderr
-        sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.texts = sys.stdout.getvalue(), sys.stderr.getvalue()  # type: ignore[attr-defined]
-        sys.stdout, sys.stderr = self.kept
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -299,7 +290,7 @@ def test_workers_that_are_killed_a_dozen_times_leave_what_one_process_leaves(
         time.sleep(draw.uniform(0.05, 0.5))
         lines = log.read_text().splitlines()
         if len(lines) > seen:  # somebody computes
-            with contextlib.suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):
                 os.kill(int(lines[-1].rpartition(" ")[2]), signal.SIGKILL)
                 killed += 1
             seen = len(lines)

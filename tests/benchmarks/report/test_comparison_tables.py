@@ -1,15 +1,13 @@
 """The tables of margins, resolutions and coverage: what stands out, and how it is spelled."""
 
-import numpy as np
 import pandas as pd
 import pytest
-from paper import CONTROLS, column, known_controls, of_controls
+from paper import CONTROLS, clear, known_controls, of_controls
 
 from benchmarks.analysis.comparisons import compare_pairs, order_methods
 from benchmarks.analysis.controls import measure_margins, measure_resolution
 from benchmarks.analysis.coverage import measure_coverage
 from benchmarks.analysis.reliability import reliability_card
-from benchmarks.analysis.scores import Column
 from benchmarks.report.comparison_tables import (
     coverage_table,
     headline_table,
@@ -22,15 +20,7 @@ from benchmarks.report.comparison_tables import (
 from benchmarks.report.tables import Entry, Table, latex, markdown, terminal
 
 NAN = float("nan")
-STEPS = np.linspace(0, 0.2, 20)
 FAILURE = {"dataset": "scenes", "network": "net", "case": "case-1", "reason": "RuntimeError: no"}
-
-
-def clear(**about: object) -> Column:
-    """Best, middle and worst are apart on each of twenty pictures; twin is the middle but for noise; random is last."""
-    noise = np.tile([0.01, -0.01], 10)
-    scores = {"worst": STEPS, "middle": STEPS + 0.3, "best": STEPS + 0.6, "twin": STEPS + 0.3 + noise}
-    return column({**scores, "random": STEPS - 0.5}, **about)
 
 
 def test_a_small_margin_has_as_many_decimals_as_it_needs() -> None:

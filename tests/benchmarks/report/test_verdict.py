@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from paper import column
+from paper import STEPS, clear, column
 
 from benchmarks.analysis.comparisons import compare_pairs
 from benchmarks.analysis.reliability import sensitivity
@@ -15,15 +15,6 @@ from benchmarks.analysis.scores import Column
 from benchmarks.analysis.verdicts import duels, leaders
 from benchmarks.report.numbers import pictures_needed
 from benchmarks.report.verdict import box, conclude, plain, settings_sentences
-
-STEPS = np.linspace(0, 0.2, 20)
-
-
-def clear(**about: object) -> Column:
-    """Best, middle and worst are apart on each of twenty pictures; twin is the middle but for noise; random is last."""
-    noise = np.tile([0.01, -0.01], 10)
-    scores = {"worst": STEPS, "middle": STEPS + 0.3, "best": STEPS + 0.6, "twin": STEPS + 0.3 + noise}
-    return column({**scores, "random": STEPS - 0.5}, **about)
 
 
 def words(columns: Sequence[Column]) -> list[str]:
