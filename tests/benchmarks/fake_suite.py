@@ -30,8 +30,8 @@ SIZE = 16
 CLASSES = ("red", "green", "blue")
 
 
-def build() -> nn.Module:
-    generator = torch.Generator().manual_seed(0)
+def build(seed: int = 0) -> nn.Module:
+    generator = torch.Generator().manual_seed(seed)
     network = nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1),
         nn.ReLU(),
@@ -60,9 +60,9 @@ def network(weights: Path) -> Callable[..., Classifier]:
     return tiny
 
 
-def case(number: int) -> Case:
+def case(number: int, series: int = 0) -> Case:
     """Two cases a picture; every third is difficult, and every fifth has no region."""
-    generator = np.random.default_rng(number // 2)
+    generator = np.random.default_rng([number // 2, series])
     target = number % 3
     region = np.zeros((SIZE, SIZE), dtype=bool)
     region[2 + target : 8 + target, 3:9] = True

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from fake_suite import CLASSES, SIZE, build, case  # it lies beside this file
 from torch import Tensor, nn
 
 from baselines.controls import Averaged, OtherClass, Shuffled
@@ -25,48 +26,15 @@ from benchmarks.run.plan import Part, Plan
 from benchmarks.run.store import Entry, Store
 from mint.app.classifiers import Classifier, Preprocessing
 
-SIZE = 16
-CLASSES = ("red", "green", "blue")
-
 
 def tiny(seed: int = 0) -> Classifier:
     """A network of three layers."""
-    generator = torch.Generator().manual_seed(seed)
-    network = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(4, 4, 3, padding=1, stride=2),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(4, len(CLASSES)),
-    )
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    return Classifier(network, Preprocessing(SIZE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), CLASSES)
+    return Classifier(build(seed), Preprocessing(SIZE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), CLASSES)
 
 
 def other() -> Classifier:
     """The same with other weights."""
     return tiny(1)
-
-
-def case(number: int, series: int = 0) -> Case:
-    """Two cases a picture; every third is difficult, and every fifth has no region."""
-    generator = np.random.default_rng([number // 2, series])
-    target = number % 3
-    region = np.zeros((SIZE, SIZE), dtype=bool)
-    region[2 + target : 8 + target, 3:9] = True
-    return Case(
-        f"{number:03d}.{CLASSES[target]}",
-        f"picture-{number // 2}",
-        target,
-        CLASSES[target],
-        generator.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8),
-        None if number % 5 == 4 else region,
-        number % 3 == 0,
-    )
 
 
 class Pictures(Sequence[Case]):
@@ -173,17 +141,14 @@ class FailingControl:
 
 
 if "FULL_AFTER" in os.environ:
-
-    class Full(Store):
-        """A store on a disk that is full after some cells."""
-
-        def write(self, entries: Sequence[Entry]) -> None:
-            if self.written >= int(os.environ["FULL_AFTER"]):
-                raise OSError(errno.ENOSPC, "No space left on device", str(self.directory))
-            WRITE(self, entries)
-
     WRITE = Store.write
-    Store.write = Full.write  # type: ignore[method-assign]
+
+    def write_if_there_is_room(store: Store, entries: Sequence[Entry]) -> None:
+        if store.written >= int(os.environ["FULL_AFTER"]):
+            raise OSError(errno.ENOSPC, "No space left on device", str(store.directory))
+        WRITE(store, entries)
+
+    Store.write = write_if_there_is_room  # type: ignore[method-assign]
 
 NETWORK, NOISE, BROKEN, OTHER = (f"{__file__}:{name}" for name in ("tiny", "noise", "broken", "other"))
 METRICS = {"deletion": Deletion(steps=4), "insertion": Insertion(steps=4), "pointing": Pointing(tolerance=20.0)}
