@@ -133,13 +133,8 @@ def asked_of(cases: Mapping[str, int], subset: str = "all") -> int:
 
 def _cases(rows: pd.DataFrame) -> tuple[pd.MultiIndex, np.ndarray]:
     """List the cases of a setting in the order in which its rows name them, and say which of them each row is of."""
-    # As one number: names by those of their categories.
-    parts = [rows[name].factorize()[0].astype(np.int64) for name in CASE]
-    number = parts[0]
-    for part in parts[1:]:
-        number = number * (part.max(initial=0) + 1) + part
-    place = pd.factorize(number)[0]
-    first = rows[CASE].iloc[np.unique(place, return_index=True)[1]]
+    place = rows.groupby(CASE, sort=False, observed=True).ngroup().to_numpy()
+    first = rows[CASE].drop_duplicates()
     return pd.MultiIndex.from_arrays([first[name].to_numpy() for name in CASE], names=CASE), place
 
 
