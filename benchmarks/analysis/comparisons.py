@@ -85,22 +85,16 @@ def pair_all(column: Column, names: Sequence[tuple[Name, Name]]) -> list[Paired]
     ]
 
 
-def families_p(column: Column, families: Sequence[Sequence[Paired]]) -> list[np.ndarray]:
-    """Test families of pairs by flipping the pictures' signs: (pairs,) each, NaN for those that share one picture."""
-    found = [np.zeros(0)] * len(families)
-    # Those with as many patterns of signs in one go.
-    for most in dict.fromkeys(statistics.flips(len(family)) for family in families):
-        alike = [i for i, family in enumerate(families) if family and statistics.flips(len(family)) == most]
-        pairs = [each for i in alike for each in families[i] if (*each.names, most) not in column.tested]
-        if pairs:
-            p = statistics.sign_flip(np.array([each.shares for each in pairs]).T, most)
-            for each, own in zip(pairs, p, strict=True):
-                # Two-sided: it is the same the other way round.
-                for names in (each.names, each.names[::-1]):
-                    column.tested[(*names, most)] = float(own) if each.pictures > 1 else np.nan
-        for i in alike:
-            found[i] = np.array([column.tested[(*each.names, most)] for each in families[i]])
-    return found
+def sign_tests(column: Column, pairs: Sequence[Paired], most: int) -> np.ndarray:
+    """Test pairs by ``most`` flips of the pictures' signs: (pairs,), NaN for those that share one picture."""
+    new = [each for each in pairs if (*each.names, most) not in column.tested]
+    if new:
+        p = statistics.sign_flip(np.array([each.shares for each in new]).T, most)
+        for each, own in zip(new, p, strict=True):
+            # Two-sided: it is the same the other way round.
+            for names in (each.names, each.names[::-1]):
+                column.tested[(*names, most)] = float(own) if each.pictures > 1 else np.nan
+    return np.array([column.tested[(*each.names, most)] for each in pairs])
 
 
 def _pairs(column: Column) -> list[dict[str, Any]]:
@@ -121,7 +115,7 @@ def _pairs(column: Column) -> list[dict[str, Any]]:
         row |= {"difference": each.one.mean - each.other.mean, "low": low, "high": high}
         row |= _wins(advantages[taking_part])
         rows.append(column.place | row | {"effect": effect, "needed": needed if nulls < 2 else np.nan})
-    (p,) = families_p(column, [found])
+    p = sign_tests(column, found, statistics.flips(len(found)))
     p_holm = np.full(len(names), np.nan)
     for nulls in (0, 1):
         p_holm[others == nulls] = statistics.holm(p[others == nulls])

@@ -7,14 +7,15 @@ apart. A positive margin means that the method is better, whichever direction th
 several is shown: choosing the null that did best on these cases makes it a little too small, never too large.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.comparisons import families_p, pair_all
-from benchmarks.analysis.scores import PLACE, Column, estimate, read_columns, with_controls
+from benchmarks.analysis.comparisons import pair_all, sign_tests
+from benchmarks.analysis.scores import PLACE, Column, Name, estimate, read_columns, with_controls
 from benchmarks.results.records import Records
 
 MARGIN = (
@@ -40,15 +41,15 @@ def measure_margins(records: Records, columns: Sequence[Column] | None = None) -
         derived = [name for name, about in controls.items() if about["null"]]
         if not (column.nulls or derived):
             continue
-        kinds = [
-            (method, nulls)
+        families: list[list[tuple[Name, Name]]] = [
+            [((method, ""), null) for null in nulls]
             for method in column.contenders
             for nulls in (
                 [(null, "") for null in column.nulls if null != method],
                 [(method, name) for name in derived],
             )
         ]
-        rows += _margins(with_controls(column, records), kinds)
+        rows += _margins(with_controls(column, records), families)
     return pd.DataFrame(rows, columns=list(MARGIN))
 
 
@@ -62,22 +63,20 @@ def _judging(records: Records, columns: Sequence[Column] | None) -> list[tuple[C
     return [(column, controls[column.setting]) for column in columns if column.main and column.judges]
 
 
-def _margins(column: Column, kinds: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> list[dict[str, Any]]:
-    """Compare methods, each with nulls of a kind."""
-    names = [
-        [((method, ""), null) for null in nulls if (method, "") in column.scores and null in column.scores]
-        for method, nulls in kinds
-    ]
+def _margins(column: Column, families: Sequence[Sequence[tuple[Name, Name]]]) -> list[dict[str, Any]]:
+    """Compare methods with nulls; a family has the nulls of a kind for a method."""
+    names = [[pair for pair in family if {*pair} <= {*column.scores}] for family in families]
     pairs = iter(pair_all(column, [each for family in names for each in family]))
-    families = [[(other, each) for _, other in family if (each := next(pairs)).cases] for family in names]
+    found = [[each for each in itertools.islice(pairs, len(family)) if each.cases] for family in names]
+    most = statistics.flips(max(map(len, found), default=0))
+    sign_tests(column, [each for family in found for each in family], most)  # all in one go
     rows: list[dict[str, Any]] = []
-    for (method, _), family, p in zip(
-        kinds, families, families_p(column, [[e for _, e in f] for f in families]), strict=True
-    ):
+    for family in found:
         own: list[dict[str, Any]] = []
-        for (null, each), corrected in zip(family, statistics.holm(p), strict=True):
+        for each, corrected in zip(family, statistics.holm(sign_tests(column, family, most)), strict=True):
+            own_map, null = each.names
             low, high = statistics.interval(column.sign * (each.one.replicates - each.other.replicates))
-            row = {"method": method, "null": null[1] or null[0], "own": bool(null[1])}
+            row = {"method": own_map[0], "null": null[1] or null[0], "own": bool(null[1])}
             row |= {"cases": each.cases, "pictures": each.pictures, "score": each.one.mean}
             row |= {"null_score": each.other.mean, "margin": column.sign * (each.one.mean - each.other.mean)}
             own.append(column.place | row | {"low": low, "high": high, "p_holm": corrected})
