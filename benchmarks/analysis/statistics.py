@@ -7,7 +7,6 @@ each with all of its cases: a cluster bootstrap. All methods share the draws, so
 import bisect
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,38 +146,23 @@ def interval(replicates: np.ndarray) -> tuple[Any, Any]:
     return tuple(np.percentile(finite, [tail, 100 - tail], axis=0))
 
 
-def curve_bands(
-    values: Sequence[np.ndarray], picture_codes: Sequence[np.ndarray], draws: np.ndarray
-) -> list[tuple[np.ndarray, ...]]:
-    """Average curves point by point, those of each method.
+def curve_band(curves: np.ndarray, pictures: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Average a method's curves point by point: the mean and its interval's bounds, (points,) each.
 
     Parameters
     ----------
-    values : sequence of numpy.ndarray
-        (cases, points) of each method.
-    picture_codes : sequence of numpy.ndarray
-        (cases,) int64 of each method: each case's picture, a column of ``draws``.
+    curves : numpy.ndarray
+        (cases, points).
+    pictures : numpy.ndarray
+        (cases,) int, each case's picture, a column of ``draws``.
     draws : numpy.ndarray
         What `draw` gave.
-
-    Returns
-    -------
-    list of tuple
-        The mean and its interval's bounds, (points,) each, of each method.
     """
     size = draws.shape[1]
-    found: list[tuple[np.ndarray, ...]] = []
-    together = max(1, BLOCK // max(1, size * max((each.shape[1] for each in values), default=1)))
-    for start in range(0, len(values), together):
-        curves, codes = values[start : start + together], picture_codes[start : start + together]
-        counts = [np.bincount(each, minlength=size) for each in codes]
-        columns = [np.bincount(each, points, size) for own, each in zip(curves, codes, strict=True) for points in own.T]
-        added = resampled(draws, np.array([*columns, *counts], dtype=float).T)
-        ends = np.cumsum([own.shape[1] for own in curves])
-        *sums, drawn = np.split(added, ends, axis=1)
-        for own, each, count in zip(curves, sums, drawn.T, strict=True):
-            found.append((own.mean(0), *interval(each[count > 0] / count[count > 0, None])))
-    return found
+    sums = [np.bincount(pictures, points, size) for points in curves.T]
+    added = resampled(draws, np.array([*sums, np.bincount(pictures, minlength=size)]).T)
+    added = added[added[:, -1] > 0]
+    return curves.mean(0), *interval(added[:, :-1] / added[:, -1:])
 
 
 def flips(tests: int) -> int:

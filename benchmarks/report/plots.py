@@ -129,12 +129,10 @@ def _curve(axes: Axes, here: pd.DataFrame, looks: Mapping[str, Style], about: Ma
     codes, pictures = here["picture"].factorize()
     numbers, methods = here["method"].factorize()
     draws = statistics.draw(len(pictures))
-    own_codes = [codes[numbers == number] for number in range(len(methods))]
-    own_cases = [here[numbers == number] for number in range(len(methods))]
-    bands = statistics.curve_bands([stacked(cases["values"]) for cases in own_cases], own_codes, draws)
-    for method, cases, (mean, low, high) in zip(methods, own_cases, bands, strict=True):
+    for number, method in enumerate(methods):
+        cases, own = here[numbers == number], looks[str(method)]
+        mean, low, high = statistics.curve_band(stacked(cases["values"]), codes[numbers == number], draws)
         fractions = cases["fractions"].iloc[0]
-        own = looks[str(method)]
         axes.fill_between(fractions, low, high, color=own.colour, alpha=0.12, linewidth=0)
         axes.plot(fractions, mean, color=own.colour, dashes=own.dashes or (None, None), lw=1.8, label=method)
     curve, arrow = about["curve"], ARROWS[about["direction"]]

@@ -79,7 +79,7 @@ def test_the_draws_are_the_same_every_time_and_leave_the_global_generator_alone(
 def test_a_curves_band_is_the_interval_of_each_point() -> None:
     values = np.random.default_rng(5).random((9, 4))
     pictures = np.array([0, 0, 1, 2, 3, 3, 3, 4, 5])
-    ((mean, low, high),) = statistics.curve_bands([values], [pictures], statistics.draw(6))
+    mean, low, high = statistics.curve_band(values, pictures, statistics.draw(6))
     for point in range(4):
         alone = estimate([(str(p), 0, v) for p, v in zip(pictures, values[:, point], strict=True)])
         assert (mean[point], low[point], high[point]) == pytest.approx((alone.mean, alone.low, alone.high))
