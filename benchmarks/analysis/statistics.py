@@ -119,22 +119,19 @@ def replicate(scores: np.ndarray, pictures: np.ndarray, classes: np.ndarray | No
     if classes is not None:
         groups = np.split(np.argsort(classes, kind="stable"), np.cumsum(np.bincount(classes))[:-1])
     values = np.where(kept, scores, 0)
-    means = []
-    for part in np.split(draws, np.cumsum(blocks(len(draws), scores.shape[1] * len(groups)))[:-1]):
-        sums, counts = np.zeros((2, len(part), scores.shape[1], len(groups)))
-        for i, group in enumerate(groups):
-            drawn, codes = part, pictures
-            if classes is not None:  # the pictures of the class alone
-                own, codes = np.unique(pictures[group], return_inverse=True)
-                drawn = part[:, own]
-            weights = [*values[group].T, *masks[group].T]
-            each = np.array([np.bincount(codes, weight, drawn.shape[1]) for weight in weights]).T
-            added = resampled(drawn, each)
-            sums[..., i], counts[..., i] = added[:, : len(places)], added[:, len(places) :][:, places]
-        ratios = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-        present = (counts > 0).sum(-1)
-        means.append(np.divide(ratios.sum(-1), present, out=np.full(present.shape, np.nan), where=present > 0))
-    return np.concatenate(means)
+    summed, present = np.zeros((2, len(draws), scores.shape[1]))
+    for group in groups:
+        drawn, codes = draws, pictures
+        if classes is not None:  # the pictures of the class alone
+            own, codes = np.unique(pictures[group], return_inverse=True)
+            drawn = draws[:, own]
+        weights = [*values[group].T, *masks[group].T]
+        added = resampled(drawn, np.array([np.bincount(codes, weight, drawn.shape[1]) for weight in weights]).T)
+        sums, counts = added[:, : len(places)], added[:, len(places) :][:, places]
+        summed += np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+        present += counts > 0
+    averaged: np.ndarray = np.divide(summed, present, out=np.full(summed.shape, np.nan), where=present > 0)
+    return averaged
 
 
 def interval(replicates: np.ndarray) -> tuple[Any, Any]:
