@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
@@ -29,6 +29,7 @@ def test_disagreement_needs_two_maps() -> None:
     assert np.isnan(map_disagreement([]))
 
 
+@settings(deadline=None)
 @given(arrays(np.uint8, (2, 12), unique=True))
 def test_disagreement_of_two_maps_is_scipys(maps: np.ndarray) -> None:
     assert map_disagreement(list(maps)) == pytest.approx(1 - spearmanr(*maps).statistic, abs=1e-12)
