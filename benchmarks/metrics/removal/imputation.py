@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from benchmarks.metrics.removal.multigrid import System, VCycle, neighbour_sum
-from mint.contract import InputError
 
 TOLERANCE = 1e-7
 """A system counts as solved when its residual is this share of its right-hand side (Euclidean norms)."""
@@ -20,7 +19,17 @@ MASKS_AT_ONCE = {"cpu": 9}
 """How many systems are solved together: on a CPU as many as its cache holds, elsewhere 256, a full batch."""
 
 
-def impute(image: Tensor, removed: Tensor, *, noise: float, seed: int) -> Tensor:
+def noise_of(image: Tensor, noise: float, seed: int) -> Tensor:
+    """Draw the noise of all copies of an image, (c, h, w) float64, on the image's device.
+
+    ``noise`` is its standard deviation in the image's (normalised) units. It is drawn on the CPU, one picture of it for
+    all masks, so that a copy depends neither on the other masks nor on the device.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return noise * torch.randn(image.shape, generator=generator, dtype=torch.float64).to(image.device)
+
+
+def fill_in(image: Tensor, removed: Tensor, noise: Tensor) -> Tensor:
     """Replace removed pixels by noisy linear imputation: each is the weighted mean of its eight neighbours, plus noise.
 
     For all removed pixels i at once, sum over neighbours j in the picture of w_ij (x_i - x_j) = 0, with w = 1/6 for
@@ -32,41 +41,15 @@ def impute(image: Tensor, removed: Tensor, *, noise: float, seed: int) -> Tensor
     image : Tensor
         (c, h, w), normalised.
     removed : Tensor
-        (k, h, w) bool: which pixels are missing in each copy. At least one pixel of each copy stays.
-    noise : float
-        Standard deviation of the Gaussian noise that is added to imputed pixels, in the image's (normalised) units.
-    seed : int
-        Of the noise: one picture of it for all masks, drawn on the CPU, so that a copy does not depend on the other
-        masks of the call, nor on the device.
+        (k, h, w) bool: which pixels are missing in each copy. Where all are, they become the noise.
+    noise : Tensor
+        (c, h, w), as `noise_of` draws it.
 
     Returns
     -------
     Tensor
-        (k, c, h, w) in the image's dtype, on its device; pixels that stay are untouched.
-
-    Raises
-    ------
-    InputError
-        If a shape or dtype is wrong, or a mask removes the whole picture.
+        (k, c, h, w) in the image's dtype; pixels that stay are untouched.
     """
-    if removed.ndim != 3 or removed.dtype != torch.bool or removed.shape[1:] != image.shape[1:]:
-        raise InputError(
-            f"removed must be a bool tensor of shape (k, {image.shape[1]}, {image.shape[2]}), "
-            f"not {removed.dtype} {tuple(removed.shape)}."
-        )
-    if removed.flatten(1).all(1).any():
-        raise InputError("A mask removes the whole picture, which leaves nothing to impute it from; keep a pixel.")
-    return fill_in(image, removed.to(image.device), noise_of(image, noise, seed))
-
-
-def noise_of(image: Tensor, noise: float, seed: int) -> Tensor:
-    """Draw the noise of all copies of an image, (c, h, w) float64, on the image's device."""
-    generator = torch.Generator().manual_seed(seed)
-    return noise * torch.randn(image.shape, generator=generator, dtype=torch.float64).to(image.device)
-
-
-def fill_in(image: Tensor, removed: Tensor, noise: Tensor) -> Tensor:
-    """Do what `impute` does, without its checks, on the image's device."""
     copies = image.expand(len(removed), *image.shape).clone()
     size = MASKS_AT_ONCE.get(image.device.type, 256)
     for missing, batch in zip(torch.split(removed, size), torch.split(copies, size), strict=True):
