@@ -72,8 +72,9 @@ Dataset = Callable[[Network, DataOptions], Sequence[Case]]
 """A data set is a function or class that is called with a network and options, and gives a sequence of cases.
 
 A sequence that reads its cases from files when they are asked for may have three attributes more: ``has_region``, a
-function of a case's number that tells whether the case will have a region; ``passed_over``, a mapping that tells how
-many files it left aside, by what they are; and ``own_ratio``, which is true where pictures keep their own aspect ratio.
+function of a case's number that tells whether the case will have a region, for a data set where not all have one;
+``passed_over``, a mapping that tells how many files it left aside, by what they are; and ``own_ratio``, which is true
+where pictures keep their own aspect ratio.
 """
 
 

@@ -73,10 +73,6 @@ class SegmentedCases(Sequence[Case]):
         target, name = self.targets[item.wnid], item.picture.stem
         return Case(f"{name}.{item.wnid}", name, target, self.names[target], geometry.apply(picture), shown, difficult)
 
-    def has_region(self, _index: int) -> bool:
-        """Tell whether a case has a mask: all have, but the centre cut may leave nothing of it."""
-        return True
-
 
 def require_imagenet_s(options: DataOptions) -> Path:
     """Return the folder, or raise an `InputError` if it has another layout; this needs no network."""

@@ -92,10 +92,6 @@ class ObjectCases(Sequence[Case]):
         small = resized(pixels, size), reduced(region, size)
         return Case(f"{picture}.{slug(name)}", picture, item.target, name, *small, difficult, region)
 
-    def has_region(self, _index: int) -> bool:
-        """Tell whether a case has a region: all have."""
-        return True
-
 
 def _marked(item: Item) -> np.ndarray:
     try:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.datasets.case import Case, slug
 from benchmarks.run.precomputed import READERS, Precomputed, decoded
@@ -117,18 +117,11 @@ def _file_of(case: Case, there: Mapping[str, list[Path]], name: str) -> Path | N
     return files[0] if files else None
 
 
-def _shared(cases: Any, pictures: set[str]) -> set[str]:
-    """Find the pictures that the whole data set has several cases of.
-
-    Cases are read, unless their sequence has a function ``picture_of`` of a case's number.
-    """
+def _shared(cases: Sequence[Case], pictures: set[str]) -> set[str]:
+    """Find the pictures that the whole data set has several cases of."""
     if not pictures:
         return set()
-    numbers = range(len(cases))
-    if hasattr(cases, "picture_of"):
-        counts = Counter(cases.picture_of(number) for number in numbers)
-    else:
-        counts = Counter(case.picture for case in _readable(cases, numbers))
+    counts = Counter(case.picture for case in _readable(cases, range(len(cases))))
     return {picture for picture in pictures if counts[picture] > 1}
 
 

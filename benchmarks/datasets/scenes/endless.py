@@ -36,10 +36,6 @@ class EndlessScenes(Sequence[Case]):
         region = drawn.labels == 1 + target
         return Case(f"{picture}.{name}", picture, target, name, drawn.image, region, drawn.difficult[target])
 
-    def has_region(self, _index: int) -> bool:
-        """Tell that every case has a region."""
-        return True
-
 
 def endless_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
     """Draw scenes of the evaluation split (`benchmarks.datasets.scenes.draw`), a million at most, one case of each.
