@@ -24,6 +24,7 @@ from PIL import Image
 
 from benchmarks.datasets.annotations import number_in, read_annotation, text_in
 from benchmarks.datasets.case import Case, DataOptions
+from benchmarks.datasets.objects import DIFFICULT_BELOW, require_directory
 from benchmarks.datasets.order import dealt
 from benchmarks.networks.network import Network
 from benchmarks.networks.torchvision import require_imagenet
@@ -32,7 +33,6 @@ from mint.contract import InputError
 from mint.parameters import said
 
 SYNSET_FILES = ("synset_words.txt", "LOC_synset_mapping.txt")
-DIFFICULT_BELOW = 0.25
 LAYOUT = "a folder with val/<wnid>/*.JPEG, Annotations/CLS-LOC/val/*.xml and synset_words.txt"
 
 
@@ -122,13 +122,9 @@ class ImageNetCases(Sequence[Case]):
 
 def require_folder(options: DataOptions) -> Path:
     """Return the folder that holds ``val``, or raise an `InputError`; this needs no network."""
-    if options.directory is None:
-        raise InputError(f"the dataset imagenet needs pictures: pass --data DIR, {LAYOUT}.")
-    for folder in (options.directory, options.directory / "val"):
-        if not folder.is_dir():
-            what = "is a file, not a directory" if folder.exists() else "does not exist"
-            raise InputError(f"the directory {folder} {what}; --data must be {LAYOUT}.")
-    return options.directory
+    directory = require_directory(options, "imagenet", LAYOUT)
+    require_directory(replace(options, directory=directory / "val"), "imagenet", LAYOUT)
+    return directory
 
 
 def imagenet_folder(network: Network, options: DataOptions) -> Sequence[Case]:

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets.case import Case, DataOptions
-from benchmarks.datasets.imagenet import DIFFICULT_BELOW, Geometry, read_targets
-from benchmarks.datasets.objects import Listing, no_case, require_directory
+from benchmarks.datasets.imagenet import Geometry, read_targets
+from benchmarks.datasets.objects import DIFFICULT_BELOW, Listing, no_case, require_directory
 from benchmarks.datasets.order import dealt
 from benchmarks.networks.network import Network
 from benchmarks.networks.torchvision import require_imagenet
