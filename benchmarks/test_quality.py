@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from benchmarks.metrics import SRG, Deletion, Insertion, LeRF, MoRF
@@ -27,13 +26,13 @@ def test_every_case_has_a_score_under_every_metric(one_method: Plan, options: Op
     results = results_of(one_method, options, cells)
     (part,), (setting,) = one_method.parts, results.inputs
     (method,) = part.methods
-    records = own_maps(pd.DataFrame(results.records))
+    records = own_maps(results.records.frame())
     assert set(records["metric"]) == set(part.metrics)
-    for metric, rows in records.groupby("metric"):
+    for metric, rows in records.groupby("metric", observed=True):
         assert len(rows) == rows["case"].nunique() == setting["cases"]["all"], metric
         # A constant map, say, has no inequality.
         assert rows["score"].notna().any() or method in part.nulls, f"{metric} applies to no case"
-    curves = {(row["metric"], row["case"]): row for row in results.curves}
+    curves = {(row["metric"], row["case"]): row for row in results.curves.frame().to_dict("records")}
     for (metric, case), curve in curves.items():
         score = records.set_index(["metric", "case"]).loc[(metric, case), "score"]
         assert np.isfinite(curve["values"]).all()
@@ -46,7 +45,7 @@ def test_every_method_beats_the_random_control_at_insertion(one_network: Plan, o
     (part,) = one_network.parts
     if "insertion" not in part.metrics or "random" not in part.methods:
         pytest.skip("the plan does not compare insertion with the random control")
-    records = own_maps(pd.DataFrame(results_of(one_network, options, cells).records))
-    means = records[records["metric"] == "insertion"].groupby("method")["score"].mean()
+    records = own_maps(results_of(one_network, options, cells).records.frame())
+    means = records[records["metric"] == "insertion"].groupby("method", observed=True)["score"].mean()
     behind = [name for name in means.index if name not in part.nulls and not means[name] > means["random"]]
     assert behind == []

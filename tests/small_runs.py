@@ -9,6 +9,7 @@ from baselines import Centre
 from baselines.controls import Averaged, Blurred, RandomisedNetwork
 from benchmarks.run.loop import Results
 from benchmarks.run.plan import Plan
+from benchmarks.run.rows import Rows
 
 SECOND = 2  # calls of two methods that are explained again, to see whether they answer alike
 CONTROLS = {"blurred": Blurred(), "randomised-network": RandomisedNetwork(), "7x7": Averaged(7)}
@@ -23,8 +24,12 @@ def calls(log: Path) -> int:
     return len(log.read_text(encoding="utf-8").splitlines()) if log.exists() else 0
 
 
+def rows_in(rows: Rows) -> list[dict[Any, Any]]:
+    return rows.frame().to_dict("records")
+
+
 def scores(results: Results) -> dict[tuple[str, str, str], float]:
-    return {(row["method"], row["metric"], row["case"]): row["score"] for row in results.records}
+    return {(row["method"], row["metric"], row["case"]): row["score"] for row in rows_in(results.records)}
 
 
 def controlled(world: ModuleType, log: Path, **changes: Any) -> Plan:

@@ -1,7 +1,7 @@
 """Rows of a table that grows while a run goes on, kept by column: some 25 bytes a row, and a curve's values."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ CHUNK = 65_536
 """So many entries of a column are at hand as Python objects."""
 
 
-class Rows(Sequence[Mapping[str, Any]]):
-    """Rows with the same names; each is given, and given back, as a mapping.
+class Rows:
+    """Rows with the same names; each is given as a mapping, and all are given back as a table.
 
     Whatever may come again (names, numbers of classes, the fractions of a curve) is kept once, and each row has its
     number, in as few bytes as there are different ones.
@@ -38,17 +38,6 @@ class Rows(Sequence[Mapping[str, Any]]):
     def __len__(self) -> int:
         """Return the number of rows."""
         return self.length
-
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        """Go through the rows."""
-        return (self[number] for number in range(self.length))
-
-    def __getitem__(self, index: Any) -> Any:
-        """Return one row, or a list of rows."""
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        place = range(self.length)[index]
-        return {name: column[place] for name, column in self.columns.items() if column is not None}
 
     def frame(self) -> pd.DataFrame:
         """Return the rows as a table, as `benchmarks.results.records` has them."""
@@ -83,10 +72,6 @@ class _Known:
             self.full.append(np.array(self.latest, np.min_scalar_type(len(self.values))))
             self.latest = []
 
-    def __getitem__(self, place: int) -> Any:
-        chunk, rest = divmod(place, CHUNK)
-        return self.values[self.full[chunk][rest] if chunk < len(self.full) else self.latest[rest]]
-
     def series(self) -> Any:
         """Return names and arrays as categories, and numbers as they are."""
         numbers = np.concatenate([*self.full, np.array(self.latest, np.min_scalar_type(len(self.values)))])
@@ -96,19 +81,13 @@ class _Known:
 
 
 class _Numbers:
-    """Numbers, and where there is none."""
+    """Numbers; NaN where there is none."""
 
     def __init__(self) -> None:
         self.values = array("d")
-        self.absent: set[int] = set()
 
     def append(self, value: float | None) -> None:
-        if value is None:
-            self.absent.add(len(self.values))
         self.values.append(np.nan if value is None else value)
-
-    def __getitem__(self, place: int) -> float | None:
-        return None if place in self.absent else self.values[place]
 
     def series(self) -> np.ndarray:
         return np.array(self.values)
@@ -126,10 +105,6 @@ class _Arrays:
         self.dtype = value.dtype
         self.values.frombytes(value.tobytes())
         self.ends.append(len(self.values) // self.dtype.itemsize)
-
-    def __getitem__(self, place: int) -> np.ndarray:
-        first, end = self.ends[place], self.ends[place + 1]
-        return np.frombuffer(self.values, self.dtype, end - first, first * self.dtype.itemsize).copy()
 
     def series(self) -> Any:
         return lists_of(np.array(self.ends), np.frombuffer(self.values.tobytes(), self.dtype))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from small_runs import CONTROLS, SECOND, calls, controlled, scores, with_part
+from small_runs import CONTROLS, SECOND, calls, controlled, rows_in, scores, with_part
 from torch import Tensor, nn
 
 from baselines.controls import Blurred, RandomisedNetwork
@@ -53,7 +53,7 @@ def test_a_second_run_computes_nothing_and_finds_the_same(world: ModuleType, log
     assert calls(log) == before
     assert store.written == 0
     np.testing.assert_equal(scores(second), scores(first))
-    assert list(second.timings) == list(first.timings)
+    np.testing.assert_equal(rows_in(second.timings), rows_in(first.timings))
     assert second.inputs == first.inputs
 
 
@@ -81,7 +81,7 @@ def test_another_metric_scores_the_stored_maps(world: ModuleType, log: Path, tmp
     results = run(plan, Options(), store)
     assert calls(log) == 20 + SECOND
     assert store.written == 2 * 10  # two methods, ten cases
-    assert {row["metric_id"] for row in results.records} == {repr(Deletion(steps=8))}
+    assert {row["metric_id"] for row in rows_in(results.records)} == {repr(Deletion(steps=8))}
 
 
 def test_a_larger_limit_computes_the_new_cases_only(world: ModuleType, log: Path, tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_timing_rows_name_their_device_and_are_not_reused_with_another_number_of
 ) -> None:
     plan = world.plan(log, timed=1)
     first = run(plan, Options(), Store(tmp_path / "cells"))
-    assert [row["method"] for row in first.timings] == ["bright", "dark"]
-    assert all(row["device"] and row["median_ms"] > 0 for row in first.timings)
+    assert [row["method"] for row in rows_in(first.timings)] == ["bright", "dark"]
+    assert all(row["device"] and row["median_ms"] > 0 for row in rows_in(first.timings))
     store = Store(tmp_path / "cells")
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
@@ -192,12 +192,14 @@ def test_a_run_stopped_at_any_cell_goes_on_from_there(world: ModuleType, log: Pa
         assert calls(log) - before <= calls_of_a_run + FEWEST
         before = calls(log)
         assert resumed.inputs == whole.inputs
-        np.testing.assert_equal(list(resumed.records), list(whole.records))
-        np.testing.assert_equal(list(resumed.curves), list(whole.curves))
+        np.testing.assert_equal(rows_in(resumed.records), rows_in(whole.records))
+        np.testing.assert_equal(rows_in(resumed.curves), rows_in(whole.curves))
 
 
 def control_scores(results: Results) -> dict[tuple[str, str, str, str], float]:
-    return {(row["method"], row["control"], row["metric"], row["case"]): row["score"] for row in results.records}
+    return {
+        (row["method"], row["control"], row["metric"], row["case"]): row["score"] for row in rows_in(results.records)
+    }
 
 
 def test_every_method_that_is_no_null_has_its_controls_scored_on_the_first_cases(
@@ -211,7 +213,7 @@ def test_every_method_that_is_no_null_has_its_controls_scored_on_the_first_cases
     own = {(m, "", k, c) for m in ("bright", "dark", "centre") for k in metrics for c in cases}
     derived = {(m, n, k, c) for m in ("bright", "dark") for n in CONTROLS for k in metrics for c in cases[:5]}
     assert control_scores(results).keys() == own | derived
-    assert {row["control"] for row in results.curves} == {""}
+    assert {row["control"] for row in rows_in(results.curves)} == {""}
     (inputs,) = results.inputs
     assert inputs["nulls"] == ["centre"]
     assert inputs["controlled"] == 5
@@ -263,7 +265,7 @@ def test_a_run_with_controls_stopped_at_any_cell_goes_on_from_there(
     whole_store = Store(tmp_path / "whole")
     whole = run(plan, Options(), whole_store)
     for resumed in stopped_runs(plan, whole_store, every=2):
-        np.testing.assert_equal(list(resumed.records), list(whole.records))
+        np.testing.assert_equal(rows_in(resumed.records), rows_in(whole.records))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -300,7 +302,7 @@ def test_what_describes_a_map_or_asks_the_method_is_not_asked_about_controls(
 ) -> None:
     metrics = {"deletion": Deletion(steps=4), "tied": TiedPixels(), "fidelity": Fidelity()}
     results = run(controlled(world, log, metrics=metrics), Options(), Store(tmp_path / "cells"))
-    assert {(row["metric"], bool(row["control"])) for row in results.records} == {
+    assert {(row["metric"], bool(row["control"])) for row in rows_in(results.records)} == {
         ("deletion", False), ("deletion", True), ("tied", False), ("fidelity", False),
     }  # fmt: skip
     about = results.inputs[0]["metrics"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_runs import rows_in
 
 from benchmarks.datasets import Case
 from benchmarks.metrics import METRICS, PROFILES, Deletion, Insertion, Pointing, PointingProfile, TieBound, TieRange
@@ -57,7 +58,7 @@ def test_what_is_passed_over_and_does_not_apply_is_said_before_anything_is_compu
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("passed") or "region" in line]
     assert notes == ["passed over in noise: 2 (hidden).", *([f"noise, tiny: {sentence}"] if sentence else [])]
     assert len(results.records) == 2 * 3 * 10
-    pointing = [row["score"] for row in results.records if row["metric"] == "pointing"]
+    pointing = [row["score"] for row in rows_in(results.records) if row["metric"] == "pointing"]
     assert np.isfinite(pointing).sum() == 2 * len(annotated)
     assert as_records(plan, Options(), results, {}).provenance["run"]["passed_over"] == {"noise": {"hidden": 2}}
     # Without a metric that asks for it, a region is not missed.

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_runs import SECOND, calls, controlled, scores, with_part
+from small_runs import SECOND, calls, controlled, rows_in, scores, with_part
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -69,7 +69,7 @@ def test_a_failure_is_said_at_once_and_once_and_what_fails_is_not_timed(
     assert len(results.failures) > 1
     (line,) = lines
     assert f"failed, and the run goes on: tiny, bright, map, {first}: RuntimeError: this method dislikes" in line
-    assert [row["method"] for row in results.timings] == ["dark"]
+    assert [row["method"] for row in rows_in(results.timings)] == ["dark"]
 
 
 def test_a_missing_folder_is_refused_before_a_network_is_loaded(
@@ -106,10 +106,10 @@ def test_after_a_picture_that_cannot_be_read_no_later_case_takes_its_place(
     monkeypatch.setitem(DATASETS, "noise", lambda network, options: world.Pictures(10, broken=(0,)))  # type: ignore[misc]
     plan = with_part(world.plan(log, timed=2, controls={"blurred": Blurred()}), controlled=2, shown=2)
     results = run(plan, Options(), Store(tmp_path / "cells"))
-    (second,) = {row["case"] for row in results.records if row["control"]}
+    (second,) = {row["case"] for row in rows_in(results.records) if row["control"]}
     assert second == world.case(1).key
     assert [shown.case for shown in results.gallery] == [second]
-    assert {row["forwards"] for row in results.timings} == {1.0}
+    assert {row["forwards"] for row in rows_in(results.timings)} == {1.0}
 
 
 def test_maps_are_the_same_in_whatever_company_a_case_is_explained(
@@ -138,7 +138,7 @@ def test_a_panel_of_the_wrong_kind_is_refused(world: ModuleType, log: Path, tmp_
     results = run(with_part(plan, methods=methods), Options(), Store(tmp_path / "cells"))
     assert {failure.step for failure in results.failures} == {"pictures"}
     assert "a panel is uint8 (h, w, 3)" in results.failures[0].reason
-    assert {row["method"] for row in results.records} == {"untidy", "bright", "dark"}
+    assert {row["method"] for row in rows_in(results.records)} == {"untidy", "bright", "dark"}
 
 
 def in_training_mode(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -255,7 +255,7 @@ def test_a_case_that_cannot_be_used_is_named_and_the_others_are_measured(
     cases[2] = dataclasses.replace(cases[2], key="../up", target_name="blue or so")
     monkeypatch.setitem(world.DATASETS, "noise", lambda network, options: cases)
     results = run(world.plan(log), Options(), Store(tmp_path / "cells"))
-    assert {row["case"] for row in results.records} == {cases[0].key, cases[3].key}
+    assert {row["case"] for row in rows_in(results.records)} == {cases[0].key, cases[3].key}
     assert [failure.case for failure in results.failures] == ["number 2", "number 3"]
     assert "(3, 3)" in results.failures[0].reason
     assert all(word in results.failures[1].reason for word in ("../up", "blue or so"))

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from small_runs import rows_in
 
 from baselines import GradCAM
 from baselines.controls import DERIVED
@@ -121,7 +122,7 @@ def test_a_changed_file_is_scored_anew_and_no_other(world: ModuleType, tmp_path:
         store = Store(tmp_path / "cells")
         found = run_plan(add_maps(Plan("given", "For tests.", (part,)), [("theirs", place)]), Options(), store)
         assert not found.failures
-        return store.written, {row["case"]: row["score"] for row in found.records}
+        return store.written, {row["case"]: row["score"] for row in rows_in(found.records)}
 
     assert measured(folder)[0] == 2 * 4  # four maps, and their scores
     written_again, before = measured(folder)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_runs import rows_in
 from torch import Tensor, nn
 
 from benchmarks.__main__ import main
@@ -109,7 +110,7 @@ def test_the_second_call_changes_no_number(plan: Plan, tmp_path: Path, monkeypat
     after = torch.rand(3), np.random.rand(), random.random()  # noqa: NPY002
     monkeypatch.setattr("benchmarks.run.cells.distance_of_repetitions", lambda explain, known: 0.0)
     monkeypatch.setattr("benchmarks.run.cells.code_digest", lambda thing: "")
-    np.testing.assert_equal(list(found), list(explained(plan, tmp_path / "b").records))
+    np.testing.assert_equal(rows_in(found), rows_in(explained(plan, tmp_path / "b").records))
     assert after[0].equal(torch.rand(3))
     assert after[1:] == (np.random.rand(), random.random())  # noqa: NPY002
 

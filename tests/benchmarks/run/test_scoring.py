@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from small_runs import rows_in
 from torch import Tensor
 
 import baselines
@@ -158,7 +159,8 @@ def measured(folder: Path, metric: Metric, score: str | None = None, network: st
 def test_a_score_is_part_of_every_key(folder: Path) -> None:
     def scores(score: str | None) -> tuple[list[float], tuple[int, int]]:
         found, store = measured(folder, Deletion(steps=4), score)
-        return [row["score"] for row in found.records if row["method"] == "random"], (store.written, store.reused)
+        random = [row["score"] for row in rows_in(found.records) if row["method"] == "random"]
+        return random, (store.written, store.reused)
 
     _, counts = scores(None)
     assert counts == (10, 0), "maps and scores of two methods and cases, and whether maps come out again"
@@ -173,9 +175,10 @@ def test_a_score_is_part_of_every_key(folder: Path) -> None:
 def test_a_metric_of_the_user_s_may_have_a_function(folder: Path) -> None:
     one, _ = measured(folder, find(METRIC, "mine.py:by_margin"))
     other, _ = measured(folder, Deletion(steps=4), "mine.py:margin")
-    assert one.records[-1]["metric_id"] == "Deletion(steps=4, baseline='zero', score=UsersScore(name='margin'))"
-    assert one.records[-1]["method"] == "random"
-    assert one.records[-1]["score"] == other.records[-1]["score"] != 0
+    last, same = rows_in(one.records)[-1], rows_in(other.records)[-1]
+    assert last["metric_id"] == "Deletion(steps=4, baseline='zero', score=UsersScore(name='margin'))"
+    assert last["method"] == "random"
+    assert last["score"] == same["score"] != 0
     json.dumps(one.inputs)
 
 
