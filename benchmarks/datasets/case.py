@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class Case:
     difficult: bool
     original: np.ndarray | None = None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hexadecimal SHA-256 of everything that determines a score: pixels, regions, target, difficulty."""
         region = b"none" if self.region is None else np.packbits(self.region).tobytes()

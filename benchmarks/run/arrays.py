@@ -53,11 +53,6 @@ def measurement(
     return arrays
 
 
-def digest_of(context: Context) -> str:
-    """Hash a case once, not for each of its maps and scores."""
-    return context.once("digest", lambda: context.case.digest)
-
-
 def panel(picture: Any) -> np.ndarray:
     """Take a picture that a method drew of itself; InputError if it is none."""
     array = np.asarray(picture)

@@ -18,7 +18,7 @@ from benchmarks.metrics.removal.points import RemovalMetric, prepare
 from benchmarks.networks.network import Network
 from benchmarks.registry import NETWORK, find
 from benchmarks.results.provenance import device_name, versions
-from benchmarks.run.arrays import ByCase, by_case, digest_of, measurement, of_one_size, panel, stacked
+from benchmarks.run.arrays import ByCase, by_case, measurement, of_one_size, panel, stacked
 from benchmarks.run.binding import bind
 from benchmarks.run.failure import Absent, Failure, Step, spelled_failure
 from benchmarks.run.identity import code_digest, method_identity, network_identity, object_identity
@@ -370,9 +370,10 @@ class Cells:
 
     def _map_key(self, method: str, context: Context, control: str = "") -> str:
         def hashed() -> str:
-            own = {"kind": "map", "of": self._method_keys[method], "case": context.case.key, "data": digest_of(context)}
+            case = context.case
+            own = {"kind": "map", "of": self._method_keys[method], "case": case.key, "data": case.digest}
             if method in self.given:
-                own["file"] = self.given[method].digest(context.case.key)
+                own["file"] = self.given[method].digest(case.key)
             return key_of(own)
 
         key = context.once(("key of a map", method), hashed)

@@ -28,7 +28,6 @@ from benchmarks.results.records import (
     Records,
     Shown,
 )
-from benchmarks.run.arrays import digest_of
 from benchmarks.run.collecting import Row, inputs_of, rows_of, shown_of, small
 from benchmarks.run.failure import Absent, Failure
 from benchmarks.run.folders import check_maps
@@ -176,7 +175,7 @@ def _collect(plan: str, setting: Setting, results: Results, moved: Callable[[Res
             pictured = before(setting.first + MAPS_KEPT, found.contexts)
             results.maps += [small(setting, each, found) for each in pictured]
             to_time += before(part.timed, found.contexts)
-            data.update("".join(map(digest_of, contexts)).encode())
+            data.update("".join(each.case.digest for each in contexts).encode())
             counts["difficult"] += sum(bool(each.case.difficult) for each in contexts)
             if gathering:
                 counts["gathered"] += sum(all(each.case.key in m for m in found.maps.values()) for each in contexts)
