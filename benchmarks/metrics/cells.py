@@ -35,9 +35,10 @@ def cell_of(length: int, cells: int) -> Tensor:
 class _OfCells(DeviceMetric):
     """A correlation, over removals of cells, of the map's sum over the removed cells with the fall of the answer."""
 
-    @property
-    def _grid(self) -> tuple[int, Correlation, Baseline | float, Score]:
-        raise NotImplementedError
+    cells: int
+    correlation: Correlation
+    baseline: Baseline | float
+    score: Score
 
     def _removals(self) -> Tensor:
         """Choose which cells each removal takes, (removals, cells x cells) bool."""
@@ -48,25 +49,24 @@ class _OfCells(DeviceMetric):
         removed, down, across, falls, same = context.once(("cells", self), lambda: self._ask(context))
         values = saliency.double()
         predicted = removed @ (down @ values @ across.T).flatten()
-        found = CORRELATIONS[self._grid[1]](predicted, falls, (SAME_SUM * values.abs().sum(), same))
+        found = CORRELATIONS[self.correlation](predicted, falls, (SAME_SUM * values.abs().sum(), same))
         # Where cells are of different sizes, a constant map would tell how large they are.
         return torch.where(values.max() == values.min(), torch.nan, found)
 
     def _ask(self, context: Context) -> tuple[Any, ...]:
-        cells, _, baseline, score = self._grid
         image, removed = context.image, self._removals()
-        rows, columns = (cell_of(length, cells) for length in image.shape[-2:])
+        rows, columns = (cell_of(length, self.cells) for length in image.shape[-2:])
         answers = masked_scores(
             context.network.module,
             image,
-            fill_of(image, baseline),
-            rows.unsqueeze(1) * cells + columns,
+            fill_of(image, self.baseline),
+            rows.unsqueeze(1) * self.cells + columns,
             torch.cat([torch.ones_like(removed[:1]), ~removed]),
             context.case.target,
-            score=score,
+            score=self.score,
             batch_size=context.batch_size,
         )
-        members = (torch.nn.functional.one_hot(each, cells).T for each in (rows, columns))
+        members = (torch.nn.functional.one_hot(each, self.cells).T for each in (rows, columns))
         on_device = (each.to(image.device).double() for each in (removed, *members, answers[0] - answers[1:]))
         return *on_device, SAME_ANSWER * float(answers.abs().max())
 
@@ -124,10 +124,6 @@ class MuFidelity(_OfCells):
         require_seed("seed", self.seed)
         check_removal(self.baseline, self.score)
 
-    @property
-    def _grid(self) -> tuple[int, Correlation, Baseline | float, Score]:
-        return self.cells, self.correlation, self.baseline, self.score
-
     def _removals(self) -> Tensor:
         order = torch.rand(self.samples, self.cells**2, generator=torch.Generator().manual_seed(self.seed)).argsort(1)
         return order < max(1, round(self.share * self.cells**2))
@@ -163,6 +159,8 @@ class SingleDeletion(_OfCells):
         The network's answer that is followed.
     """
 
+    correlation = "spearman"
+
     cells: int = 4
     baseline: Baseline | float = "zero"
     score: Score = "logit"
@@ -170,10 +168,6 @@ class SingleDeletion(_OfCells):
     def __post_init__(self) -> None:
         require_count("cells", self.cells, 2)
         check_removal(self.baseline, self.score)
-
-    @property
-    def _grid(self) -> tuple[int, Correlation, Baseline | float, Score]:
-        return self.cells, "spearman", self.baseline, self.score
 
     def _removals(self) -> Tensor:
         return torch.eye(self.cells**2, dtype=torch.bool)
