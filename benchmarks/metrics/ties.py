@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, DeviceMetric, Metric, check_saliency
+from benchmarks.metrics.metric import Context, DeviceMetric, Metric
 from benchmarks.metrics.pointing import PointMetric
 from benchmarks.metrics.removal.areas import Insertion
 from benchmarks.metrics.removal.points import prepare
@@ -95,9 +95,8 @@ class TieRange(Metric):
     def bounds(self, context: Context, saliency: Tensor) -> tuple[float, float]:
         """Return the metric's lowest and highest score, found once for each map of a case.
 
-        InputError if the map cannot be ranked, or the metric depends on more of it than its order.
+        InputError if the metric depends on more of the map than its order.
         """
-        check_saliency(context, saliency)
         content = hashlib.sha256(saliency.cpu().contiguous().numpy().tobytes()).digest()
         return context.once((self, content), lambda: self._bounds(context, saliency))
 
