@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
-from torch import Tensor, nn
+from torch import nn
 
 from baselines.randomising import layer_names, randomised
+from benchmarks.metrics.max_sensitivity import explained
 from benchmarks.metrics.metric import NOT_APPLICABLE, Context, CurveLabels, Measurement, MethodMetric, passed_over
-from mint.contract import Attributor, attribute, explaining
+from mint.contract import Attributor
 from mint.parameters import require_count, require_word
 
 Similarity = Literal["rank-correlation", "ssim"]
@@ -93,19 +94,12 @@ class Randomisation(MethodMetric):
 
 def _maps(context: Context, method: Attributor, cascade: list[list[str]], seed: int) -> np.ndarray:
     """Explain the trained network, and then the one of each stage: (stages + 1, h, w) float64."""
-    model = context.network.module
     images = context.image.unsqueeze(0)
-    targets = torch.tensor([context.case.target], device=images.device)
-
-    def explain() -> Tensor:
-        with explaining(model, images, targets):
-            return attribute(method, model, images, targets)[0].detach()
-
-    maps = [explain()]
+    maps = [explained(context, method, images)]
     for names in cascade:
-        with randomised(model, seed, names):
-            maps.append(explain())
-    return torch.stack(maps).cpu().double().numpy()
+        with randomised(context.network.module, seed, names):
+            maps.append(explained(context, method, images))
+    return torch.cat(maps).cpu().double().numpy()
 
 
 def stages_of(model: nn.Module, stages: int) -> list[list[str]]:
