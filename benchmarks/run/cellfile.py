@@ -160,11 +160,10 @@ class CellFile:
                 raise DamagedError(f"{self.path} is damaged")
         self.tallies()
 
-    def keep(self, keys: Collection[str]) -> int:
-        """Remove the cells of all other keys (hexadecimal), and give their room back; return how many went."""
+    def keep(self, keys: Collection[bytes]) -> int:
+        """Remove the cells of all other keys, and give their room back; return how many went."""
         with _told(self.path):
-            rows = self._execute("SELECT lower(hex(key)), key FROM cells")
-            others = [(key,) for name, key in rows if name.decode() not in keys]
+            others = [(key,) for (key,) in self._execute("SELECT key FROM cells") if key not in keys]
         if others:
             with self._commit() as connection:
                 connection.executemany("DELETE FROM cells WHERE key=?", others)

@@ -154,7 +154,7 @@ class Store:
         BlockingIOError
             If another process writes here; nothing is removed then.
         """
-        wanted = frozenset(keys)
+        wanted = frozenset(map(bytes.fromhex, keys))
         self.close()
         try:
             files = [self._claimed(path) for path in self._paths()]
