@@ -17,7 +17,6 @@ from benchmarks.metrics.removal.peers import BY_SEGMENTS, POINTS
 from mint.contract import InputError
 
 REMOVAL = {name: profile for name, profile in PROFILES.items() if isinstance(profile, RemovalProfile)}
-SIDES = st.integers(1, 40)
 POINTING = {name: profile for name, profile in PROFILES.items() if isinstance(profile, PointingProfile)}
 
 
