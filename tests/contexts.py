@@ -25,6 +25,14 @@ def context_of(
     return Context(network, case, pixels, batch_size)
 
 
+def region_of(size: tuple[int, int], *places: tuple[int | slice, int | slice]) -> np.ndarray:
+    """Mark some places of a picture of a size."""
+    region = np.zeros(size, dtype=bool)
+    for place in places:
+        region[place] = True
+    return region
+
+
 class Linear(nn.Module):
     """One logit that is linear in the pixels, and one that is 0."""
 

@@ -1,6 +1,7 @@
 """Runs of the small world of `tests/benchmarks/fake_suite.py`: its plan changed, and what a run did."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,9 +11,23 @@ from baselines.controls import Averaged, Blurred, RandomisedNetwork
 from benchmarks.run.loop import Results
 from benchmarks.run.plan import Plan
 from benchmarks.run.rows import Rows
+from benchmarks.run.store import Entry, Store
 
 SECOND = 2  # calls of two methods that are explained again, to see whether they answer alike
 CONTROLS = {"blurred": Blurred(), "randomised-network": RandomisedNetwork(), "7x7": Averaged(7)}
+
+
+class Interrupted(Store):
+    """A store whose process is stopped at the n-th cell, before it is written."""
+
+    def __init__(self, directory: Path, after: int) -> None:
+        super().__init__(directory)
+        self.after = after
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        if self.written + len(entries) > self.after:
+            raise KeyboardInterrupt
+        super().write(entries)
 
 
 def with_part(plan: Plan, **changes: object) -> Plan:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from contexts import context_of
+from contexts import context_of, region_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.measure import label, regionprops
@@ -14,13 +14,6 @@ from benchmarks.metrics import (
     Localisation,
 )
 from mint.contract import InputError
-
-
-def region_of(size: tuple[int, int], *places: tuple[int | slice, int | slice]) -> np.ndarray:
-    region = np.zeros(size, dtype=bool)
-    for place in places:
-        region[place] = True
-    return region
 
 
 def test_localisation_at_its_thresholds() -> None:

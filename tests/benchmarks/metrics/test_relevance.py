@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from contexts import context_of
+from contexts import context_of, region_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,13 +29,6 @@ ALL: list[Metric] = [*ON_REGIONS, Gini(), Entropy()]
 
 def name(metric: Metric) -> str:
     return type(metric).__name__
-
-
-def region_of(size: tuple[int, int], *places: tuple[int | slice, int | slice]) -> np.ndarray:
-    region = np.zeros(size, dtype=bool)
-    for place in places:
-        region[place] = True
-    return region
 
 
 def test_mass_is_counted_on_the_mask_and_energy_in_its_box() -> None:

@@ -1,7 +1,7 @@
 """What is found in the store and what is computed anew, and the controls that are made from each map."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from small_runs import CONTROLS, SECOND, calls, controlled, rows_in, scores, with_part
+from small_runs import CONTROLS, SECOND, Interrupted, calls, controlled, rows_in, scores, with_part
 from torch import Tensor, nn
 
 from baselines.controls import Blurred, RandomisedNetwork
@@ -22,7 +22,7 @@ from benchmarks.run.loop import Results, as_records, run
 from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.plan import Options, Plan
 from benchmarks.run.setting import FEWEST
-from benchmarks.run.store import Entry, Store
+from benchmarks.run.store import Store
 
 
 def test_maps_of_all_methods_share_batches_and_nothing_that_is_stored_is_asked(
@@ -156,19 +156,6 @@ def test_timing_rows_name_their_device_and_are_not_reused_with_another_number_of
     finally:
         torch.set_num_threads(threads)
     assert store.written == 2
-
-
-class Interrupted(Store):
-    """A store whose process is stopped at the n-th cell, before it is written."""
-
-    def __init__(self, directory: Path, after: int) -> None:
-        super().__init__(directory)
-        self.after = after
-
-    def write(self, entries: Sequence[Entry]) -> None:
-        if self.written + len(entries) > self.after:
-            raise KeyboardInterrupt
-        super().write(entries)
 
 
 def stopped_runs(plan: Plan, whole: Store, every: int) -> Iterator[Results]:

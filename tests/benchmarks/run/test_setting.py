@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from small_runs import rows_in
+from small_runs import Interrupted, rows_in
 from torch import Tensor, nn
 
 from baselines.controls import OtherClass, Shuffled
@@ -17,7 +17,7 @@ from benchmarks.run.loop import run
 from benchmarks.run.measuring import Measured
 from benchmarks.run.plan import Options, Plan
 from benchmarks.run.setting import FEWEST, MOST, PICTURES_AT_A_TIME, Setting, open_setting
-from benchmarks.run.store import Entry, Store
+from benchmarks.run.store import Store
 
 
 @pytest.fixture
@@ -46,17 +46,6 @@ def test_a_run_of_later_cases_has_the_chunks_of_a_run_of_all(setting: Setting, s
     setting.first = skipped
     assert setting.first_chunk() == first
     assert {chunk.stop for chunk in setting.chunks(first.stop, 32)} <= ends
-
-
-class Watched(Store):
-    """A store that stops its process at the n-th cell."""
-
-    after: float = float("inf")
-
-    def write(self, entries: list[Entry]) -> None:  # type: ignore[override]
-        if self.written + len(entries) > self.after:
-            raise KeyboardInterrupt
-        super().write(entries)
 
 
 class Weighing:
@@ -93,14 +82,13 @@ def test_the_cost_of_a_case_is_the_same_in_a_fresh_a_resumed_and_a_finished_run(
         plan.parts[0], methods=methods, metrics=metrics, limit=6, controlled=3, remembering=remembering
     )
     plan = dataclasses.replace(plan, parts=(part,))
-    whole = Watched(tmp_path / "whole")
+    whole = Store(tmp_path / "whole")
     run(plan, Options(), whole)
     fresh = list(found)
     assert fresh[0][0] == range(FEWEST)
     assert fresh[0][1] > 5
     for after in range(0, whole.written, 5):
-        store = Watched(tmp_path / str(after))
-        store.after = after
+        store = Interrupted(tmp_path / str(after), after)
         with pytest.raises(KeyboardInterrupt):
             run(plan, Options(), store)
         store.close()

@@ -7,6 +7,7 @@ import contexts
 import numpy as np
 import pytest
 import torch
+from contexts import region_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from mint.contract import InputError
 
 REMOVAL = {name: profile for name, profile in PROFILES.items() if isinstance(profile, RemovalProfile)}
 POINTING = {name: profile for name, profile in PROFILES.items() if isinstance(profile, PointingProfile)}
+SIZE = (60, 60)
 
 
 class Counting(nn.Module):
@@ -304,13 +306,6 @@ def test_the_pointing_profiles_refuse_what_makes_no_sense() -> None:
         replace(POINTING["torchray-pointing"], tolerance=0)
 
 
-def region_of(*places: tuple[int, int], size: tuple[int, int] = (60, 60)) -> np.ndarray:
-    region = np.zeros(size, dtype=bool)
-    for place in places:
-        region[place] = True
-    return region
-
-
 def hits(name: str, saliency: Tensor, region: np.ndarray | None) -> float:
     image = torch.zeros(3, *saliency.shape)
     return PROFILES[name](context_of(Convolution(), image, region=region), saliency).score
@@ -321,23 +316,23 @@ def hits(name: str, saliency: Tensor, region: np.ndarray | None) -> float:
     [((0, 0), 1, 1), ((0, 1), 1, 0), ((0, 14), 1, 0), ((0, 15), 0, 0), ((9, 12), 0, 0), ((10, 11), 1, 0)],
 )
 def test_torchray_has_a_tolerance_and_quantus_none(offset: tuple[int, int], torchray: int, quantus: int) -> None:
-    saliency = torch.from_numpy(region_of((20 + offset[0], 20 + offset[1]))).float()
-    region = region_of((20, 20))
+    saliency = torch.from_numpy(region_of(SIZE, (20 + offset[0], 20 + offset[1]))).float()
+    region = region_of(SIZE, (20, 20))
     assert hits("torchray-pointing", saliency, region) == torchray
     assert hits("quantus-pointing", saliency, region) == quantus
 
 
 def test_any_tied_maximum_hits_in_quantus_so_a_constant_map_always_does() -> None:
-    constant, region = torch.ones(60, 60), region_of((40, 40))
+    constant, region = torch.ones(SIZE), region_of(SIZE, (40, 40))
     assert hits("quantus-pointing", constant, region) == 1
     assert hits("torchray-pointing", constant, region) == 0
-    two = torch.from_numpy(region_of((2, 2), (40, 40))).float()
+    two = torch.from_numpy(region_of(SIZE, (2, 2), (40, 40))).float()
     assert hits("quantus-pointing", two, region) == 1
     assert hits("torchray-pointing", two, region) == 0
 
 
 @pytest.mark.parametrize("name", POINTING)
-@pytest.mark.parametrize("region", [None, region_of()], ids=["none", "empty"])
+@pytest.mark.parametrize("region", [None, region_of(SIZE)], ids=["none", "empty"])
 def test_without_a_region_nothing_hits_and_nothing_misses(name: str, region: np.ndarray | None) -> None:
     for saliency in (torch.zeros(60, 60), noise(60, 60)):
         assert math.isnan(hits(name, saliency, region))
