@@ -1,7 +1,6 @@
 """Who computes a run's units: worker processes of this machine, or those of a Ray cluster."""
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,8 +15,9 @@ def _local(job: "Job", workers: int | None, _address: str | None) -> "Pool":
 
 
 def _ray(job: "Job", workers: int | None, address: str | None) -> "Pool":
-    pool: Pool = import_module("benchmarks.run.executors.ray_workers").RayPool(job, workers, address)
-    return pool
+    from benchmarks.run.executors.ray_workers import RayPool
+
+    return RayPool(job, workers, address)
 
 
 EXECUTORS: dict[str, "Callable[[Job, int | None, str | None], Pool]"] = {"local": _local, "ray": _ray}
