@@ -25,6 +25,7 @@ from benchmarks.networks.network import Network
 from benchmarks.networks.torchvision import require_imagenet
 from mint.app.pictures import read_picture
 from mint.contract import InputError
+from mint.scores import read_answer
 
 MOSAICS = 10
 DIFFICULT_BELOW = 0.01
@@ -163,5 +164,5 @@ def _lay_out(photographs: Sequence[_Photograph], size: int) -> np.ndarray:
 
 def _probabilities(network: Network, images: Sequence[np.ndarray]) -> torch.Tensor:
     with torch.no_grad():
-        logits: torch.Tensor = network.module(torch.stack([network.tensor(image) for image in images]))
+        logits = read_answer(network.module(torch.stack([network.tensor(image) for image in images])), len(images))
     return logits.softmax(1).cpu()

@@ -16,6 +16,7 @@ from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.studies.settings import by_picture
 from mint.app.pictures import read_picture
 from mint.contract import InputError
+from mint.scores import read_answer
 
 MINIMAL_IMPORTANCE = 0.05
 """If no importance reaches this, no coarse super-pixel is chosen in the figure of absent classes."""
@@ -116,8 +117,8 @@ def own_pictures(files: Sequence[Path], network: str, weights: Path | None, devi
 def probabilities(network: Network, image: np.ndarray) -> np.ndarray:
     """Return the network's softmax probabilities for one uint8 (h, w, 3) picture: (classes,) float32."""
     with torch.no_grad():
-        answer: np.ndarray = network.module(network.tensor(image)[None]).softmax(dim=1)[0].cpu().numpy()
-    return answer
+        logits = read_answer(network.module(network.tensor(image)[None]), 1)
+    return logits.softmax(dim=1)[0].cpu().numpy()
 
 
 def ranking(network: Network, image: np.ndarray) -> list[int]:

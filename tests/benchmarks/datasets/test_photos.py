@@ -52,6 +52,13 @@ def test_the_region_is_the_targets_own_photograph(monkeypatch: pytest.MonkeyPatc
         assert case.target_name == imagenet_classes()[case.target]
 
 
+def test_a_network_may_answer_in_another_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = [case.key for case in _cases(monkeypatch)]
+    forward = _ByColour.forward
+    monkeypatch.setattr(_ByColour, "forward", lambda self, images: {"logits": forward(self, images)})
+    assert [case.key for case in _cases(monkeypatch)] == plain
+
+
 def test_mosaics_hold_four_classes_and_use_photographs_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     cases = _cases(monkeypatch)
     assert len(cases) == 40
