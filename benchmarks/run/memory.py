@@ -9,6 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from mint.scores import read_answer
+
 Digest = bytes | tuple[int, ...]
 
 
@@ -50,7 +52,7 @@ def remembering(model: nn.Module, memory: Memory) -> Iterator[None]:
             kept = images
             if len(unknown) < len(images):
                 kept = images[list(unknown.values())].contiguous(memory_format=torch.channels_last)
-            memory.answers |= zip(unknown, forward(kept), strict=True)
+            memory.answers |= zip(unknown, read_answer(forward(kept), len(kept)), strict=True)
         return torch.stack([memory.answers[key] for key in keys])
 
     # On the instance: the class's own comes to light again when this one is deleted.

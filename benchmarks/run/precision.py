@@ -8,6 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from mint.scores import read_answer
+
 Precision = Literal["float32", "tf32", "bfloat16"]
 """IEEE's single precision; the same with a GPU's shorter products (TensorFloat-32); convolutions and products in
 bfloat16 (torch's autocast), tf32 for the rest."""
@@ -40,5 +42,5 @@ def lower(module: nn.Module, precision: Precision) -> None:
 def _in_bfloat16(module: nn.Module, images: Tensor) -> Tensor:
     forward: Any = type(module).forward
     with torch.autocast(images.device.type, torch.bfloat16):
-        answer: Tensor = forward(module, images)
-    return answer.float()
+        logits = read_answer(forward(module, images), len(images))
+    return logits.float()

@@ -28,6 +28,7 @@ import torch
 
 from benchmarks.results.provenance import device_name
 from mint.partitions import forget_cuts
+from mint.scores import read_answer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -107,10 +108,11 @@ def counting(model: nn.Module) -> Iterator[dict[str, int]]:
     def differentiated(gradient: Tensor) -> None:
         counts["backwards"] += len(gradient)
 
-    def answered(_model: nn.Module, _images: Any, answers: Tensor) -> None:
-        counts["forwards"] += len(answers)
-        if answers.requires_grad:
-            answers.register_hook(differentiated)  # type: ignore[no-untyped-call]
+    def answered(_model: nn.Module, images: tuple[Tensor, ...], answer: Any) -> None:
+        logits = read_answer(answer, len(images[0]))
+        counts["forwards"] += len(logits)
+        if logits.requires_grad:
+            logits.register_hook(differentiated)  # type: ignore[no-untyped-call]
 
     handle = model.register_forward_hook(answered)
     try:

@@ -23,6 +23,7 @@ from benchmarks.run.timing import BATCH_SIZES, bare_forwards, fastest_batch
 from benchmarks.studies.speed.rounds import BARE, Contestant
 from mint import MINT, OverlayMINT
 from mint.contract import Attributor, explaining
+from mint.scores import read_answer
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
 MAP, OCCLUSION = "a map from samples", "occlusion"  # what the suite and Captum both compute
@@ -87,7 +88,7 @@ def subject_of(network: Network, count: int) -> Subject:
     pixels = np.rint(255 * picture).astype(np.uint8)
     images = torch.stack([network.tensor(np.roll(pixels, 7 * i, axis=1)) for i in range(count)])
     with torch.no_grad():
-        targets = network.module(images).argmax(dim=1)
+        targets = read_answer(network.module(images), count).argmax(dim=1)
     saliency = torch.rand(size, size, generator=torch.Generator().manual_seed(0))
     return Subject(network, images, targets, saliency.to(network.device))
 

@@ -3,8 +3,10 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
+from small_runs import scores, with_part
 from torch import nn
 
 from baselines import Occlusion
@@ -13,7 +15,7 @@ from benchmarks.networks.network import load_network
 from benchmarks.run.loop import run
 from benchmarks.run.memory import Memory, remembering
 from benchmarks.run.plan import Options
-from benchmarks.run.precision import computing_in, lower
+from benchmarks.run.precision import Precision, computing_in, lower
 from benchmarks.run.store import Store
 from mint import MINT
 from mint.contract import InputError
@@ -78,6 +80,23 @@ def test_the_precision_is_part_of_every_key(world: ModuleType, tmp_path: Path) -
     results = run(plan, Options(precision="bfloat16"), store)
     assert store.written == 2 * written
     assert results.inputs[0]["precision"] == "bfloat16"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("remembering", [False, True])
+def test_a_network_may_answer_in_another_form(
+    world: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, remembering: bool, precision: Precision
+) -> None:
+    class Named(nn.Sequential):
+        def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"logits": super().forward(images)}
+
+    plan, how = with_part(world.plan(tmp_path / "log"), remembering=remembering), Options(precision=precision)
+    plain, build = run(plan, how, Store(tmp_path / "plain")), world.build
+    monkeypatch.setattr(world, "build", lambda: Named(*build()))
+    named = run(plan, how, Store(tmp_path / "named"))
+    assert named.failures == []
+    np.testing.assert_equal(scores(named), scores(plain))
 
 
 def test_an_unknown_precision_is_refused() -> None:

@@ -1,6 +1,7 @@
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from benchmarks.networks.network import Network, load_network
 from benchmarks.run import timing
 from benchmarks.studies.speed import command, peers, ratios, rounds
+from benchmarks.studies.speed.contestants import subject_of
 from benchmarks.studies.speed.precisions import compare_precisions
 from benchmarks.studies.speed.rounds import BARE, Contestant, in_turn, left_out, summary, with_ratios
 
@@ -46,6 +48,15 @@ def test_every_contestant_is_measured_by_its_own_number_of_forwards(network: Net
     assert forwards[[(name, 1) for name in tuned]].tolist() == [20, 170, 20]
     assert forwards["Captum's LIME, tuned", 2] == 40
     assert table["ratio to bare forwards"].gt(0).all()
+
+
+def test_a_network_may_answer_in_another_form(network: Network) -> None:
+    class Tupled(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
+            return (network.module(images),)
+
+    tupled = replace(network, module=Tupled())
+    assert torch.equal(subject_of(tupled, 2).targets, subject_of(network, 2).targets)
 
 
 def test_a_ratio_is_to_the_bare_forwards_around_it(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
