@@ -180,7 +180,7 @@ def main_metrics(setting: Mapping[str, Any]) -> tuple[str, ...]:
 def with_controls(column: Column, records: Records) -> Column:
     """Return the column with the scores of derived controls as well: cases by (method, control), "" for the map."""
     here = rows_of(records.scores, column.setting)
-    chosen = here[(here["metric"] == column.metric) & (here["difficult"] | (column.subset == "all"))]
+    chosen = here[(here["metric"] == column.metric) & (here["difficult"].astype(bool) | (column.subset == "all"))]
     if not (chosen["control"] != "").any() and column.scores.index.is_monotonic_increasing:
         own = column.scores[[method for method in column.methods if column.answered.get(method)]]
         found = replace(column, scores=own.set_axis(pd.MultiIndex.from_product([own.columns, [""]]), axis=1))

@@ -182,9 +182,9 @@ def _collect(plan: str, setting: Setting, results: Results, moved: Callable[[Res
             shown += found.shown
             moved(results)
     seconds = time.perf_counter() - began
-    if shown and not gathering:
-        bare = shown * bare_seconds(setting.network, setting.sizes)
-        results.efficiency.append(setting.names | {"pictures": shown, "seconds": seconds, "bare_seconds": bare})
+    if shown and not gathering and (bare := bare_seconds(setting.network, setting.sizes)):
+        spent = {"pictures": shown, "seconds": seconds, "bare_seconds": shown * bare}
+        results.efficiency.append(setting.names | spent)
     results.inputs.append(inputs_of(setting, counts, data.hexdigest(), repeated))
     return to_time
 

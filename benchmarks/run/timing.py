@@ -170,13 +170,17 @@ def bare_seconds(network: Network, sizes: Sequence[tuple[int, int]] = ()) -> flo
     """Measure how long a network alone takes for a picture: seconds, in batches of the size that is fastest.
 
     Of the pictures' ``sizes`` (height, width), one of the middle area is taken; by default the network's input size.
+    0 if the network cannot take a batch of them, as what it failed at is told where it was needed.
     """
     count = BATCH_SIZES[network.device.type][-1]
     ordered = sorted(sizes or [(network.input_size, network.input_size)], key=math.prod)
     height, width = ordered[len(ordered) // 2]
     image = torch.zeros(1, 3, height, width, device=network.device)
     image = image.contiguous(memory_format=torch.channels_last)
-    return fastest_batch(partial(bare_forwards, network.module, image, count), network.device)[0] / count
+    try:
+        return fastest_batch(partial(bare_forwards, network.module, image, count), network.device)[0] / count
+    except Exception:  # whatever a network of a user raises: it would cost a whole run its report
+        return 0.0
 
 
 def _clock(explain: Callable[[], None], _device: torch.device, repeats: int) -> list[float]:

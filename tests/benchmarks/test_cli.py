@@ -348,3 +348,36 @@ def test_all_results_are_compared_in_one_page(
     assert main(["report", "--all", "--out", str(tmp_path)]) == 0
     assert "bright" in capsys.readouterr().out
     assert "noise" in (tmp_path / "index.html").read_text()
+
+
+ONE_AT_A_TIME = """
+from dataclasses import replace
+from torch import nn
+from benchmarks.networks.scenes import scenes_vgg
+
+class OneAtATime(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images):
+        if len(images) > 2:
+            raise ValueError("two pictures at most")
+        return self.inner(images)
+
+def narrow():
+    whole = scenes_vgg()
+    return replace(whole, module=OneAtATime(whole.module))
+"""
+
+
+def test_a_run_in_which_nothing_could_be_scored_has_its_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "narrow.py").write_text(ONE_AT_A_TIME)
+    asked = ["--plan", "smoke", "--networks", f"{tmp_path}/narrow.py:narrow", "--methods", "gradcam,random"]
+    few = ["--metrics", "deletion", "--limit", "1", "--controls", "none", "--device", "cpu"]
+    assert main(["run", *asked, *few, "--out", str(tmp_path / "out")]) == 1
+    assert "ValueError: two pictures at most" in capsys.readouterr().err
+    assert "two pictures at most" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "out" / "provenance.json").read_text())["run"]["efficiency"] == []
