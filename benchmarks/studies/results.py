@@ -51,18 +51,18 @@ def _plan(name: str, minutes: float, networks: tuple[str, ...] = (), on_cpu: int
 _TWO = ("coins", "antithetic + intercept")
 ITEMS: tuple[Item, ...] = (
     _plan("quick", 5),
-    Item("protocols", ("study", "protocols"), 5),
+    Item("protocols", ("study", "protocols"), 2),
     Item("speed", ("study", "speed"), 4, limited=False),
-    Item("figures", ("study", "figures"), 10, limited=False),
+    Item("figures", ("study", "figures"), 5, limited=False),
     _plan("variants", 22),
     _plan("checks", 10),
     # Apart, so that the scenes' are made where there are no photographs.
     Item("canvases", ("run", "--plan", "canvases", "--datasets", "scenes"), 6),
-    Item("budget", ("study", "budget"), 25),
+    Item("budget", ("study", "budget"), 20, on_cpu=8),
     Item("forwards", ("study", "forwards", "--samplings", *_TWO), 15, on_cpu=12),
     _plan("photos", 45),
-    _plan("trust", 60),
-    _plan("ablations", 75),
+    _plan("trust", 11),
+    _plan("ablations", 28),
     _plan("published-rise-small", 40, ("resnet50",)),
     Item(
         "forwards-imagenet",
