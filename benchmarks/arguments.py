@@ -2,6 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses bad arguments in one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the sentence and exit with status 2."""
+        self.exit(2, f"error: {message}; see {self.prog} --help.\n")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

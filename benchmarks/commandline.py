@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.arguments import add_device, add_weights, named_path, positive
+from benchmarks.arguments import Parser, add_device, add_weights, named_path, positive
 from benchmarks.run.executors import EXECUTORS
 from benchmarks.studies import STUDIES
 
@@ -113,7 +113,7 @@ called CASE, PICTURE.CLASS (the class's number or name), or PICTURE, where that 
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    whole = argparse.ArgumentParser(
+    whole = Parser(
         prog="python -m benchmarks",
         description="Measure attribution methods for convolutional networks.",
         epilog="A NAME is a registered name (see `list`), FILE.py:NAME or module:NAME.",

@@ -52,7 +52,8 @@ def _instance(found: Any, where: str, call: str) -> Any:
     function = call.rpartition("(")[0]
     if not callable(found) and not hasattr(found, "examine"):
         raise InputError(
-            f"{where} is a {type(found).__name__}; it must be a class or an instance that is called as {call}."
+            f"{where} is a {type(found).__name__}; it must be a function, a class or an instance that is called as "
+            f"{call}."
         )
     if not inspect.isclass(found):
         return found

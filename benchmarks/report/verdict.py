@@ -129,7 +129,7 @@ def box(
     """Say where a method is ahead, behind and undecided, and what it costs: a title, and a line for each."""
     found = duels(columns, pairs, method, against)
     if found.empty:
-        return [f"**{method}**: there is nothing to compare it with."]
+        return [f"**{method}**: no case has both its score and another method's, so there is nothing to compare."]
     rivals, names = list(dict.fromkeys(found["rival"])), settings_of(found)
     usual = "the best of the others in each column" + (f" and {REFERENCE}" if REFERENCE in rivals else "")
     pictures = _pictures(pairs.merge(found[["dataset", "network", "metric", "subset"]].drop_duplicates()))

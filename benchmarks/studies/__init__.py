@@ -20,7 +20,7 @@ SUMMARIES: Mapping[str, str] = {
     "budget": "measure what more forward passes buy: every perturbation method's scores at several budgets",
     "figures": "draw the figures of MINT's paper, from real explanations",
     "forwards": "measure how many forward passes an explanation needs",
-    "protocols": "score the same maps as six other tools and papers do",
+    "protocols": "score the same maps as seven other tools and papers do",
     "results": "make all committed results anew, each by its own command, and say how long they took",
     "speed": "time MINT and the metrics beside bare forward passes, Captum and other tools",
 }

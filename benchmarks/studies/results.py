@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from benchmarks.arguments import add_device, add_weights, positive
+from benchmarks.arguments import Parser, add_device, add_weights, positive
 from benchmarks.registry import look_up
 from benchmarks.results.provenance import device_name, git_state, same_code, versions
 from benchmarks.studies import SUMMARIES
@@ -221,7 +221,7 @@ def make(row: Duration, minutes: float, out: Path, kept: dict[str, Duration], ba
 
 def main(arguments: Sequence[str]) -> int:
     """Make the results from the command line; return 0, 1 if a folder failed, 2 for bad input."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmarks study results",
         description=f"{SUMMARIES['results']}. The folders: {', '.join(item.folder for item in ITEMS)}.",
         allow_abbrev=False,

@@ -192,7 +192,7 @@ def test_every_kind_is_found_in_a_file_and_in_a_module(file: Path, way: str, fak
         (METHOD, "other.py:Mine", r"the file other\.py given by --method does not exist"),
         (METHOD, "no_such_module:Mine", r"the module 'no_such_module' of --method cannot be imported: ModuleNotFound"),
         (METHOD, "mine.py:Mne", r"unknown name in mine\.py: 'Mne'; the nearest are Mine"),
-        (METHOD, "mine.py:number", r"is a int; it must be a class or an instance"),
+        (METHOD, "mine.py:number", r"is a int; it must be a function, a class or an instance"),
         (METHOD, "mine.py:NeedsMore", r"cannot be made without arguments .*'power'.*give every parameter a default"),
         (METHOD, "mine.py:Uncallable", r"has no __call__\(self, model, images, targets\)"),
         (METRIC, "mine.py:Uncallable", r"has no __call__\(self, context, saliency\)"),
