@@ -147,10 +147,10 @@ def _sections(
     for place, here in by_setting(summary):
         setting = next(s for s in records.provenance["inputs"]["settings"] if _place(s) == place)
         files: dict[str, Path | None] = {}
+        file = directory / "gallery" / f"{stem(place)}.jpg"
         if gallery := [each for each in records.gallery if (each.dataset, each.network) == place]:
-            file = directory / "gallery" / f"{stem(place)}.jpg"
             draw_gallery(gallery, file)
-            files["gallery"] = file
+        files["gallery"] = file if file.is_file() else None
         files["curves"] = draw_curves(records, here, setting["metrics"], plots / f"{stem(place)}.curves.png")
         if mine := [column for column in judged if column.setting == place]:
             files["wins"] = draw_wins(mine, pairs, plots / f"{stem(place)}.wins.png")

@@ -26,7 +26,7 @@ def conclude(columns: Sequence[Column], pairs: pd.DataFrame) -> list[str]:
     """Conclude from the headline columns of all settings, in at most five sentences of Markdown."""
     scored = [(column, found) for column in columns if (found := order(column, column.contenders))]
     if not scored or max(len(found) for _, found in scored) < 2:
-        return ["One method: nothing to compare."]
+        return ["Nothing to compare: no column has scores of two methods."]
     names = settings_of(pd.DataFrame([column.place for column in columns]))
     best = [
         (column, [m for m, mean in found.items() if mean == next(iter(found.values()))]) for column, found in scored

@@ -178,7 +178,8 @@ def bare_seconds(network: Network, sizes: Sequence[tuple[int, int]] = ()) -> flo
     image = torch.zeros(1, 3, height, width, device=network.device)
     image = image.contiguous(memory_format=torch.channels_last)
     try:
-        return fastest_batch(partial(bare_forwards, network.module, image, count), network.device)[0] / count
+        seconds = fastest_batch(partial(bare_forwards, network.module, image, count), network.device)[0]
+        return seconds / count if math.isfinite(seconds) else 0.0
     except Exception:  # whatever a network of a user raises: it would cost a whole run its report
         return 0.0
 

@@ -219,7 +219,7 @@ def main(arguments: Sequence[str]) -> int:
         nargs="+",
         default=DEFAULT,
         metavar="NAME",
-        help="names or @GROUP (default: all but extremal-perturbation)",
+        help="names or @GROUP (default: all but extremal-perturbation and occlusion-engine)",
     )
     options = parser.parse_args(arguments)
     return finish(_study, options, arguments)

@@ -22,7 +22,7 @@ def study_parser(name: str, *, network: str | None = None, several: bool = False
 
     ``network`` is the one that is asked if none is named. If ``several``, the option may repeat, and gives a list.
     """
-    parser = Parser(prog=f"python -m benchmarks study {name}", description=f"{SUMMARIES[name]}.")
+    parser = Parser(prog=f"python -m benchmarks study {name}", description=f"{SUMMARIES[name]}.", allow_abbrev=False)
     action = "append" if several else "store"
     help_text = f"the network that is asked{'; may repeat' * several}{f' ({network})' if network else ''}"
     parser.add_argument("--network", action=action, default=network, metavar="NAME", help=help_text)

@@ -30,6 +30,8 @@ MINUS, SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 def fresh(directory: Path, findings: Mapping[str, pd.DataFrame]) -> None:
     """Empty a report's folders of what an earlier one left there, and write the findings as CSV files."""
     for folder, endings in PLACES.items():
+        if folder == "gallery" and not (directory / folder / "data.npz").is_file():
+            continue  # without the maps it cannot be drawn again
         for stale in [file for file in (directory / folder).glob("*") if file.suffix in endings]:
             stale.unlink()
     for folder in ("tables", "plots", "gallery"):

@@ -157,6 +157,16 @@ def test_a_report_replaces_the_files_of_an_earlier_one_and_links_to_all_of_its_o
     assert all(Image.open(io.BytesIO((tmp_path / link).read_bytes())).width > 300 for link in links)
 
 
+def test_a_gallery_stays_where_its_maps_are_gone(known: Records, tmp_path: Path) -> None:
+    records.save(known, tmp_path)
+    report.make_report(tmp_path)
+    (tmp_path / "gallery" / "data.npz").unlink()  # as in the committed results
+    before = (tmp_path / "gallery" / "net-on-scenes.jpg").read_bytes()
+    report.make_report(tmp_path)
+    assert (tmp_path / "gallery" / "net-on-scenes.jpg").read_bytes() == before
+    assert "(gallery/net-on-scenes.jpg)" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
 def test_a_report_says_with_which_settings_it_was_made(known: Records, tmp_path: Path) -> None:
     known.provenance["inputs"]["settings"][0]["controls"] = {"shuffled": {"id": "Shuffled(seed=0)", "null": True}}
     records.save(known, tmp_path)

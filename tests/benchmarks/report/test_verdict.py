@@ -53,7 +53,7 @@ def test_so_few_pictures_that_nothing_can_be_said() -> None:
 
 def test_one_picture_and_one_method_are_said_to_be_so() -> None:
     assert "No test can support" in words([column({"a": [1], "b": [0]})])[1]
-    assert words([column({"a": [1, 2]})]) == ["One method: nothing to compare."]
+    assert words([column({"a": [1, 2]})]) == ["Nothing to compare: no column has scores of two methods."]
 
 
 def test_a_null_that_is_not_beaten_is_named() -> None:

@@ -143,6 +143,18 @@ def test_bare_seconds_are_those_of_a_picture(monkeypatch: pytest.MonkeyPatch) ->
     assert 0.002 <= bare_seconds(lent) < 0.02
 
 
+def test_bare_seconds_of_a_network_that_takes_no_batch_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(timing.BATCH_SIZES, "cpu", (4, 8))
+    for error in (torch.OutOfMemoryError, ValueError):
+
+        def refuse(_model: nn.Module, _given: tuple[Tensor], error: type[Exception] = error) -> None:
+            raise error
+
+        lent = network()
+        lent.module.register_forward_pre_hook(refuse)
+        assert bare_seconds(lent) == 0.0
+
+
 def test_on_a_gpu_every_call_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The CUDA path, on a stand-in for ``torch.cuda`` that writes down what it is asked."""
     log: list[str] = []
