@@ -67,7 +67,7 @@ def mosaics(network: Network, options: DataOptions) -> Sequence[Case]:
     drawn = _draw_mosaics(photographs, np.random.default_rng(options.seed))
     size, classes = network.input_size, network.classes
     images = [_lay_out(four, size) for four in drawn]
-    probabilities = _probabilities(network, images)
+    probabilities = class_probabilities(network, images)
     cases = []
     for turn in range(4):
         for number, four in enumerate(drawn):
@@ -103,7 +103,7 @@ def _named_rightly(network: Network, dataset: str) -> list[_Photograph]:
     require_imagenet(network, dataset)
     size = network.input_size
     photographs = _photographs()
-    answers = _probabilities(network, [photograph.at(size, size) for photograph in photographs]).argmax(1).tolist()
+    answers = class_probabilities(network, [photograph.at(size, size) for photograph in photographs]).argmax(1).tolist()
     return [photograph for photograph, answer in zip(photographs, answers, strict=True) if answer == photograph.target]
 
 
@@ -162,7 +162,8 @@ def _lay_out(photographs: Sequence[_Photograph], size: int) -> np.ndarray:
     return image
 
 
-def _probabilities(network: Network, images: Sequence[np.ndarray]) -> torch.Tensor:
+def class_probabilities(network: Network, images: Sequence[np.ndarray]) -> torch.Tensor:
+    """Return a network's softmax probabilities for uint8 (h, w, 3) pictures: (n, classes) float32, on the CPU."""
     with torch.no_grad():
         logits = read_answer(network.module(torch.stack([network.tensor(image) for image in images])), len(images))
     return logits.softmax(1).cpu()

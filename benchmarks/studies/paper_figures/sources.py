@@ -6,17 +6,16 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.datasets.case import slug
 from benchmarks.datasets.imagenet import Geometry
+from benchmarks.datasets.photos import class_probabilities
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.studies.settings import by_picture
 from mint.app.pictures import read_picture
 from mint.contract import InputError
-from mint.scores import read_answer
 
 MINIMAL_IMPORTANCE = 0.05
 """If no importance reaches this, no coarse super-pixel is chosen in the figure of absent classes."""
@@ -116,9 +115,7 @@ def own_pictures(files: Sequence[Path], network: str, weights: Path | None, devi
 
 def probabilities(network: Network, image: np.ndarray) -> np.ndarray:
     """Return the network's softmax probabilities for one uint8 (h, w, 3) picture: (classes,) float32."""
-    with torch.no_grad():
-        logits = read_answer(network.module(network.tensor(image)[None]), 1)
-    return logits.softmax(dim=1)[0].cpu().numpy()
+    return class_probabilities(network, [image])[0].numpy()
 
 
 def ranking(network: Network, image: np.ndarray) -> list[int]:
