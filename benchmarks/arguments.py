@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
@@ -11,6 +11,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the sentence and exit with status 2."""
         self.exit(2, f"error: {message}; see {self.prog} --help.\n")
+
+    def parse_known_args(self, *arguments: Any) -> Any:  # type: ignore[override]
+        """Refuse what is not known here, where the command's own help can be named."""
+        found, unknown = super().parse_known_args(*arguments)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

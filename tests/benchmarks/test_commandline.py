@@ -53,6 +53,15 @@ def test_an_option_that_cannot_be_read_is_status_2(arguments: list[str], extra: 
     assert caught.value.code == 2
 
 
+@pytest.mark.parametrize("command", ["run", "report", "study forwards", "study results"])
+def test_an_unknown_option_names_the_help_to_see(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command.split(), "--plam", "quick"])
+    assert caught.value.code == 2
+    sentence = f"error: unrecognized arguments: --plam quick; see python -m benchmarks {command} --help.\n"
+    assert capsys.readouterr().err == sentence
+
+
 @pytest.mark.parametrize("seed", ["-1", "1.5", str(2**63), "9" * 5000])
 def test_a_seed_outside_its_range_is_refused(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
