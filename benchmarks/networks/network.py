@@ -89,7 +89,7 @@ class Network:
 
 
 def load_network(
-    name: str, *, weights: Path | None = None, classes: Sequence[str] = (), device: str | torch.device = "cpu"
+    name: str, *, weights: str | Path | None = None, classes: Sequence[str] = (), device: str | torch.device = "cpu"
 ) -> Network:
     """Build a network, give it its weights, and make it ready to be explained.
 
@@ -97,7 +97,7 @@ def load_network(
     ----------
     name : str
         A registered name, the name of one of torchvision's classifiers, ``FILE.py:NAME`` or ``module:NAME``.
-    weights : pathlib.Path, optional
+    weights : path-like, optional
         A state dict to use in place of the network's own weights, as `mint.app.weights.read_state` reads it. Half
         precision is cast to float32.
     classes : sequence of str
@@ -109,9 +109,8 @@ def load_network(
         If the network or the device is unknown, a package it needs is missing, its size or classes are not said,
         or the weights cannot be found, read or fitted.
     """
-    where = usable_device(device)
-    shown = name_of(name)
-    return network_of(make_classifier(find(NETWORK, name), name, weights, classes), shown, where)
+    where, file = usable_device(device), None if weights is None else Path(weights)
+    return network_of(make_classifier(find(NETWORK, name), name, file, classes), name_of(name), where)
 
 
 def network_of(classifier: Classifier, name: str, device: torch.device) -> Network:

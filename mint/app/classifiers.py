@@ -75,7 +75,7 @@ class Classifier:
 
 
 def load_classifier(
-    name: str, weights: Path | None = None, device: str = "cpu", classes: Sequence[str] = ()
+    name: str, weights: str | Path | None = None, device: str = "cpu", classes: Sequence[str] = ()
 ) -> Classifier:
     """Load a classifier and make it ready to be explained.
 
@@ -86,7 +86,7 @@ def load_classifier(
         a function (or anything else to be called without arguments) that returns a :class:`Classifier`, or an
         ``nn.Module`` whose attributes ``preprocess`` and ``classes``, if it has them, are those of a
         :class:`Classifier`. Modules are found as by ``python -m``, in the current directory first.
-    weights : pathlib.Path, optional
+    weights : path-like, optional
         A state dict to use. By default torchvision's own are downloaded, once; and a function's network is taken as
         it is returned.
     device : str
@@ -104,11 +104,11 @@ def load_classifier(
     InputError
         If the name, the weights or the device cannot be used, or torchvision is needed and not installed.
     """
-    where = usable_device(device)
+    where, file = usable_device(device), None if weights is None else Path(weights)
     if ":" in name:
-        found = make_classifier(imported(name, "--model"), name, weights, classes)
+        found = make_classifier(imported(name, "--model"), name, file, classes)
     else:
-        found = ready(torchvision_classifier(name, weights, classes=classes), where)
+        found = ready(torchvision_classifier(name, file, classes=classes), where)
         fold_batch_norms(found.module, *found.preprocess.crop_size)  # type: ignore[attr-defined]
         return found
     return ready(found, where)

@@ -107,7 +107,7 @@ def test_common_forms_of_a_weights_file_are_read(own: Path, tmp_path: Path, form
     state = {key: value + 1 for key, value in _own(own).items()}
     file = tmp_path / "weights.pth"
     torch.save(FORMS[form](state), file)
-    network = load_network("tiny", weights=file)
+    network = load_network("tiny", weights=str(file))
     assert torch.equal(network.module.get_parameter("4.bias"), state["4.bias"])
     assert network.weights_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
