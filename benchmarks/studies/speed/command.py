@@ -29,7 +29,7 @@ from benchmarks.run.precision import computing_in
 from benchmarks.studies.commandline import finish, made_by, study_parser, write_page
 from benchmarks.studies.speed import contestants, peers
 from benchmarks.studies.speed.precisions import compare_precisions
-from benchmarks.studies.speed.rounds import BARE, Contestant, called, in_turn, left_out, summary, with_ratios
+from benchmarks.studies.speed.rounds import BARE, Contestant, called, in_turn, left_out, summary, warm_up, with_ratios
 from mint.app.classifiers import torchvision_classifier, torchvision_names, usable_device
 
 PICTURES = {"cpu": (1,), "cuda": (1, 16)}
@@ -79,8 +79,7 @@ def lineup(
             return peers.beside_peers(subject, work, tuning)
         return [*contestants.own_contestants(subject, work), *contestants.captum_methods(subject, work, tuning)]
 
-    for contestant in everybody(contestants.WARM_UP):
-        contestant.run()
+    warm_up(network, everybody(work), everybody(contestants.WARM_UP))
     several = [contestants.several_pictures(subject, work, tuning, count) for count in pictures if count > 1]
     alone = everybody(work) if 1 in pictures else []
     return bare, [*alone, *(each for group in several for each in group)]
@@ -129,7 +128,9 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
             precisions.append(compare_precisions(load, samples, until))
     parts = [
         f"{', '.join(names)}; {samples} samples; {options.rounds} rounds; products in tf32 on a GPU; "
-        f"captum {versions()['captum']}; {made_by('speed', arguments, device)}"
+        f"captum {versions()['captum']}; {made_by('speed', arguments, device)}",
+        "A time is divided by that of as many bare forward passes just before and after it. A ratio is the median of "
+        "these over the rounds; it differs from the ratio of two medians of seconds.",
     ]
     for name, times in zip(names, tables, strict=True):
         summed = summary(times)

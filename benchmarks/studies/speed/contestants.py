@@ -47,7 +47,7 @@ class Work:
 
 
 WARM_UP = Work(samples=16, steps=4, srg_steps=4, windows=(112, 112), percentiles=(50,))
-"""A little of everything, untimed, so that no time holds what a process does once."""
+"""A little of everything, for the warm-up."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from benchmarks.networks.network import Network
 from benchmarks.results.provenance import ROOT, device_name
 from benchmarks.studies.speed.contestants import WARM_UP, Work, bare_block, own_contestants, subject_of
-from benchmarks.studies.speed.rounds import BARE, in_turn, summary, with_ratios
+from benchmarks.studies.speed.rounds import BARE, in_turn, summary, warm_up, with_ratios
 
 FILE = ROOT / "results" / "speed" / "ratios.json"
 WORSE = 1.2  # times the ratio kept: from here on it is marked
@@ -24,9 +24,8 @@ def machine_of(device: torch.device) -> str:
 def measure(network: Network) -> dict[str, float]:
     """Measure the ratio of each engine: its time over that of as many bare forward passes, side by side."""
     subject = subject_of(network, 1)
-    for contestant in own_contestants(subject, WARM_UP):
-        contestant.run()
     engines = own_contestants(subject, Work(SAMPLES))
+    warm_up(network, engines, own_contestants(subject, WARM_UP))
     table = summary(with_ratios(list(in_turn(network, bare_block(subject, BLOCK), engines, ROUNDS))))
     ratios = table.set_index("contestant")["ratio to bare forwards"].drop(BARE)
     return {str(name): round(float(ratio), 3) for name, ratio in ratios.items()}

@@ -36,6 +36,17 @@ class Contestant:
     once: bool = False  # it is slow, and timed in the first round alone
 
 
+def warm_up(network: Network, contestants: Sequence[Contestant], small: Sequence[Contestant]) -> None:
+    """Run each contestant once, untimed, so that no time holds what a process does once.
+
+    On a CPU its ``small`` counterpart runs, which does a little of all that it does. A GPU also prepares itself for
+    each size of a batch, so there the contestant itself runs, unless it is timed only once because it is slow.
+    """
+    for contestant, part in zip(contestants, small, strict=True):
+        network.module.to(memory_format=contestant.memory)  # type: ignore[call-overload]
+        (contestant if network.device.type == "cuda" and not contestant.once else part).run()
+
+
 def in_turn(
     network: Network, bare: Contestant, contestants: Sequence[Contestant], rounds: int, until: float = math.inf
 ) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from benchmarks.run import timing
 from benchmarks.studies.speed import command, peers, ratios, rounds
 from benchmarks.studies.speed.contestants import subject_of
 from benchmarks.studies.speed.precisions import compare_precisions
-from benchmarks.studies.speed.rounds import BARE, Contestant, in_turn, left_out, summary, with_ratios
+from benchmarks.studies.speed.rounds import BARE, Contestant, in_turn, left_out, summary, warm_up, with_ratios
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +48,17 @@ def test_every_contestant_is_measured_by_its_own_number_of_forwards(network: Net
     assert forwards[[(name, 1) for name in tuned]].tolist() == [20, 170, 20]
     assert forwards["Captum's LIME, tuned", 2] == 40
     assert table["ratio to bare forwards"].gt(0).all()
+
+
+@pytest.mark.parametrize(("device", "ran"), [("cpu", ["small", "small"]), ("cuda", ["full", "small"])])
+def test_a_gpu_is_warmed_up_by_the_sizes_that_are_timed(network: Network, device: str, ran: list[str]) -> None:
+    seen: list[str] = []
+    full, small = (
+        [Contestant(name, lambda what=what: seen.append(what), 1, once=name == "slow") for name in ("fast", "slow")]
+        for what in ("full", "small")
+    )
+    warm_up(replace(network, device=torch.device(device)), full, small)
+    assert seen == ran
 
 
 def test_a_network_may_answer_in_another_form(network: Network) -> None:
