@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks list | run | status | report | join | prune | study``."""
+"""The command line: ``python -m benchmarks list | run | status | report | compare | join | prune | study``."""
 
 import argparse
 import importlib
@@ -345,6 +345,14 @@ def _report_so_far(directory: Path) -> None:
         _leave(plan, how, results, store, directory, words, journal.started, 0.0)
 
 
+def _compare(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
+    from benchmarks.report.agreement import compare
+
+    text, same = compare(options.one, options.other, options.tolerance)
+    print(text)
+    return int(not same)
+
+
 def _join(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
     from benchmarks.results import records
     from benchmarks.results.join import join
@@ -368,6 +376,7 @@ COMMANDS = {
     "run": _run,
     "status": _status,
     "report": _report,
+    "compare": _compare,
     "join": _join,
     "prune": _prune,
     "study": _study,

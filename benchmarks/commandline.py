@@ -190,6 +190,13 @@ def parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="say where the run into a folder stands, while it goes on or after it")
     status.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="the folder of its results")
 
+    compare = commands.add_parser("compare", help="say how far the scores of two runs are apart: are they the same?")
+    compare.add_argument("one", type=Path, metavar="DIR", help="the folder of a run's results")
+    compare.add_argument("other", type=Path, metavar="OTHER", help="that of another run, perhaps of fewer cases")
+    compare.add_argument(
+        "--tolerance", type=float, default=1e-4, metavar="X", help="what counts as the same (%(default)s); 1 if more"
+    )
+
     prune = commands.add_parser("prune", help="remove the cells that no run into a folder asks for any more")
     prune.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="the folder of its results")
 

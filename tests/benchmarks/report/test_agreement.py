@@ -1,0 +1,82 @@
+"""Two runs beside each other: which scores are apart, by how much, and what cannot be compared."""
+
+import math
+from pathlib import Path
+
+import paper
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.analysis.agreement import agreement, side_by_side
+from benchmarks.results import records
+from benchmarks.results.records import Records
+
+OWN = {
+    ("mint", "", "insertion"): [0.5, 0.25, math.nan],
+    ("mint", "shuffled", "insertion"): [0.125, 0.25, 0.5],
+    ("lime", "", "insertion"): [0.5, 0.5, 0.5],
+    ("mint", "", "pointing"): [1.0, 0.0, 1.0],
+}
+
+
+def changed(changes: dict[tuple[str, str, str], list[float]]) -> Records:
+    return paper.of_scores(OWN | changes)
+
+
+def saved(folder: Path, own: Records, other: Records) -> list[str]:
+    for name, each in (("own", own), ("other", other)):
+        records.save(each, folder / name)
+    return ["compare", str(folder / "own"), str(folder / "other")]
+
+
+def test_the_largest_difference_of_a_metric_says_where_it_is() -> None:
+    other = changed({("mint", "shuffled", "insertion"): [0.125, 0.25, 0.75]})
+    found = agreement(side_by_side(changed({}).scores, other.scores)).set_index("metric")
+    assert found.loc["insertion", ["shared", "median", "largest"]].tolist() == [9, 0.0, 0.25]
+    assert found.loc["insertion", ["method", "control", "case"]].tolist() == ["mint", "shuffled", "case-2"]
+    assert found.loc["pointing", ["shared", "median", "largest"]].tolist() == [3, 0.0, 0.0]
+
+
+def test_a_score_that_applies_in_one_run_only_is_infinitely_far() -> None:
+    other = changed({("mint", "", "insertion"): [0.5, 0.25, 0.5]})
+    found = agreement(side_by_side(changed({}).scores, other.scores)).set_index("metric")
+    assert found.loc["insertion", "largest"] == math.inf
+    assert found.loc["insertion", "case"] == "case-2"
+
+
+def test_equal_runs_are_said_to_be_equal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(saved(tmp_path, changed({}), changed({}))) == 0
+    said = capsys.readouterr().out
+    assert "Only in" not in said
+    assert said.endswith("All 12 scores that both have are the same to 0.0001.\n")
+
+
+def test_a_difference_counts_beyond_the_tolerance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = saved(tmp_path, changed({}), changed({("lime", "", "insertion"): [0.5, 0.5, 0.75]}))
+    assert main(command) == 1
+    assert "Of 12 scores that both have, 1 differ by more than 0.0001." in capsys.readouterr().out
+    assert main([*command, "--tolerance", "0.25"]) == 0
+
+
+def test_what_only_one_run_has_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = changed({("rise", "", "insertion"): [0.5, 0.5], ("mint", "", "pointing"): [1.0, 0.0, 1.0, 1.0]})
+    assert main(saved(tmp_path, changed({}), more)) == 0
+    said = capsys.readouterr().out
+    assert f"Only in {tmp_path / 'other'}: 3 scores\n  method: rise\n  case: case-3\n" in said
+    assert f"Only in {tmp_path / 'own'}" not in said
+
+
+def test_metrics_that_are_set_otherwise_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = {"mint": [0.5, 0.25]}
+    same = paper.column(values, metric="x")
+    runs = (paper.of_columns([paper.column(values, metric_id=f"Insertion(steps={n})"), same]) for n in (14, 28))
+    assert main(saved(tmp_path, *runs)) == 0
+    said = capsys.readouterr().out
+    assert "Not compared, as they are set otherwise in the two: insertion\n" in said
+    assert "All 2 scores" in said
+
+
+def test_runs_that_share_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = paper.of_scores({("mint", "", "road"): [0.5]})
+    assert main(saved(tmp_path, changed({}), other)) == 2
+    assert "share no score; compare runs of one plan." in capsys.readouterr().err
