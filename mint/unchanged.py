@@ -251,33 +251,62 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
+@torch.no_grad()
 def _different(pairs: Mapping[str, tuple[Tensor | None, Tensor | None]]) -> list[str]:
     """Name the pairs of tensors that are not equal bit by bit, or of which one is missing."""
-    unlike, alike, flags = [], [], []
+    unlike, away = [], {}
     for name, (one, other) in pairs.items():
         if one is None or other is None or not _comparable(one, other):
-            if one is not other:
-                unlike.append(name)
+            unlike += [name] if one is not other else []
+        elif one.is_cpu:
+            unlike += [] if torch.equal(*_bits(*_lines(one, other))) else [name]
         elif not one.is_meta:
-            alike.append(name)
-            flags.append((_bits(one) != _bits(other)).any())
-    if flags:
-        differ = torch.stack([flag.to(flags[0].device) for flag in flags]).tolist()
-        unlike += [name for name, flag in zip(alike, differ, strict=True) if flag]
-    return unlike
+            away[name] = _lines(one, other)
+    return unlike + _different_on_device(away)
+
+
+def _different_on_device(lines: Mapping[str, tuple[Tensor, Tensor]]) -> list[str]:
+    """Name the pairs that differ, waiting for the device once; small tensors are joined, so that few kernels start."""
+    groups: dict[tuple[object, ...], list[str]] = {}
+    for name, (one, _) in lines.items():
+        alone = [name] if one.numel() > _SMALL else []
+        groups.setdefault((one.device, one.dtype, *alone), []).append(name)
+    flags = []
+    for names in groups.values():
+        ones, others = zip(*(lines[name] for name in names), strict=True)
+        flags.append(_differ(torch.cat(ones), torch.cat(others)) if len(names) > 1 else _differ(ones[0], others[0]))
+    if not flags:
+        return []
+    differ = torch.stack([flag.to(flags[0].device) for flag in flags]).tolist()
+    among = [name for names, flag in zip(groups.values(), differ, strict=True) if flag for name in names]
+    return [name for name in among if _differ(*lines[name])]
+
+
+def _differ(one: Tensor, other: Tensor) -> Tensor:
+    return torch.ne(*_bits(one, other)).any()
 
 
 def _comparable(one: Tensor, other: Tensor) -> bool:
     return (one.shape, one.dtype, one.device) == (other.shape, other.dtype, other.device)
 
 
-def _bits(tensor: Tensor) -> Tensor:
-    # As integers, because NaN differs from itself.
-    real = torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()
-    return real.view(_INTEGERS[real.element_size()])
+def _lines(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the values of two tensors of one shape in one order, that of memory where it is the same."""
+    if one.dim() == 4 and all(each.is_contiguous(memory_format=torch.channels_last) for each in (one, other)):
+        one, other = one.permute(0, 2, 3, 1), other.permute(0, 2, 3, 1)
+    return one.flatten(), other.flatten()
+
+
+def _bits(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    # As integers, because NaN differs from itself; the widest are compared fastest.
+    size = one.element_size()
+    whole = not any(each % 8 for each in (one.numel() * size, one.data_ptr(), other.data_ptr()))
+    kind = torch.int64 if whole else _INTEGERS[size]
+    return one.view(kind), other.view(kind)
 
 
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_SMALL = 2**20  # values: larger tensors are compared where they are, without a copy
 
 
 def _write(tensor: Tensor, copy: Tensor) -> None:

@@ -1,13 +1,19 @@
 """Whatever is done to a network that was lent out is noticed, named and undone."""
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 from examples import SmallCNN, smooth_images
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
+import mint.unchanged as lending
 from mint.contract import InputError, fingerprint, unchanged
 from mint.unchanged import copies_of
 
@@ -179,3 +185,29 @@ def test_hooks_of_all_modules_and_the_default_dtype_are_put_back() -> None:
         careless()
     assert torch.equal(model(images), before)
     assert torch.get_default_dtype() == torch.float32
+
+
+DTYPES = (torch.float32, torch.float16, torch.int64, torch.bool, torch.complex64)
+SHAPES = ((), (0,), (3,), (2, 3, 4, 5), (2, 4, 3, 3))
+FORMATS = (torch.contiguous_format, torch.channels_last)
+PAIRS = st.tuples(st.sampled_from(SHAPES), st.sampled_from(DTYPES), *[st.sampled_from(FORMATS)] * 2, st.booleans())
+
+
+@given(st.lists(PAIRS, max_size=8))
+def test_what_differs_is_found_on_the_host_and_on_a_device(drawn: list[tuple[Any, ...]]) -> None:
+    pairs, expected = {}, set()
+    for number, (shape, dtype, memory, other_memory, differs) in enumerate(drawn):
+        one = (torch.arange(math.prod(shape)) % 2).to(dtype)
+        if dtype.is_floating_point:
+            one[:1] = math.nan  # equal to itself here
+        other = one.clone()
+        if differs and len(shape):
+            other[-1:] = not one[-1:].eq(1).any()
+            expected |= {str(number)} if other.numel() else set()
+        formats = (memory, other_memory) if len(shape) == 4 else FORMATS[:1] * 2
+        both = (each.view(shape).contiguous(memory_format=way) for each, way in zip((one, other), formats, strict=True))
+        pairs[str(number)] = tuple(both)
+    lines = {name: lending._lines(*pair) for name, pair in pairs.items()}
+    with mock.patch.object(lending, "_SMALL", 8):
+        assert set(lending._different_on_device(lines)) == expected
+    assert set(lending._different(pairs)) == expected
