@@ -32,18 +32,19 @@ def compare(one: Path, other: Path, tolerance: float) -> tuple[str, bool]:
     found = agreement(table)
     if found.empty:
         raise RecordsError(f"{one} and {other} share no score; compare runs of one plan.")
-    beyond = int((table["difference"] > tolerance).sum())
+    beyond = table.loc[table["difference"] > tolerance, "method"].value_counts()
     total = counted(int(found["shared"].sum()), "score")
     parts = [
         "\n".join(f"{name}: {_origin(records)}" for name, records in zip((one, other), runs, strict=True)),
         _spelled(found).to_string(index=False),
         *(_only(table, side, name) for side, name in zip(("one", "other"), (one, other), strict=True)),
         _otherwise_set(table),
-        f"Of {total} that both have, {beyond:,} differ by more than {tolerance:g}."
-        if beyond
+        f"Of {total} that both have, {beyond.sum():,} differ by more than {tolerance:g}: of "
+        f"{_names([f'{method} {number:,}' for method, number in beyond.items()])}."
+        if len(beyond)
         else f"All {total} that both have are the same to {tolerance:g}.",
     ]
-    return "\n\n".join(filter(None, parts)), not beyond
+    return "\n\n".join(filter(None, parts)), beyond.empty
 
 
 def _origin(records: Records) -> str:

@@ -54,7 +54,7 @@ def test_equal_runs_are_said_to_be_equal(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_difference_counts_beyond_the_tolerance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = saved(tmp_path, changed({}), changed({("lime", "", "insertion"): [0.5, 0.5, 0.75]}))
     assert main(command) == 1
-    assert "Of 12 scores that both have, 1 differ by more than 0.0001." in capsys.readouterr().out
+    assert "Of 12 scores that both have, 1 differ by more than 0.0001: of lime 1." in capsys.readouterr().out
     assert main([*command, "--tolerance", "0.25"]) == 0
 
 
