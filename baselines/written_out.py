@@ -236,12 +236,51 @@ def _own_modules(graph: fx.Graph, network: nn.Module, constants: Mapping[str, An
             continue
         if node.op == "call_module":
             own: nn.Module | None = twin(network.get_submodule(str(node.target)))
+        elif node.target in _LAYERS:
+            own = _as_layer(node, held)
         else:
             own = _as_module(node, data) if node in data else None
         if own is not None:
             node.op, node.target = "call_module", f"call{len(held)}_{type(own).__name__}"
             held[node.target] = own
     return held
+
+
+def _as_layer(node: fx.Node, held: Mapping[str, Any]) -> nn.Module | None:
+    """Make the layer of a call with weights, and let the node call it; None where the weights are computed.
+
+    So is a layer of TensorFlow's padding, which pads, and then calls the function with its own weights.
+    """
+    names, make = _LAYERS[node.target]
+    # Options at the end may be left out.
+    given: dict[str, Any] = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    values, weights = given.pop("input"), {name: given.pop(name, None) for name in ("weight", "bias")}
+    computed = [each for each in weights.values() if isinstance(each, fx.Node) and each.op != "get_attr"]
+    if computed or any(isinstance(each, fx.Node) for each in given.values()):
+        return None
+    tensors: dict[str, Any] = {name: each and held[str(each.target)] for name, each in weights.items()}
+    layer = make(tensors["weight"], given)
+    for name, tensor in tensors.items():
+        fixed = isinstance(tensor, Tensor) and not isinstance(tensor, nn.Parameter)
+        layer.register_parameter(name, nn.Parameter(tensor, requires_grad=False) if fixed else tensor)
+    node.args, node.kwargs = (values,), {}
+    return layer
+
+
+def _convolution(weight: Tensor, options: Mapping[str, Any]) -> nn.Module:
+    filters, channels, height, width = weight.shape
+    return nn.Conv2d(channels * options.get("groups", 1), filters, (height, width), device="meta", **options)
+
+
+def _linear(weight: Tensor, _options: Mapping[str, Any]) -> nn.Module:
+    return nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+
+
+# What makes the layer of a function with weights, and what its arguments are called.
+_LAYERS: Mapping[Any, tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], nn.Module]]] = {
+    F.conv2d: (("input", "weight", "bias", "stride", "padding", "dilation", "groups"), _convolution),
+    F.linear: (("input", "weight", "bias"), _linear),
+}
 
 
 def _as_module(node: fx.Node, data: set[fx.Node]) -> nn.Module | None:

@@ -206,6 +206,42 @@ def test_a_layer_derived_from_torch_s_has_no_rule_for_what_it_computes_instead(l
         require_rules(written, "this")
 
 
+class Padded(nn.Conv2d):
+    """Pads as TensorFlow does, more at the end, and then calls the function."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        padded = F.pad(images, (0, 1, 0, 1))
+        return F.conv2d(padded, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class Doubled(nn.Linear):
+    """Linear, with weights that it computes."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.linear(features, 2 * self.weight)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_function_with_weights_is_its_layer(bias: bool) -> None:
+    class Calling(nn.Sequential):
+        def forward(self, images: Tensor) -> Tensor:
+            return F.linear(torch.flatten(self[0](images), 1), weight=self[1].weight)
+
+    images = noise(2, 4, 5, 5)
+    network = Calling(Padded(4, 6, 2, stride=2, groups=2, bias=bias), nn.Linear(6 * 9, 3)).eval()
+    written = write_out(network, images[0], "this")
+    assert kinds(written) == ["Conv2d", "Linear"]
+    assert torch.equal(written(images), network(images))
+    assert {*map(id, written.parameters())} < {*map(id, network.parameters())}
+    require_rules(written, "this")
+
+
+def test_a_function_with_weights_that_are_computed_has_no_rule() -> None:
+    written = write_out(nn.Sequential(nn.Flatten(), Doubled(48, 5)).eval(), noise(3, 4, 4), "this")
+    with pytest.raises(InputError, match="this has no rule for linear,"):
+        require_rules(written, "this")
+
+
 def test_a_batch_norm_without_running_statistics_has_no_rule() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten()).eval()
     with pytest.raises(InputError, match="this has no rule for BatchNorm2d,"):
