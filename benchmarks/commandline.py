@@ -1,6 +1,7 @@
 """What the command line takes, and what a run that it asks for is."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +91,16 @@ def _seed(text: str) -> int:
     if not text.isdecimal() or len(text) > 19 or int(text) >= 2**63:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^63 - 1")
     return int(text)
+
+
+def _distance(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
+    return found
 
 
 def _span(text: str) -> tuple[int, int]:
@@ -194,7 +205,11 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("one", type=Path, metavar="DIR", help="the folder of a run's results")
     compare.add_argument("other", type=Path, metavar="OTHER", help="that of another run, perhaps of fewer cases")
     compare.add_argument(
-        "--tolerance", type=float, default=1e-4, metavar="X", help="what counts as the same (%(default)s); 1 if more"
+        "--tolerance",
+        type=_distance,
+        default=1e-4,
+        metavar="X",
+        help="what counts as the same (%(default)s); 1 if more",
     )
 
     prune = commands.add_parser("prune", help="remove the cells that no run into a folder asks for any more")

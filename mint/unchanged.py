@@ -294,14 +294,16 @@ def _lines(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """Return the values of two tensors of one shape in one order, that of memory where it is the same."""
     if one.dim() == 4 and all(each.is_contiguous(memory_format=torch.channels_last) for each in (one, other)):
         one, other = one.permute(0, 2, 3, 1), other.permute(0, 2, 3, 1)
-    return one.flatten(), other.flatten()
+    return one.flatten().contiguous(), other.flatten().contiguous()
 
 
 def _bits(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     # As integers, because NaN differs from itself; the widest are compared fastest.
+    if one.is_complex():
+        one, other = torch.view_as_real(one).flatten(), torch.view_as_real(other).flatten()
     size = one.element_size()
-    whole = not any(each % 8 for each in (one.numel() * size, one.data_ptr(), other.data_ptr()))
-    kind = torch.int64 if whole else _INTEGERS[size]
+    bounds = (each for line in (one, other) for each in (line.data_ptr(), line.storage_offset() * size))
+    kind = _INTEGERS[size] if one.numel() * size % 8 or any(each % 8 for each in bounds) else torch.int64
     return one.view(kind), other.view(kind)
 
 
@@ -310,7 +312,8 @@ _SMALL = 2**20  # values: larger tensors are compared where they are, without a 
 
 
 def _write(tensor: Tensor, copy: Tensor) -> None:
-    if not _comparable(tensor, copy):
+    # What is expanded cannot be written to.
+    if not _comparable(tensor, copy) or 0 in tensor.stride():
         tensor.data = copy.clone()
     elif not tensor.is_meta:
         tensor.data.copy_(copy)

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
+
 from baselines import Centre
 from baselines.controls import Averaged, Blurred, RandomisedNetwork
 from benchmarks.run.loop import Results
@@ -41,6 +43,11 @@ def calls(log: Path) -> int:
 
 def rows_in(rows: Rows) -> list[dict[Any, Any]]:
     return rows.frame().to_dict("records")
+
+
+def require_same_rows(found: Rows, expected: Rows) -> None:
+    """The same rows; numbers but for rounding, which on some processors differs with where a tensor lies in memory."""
+    pd.testing.assert_frame_equal(found.frame(), expected.frame(), rtol=1e-5, atol=1e-8)
 
 
 def scores(results: Results) -> dict[tuple[str, str, str], float]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.analysis.agreement import agreement, side_by_side
@@ -31,7 +32,9 @@ def compare(one: Path, other: Path, tolerance: float) -> tuple[str, bool]:
     table = side_by_side(runs[0].scores, runs[1].scores)
     found = agreement(table)
     if found.empty:
-        raise RecordsError(f"{one} and {other} share no score; compare runs of one plan.")
+        raise RecordsError(
+            f"{one} and {other} share no score of a metric with the same settings; compare runs of one plan."
+        )
     beyond = table.loc[table["difference"] > tolerance, "method"].value_counts()
     total = counted(int(found["shared"].sum()), "score")
     parts = [
@@ -39,10 +42,11 @@ def compare(one: Path, other: Path, tolerance: float) -> tuple[str, bool]:
         _spelled(found).to_string(index=False),
         *(_only(table, side, name) for side, name in zip(("one", "other"), (one, other), strict=True)),
         _otherwise_set(table),
-        f"Of {total} that both have, {beyond.sum():,} differ by more than {tolerance:g}: of "
-        f"{_names([f'{method} {number:,}' for method, number in beyond.items()])}."
+        "inf: the metric applies to the case in one of the runs only." if np.isinf(found["largest"]).any() else "",
+        f"Of {total} compared, these differ by more than {tolerance:g}: "
+        f"{_names([f'{number:,} of {method}' for method, number in beyond.items()])}."
         if len(beyond)
-        else f"All {total} that both have are the same to {tolerance:g}.",
+        else f"No difference of {total} compared is more than {tolerance:g}.",
     ]
     return "\n\n".join(filter(None, parts)), beyond.empty
 
@@ -75,8 +79,13 @@ def _only(table: pd.DataFrame, side: str, run: Path) -> str:
 
 
 def _otherwise_set(table: pd.DataFrame) -> str:
-    names = list(table.loc[table["settings"], "metric"].unique())
-    return f"Not compared, as they are set otherwise in the two: {_names(names)}" if names else ""
+    rows = table[table["settings"]]
+    if rows.empty:
+        return ""
+    names = _names(list(rows["metric"].unique()))
+    return (
+        f"In both, but not compared, as the metric is set otherwise: {counted(len(rows), 'score')}\n  metric: {names}"
+    )
 
 
 def _names(names: list[str]) -> str:

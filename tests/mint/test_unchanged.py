@@ -162,6 +162,25 @@ def test_a_network_may_make_a_buffer_anew() -> None:
         network(torch.ones(1, 3, 2, 2))
 
 
+@pytest.mark.parametrize(
+    "buffer",
+    [
+        torch.ones(1).expand(4),
+        torch.arange(8.0)[::2],
+        torch.eye(4)[:, 1],
+        torch.frombuffer(bytearray(64), dtype=torch.float32, count=5, offset=4)[1:],
+        torch.frombuffer(bytearray(64), dtype=torch.complex128, count=2, offset=4),
+    ],
+    ids=["expanded", "step", "column", "offset", "unaligned"],
+)
+def test_buffers_that_lie_scattered_in_memory_are_compared(small_cnn: SmallCNN, buffer: Tensor) -> None:
+    small_cnn.register_buffer("scattered", buffer)
+    with unchanged(small_cnn, "mine"):
+        pass
+    with pytest.raises(InputError, match=r"buffers \(scattered\)"), unchanged(small_cnn, "mine"):
+        small_cnn.scattered = buffer + 1
+
+
 def test_half_precision_and_complex_numbers_are_compared(small_cnn: SmallCNN) -> None:
     small_cnn.half().register_buffer("phases", torch.ones(2, dtype=torch.complex128))
     with unchanged(small_cnn, "mine"):

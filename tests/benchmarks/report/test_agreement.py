@@ -48,13 +48,13 @@ def test_equal_runs_are_said_to_be_equal(tmp_path: Path, capsys: pytest.CaptureF
     assert main(saved(tmp_path, changed({}), changed({}))) == 0
     said = capsys.readouterr().out
     assert "Only in" not in said
-    assert said.endswith("All 12 scores that both have are the same to 0.0001.\n")
+    assert said.endswith("No difference of 12 scores compared is more than 0.0001.\n")
 
 
 def test_a_difference_counts_beyond_the_tolerance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = saved(tmp_path, changed({}), changed({("lime", "", "insertion"): [0.5, 0.5, 0.75]}))
     assert main(command) == 1
-    assert "Of 12 scores that both have, 1 differ by more than 0.0001: of lime 1." in capsys.readouterr().out
+    assert "Of 12 scores compared, these differ by more than 0.0001: 1 of lime." in capsys.readouterr().out
     assert main([*command, "--tolerance", "0.25"]) == 0
 
 
@@ -72,11 +72,23 @@ def test_metrics_that_are_set_otherwise_are_not_compared(tmp_path: Path, capsys:
     runs = (paper.of_columns([paper.column(values, metric_id=f"Insertion(steps={n})"), same]) for n in (14, 28))
     assert main(saved(tmp_path, *runs)) == 0
     said = capsys.readouterr().out
-    assert "Not compared, as they are set otherwise in the two: insertion\n" in said
-    assert "All 2 scores" in said
+    assert "In both, but not compared, as the metric is set otherwise: 2 scores\n  metric: insertion\n" in said
+    assert "No difference of 2 scores" in said
 
 
 def test_runs_that_share_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = paper.of_scores({("mint", "", "road"): [0.5]})
     assert main(saved(tmp_path, changed({}), other)) == 2
-    assert "share no score; compare runs of one plan." in capsys.readouterr().err
+    assert "share no score of a metric with the same settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "inf", "-1", "x"])
+def test_a_tolerance_is_a_number_from_0_on(tolerance: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["compare", "one", "other", f"--tolerance={tolerance}"])
+    assert "is not a number from 0 on" in capsys.readouterr().err
+
+
+def test_a_score_in_one_run_only_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(saved(tmp_path, changed({}), changed({("mint", "", "insertion"): [0.5, 0.25, 0.5]}))) == 1
+    assert "inf: the metric applies to the case in one of the runs only." in capsys.readouterr().out

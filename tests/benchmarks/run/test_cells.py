@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from small_runs import CONTROLS, SECOND, Interrupted, calls, controlled, rows_in, scores, with_part
+from small_runs import CONTROLS, SECOND, Interrupted, calls, controlled, require_same_rows, rows_in, scores, with_part
 from torch import Tensor, nn
 
 from baselines.controls import Blurred, RandomisedNetwork
@@ -179,8 +179,8 @@ def test_a_run_stopped_at_any_cell_goes_on_from_there(world: ModuleType, log: Pa
         assert calls(log) - before <= calls_of_a_run + FEWEST
         before = calls(log)
         assert resumed.inputs == whole.inputs
-        np.testing.assert_equal(rows_in(resumed.records), rows_in(whole.records))
-        np.testing.assert_equal(rows_in(resumed.curves), rows_in(whole.curves))
+        require_same_rows(resumed.records, whole.records)
+        require_same_rows(resumed.curves, whole.curves)
 
 
 def control_scores(results: Results) -> dict[tuple[str, str, str, str], float]:
@@ -252,7 +252,7 @@ def test_a_run_with_controls_stopped_at_any_cell_goes_on_from_there(
     whole_store = Store(tmp_path / "whole")
     whole = run(plan, Options(), whole_store)
     for resumed in stopped_runs(plan, whole_store, every=2):
-        np.testing.assert_equal(rows_in(resumed.records), rows_in(whole.records))
+        require_same_rows(resumed.records, whole.records)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small_runs import rows_in
+from small_runs import require_same_rows
 from torch import Tensor, nn
 
 from benchmarks.__main__ import main
@@ -110,7 +110,7 @@ def test_the_second_call_changes_no_number(plan: Plan, tmp_path: Path, monkeypat
     after = torch.rand(3), np.random.rand(), random.random()  # noqa: NPY002
     monkeypatch.setattr("benchmarks.run.cells.distance_of_repetitions", lambda explain, known: 0.0)
     monkeypatch.setattr("benchmarks.run.cells.code_digest", lambda thing: "")
-    np.testing.assert_equal(rows_in(found), rows_in(explained(plan, tmp_path / "b").records))
+    require_same_rows(found, explained(plan, tmp_path / "b").records)
     assert after[0].equal(torch.rand(3))
     assert after[1:] == (np.random.rand(), random.random())  # noqa: NPY002
 
@@ -168,7 +168,8 @@ def test_the_tables_mark_it(plan: Plan, world: ModuleType, tmp_path: Path, capsy
     out = tmp_path / "out"
     assert main(["run", "--plan", "fake", "--out", str(out), "--method", f"{tmp_path / 'mine.py'}:drawn"]) == 0
     text = capsys.readouterr().out
-    names = [line.split("0.")[0].strip() for line in text.splitlines() if line.startswith(("bright", "dark", "drawn"))]
+    rows = [line for line in text.splitlines() if line.startswith(("bright", "dark", "drawn"))]
+    names = [row.split("0.")[0].strip(" -") for row in rows]
     assert names[:3] == ["bright", "dark", "drawn \N{DAGGER}"]
     for page in (text, (out / "README.md").read_text(), (out / "index.html").read_text()):
         assert page.count("\N{DAGGER} not deterministic: ") == 1

@@ -4,10 +4,9 @@ import dataclasses
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 import torch
-from small_runs import Interrupted, rows_in
+from small_runs import Interrupted, require_same_rows
 from torch import Tensor, nn
 
 from baselines.controls import OtherClass, Shuffled
@@ -109,6 +108,6 @@ def test_rows_are_in_the_same_order_however_many_cases_come_at_a_time(
     found = run(plan, Options(), Store(tmp_path / "cells"))
     monkeypatch.setattr("benchmarks.run.setting.PICTURES_AT_A_TIME", 0)
     again = run(plan, Options(), Store(tmp_path / "cells"))
-    np.testing.assert_equal(rows_in(again.records), rows_in(found.records))
-    np.testing.assert_equal(rows_in(again.curves), rows_in(found.curves))
+    require_same_rows(again.records, found.records)
+    require_same_rows(again.curves, found.curves)
     assert len(found.records) == 75 * 6 + 5 * 6
