@@ -32,7 +32,7 @@ UNREAD, INTERRUPTED = 141, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0, 1 if cases failed, 2 for bad input, 130 or 141 if it was stopped."""
+    """Run a command; return its status: 0, 1 (cases failed, or scores differ), 2 (bad input), 130 or 141 (stopped)."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(arguments)
     problem = foreign_package()

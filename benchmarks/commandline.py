@@ -209,7 +209,7 @@ def parser() -> argparse.ArgumentParser:
         type=_distance,
         default=1e-4,
         metavar="X",
-        help="what counts as the same (%(default)s); 1 if more",
+        help="the largest difference that is let pass (%(default)s); beyond it, the exit status is 1",
     )
 
     prune = commands.add_parser("prune", help="remove the cells that no run into a folder asks for any more")
