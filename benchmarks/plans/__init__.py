@@ -26,6 +26,7 @@ PLANS: Mapping[str, Plan] = {
         ablations.CANVASES,
         variants.VARIANTS,
         variants.VARIANTS_IMAGENET,
+        variants.HELD_OUT,
         *published.PUBLISHED,
     )
 }

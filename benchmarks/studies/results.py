@@ -55,6 +55,7 @@ ITEMS: tuple[Item, ...] = (
     Item("speed", ("study", "speed"), 4, limited=False),
     Item("figures", ("study", "figures"), 5, limited=False),
     _plan("variants", 22),
+    _plan("held-out", 70),
     _plan("checks", 10),
     # Apart, so that the scenes' are made where there are no photographs.
     Item("canvases", ("run", "--plan", "canvases", "--datasets", "scenes"), 6),

@@ -32,6 +32,7 @@ def test_a_plan_says_what_its_report_is_about() -> None:
     assert {name: plan.focus for name, plan in PLANS.items() if plan.focus} == {
         "variants": ("overlay",),
         "variants-imagenet": ("overlay",),
+        "held-out": ("overlay", "250 samples"),
     }
 
 

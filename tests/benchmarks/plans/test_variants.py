@@ -2,7 +2,9 @@ import dataclasses
 
 import pytest
 
-from benchmarks.plans.variants import METRICS, PEERS, SAMPLES, VARIANTS, VARIANTS_IMAGENET
+from benchmarks.datasets import DATASETS, DataOptions
+from benchmarks.networks import load_network
+from benchmarks.plans.variants import HELD_OUT, METRICS, PEERS, SAMPLES, VARIANTS, VARIANTS_IMAGENET
 from benchmarks.run.plan import Plan
 from mint import OverlayMINT
 
@@ -31,3 +33,13 @@ def test_each_variant_differs_from_the_default_in_one_idea(plan: Plan) -> None:
 def test_a_plan_removes_by_more_than_the_variant_hides_by() -> None:
     removed = {getattr(metric, "baseline", "imputation") for name, metric in METRICS.items() if "pointing" not in name}
     assert removed == {"zero", "blur", "mean", "imputation"}
+
+
+def test_the_held_out_scenes_are_none_that_variants_has() -> None:
+    (part,), (before,) = HELD_OUT.parts, VARIANTS.parts
+    assert part.methods.items() <= before.methods.items()
+    assert part.metrics == before.metrics
+    network = load_network("scenes-vgg")
+    seen = {case.image.tobytes() for case in DATASETS[before.dataset](network, DataOptions())}
+    assert part.limit is not None
+    assert not seen & {case.image.tobytes() for case in DATASETS[part.dataset](network, DataOptions())[: part.limit]}
