@@ -132,15 +132,14 @@ def masked_answers(
         If the network's answer has a wrong shape (see :func:`read_scores`) or ``batch_size`` is not positive.
     """
     device = image.device
-    # Everything is flat, in the channels-last order, so that the masks need no broadcasting. The masks are gathered as
-    # floats, because torch gathers floats several times faster than booleans.
+    # Everything is flat, in the channels-last order, so that the masks need no broadcasting. The masks are floats,
+    # because torch gathers floats several times faster than booleans, and its lerp is exact at 0 and 1.
     segments = labels.to(device).flatten().repeat_interleave(len(image))
-    present = states.to(device, torch.float32)
+    present = states.to(image)
     kept, absent = channels_last(image), channels_last(fill.to(image).expand_as(image))
 
     def draw(start: int, stop: int, batch: Tensor) -> None:
-        masks = present[start:stop].index_select(1, segments).bool()
-        torch.where(masks, kept, absent, out=batch.view(len(batch), -1))
+        torch.lerp(absent, kept, present[start:stop].index_select(1, segments), out=batch.view(len(batch), -1))
 
     targets = [target] if isinstance(target, int) else list(target)
     single = isinstance(score, str) or callable(score)

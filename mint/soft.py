@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from mint.perturbation import Answers, scores_of_drawn
 from mint.scores import Score
 
+SEGMENTS_AT_ONCE = 64
+"""How many masks are blurred together when it is measured what they show: the memory it takes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Edges:
@@ -21,6 +24,11 @@ class Edges:
 
     rows: Tensor | None = None
     columns: Tensor | None = None
+
+    @property
+    def hard(self) -> bool:
+        """Whether masks are left as they are."""
+        return self.rows is None
 
     @classmethod
     def of(cls, image: Tensor, width: float) -> "Edges":
@@ -109,20 +117,36 @@ def soft_scores(
     InputError
         If the network's answer cannot be used as a score.
     """
-    device, pixels = image.device, labels.numel()
-    flat, chosen = labels.to(device).flatten(), groups.to(device)
-    present, counts = states.to(device, torch.float32), factor.to(device)
-    kept, absent = image.permute(1, 2, 0), fills.permute(0, 2, 3, 1)
-    shown = torch.empty(len(states), dtype=torch.float64, device=device)
-    seen = torch.empty(states.shape, dtype=torch.float64, device=device)
+    device, flat = image.device, labels.to(image.device).flatten()
+    present, chosen = states.to(image), groups.to(device)
+    kept, absent = (each.movedim(-3, -1).contiguous() for each in (image, fills))
 
     def draw(start: int, stop: int, batch: Tensor) -> None:
         masks = edges.soften(present[start:stop].index_select(1, flat).view(-1, *labels.shape))
-        torch.lerp(absent[chosen[start:stop]], kept, masks[..., None].to(batch.dtype), out=batch)
-        shown[start:stop] = masks.mean(dim=(1, 2), dtype=torch.float64)
-        values = edges.gather(masks * counts).flatten(1)
-        seen[start:stop] = values.new_zeros((stop - start, states.shape[1])).index_add_(1, flat, values) / pixels
+        hidden = absent if len(absent) == 1 else absent[chosen[start:stop]]
+        torch.lerp(hidden, kept, masks[..., None], out=batch)
 
     column = torch.tensor([target], device=device)
     answers = scores_of_drawn(model, image, len(states), draw, target, column, [score], batch_size)
-    return SoftAnswers(answers, shown, seen)
+    return SoftAnswers(answers, *_shown(present.double(), flat, edges, factor.to(device)))
+
+
+def _shown(present: Tensor, flat: Tensor, edges: Edges, factor: Tensor) -> tuple[Tensor, Tensor]:
+    """Measure what samples show: `SoftAnswers.shown` and `SoftAnswers.seen`.
+
+    Softening is linear, so that a sample shows the sum of what its segments show alone.
+    """
+    count, pixels = present.shape[1], flat.numel()
+
+    def totals(values: Tensor) -> Tensor:
+        return values.new_zeros((*values.shape[:-1], count)).index_add_(-1, flat, values) / pixels
+
+    if edges.hard:
+        alone = totals(torch.stack([torch.ones_like(factor), factor]).flatten(1))
+        return present @ alone[0], present * alone[1]
+    shown, seen = [], []
+    for segments in torch.split(torch.arange(count, device=flat.device), SEGMENTS_AT_ONCE):
+        masks = edges.soften((flat == segments[:, None]).double().view(-1, *factor.shape))
+        shown.append(masks.mean(dim=(1, 2)))
+        seen.append(totals(edges.gather(masks * factor).flatten(1)))
+    return present @ torch.cat(shown), present @ torch.cat(seen)

@@ -29,6 +29,17 @@ def test_scores_are_those_of_pictures_masked_one_by_one(small_cnn: SmallCNN, ima
     torch.testing.assert_close(found, naive_scores(small_cnn, images[0], fill, states, 2), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_copy_has_the_values_of_the_image_and_of_the_fill_to_the_last_bit(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    image, fill = (torch.randn(2, 3, 40, 48, generator=generator) * 10.0 ** torch.arange(-30, 18)).to(dtype)
+    states = torch.rand(20, 7, generator=generator) < 0.5
+    model, seen = Recorder(), []
+    model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    masked_scores(model, image, fill, LABELS, states, 0, batch_size=8)
+    assert torch.equal(torch.cat(seen), torch.where(states[:, LABELS].unsqueeze(1), image, fill))
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 20, 64, None])
 def test_the_batch_size_does_not_matter(small_cnn: SmallCNN, images: Tensor, batch_size: int | None) -> None:
     states = torch.rand(20, 7, generator=torch.Generator().manual_seed(0)) < 0.5
