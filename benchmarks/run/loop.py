@@ -37,7 +37,7 @@ from benchmarks.run.precision import computing_in
 from benchmarks.run.rows import Rows
 from benchmarks.run.setting import MOST, Setting, open_setting, say, settings_of
 from benchmarks.run.store import Store
-from benchmarks.run.timing import bare_seconds
+from benchmarks.run.timing import bare_seconds, tidied
 from mint.scores import PROBABILITIES
 
 MAPS_KEPT = 2000  # of the cases of each setting: their maps are kept for the page
@@ -217,7 +217,8 @@ def timings(setting: Setting, contexts: list[Context], methods: Iterable[str]) -
     own = [method for method in methods if method not in cells.given]
     explained = [method for method in own if not cells.failed(method, cases)]
     title, gathering = f"{setting.title}: timing", cells.absent is not None
-    for method in tqdm(explained, desc=title, unit="method", mininterval=1, disable=gathering):
-        timing = cells.timing(method, contexts)
-        if timing is not None:
-            yield method, timing
+    with tidied():
+        for method in tqdm(explained, desc=title, unit="method", mininterval=1, disable=gathering):
+            timing = cells.timing(method, contexts)
+            if timing is not None:
+                yield method, timing

@@ -1,5 +1,6 @@
 """The timer counts pictures and memory rightly and leaves no trace; its clock is only held to what it cannot miss."""
 
+import gc
 import time
 from functools import lru_cache
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from baselines import Centre, EngineOcclusion, GradCAM, Occlusion
 from benchmarks.networks.network import Network
 from benchmarks.run import timing
-from benchmarks.run.timing import Timing, bare_seconds, device_name, fastest_batch, time_attributor
+from benchmarks.run.timing import Timing, bare_seconds, device_name, fastest_batch, tidied, time_attributor
 from mint import partitions
 from mint.contract import Attributor
 
@@ -92,6 +93,12 @@ def test_the_clock_sees_the_whole_call_and_each_picture_alone() -> None:
     assert timing.repeats >= 2
     assert {count for count, _ in seen} == {1}
     assert abs([target for _, target in seen].count(0) - len(seen) / 2) <= 0.5
+
+
+def test_what_is_spared_from_the_collector_is_given_back() -> None:
+    with tidied():
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
 
 
 def test_memory_held_during_a_call_is_seen_and_not_what_was_held_before() -> None:
