@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines import Centre, EngineOcclusion, GradCAM, Occlusion
+from baselines import Centre, DeepLIFT, EngineOcclusion, GradCAM, GuidedBackprop, Occlusion
 from benchmarks.networks.network import Network
 from benchmarks.run import timing
 from benchmarks.run.timing import Timing, bare_seconds, device_name, fastest_batch, tidied, time_attributor
@@ -35,6 +35,9 @@ def network() -> Network:
         (EngineOcclusion(224, 224), 2, 0),
         (Occlusion(112, 56, batch_size=4), 1 + 9, 0),
         (EngineOcclusion(112, 56), 1 + 9, 0),
+        # Those that copy the network: two forward passes check the copy, and are made through it after that.
+        (DeepLIFT(), 2 + 2, 2),
+        (GuidedBackprop(), 2 + 1, 1),
     ],
     ids=lambda value: type(value).__name__,
 )
