@@ -34,6 +34,7 @@ def setting(names: Sequence[str], measured: Mapping[str, Any], asked: int, **mor
         "network": {"name": "net", "input_size": 20, "weights_sha256": "0123456789abcdef"},
         "device": "cpu",
         "cases": {"all": asked, "difficult": 0},
+        "data_sha256": "fedcba9876543210",
         "methods": {method: {"class": method, "parameters": {}} for method in names},
         "nulls": [method for method in names if method in NULLS],
         "metrics": dict(measured),

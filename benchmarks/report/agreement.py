@@ -1,5 +1,6 @@
 """Two runs beside each other: the sentences and the table of ``python -m benchmarks compare``."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def compare(one: Path, other: Path, tolerance: float) -> tuple[str, bool]:
     Returns
     -------
     text : str
-        Where each is from, a table of the differences, what only one of them has, and the verdict.
+        Where each is from, a table of the differences, what only one has or was given otherwise, and the verdict.
     same : bool
         Whether no score that both have differs by more than the tolerance.
 
@@ -42,6 +43,7 @@ def compare(one: Path, other: Path, tolerance: float) -> tuple[str, bool]:
         _spelled(found).to_string(index=False),
         *(_only(table, side, name) for side, name in zip(("one", "other"), (one, other), strict=True)),
         _otherwise_set(table),
+        _otherwise_made(*runs),
         "inf: the metric applies to the case in one of the runs only." if np.isinf(found["largest"]).any() else "",
         f"Of {total} compared, these differ by more than {tolerance:g}: "
         f"{_names([f'{number:,} of {method}' for method, number in beyond.items()])}."
@@ -54,8 +56,9 @@ def compare(one: Path, other: Path, tolerance: float) -> tuple[str, bool]:
 def _origin(records: Records) -> str:
     run: dict[str, Any] = records.provenance["run"]
     hardware, git = run.get("hardware") or {}, run.get("git") or {}
-    machine = hardware.get("gpu") or hardware.get("cpu") or "several machines"
-    commit = str(git.get("commit") or "several or none")[:12]
+    devices = dict.fromkeys(device for each in _settings(records).values() for device in each.get("devices") or {})
+    machine = _names([*devices]) or hardware.get("cpu") or "several machines"
+    commit = str(git["commit"])[:12] if git.get("commit") else "several or none"
     return f"commit {commit}{' and changes' * bool(git.get('dirty'))}, {machine}"
 
 
@@ -86,6 +89,37 @@ def _otherwise_set(table: pd.DataFrame) -> str:
     return (
         f"In both, but not compared, as the metric is set otherwise: {counted(len(rows), 'score')}\n  metric: {names}"
     )
+
+
+def _otherwise_made(one: Records, other: Records) -> str:
+    """Say what the runs gave otherwise to the networks and methods that both have, and so why scores may differ."""
+    first, second = _settings(one), _settings(other)
+    lines = []
+    for place in first.keys() & second.keys():
+        left, right = _facts(first[place]), _facts(second[place])
+        shared = [name for name in left if name in right and left[name] != right[name]]
+        names = _names([f"{name} ({left[name]}, {right[name]})" for name in shared])
+        lines += [f"  {place[1]} on {place[0]}: {names}"] if shared else []
+    return "\n".join(["Compared, though the runs differ in", *sorted(lines)]) if lines else ""
+
+
+def _settings(records: Records) -> dict[tuple[str, str], Mapping[str, Any]]:
+    settings = records.provenance["inputs"]["settings"]
+    return {(each["dataset"], each["network"]["name"]): each for each in settings}
+
+
+def _facts(setting: Mapping[str, Any]) -> dict[str, str]:
+    """Give what determines scores besides code, machine and versions, as a reader calls it."""
+    parameters = {
+        f"{method}'s {name}": value
+        for method, each in setting["methods"].items()
+        for name, value in (each.get("parameters") or {}).items()
+    }
+    # Of another number of cases the pictures are others; joined runs have several hashes, also of the same ones.
+    whole = "+" not in setting["data_sha256"]
+    pictures = {f"the {setting['cases']['all']} cases' pictures": setting["data_sha256"][:8]} if whole else {}
+    weights = setting["network"]["weights_sha256"][:8]
+    return {"precision": setting.get("precision", "float32"), "weights": weights, **pictures, **parameters}
 
 
 def _names(names: list[str]) -> str:

@@ -92,3 +92,22 @@ def test_a_tolerance_is_a_number_from_0_on(tolerance: str, capsys: pytest.Captur
 def test_a_score_in_one_run_only_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(saved(tmp_path, changed({}), changed({("mint", "", "insertion"): [0.5, 0.25, 0.5]}))) == 1
     assert "inf: the metric applies to the case in one of the runs only." in capsys.readouterr().out
+
+
+def test_what_was_given_otherwise_is_said_of_each_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(precision: str, samples: str, data: str) -> Records:
+        own = changed({})
+        (about,) = own.provenance["inputs"]["settings"]
+        about |= {"precision": precision, "devices": {f"{precision} device": 1}, "data_sha256": data}
+        about["methods"]["mint"]["parameters"] = {"samples": samples, "score": "'logit'"}
+        return own
+
+    assert main(saved(tmp_path, run("float32", "500", "0" * 64), run("tf32", "200", "1" * 64))) == 0
+    said = capsys.readouterr().out
+    assert "commit several or none, tf32 device" in said
+    assert (
+        "Compared, though the runs differ in\n  net on scenes: precision (float32, tf32); the 3 cases' pictures" in said
+    )
+    assert "(00000000, 11111111); mint's samples (500, 200)\n" in said
+    assert main(saved(tmp_path, run("float32", "500", "0" * 64), run("float32", "500", "0+1"))) == 0
+    assert "differ in" not in capsys.readouterr().out
