@@ -31,16 +31,8 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 import mint.app.torchvision_ops  # noqa: F401 - before zennit, which imports torchvision
 from baselines.gradients import Channels, batches, leaf, needs_a_gradient, over_channels, require_channels
 from baselines.packages import Package
-from baselines.written_out import (
-    ELEMENTWISE,
-    LINEAR,
-    Affine,
-    Mean,
-    Sum,
-    require_rules,
-    require_single_precision,
-    write_out,
-)
+from baselines.written_modules import Affine, Mean, Sum
+from baselines.written_out import ELEMENTWISE, LINEAR, require_rules, require_single_precision, write_out
 from mint.contract import InputError, explaining
 from mint.parameters import require_batch_size, require_number
 from mint.perturbation import default_batch_size

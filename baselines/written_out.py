@@ -11,12 +11,14 @@ import copy
 import operator
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from baselines.written_modules import Affine, Join, Mean, Sum
 from mint.contract import InputError, read_scores
 from mint.parameters import said
 from mint.scores import Score, read_answer
@@ -26,51 +28,6 @@ ELEMENTWISE = (
     *(nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.LogSigmoid, nn.Tanh, nn.Softplus, nn.Softsign),
 )
 """The activations of one number each."""
-
-
-class Sum(nn.Module):
-    """Adds two tensors, as the end of a residual block does; they arrive stacked, as hooks see one input."""
-
-    def forward(self, stacked: Tensor) -> Tensor:
-        """Add (..., 2) over the last axis."""
-        return stacked.sum(dim=-1)
-
-
-class Join(nn.Module):
-    """Stacks two tensors for its `Sum`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sum = Sum()
-
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Add the two."""
-        added: Tensor = self.sum(torch.stack(torch.broadcast_tensors(first, second), dim=-1))  # type: ignore[no-untyped-call]
-        return added
-
-
-class Affine(nn.Module):
-    """Adds a constant to each number, or multiplies it by one."""
-
-    def __init__(self, function: Callable[..., Tensor], constant_first: bool) -> None:
-        super().__init__()
-        self.function, self.constant_first = function, constant_first
-
-    def forward(self, values: Tensor, *, constant: Any) -> Tensor:
-        """Answer with the function of both."""
-        return self.function(constant, values) if self.constant_first else self.function(values, constant)
-
-
-class Mean(nn.Module):
-    """Takes the mean over some axes, as a pooling."""
-
-    def __init__(self, *where: Any, **options: Any) -> None:
-        super().__init__()
-        self.where, self.options = where, options
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Take the mean."""
-        return values.mean(*self.where, **self.options)
 
 
 LINEAR = (nn.modules.conv._ConvNd, nn.Linear, nn.modules.batchnorm._BatchNorm)
@@ -136,10 +93,18 @@ def write_out(model: nn.Module, image: Tensor, method: str) -> fx.GraphModule:
     modules = _own_modules(graph, network, attributes)
     written = fx.GraphModule(modules, graph).eval()
     # Who watches the network, such as a benchmark that counts what it is asked, watches its copy.
-    for hook in model._forward_hooks.values():
-        written.register_forward_hook(hook)
+    for key, hook in model._forward_pre_hooks.items():
+        keywords = key in model._forward_pre_hooks_with_kwargs
+        written.register_forward_pre_hook(partial(_as_of, model, hook), with_kwargs=keywords)
+    for key, hook in model._forward_hooks.items():
+        keywords = key in model._forward_hooks_with_kwargs
+        written.register_forward_hook(partial(_as_of, model, hook), with_kwargs=keywords)
     _require_same_answer(model, written, image, method)
     return written
+
+
+def _as_of(model: nn.Module, hook: Callable[..., Any], _written: nn.Module, *arguments: Any) -> Any:
+    return hook(model, *arguments)
 
 
 def require_rules(written: fx.GraphModule, method: str) -> None:

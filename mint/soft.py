@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from mint.perturbation import Answers, scores_of_drawn
 from mint.scores import Score
 
-SEGMENTS_AT_ONCE = 64
-"""How many masks are blurred together when it is measured what they show: the memory it takes."""
+PIXELS_AT_ONCE = 2**21
+"""Of how many pixels the soft masks are that are measured together: 16 MiB each of a few tensors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,21 +132,18 @@ def soft_scores(
 
 
 def _shown(present: Tensor, flat: Tensor, edges: Edges, factor: Tensor) -> tuple[Tensor, Tensor]:
-    """Measure what samples show: `SoftAnswers.shown` and `SoftAnswers.seen`.
-
-    Softening is linear, so that a sample shows the sum of what its segments show alone.
-    """
+    """Measure what samples show: `SoftAnswers.shown` and `SoftAnswers.seen`."""
     count, pixels = present.shape[1], flat.numel()
 
     def totals(values: Tensor) -> Tensor:
-        return values.new_zeros((*values.shape[:-1], count)).index_add_(-1, flat, values) / pixels
+        return values.new_zeros((len(values), count)).index_add_(1, flat, values) / pixels
 
-    if edges.hard:
-        alone = totals(torch.stack([torch.ones_like(factor), factor]).flatten(1))
-        return present @ alone[0], present * alone[1]
+    if edges.hard:  # a segment is seen where it lies, in every sample alike
+        areas, own = totals(torch.stack([torch.ones_like(factor), factor]).flatten(1))
+        return present @ areas, present * own
     shown, seen = [], []
-    for segments in torch.split(torch.arange(count, device=flat.device), SEGMENTS_AT_ONCE):
-        masks = edges.soften((flat == segments[:, None]).double().view(-1, *factor.shape))
+    for some in torch.split(present, max(1, PIXELS_AT_ONCE // pixels)):
+        masks = edges.soften(some.index_select(1, flat).view(-1, *factor.shape))
         shown.append(masks.mean(dim=(1, 2)))
         seen.append(totals(edges.gather(masks * factor).flatten(1)))
-    return present @ torch.cat(shown), present @ torch.cat(seen)
+    return torch.cat(shown), torch.cat(seen)

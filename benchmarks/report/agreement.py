@@ -1,6 +1,5 @@
 """Two runs beside each other: the sentences and the table of ``python -m benchmarks compare``."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +55,10 @@ def compare(one: Path, other: Path, tolerance: float) -> tuple[str, bool]:
 def _origin(records: Records) -> str:
     run: dict[str, Any] = records.provenance["run"]
     hardware, git = run.get("hardware") or {}, run.get("git") or {}
-    devices = dict.fromkeys(device for each in _settings(records).values() for device in each.get("devices") or {})
-    machine = _names([*devices]) or hardware.get("cpu") or "several machines"
+    settings = _settings(records)
+    devices = dict.fromkeys(device for each in settings for device in each.get("devices") or {})
+    kind = "gpu" if any(each["device"] != "cpu" for each in settings) else "cpu"
+    machine = _names([*devices]) or hardware.get(kind) or "several machines"
     commit = str(git["commit"])[:12] if git.get("commit") else "several or none"
     return f"commit {commit}{' and changes' * bool(git.get('dirty'))}, {machine}"
 
@@ -93,33 +94,45 @@ def _otherwise_set(table: pd.DataFrame) -> str:
 
 def _otherwise_made(one: Records, other: Records) -> str:
     """Say what the runs gave otherwise to the networks and methods that both have, and so why scores may differ."""
-    first, second = _settings(one), _settings(other)
+    first, second = _facts(one), _facts(other)
+    # There is one hash of all pictures: it tells nothing where the runs have other cases.
+    apart = {(dataset, network) for dataset, network, _ in _cases(one) ^ _cases(other)}
     lines = []
     for place in first.keys() & second.keys():
-        left, right = _facts(first[place]), _facts(second[place])
+        left, right = first[place], second[place]
         shared = [name for name in left if name in right and left[name] != right[name]]
+        shared = [name for name in shared if name != "pictures" or place not in apart]
         names = _names([f"{name} ({left[name]}, {right[name]})" for name in shared])
         lines += [f"  {place[1]} on {place[0]}: {names}"] if shared else []
     return "\n".join(["Compared, though the runs differ in", *sorted(lines)]) if lines else ""
 
 
-def _settings(records: Records) -> dict[tuple[str, str], Mapping[str, Any]]:
-    settings = records.provenance["inputs"]["settings"]
-    return {(each["dataset"], each["network"]["name"]): each for each in settings}
+def _facts(records: Records) -> dict[tuple[str, str], dict[str, str]]:
+    """Give what determines scores besides code, machine and versions, as a reader calls it, by data set and network."""
+    found = {}
+    for setting in _settings(records):
+        network = setting["network"]
+        facts = {"precision": setting.get("precision", "float32"), "weights": network["weights_sha256"][:8]}
+        facts |= {name: str(network[name]) for name in ("input_size", "mean", "std") if name in network}
+        facts |= {f"the control {name}": str(each["id"]) for name, each in (setting.get("controls") or {}).items()}
+        for method, each in setting["methods"].items():
+            facts |= {f"{method}'s class": each["class"]} if "class" in each else {}
+            facts |= {f"{method}'s {name}": value for name, value in (each.get("parameters") or {}).items()}
+        if "+" not in setting["data_sha256"]:  # joined runs have several
+            facts["pictures"] = setting["data_sha256"][:8]
+        found[setting["dataset"], network["name"]] = facts
+    return found
 
 
-def _facts(setting: Mapping[str, Any]) -> dict[str, str]:
-    """Give what determines scores besides code, machine and versions, as a reader calls it."""
-    parameters = {
-        f"{method}'s {name}": value
-        for method, each in setting["methods"].items()
-        for name, value in (each.get("parameters") or {}).items()
+def _cases(records: Records) -> set[tuple[str, ...]]:
+    return {
+        *records.scores[["dataset", "network", "case"]].drop_duplicates().astype(str).itertuples(index=False, name=None)
     }
-    # Of another number of cases the pictures are others; joined runs have several hashes, also of the same ones.
-    whole = "+" not in setting["data_sha256"]
-    pictures = {f"the {setting['cases']['all']} cases' pictures": setting["data_sha256"][:8]} if whole else {}
-    weights = setting["network"]["weights_sha256"][:8]
-    return {"precision": setting.get("precision", "float32"), "weights": weights, **pictures, **parameters}
+
+
+def _settings(records: Records) -> list[dict[str, Any]]:
+    settings: list[dict[str, Any]] = records.provenance["inputs"]["settings"]
+    return settings
 
 
 def _names(names: list[str]) -> str:

@@ -109,13 +109,13 @@ def _files_behind(module: str) -> frozenset[Path]:
             continue
         found.add(file)
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-        waiting.extend(_imports_of(file, package))
+        waiting.extend(_imports_of(file.read_text(encoding="utf-8"), package))
     return frozenset(found)
 
 
 @cache
-def _imports_of(file: Path, package: str) -> tuple[str, ...]:
-    return tuple(_imported(ast.parse(file.read_text(encoding="utf-8")), package))
+def _imports_of(text: str, package: str) -> tuple[str, ...]:
+    return tuple(_imported(ast.parse(text), package))
 
 
 def _file_of(module: str) -> Path | None:

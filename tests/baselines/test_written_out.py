@@ -8,7 +8,8 @@ from small_resnets import Functional, Reusing, Separate, noise, seeded, small_re
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from baselines.written_out import ELEMENTWISE, Join, require_rules, write_out
+from baselines.written_modules import Join
+from baselines.written_out import ELEMENTWISE, require_rules, write_out
 from mint.contract import InputError
 
 
@@ -252,3 +253,18 @@ def test_a_layer_derived_from_torch_s_that_calls_relu_is_a_relu() -> None:
     written = write_out(nn.Sequential(nn.Flatten(), Renamed()).eval(), noise(3, 4, 4), "this")
     assert kinds(written) == ["Flatten", "ReLU"]
     require_rules(written, "this")
+
+
+def test_hooks_of_the_network_watch_the_copy_in_its_name() -> None:
+    """They find what the network holds, come before and after, and may ask for keywords."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    image = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    begun: list[nn.Module] = []
+    ended: list[int] = []
+    network.register_forward_pre_hook(lambda module, _: begun.append(module))
+    network.register_forward_hook(lambda _, inputs, __, ___: ended.append(len(inputs[0])), with_kwargs=True)
+    written = write_out(network, image, "It")
+    assert begun == [network, network]
+    written(image.expand(5, -1, -1, -1))
+    assert begun == [network] * 3
+    assert ended == [1, 1, 5]

@@ -94,20 +94,29 @@ def test_a_score_in_one_run_only_is_explained(tmp_path: Path, capsys: pytest.Cap
     assert "inf: the metric applies to the case in one of the runs only." in capsys.readouterr().out
 
 
-def test_what_was_given_otherwise_is_said_of_each_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def run(precision: str, samples: str, data: str) -> Records:
-        own = changed({})
-        (about,) = own.provenance["inputs"]["settings"]
-        about |= {"precision": precision, "devices": {f"{precision} device": 1}, "data_sha256": data}
-        about["methods"]["mint"]["parameters"] = {"samples": samples, "score": "'logit'"}
-        return own
+def given(precision: str, samples: str, data: str, control: str = "Shuffled(seed=0)", cases: int = 3) -> Records:
+    own = changed({("mint", "", "insertion"): [0.5, 0.25, math.nan, 0.5][:cases]})
+    (about,) = own.provenance["inputs"]["settings"]
+    about |= {"precision": precision, "devices": {f"{precision} device": 1}, "data_sha256": data}
+    about |= {"controls": {"shuffled": {"id": control}}}
+    about["methods"]["mint"]["parameters"] = {"samples": samples, "score": "'logit'"}
+    return own
 
-    assert main(saved(tmp_path, run("float32", "500", "0" * 64), run("tf32", "200", "1" * 64))) == 0
+
+def test_what_was_given_otherwise_is_said_of_each_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = given("float32", "500", "0" * 64), given("tf32", "200", "1" * 64, "Shuffled(seed=1)")
+    assert main(saved(tmp_path, one, other)) == 0
     said = capsys.readouterr().out
     assert "commit several or none, tf32 device" in said
-    assert (
-        "Compared, though the runs differ in\n  net on scenes: precision (float32, tf32); the 3 cases' pictures" in said
-    )
-    assert "(00000000, 11111111); mint's samples (500, 200)\n" in said
-    assert main(saved(tmp_path, run("float32", "500", "0" * 64), run("float32", "500", "0+1"))) == 0
+    differences = "precision (float32, tf32); the control shuffled (Shuffled(seed=0), Shuffled(seed=1)); "
+    differences += "mint's samples (500, 200); pictures (00000000, 11111111)"
+    assert f"Compared, though the runs differ in\n  net on scenes: {differences}\n" in said
+
+
+@pytest.mark.parametrize(("data", "cases"), [("0+1", 3), ("1" * 64, 4)], ids=["joined", "other cases"])
+def test_hashes_of_other_pictures_say_nothing(
+    data: str, cases: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = given("float32", "500", data, cases=cases)
+    assert main(saved(tmp_path, given("float32", "500", "0" * 64), other)) == 0
     assert "differ in" not in capsys.readouterr().out
