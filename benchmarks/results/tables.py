@@ -63,16 +63,17 @@ def write_table(frame: pd.DataFrame, file: Path) -> None:
     """Write a table as Parquet."""
     columns = {name: _arrow(frame[name]) for name in frame.columns}
     table = pa.table(columns)
-    # Curves are most of it: their numbers byte by byte, first bytes first, take half of the room.
+    # Scores and curves are most of it: their numbers byte by byte, first bytes first, take half to two thirds.
     curves = [name for name in table.column_names if name == VALUES and pa.types.is_list(table[name].type)]
+    scores = [name for name in table.column_names if pa.types.is_float64(table[name].type)]
     pq.write_table(
         table,
         file,
         store_schema=False,  # Arrow's own types would make other readers see categories
         row_group_size=ROW_GROUP,
         compression="zstd",
-        use_dictionary=[name for name in table.column_names if name not in curves],
-        use_byte_stream_split=[f"{name}.list.element" for name in curves],
+        use_dictionary=[name for name in table.column_names if name not in (*curves, *scores)],
+        use_byte_stream_split=[*scores, *(f"{name}.list.element" for name in curves)],
     )
 
 
