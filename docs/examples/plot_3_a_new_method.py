@@ -98,7 +98,7 @@ status = main(command.split())
 # it. ``best null`` is the best of the methods that know nothing of the network: whatever is not better than it has shown
 # nothing. The last lines are about your method: where it is ahead of the best of the others and of MINT, where it is
 # behind, and how many pictures would decide the rest; ``--against gradcam`` names others. Four pictures decide nothing; the
-# plan ``quick`` has 16 on each of two networks, and ``variants`` 60.
+# plan ``quick`` has 16 on each of two networks, and ``held-out`` 300.
 #
 # The folder that ``--out`` names holds the report: ``README.md``, and ``index.html`` with every plot and picture. How to
 # read it is the subject of a later page.
