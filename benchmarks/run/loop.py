@@ -10,7 +10,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -217,7 +217,7 @@ def timings(setting: Setting, contexts: list[Context], methods: Iterable[str]) -
     own = [method for method in methods if method not in cells.given]
     explained = [method for method in own if not cells.failed(method, cases)]
     title, gathering = f"{setting.title}: timing", cells.absent is not None
-    with tidied():
+    with nullcontext() if gathering else tidied():
         for method in tqdm(explained, desc=title, unit="method", mininterval=1, disable=gathering):
             timing = cells.timing(method, contexts)
             if timing is not None:
