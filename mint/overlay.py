@@ -15,6 +15,10 @@ y_k is the answer to sample k, which has the proximity's weight; b_g is the inte
 m_k(p) is the share of pixel p that sample k shows, and phi_r(p) the share of it that is of part r (both are 0 or 1
 unless edges are soft). M counts as 0 where it is negative; in v it is averaged over each of the pieces that all
 partitions cut the picture into.
+
+On request some samples hide a single window each, as occlusion does. In place of d(p), the map then has
+d(p) / sd(d) + o(p) / (2 sd(o)), where o(p) is how far the answer falls, in the mean over the windows that hold p. One
+estimate is of half the picture, the other of the whole one, and their errors are independent.
 """
 
 import warnings
@@ -35,12 +39,16 @@ from mint.layers import NoGradientError, find_layers
 from mint.method import WITHOUT_GRADIENT
 from mint.parameters import InputError, require_batch_size, require_count, require_number, require_seed
 from mint.partitions import draw_dealt_states, overlay, owner_of, shifted_grids, slic
-from mint.perturbation import Fill, baseline_image, require_fill
+from mint.perturbation import Fill, baseline_image, masked_answers, require_fill
 from mint.picture import to_picture
 from mint.ridge import ridge
 from mint.scores import Score, require_score
 from mint.soft import Edges, SoftAnswers, soft_scores
 from mint.superpixels import Segmentation, segment
+from mint.windows import mean_fall, window_states
+
+OCCLUSION = 0.5
+"""What the windows' answers weigh beside the density, each divided by its standard deviation over the pixels."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,9 @@ class OverlayMINT:
     grids : tuple of int
         Further partitions: each number makes four grids with so many cells along a side; three of them are shifted by
         half a cell, to the right, downwards, and both.
+    windows : int
+        How many windows there are along a side; 0 for none. 13 of them take 169 of the samples, and are a seventh of
+        the side wide and high. The first of ``hiding`` hides them.
     hiding : tuple of float, "mean", "blur" or "super-pixel mean"
         What hides: the samples are divided among these values. See :class:`~mint.method.MINT`'s ``fill``.
     edge : float
@@ -86,6 +97,7 @@ class OverlayMINT:
     segmentation: Segmentation = field(default_factory=Segmentation)
     slic_segments: tuple[int, ...] = (60, 90, 120)
     grids: tuple[int, ...] = ()
+    windows: int = 0
     hiding: tuple[Fill, ...] = (0.0,)
     edge: float = 0.0
     gate: float = 0.5
@@ -106,6 +118,12 @@ class OverlayMINT:
         for name in ("slic_segments", "grids"):
             for count in getattr(self, name):
                 require_count(f"each of {name}", count, 1)
+        require_count("windows", self.windows, 0)
+        if self.samples < self.windows**2 + 2:
+            raise InputError(
+                f"{self.windows} x {self.windows} windows leave fewer than 2 of {self.samples} samples for the "
+                "partitions; ask for more samples or fewer windows."
+            )
         if not self.hiding:
             raise InputError("hiding names no value; give it one or more, such as (0.0,).")
         for value in self.hiding:
@@ -155,9 +173,9 @@ class OverlayMINT:
             partitions.extend(shifted_grids(height, width, cells))
         atoms = overlay(partitions)
         owners = [owner_of(atoms, each) for each in (*partitions, superpixels.coarse)]
-        states = draw_dealt_states(self.samples, owners[:-1], self.seed)
+        states = draw_dealt_states(self.samples - self.windows**2, owners[:-1], self.seed)
         # Each partition meets every hiding value in turn.
-        turn = torch.arange(self.samples)
+        turn = torch.arange(len(states))
         groups = (turn % len(partitions) + turn // len(partitions)) % len(self.hiding)
         positive = saliency.clamp(min=0)
         strength = positive / (positive.max() if positive.max() > 0 else 1)
@@ -169,9 +187,15 @@ class OverlayMINT:
         fills = torch.stack([baseline_image(image, cut.fine, value) for value in self.hiding])
         how = partial(soft_scores, edges=Edges.of(image, self.edge), score=self.score, batch_size=self.batch_size)
         asked = how(model, image, fills, cut.atoms, cut.states, cut.groups, target, factor=cut.factor)
-        return partial(self._fit, cut, asked)
+        if not self.windows:
+            return partial(self._fit, cut, asked)
+        cells, kept = window_states(cut.atoms.shape[0], cut.atoms.shape[1], self.windows)
+        hidden = masked_answers(
+            model, image, fills[0], cells, kept, target, score=self.score, batch_size=self.batch_size
+        )
+        return partial(self._fit, cut, asked, lambda whole: mean_fall(cells, kept, whole - hidden.read()[:, 0]))
 
-    def _fit(self, cut: "_Cut", asked: SoftAnswers) -> Tensor:
+    def _fit(self, cut: "_Cut", asked: SoftAnswers, fall: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         answers, shown, seen = asked.read()
         # What a super-pixel shows in a sample is the sum over its atoms.
         counts = [int(owner.max()) + 1 for owner in cut.owners]
@@ -184,7 +208,15 @@ class OverlayMINT:
         shares = [values[owner] for values, owner in zip(found, cut.owners, strict=True)]
         density = torch.stack(shares).sum(dim=0)[cut.atoms]
         density = cut.factor * Edges.of(cut.saliency[None], self.edge).soften(density)
+        if fall is not None:
+            density = _scaled(density) + OCCLUSION * _scaled(fall(answers[0]))
         return break_ties(density if self.floor is None else (self.floor + cut.strength) * density, cut.saliency)
+
+
+def _scaled(values: Tensor) -> Tensor:
+    """Divide by the standard deviation; values that are all alike say nothing, and become 0."""
+    deviation = values.std()
+    return values / deviation if deviation > 1e-9 * values.abs().max() else torch.zeros_like(values)
 
 
 @dataclass(frozen=True, eq=False)

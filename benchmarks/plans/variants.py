@@ -41,6 +41,7 @@ def contestants(kernel_size: float) -> dict[str, Attributor]:
         "grids alone": replace(overlay, grids=(7,), slic_segments=()),
         "one partition": replace(overlay, slic_segments=()),
         "soft edges": replace(overlay, edge=0.02),
+        "windows as well": replace(overlay, windows=13),
     }
     budgets = {f"{samples} samples": replace(overlay, samples=samples) for samples in BUDGETS}
     return {"overlay": overlay, **changed, **budgets, **methods(SAMPLES, kernel_size, PEERS)}
