@@ -5,6 +5,7 @@ import torch
 from examples import SmallCNN, smooth_images
 from torch import Tensor, nn
 
+from baselines import Occlusion
 from mint import InputError, OverlayMINT
 
 SMALL = OverlayMINT(samples=60, deep_layer="trunk", slic_segments=(6, 9))
@@ -39,10 +40,11 @@ def test_the_map_is_highest_where_the_evidence_is() -> None:
     assert 12 <= column < 28
 
 
-def test_it_costs_one_forward_and_the_samples(small_cnn: SmallCNN, images: Tensor) -> None:
+@pytest.mark.parametrize("windows", [0, 5])
+def test_it_costs_one_forward_and_the_samples(small_cnn: SmallCNN, images: Tensor, windows: int) -> None:
     asked = []
     hook = small_cnn.register_forward_pre_hook(lambda _module, inputs: asked.append(len(inputs[0])))
-    SMALL(small_cnn, images[:1], torch.tensor([0]))
+    replace(SMALL, windows=windows)(small_cnn, images[:1], torch.tensor([0]))
     hook.remove()
     assert sum(asked) == 1 + 60
 
@@ -103,6 +105,22 @@ def test_two_values_that_hide_alike_are_one_value() -> None:
     torch.testing.assert_close(one, two, rtol=0.02, atol=0)
 
 
+def test_windows_add_half_of_occlusion_to_the_density() -> None:
+    """Each is divided by its standard deviation; the samples that are left over make the density."""
+    image = (torch.ones(3, 48, 48) + 0.3 * smooth_images(1, (48, 48))[0])[None]
+    both = replace(QUARTERS, windows=5)(Linear(), image, torch.tensor([0]))[0]
+    density = replace(QUARTERS, samples=64 - 25)(Linear(), image, torch.tensor([0]))[0]
+    falls = Occlusion(window=75, stride=37, score="logit")(Linear(), image, torch.tensor([0]))[0]
+    torch.testing.assert_close(both, density / density.std() + falls / (2 * falls.std()), rtol=0, atol=2e-3)
+
+
+def test_one_window_over_all_says_nothing() -> None:
+    image = torch.ones(1, 3, 48, 48)
+    one = replace(QUARTERS, windows=1)(Linear(), image, torch.tensor([0]))[0]
+    density = replace(QUARTERS, samples=63)(Linear(), image, torch.tensor([0]))[0]
+    torch.testing.assert_close(one, density / density.std(), rtol=1e-4, atol=1e-4)
+
+
 def test_soft_super_pixels_make_a_smoother_map(small_cnn: SmallCNN, images: Tensor) -> None:
     hard, soft = (replace(SMALL, edge=width)(small_cnn, images[:1], torch.tensor([0]))[0] for width in (0.0, 0.05))
     roughness = [float((each.diff(dim=0) / each.std()).square().mean()) for each in (hard, soft)]
@@ -127,6 +145,8 @@ def test_a_floor_of_zero_follows_the_deep_saliency() -> None:
         ({"grids": (0,)}, "each of grids is a whole number, 1 or more, not 0"),
         ({"grids": 7}, "grids is a tuple"),
         ({"edge": -0.1}, "edge is a number 0 or more"),
+        ({"windows": -1}, "windows is a whole number, 0 or more, not -1"),
+        ({"windows": 5, "samples": 26}, "5 x 5 windows leave fewer than 2 of 26 samples"),
         ({"gate": float("nan")}, "gate is a number 0 or more"),
     ],
 )
