@@ -27,7 +27,8 @@ def test_each_variant_differs_from_the_default_in_one_idea(plan: Plan) -> None:
     # The grids take SLIC's place: one idea, two parameters.
     assert changed.pop("grids alone") == {"grids", "slic_segments"}
     assert all(len(fields) == 1 for fields in changed.values()), changed
-    assert set().union(*changed.values()) == {"hiding", "gate", "floor", "grids", "slic_segments", "edge", "samples"}
+    ideas = {"hiding", "gate", "floor", "grids", "slic_segments", "edge", "windows", "samples"}
+    assert set().union(*changed.values()) == ideas
 
 
 def test_a_plan_removes_by_more_than_the_variant_hides_by() -> None:
