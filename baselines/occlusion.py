@@ -25,6 +25,7 @@ from mint.contract import InputError, explaining
 from mint.parameters import require_batch_size
 from mint.perturbation import default_batch_size, masked_scores
 from mint.scores import Score, require_score
+from mint.windows import mean_fall, window_states
 
 REFERENCE_SIZE = 224  # pixels: the picture size at which window and stride are stated
 
@@ -103,18 +104,12 @@ class EngineOcclusion:
         return torch.stack(maps)
 
     def _explain(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
-        height, width = image.shape[1:]
-        row_cells, row_windows = cut(height, scaled(self.window, height), scaled(self.stride, height))
-        column_cells, column_windows = cut(width, scaled(self.window, width), scaled(self.stride, width))
-        cells = row_cells[:, None] * column_windows.shape[1] + column_cells
-        hidden = torch.einsum("ri,cj->rcij", row_windows, column_windows).flatten(2).flatten(0, 1)
-        whole = torch.ones_like(hidden[:1], dtype=torch.bool)
-        states = torch.cat([whole, hidden == 0])
-        fill = torch.zeros_like(image)
-        ask = partial(masked_scores, model, image, fill, cells, states, target)
+        axes = (cut(length, scaled(self.window, length), scaled(self.stride, length)) for length in image.shape[1:])
+        cells, hiding_one = window_states(*axes)
+        states = torch.cat([torch.ones_like(hiding_one[:1]), hiding_one])
+        ask = partial(masked_scores, model, image, torch.zeros_like(image), cells, states, target)
         answers = ask(score=self.score, batch_size=self.batch_size)
-        falls = (answers[0] - answers[1:]) @ hidden / hidden.sum(0)
-        return falls.float()[cells].to(image.device)
+        return mean_fall(cells, hiding_one, answers[0] - answers[1:]).float().to(image.device)
 
 
 def _check_windows(window: int, stride: int) -> None:
@@ -139,11 +134,11 @@ def cut(length: int, window: int, stride: int) -> tuple[Tensor, Tensor]:
     cells
         (length,) int64: the cell that each pixel lies in.
     windows
-        (windows, cells) float64: 1 where the cell lies in the window, else 0.
+        (windows, cells) bool: whether the cell lies in the window.
     """
     starts = torch.arange(ceil((length - window) / stride) + 1) * stride
     ends = (starts + window).clamp(max=length)
     bounds = torch.tensor(sorted({*starts.tolist(), *ends.tolist()}))  # the first is 0, the last the length
     cells = torch.bucketize(torch.arange(length), bounds, right=True) - 1
     firsts = bounds[:-1]
-    return cells, ((firsts >= starts[:, None]) & (firsts < ends[:, None])).double()
+    return cells, (firsts >= starts[:, None]) & (firsts < ends[:, None])

@@ -45,7 +45,7 @@ from mint.ridge import ridge
 from mint.scores import Score, require_score
 from mint.soft import Edges, SoftAnswers, soft_scores
 from mint.superpixels import Segmentation, segment
-from mint.windows import mean_fall, window_states
+from mint.windows import even_windows, mean_fall, window_states
 
 OCCLUSION = 0.5
 """What the windows' answers weigh beside the density, each divided by its standard deviation over the pixels."""
@@ -189,7 +189,7 @@ class OverlayMINT:
         asked = how(model, image, fills, cut.atoms, cut.states, cut.groups, target, factor=cut.factor)
         if not self.windows:
             return partial(self._fit, cut, asked)
-        cells, kept = window_states(cut.atoms.shape[0], cut.atoms.shape[1], self.windows)
+        cells, kept = window_states(*(even_windows(length, self.windows) for length in cut.atoms.shape))
         hidden = masked_answers(
             model, image, fills[0], cells, kept, target, score=self.score, batch_size=self.batch_size
         )

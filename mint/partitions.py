@@ -54,21 +54,13 @@ def shifted_grids(height: int, width: int, cells: int) -> list[Tensor]:
     list of Tensor
         Four partitions, (h, w) int64 each, without gaps: not shifted, to the right, downwards, and both.
     """
-    shifts = [(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)]
-    return [torch.unique(grid(height, width, cells, *shift), return_inverse=True)[1] for shift in shifts]
-
-
-def grid(height: int, width: int, cells: int, down: float = 0, right: float = 0) -> Tensor:
-    """Return each pixel's cell, (h, w) int64, in a grid of so many cells along a side, shifted by shares of a cell.
-
-    The numbers go row by row; where a side is not shifted, or has fewer pixels than cells, some are left out.
-    """
 
     def lines(size: int, shift: float) -> Tensor:
         return (torch.arange(size) * cells / size + shift).long()
 
-    across = cells + 1 if right or down else cells
-    return lines(height, down)[:, None] * across + lines(width, right)
+    shifts = [(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)]
+    grids = [lines(height, down)[:, None] * (cells + 1) + lines(width, right) for down, right in shifts]
+    return [torch.unique(each, return_inverse=True)[1] for each in grids]
 
 
 def overlay(partitions: Sequence[Tensor]) -> Tensor:

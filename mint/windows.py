@@ -1,33 +1,38 @@
-"""Square windows that are hidden one at a time, as occlusion hides them, and what the network's answers say of them."""
+"""Windows that are hidden one at a time, as occlusion hides them, and what the network's answers say of them.
+
+The windows' bounds cut each axis of the picture into cells. An *axis* is a pair: the cell that each pixel lies in,
+(length,) int64, and whether a window holds a cell, (windows, cells) bool.
+"""
 
 import torch
 from torch import Tensor
 
-from mint.partitions import grid
+
+def even_windows(length: int, count: int) -> tuple[Tensor, Tensor]:
+    """Place so many windows along an axis: each is two cells long, and the next one a cell on."""
+    cells = (torch.arange(length) * (count + 1) / length).long()
+    near = torch.arange(count + 1) - torch.arange(count)[:, None]
+    return cells, (near == 0) | (near == 1)
 
 
-def window_states(height: int, width: int, count: int) -> tuple[Tensor, Tensor]:
-    """Describe samples that hide one window each: each window is two cells wide and high, and the next one cell on.
+def window_states(rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Describe samples that hide one window each, row by row.
 
     Parameters
     ----------
-    height, width : int
-        The picture's size in pixels.
-    count : int
-        The windows along a side, 1 or more; there is one more cell.
+    rows, columns : pair of Tensor
+        The two axes of the picture.
 
     Returns
     -------
     cells : Tensor
         (h, w) int64: the cell of each pixel, row by row.
     states : Tensor
-        (count * count, (count + 1) ** 2) bool: the cells that each sample shows.
+        (windows, cells) bool: the cells that each sample shows.
     """
-    cells = grid(height, width, count + 1)
-    near = torch.arange(count + 1) - torch.arange(count)[:, None]
-    inside = (near == 0) | (near == 1)  # (windows, cells) along one side
-    hidden = inside[:, None, :, None] & inside[None, :, None, :]
-    return cells, ~hidden.reshape(count**2, -1)
+    cells = rows[0][:, None] * columns[1].shape[1] + columns[0]
+    hidden = rows[1][:, None, :, None] & columns[1][None, :, None, :]
+    return cells, ~hidden.flatten(2).flatten(0, 1)
 
 
 def mean_fall(cells: Tensor, states: Tensor, falls: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def test_the_windows_cover_every_pixel(length: int, window: int, data: st.DataOb
     pixels = windows[:, cells]
     starts = [i * stride for i in range(len(windows))]
     expected = torch.tensor([[start <= p < start + window for p in range(length)] for start in starts])
-    assert torch.equal(pixels.bool(), expected)
+    assert torch.equal(pixels, expected)
     assert expected.any(0).all()
     assert starts[-1] < length
 
