@@ -70,4 +70,4 @@ status = main(command.split())
 # On real networks nobody knows what they look at, and pointing measures how far a method agrees with the people who drew
 # the regions.
 #
-# Folders of yours in ImageNet's layout need no file: ``--dataset imagenet --data DIR``.
+# Folders of yours in ImageNet's layout need no file: ``--plan imagenet --data DIR``.

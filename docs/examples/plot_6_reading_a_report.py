@@ -10,8 +10,8 @@ around? This page reads the committed results of the plan ``quick``, made by ``p
 # The tables are files
 # --------------------
 #
-# ``results/quick`` has the report as ``README.md`` and as ``index.html``. It opens with a verdict, one figure and one table;
-# all else is folded away below them. ``python -m benchmarks report --all`` makes one page of all results, with a table of
+# ``results/quick`` has the report as ``README.md`` and, once a run has made it, as ``index.html``. It opens with a verdict,
+# one figure and one table; all else is folded away below them. ``python -m benchmarks report --all`` makes one page of all results, with a table of
 # methods by data set and network. What is in a report is also in ``tables``, as CSV:
 # ``scores.csv`` has the means with their 95 % intervals.
 
