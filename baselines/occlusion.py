@@ -77,7 +77,7 @@ class Occlusion:
 
 @dataclass(frozen=True)
 class EngineOcclusion:
-    """The map of :class:`Occlusion`, from masks that the perturbation engine expands batch by batch.
+    """The map of `Occlusion`, from masks that the perturbation engine expands batch by batch.
 
     The bounds of all windows cut the picture into a grid of cells; a window is a state over these cells.
 

@@ -21,7 +21,7 @@ class Package:
     @property
     def cure(self) -> str:
         """The command that installs it."""
-        return f"python -m pip install '.[{self.extra}]'"
+        return f"python -m pip install -e '.[{self.extra}]'"
 
     def require(self) -> None:
         """Raise an `InputError` that says how to install the package, if it is absent."""

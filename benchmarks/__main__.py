@@ -113,11 +113,15 @@ def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from benchmarks.run.loop import check_plan
+
     # Ray's workers may have a device that this machine lacks.
     elsewhere = options.executor == "ray" and options.device != "auto"
     plans, how = planned(options, device=options.device if elsewhere else None)
     for name, why in {name: why for plan in plans for name, why in plan.left_out.items()}.items():
         print(f"left out: {name} {why}", file=sys.stderr)
+    for plan in plans:  # before any of them leaves a folder
+        check_plan(plan, how)
     complete = [_run_plan(plan, how, directory_of(options.out, plan.name, plans), options, arguments) for plan in plans]
     return 0 if all(complete) else 1
 

@@ -10,7 +10,6 @@ import importlib.util
 import inspect
 import os
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -165,7 +164,10 @@ def groups_of(kind: Kind) -> dict[str, tuple[str, ...]]:
 
 
 def described(kind: Kind) -> dict[str, str]:
-    """Say in a line what each registered thing and each group of a kind is: its summary, or its docstring's first."""
+    """Say in a line what each registered thing and each group of a kind is.
+
+    That is the first sentence of its summary, or the first line of its docstring.
+    """
     lines = {}
     for name, found in registered(kind).items():
         if isinstance(found, importlib.metadata.EntryPoint):
@@ -174,9 +176,10 @@ def described(kind: Kind) -> dict[str, str]:
             lines[name] = f"absent: it {why}"
         else:
             thing = found() if kind.made else found
-            lines[name] = getattr(thing, "summary", None) or (thing.__doc__ or "").strip().partition("\n")[0]
+            words = getattr(thing, "summary", "").partition(". ")
+            lines[name] = words[0] + words[1].strip() or (thing.__doc__ or "").strip().partition("\n")[0]
     for group, members in groups_of(kind).items():
-        lines[group] = textwrap.shorten(", ".join(members), 110, placeholder=" ...", break_on_hyphens=False)
+        lines[group] = ", ".join(members)
     return lines
 
 

@@ -106,12 +106,17 @@ def run(
     return results
 
 
-@contextmanager
-def ready(plan: Plan, options: Options) -> Iterator[None]:
-    """Check what needs no network, and set how torch computes as long as the plan is run."""
+def check_plan(plan: Plan, options: Options) -> None:
+    """Raise an `InputError` for what can be refused before a network is loaded: options of the data, given maps."""
     check_maps(plan)
     for part in plan.parts:
         check_options(find(DATASET, part.dataset), options.data_options(part.dataset))
+
+
+@contextmanager
+def ready(plan: Plan, options: Options) -> Iterator[None]:
+    """Check what needs no network, and set how torch computes as long as the plan is run."""
+    check_plan(plan, options)
     with computing_in(options.precision), warnings.catch_warnings():
         # It is said once, of each network that it is true of.
         warnings.filterwarnings("ignore", re.escape(PROBABILITIES))

@@ -28,6 +28,7 @@ def test_list_has_a_line_for_everything(capsys: pytest.CaptureFixture[str]) -> N
     text = capsys.readouterr().out
     for name in ("quick", "smoke", "scenes-vgg", "resnet50", "scenes", "imagenet", "mint", "gradcam", "pointing"):
         assert any(line.split()[:1] == [name] and len(line.split()) > 3 for line in text.splitlines()), name
+    assert "were chosen on" not in text  # the second sentence of their summaries
     metrics = dict(line.split(maxsplit=1) for line in text[text.index("\nmetrics\n") :].splitlines()[2:-1])
     assert metrics.keys() == registered(METRIC).keys()
     del metrics["morf"]  # deletion, by its other name
@@ -259,6 +260,14 @@ def test_a_place_that_cannot_be_written_is_found_before_anything_is_computed(
 def test_a_report_of_nothing_is_one_sentence_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"error: there are no records in {tmp_path}")
+
+
+def test_data_that_are_not_given_are_refused_before_any_plan_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--plan", "smoke", "--plan", "canvases", "--out", str(tmp_path / "out")]) == 2
+    assert "needs pictures: pass --data DIR" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_interrupted_run_says_how_to_go_on(

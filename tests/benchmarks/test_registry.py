@@ -141,7 +141,8 @@ class Wanting(baselines.Random):
 def test_what_is_absent_is_listed_left_out_of_its_groups_and_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(plans.METHODS, "wanting", Wanting)  # type: ignore[misc]
     monkeypatch.setattr(plans, "GROUPS", {"few": ("random", "wanting"), "none": ("wanting",)})
-    why = "needs the package no_such_package, which is not installed; install it by: python -m pip install '.[methods]'"
+    cure = "python -m pip install -e '.[methods]'"
+    why = f"needs the package no_such_package, which is not installed; install it by: {cure}"
     assert described(METHOD)["wanting"] == f"absent: it {why}"
     assert described(METHOD)["@few"] == "random, wanting"
     assert expand(METHOD, ["mint", "@few", "random"]) == (("mint", "random"), {"wanting": why})
