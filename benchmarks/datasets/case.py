@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,26 @@ function of a case's number that tells whether the case will have a region, for 
 ``passed_over``, a mapping that tells how many files it left aside, by what they are; and ``own_ratio``, which is true
 where pictures keep their own aspect ratio.
 """
+
+
+@dataclass(frozen=True, eq=False)
+class LazyCases(Sequence[Case]):
+    """Cases that are made of items, each when it is asked for; which case an item makes, a subclass says."""
+
+    items: Sequence[Any]
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return len(self.items)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Make one case, or select some without making them."""
+        if isinstance(index, slice):
+            return replace(self, items=self.items[index])
+        return self._case(self.items[index])
+
+    def _case(self, item: Any) -> Case:
+        raise NotImplementedError
 
 
 def check_options(dataset: Dataset, options: DataOptions) -> None:

@@ -20,14 +20,7 @@ import numpy as np
 
 from baselines.packages import Package
 from benchmarks.datasets.case import DataOptions
-from benchmarks.datasets.objects import (
-    Item,
-    Listing,
-    ObjectCases,
-    object_cases,
-    require_classes,
-    require_directory,
-)
+from benchmarks.datasets.objects import Item, Listing, ObjectCases, object_cases, require_classes, require_directory
 from benchmarks.networks.network import Network
 from benchmarks.networks.object_classes import COCO_CLASSES, COCO_NAMES
 from mint.contract import InputError

@@ -14,16 +14,15 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from benchmarks.datasets.annotations import number_in, read_annotation, text_in
-from benchmarks.datasets.case import Case, DataOptions
+from benchmarks.datasets.case import Case, DataOptions, LazyCases
 from benchmarks.datasets.objects import DIFFICULT_BELOW, require_directory
 from benchmarks.datasets.order import dealt
 from benchmarks.networks.network import Network
@@ -56,14 +55,9 @@ class Geometry:
         resized = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
         return cls(resized, round((resized[0] - size) / 2), round((resized[1] - size) / 2), size)
 
-    def apply(self, picture: Image.Image) -> np.ndarray:
-        """Transform a picture; return uint8 (size, size, 3)."""
-        resized = picture.resize(self.resized, Image.Resampling.BILINEAR)
-        return np.array(resized.crop((self.left, self.top, self.left + self.size, self.top + self.size)))
-
-    def mask(self, mask: np.ndarray) -> np.ndarray:
-        """Transform a mask, bool (height, width) of the picture; return bool (size, size)."""
-        resized = Image.fromarray(mask).resize(self.resized, Image.Resampling.NEAREST)
+    def apply(self, picture: Image.Image, resampling: Image.Resampling = Image.Resampling.BILINEAR) -> np.ndarray:
+        """Transform a picture, or a mask; return uint8 (size, size, 3), or bool (size, size)."""
+        resized = picture.resize(self.resized, resampling)
         return np.array(resized.crop((self.left, self.top, self.left + self.size, self.top + self.size)))
 
     def region(self, boxes: Sequence[tuple[float, float, float, float]]) -> np.ndarray | None:
@@ -81,25 +75,17 @@ class Geometry:
 
 
 @dataclass(frozen=True, eq=False)
-class ImageNetCases(Sequence[Case]):
-    """The cases of a folder in ImageNet's layout; each is read from its files when asked for."""
+class ImageNetCases(LazyCases):
+    """The cases of a folder in ImageNet's layout, of (picture, its name, wnid)."""
 
-    items: tuple[tuple[Path, str, str], ...]  # picture, its name, and wnid
     annotations: Path
     targets: Mapping[str, int]  # wnid -> index
     names: tuple[str, ...]
     size: int
-    passed_over: Mapping[str, int] = field(default_factory=dict)  # what is no picture in val, by kind
+    passed_over: Mapping[str, int]  # what is no picture in val, by kind
 
-    def __len__(self) -> int:
-        """Return the number of cases."""
-        return len(self.items)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Read one case, or select some without reading them."""
-        if isinstance(index, slice):
-            return replace(self, items=self.items[index])
-        file, name, wnid = self.items[index]
+    def _case(self, item: tuple[Path, str, str]) -> Case:
+        file, name, wnid = item
         # As it is stored, since the boxes refer to that.
         picture = read_picture(file, upright=False)
         geometry = Geometry.of(picture.width, picture.height, self.size)

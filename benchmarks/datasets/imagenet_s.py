@@ -11,14 +11,15 @@ TPAMI 2022; its README says how the masks are written. ``DIR`` is ``ImageNetS919
 The classes of the masks are counted from 1, in the order of the sorted wnids of the folder.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from benchmarks.datasets.case import Case, DataOptions
+from benchmarks.datasets.case import Case, DataOptions, LazyCases
 from benchmarks.datasets.imagenet import Geometry, read_targets
 from benchmarks.datasets.objects import DIFFICULT_BELOW, Listing, no_case, require_directory
 from benchmarks.datasets.order import dealt
@@ -32,46 +33,32 @@ COUNTS = (50, 300, 919)
 LAYOUT = f"ImageNetS919, -300 or -50, with {PICTURES}/<wnid>/*.JPEG and {MASKS}/<wnid>/*.png"
 
 
-@dataclass(frozen=True)
-class _Item:
-    picture: Path
-    mask: Path
-    wnid: str
-
-
 @dataclass(frozen=True, eq=False)
-class SegmentedCases(Sequence[Case]):
-    """The cases of a folder in the layout of ImageNet-S; each is read from its files when asked for."""
+class SegmentedCases(LazyCases):
+    """The cases of a folder in the layout of ImageNet-S, of (picture, mask, wnid)."""
 
-    items: tuple[_Item, ...]
     targets: Mapping[str, int]  # wnid -> output
     numbers: Mapping[str, int]  # wnid -> its number in the masks
     names: tuple[str, ...]
     size: int
-    passed_over: Mapping[str, int] = field(default_factory=dict)
+    passed_over: Mapping[str, int]
 
-    def __len__(self) -> int:
-        """Return the number of cases."""
-        return len(self.items)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Read one case, or select some without reading them."""
-        if isinstance(index, slice):
-            return replace(self, items=self.items[index])
-        item = self.items[index]
-        picture, mask = (read_picture(file, upright=False) for file in (item.picture, item.mask))
+    def _case(self, item: tuple[Path, Path, str]) -> Case:
+        *files, wnid = item
+        picture, mask = (read_picture(file, upright=False) for file in files)
         if picture.size != mask.size:
             raise InputError(
-                f"the picture {item.picture} has {picture.width} x {picture.height} pixels, but its mask has "
+                f"the picture {files[0]} has {picture.width} x {picture.height} pixels, but its mask has "
                 f"{mask.width} x {mask.height}; put the original picture there."
             )
         geometry = Geometry.of(*picture.size, self.size)
         channels = np.array(mask).astype(int)
-        region = geometry.mask(channels[..., 0] + 256 * channels[..., 1] == self.numbers[item.wnid])
+        marked = channels[..., 0] + 256 * channels[..., 1] == self.numbers[wnid]
+        region = geometry.apply(Image.fromarray(marked), Image.Resampling.NEAREST)
         shown = region if region.any() else None
         difficult = shown is not None and bool(shown.mean() < DIFFICULT_BELOW)
-        target, name = self.targets[item.wnid], item.picture.stem
-        return Case(f"{name}.{item.wnid}", name, target, self.names[target], geometry.apply(picture), shown, difficult)
+        target, name = self.targets[wnid], files[0].stem
+        return Case(f"{name}.{wnid}", name, target, self.names[target], geometry.apply(picture), shown, difficult)
 
 
 def require_imagenet_s(options: DataOptions) -> Path:
@@ -114,13 +101,13 @@ def imagenet_s(network: Network, options: DataOptions) -> SegmentedCases:
         for picture in list_folder(pictures).pictures if pictures.is_dir() else ():
             mask = directory / MASKS / wnid / f"{picture.stem}.png"
             if mask.is_file():
-                items.append(_Item(picture, mask, wnid))
+                items.append((picture, mask, wnid))
             else:
                 found.pass_over("a picture without a mask", picture.name)
     if not items:
         raise no_case(found, "imagenet-s", LAYOUT, options)
     numbers = {wnid: number for number, wnid in enumerate(wnids, start=1)}
-    ordered = dealt(items, lambda item: item.wnid, options.seed)
+    ordered = dealt(items, itemgetter(-1), options.seed)
     return SegmentedCases(ordered, targets, numbers, network.classes, network.input_size, found.passed_over)
 
 

@@ -6,16 +6,15 @@ gets the network's input size. It is resized as there (bilinear, without antiali
 which TorchRay does not do.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from benchmarks.datasets.case import Case, DataOptions, slug
+from benchmarks.datasets.case import Case, DataOptions, LazyCases, slug
 from benchmarks.datasets.order import dealt
 from benchmarks.networks.network import Network
 from mint.app.pictures import read_picture, spelled
@@ -53,28 +52,19 @@ class Listing:
 
 
 @dataclass(frozen=True, eq=False)
-class ObjectCases(Sequence[Case]):
-    """The cases of a folder; each is read from its files when asked for.
+class ObjectCases(LazyCases):
+    """The cases of a folder, of `Item`.
 
     A case is difficult as J. Zhang et al. (ECCV 2016) define it: its region is under a quarter of the picture, and
     another class is in the picture, too.
     """
 
-    items: tuple[Item, ...]
     names: tuple[str, ...]  # of the classes
     side: int  # of the pictures, the shorter one
-    passed_over: Mapping[str, int] = field(default_factory=dict)
+    passed_over: Mapping[str, int]
     own_ratio: bool = True
 
-    def __len__(self) -> int:
-        """Return the number of cases."""
-        return len(self.items)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Read one case, or select some without reading them."""
-        if isinstance(index, slice):
-            return replace(self, items=self.items[index])
-        item = self.items[index]
+    def _case(self, item: Item) -> Case:
         # As it is stored, since the annotation refers to that.
         pixels = np.array(read_picture(item.picture, upright=False))
         region, name = _marked(item), self.names[item.target]

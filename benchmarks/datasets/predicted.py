@@ -2,44 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
-from benchmarks.datasets.case import Case, DataOptions
+from benchmarks.datasets.case import Case, DataOptions, LazyCases
 from benchmarks.datasets.imagenet import imagenet_folder, require_folder
 from benchmarks.networks.network import Network
 from mint.scores import read_logits, score_classes
 
 
 @dataclass(frozen=True, eq=False)
-class PredictedCases(Sequence[Case]):
+class PredictedCases(LazyCases):
     """Cases whose target is what the network predicts when a case is asked for; their key still has the label."""
 
-    cases: Sequence[Case]
     network: Network
 
-    def __len__(self) -> int:
-        """Return the number of cases."""
-        return len(self.cases)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Read one case, or select some without reading them."""
-        found = self.cases[index]
-        if isinstance(index, slice):
-            return replace(self, cases=found)
-        predicted = self._predict(found)
-        if predicted == found.target:
-            return found
+    def _case(self, item: Case) -> Case:
+        predicted = self._predict(item)
+        if predicted == item.target:
+            return item
         # The boxes are of the label.
-        return replace(
-            found, target=predicted, target_name=self.network.classes[predicted], region=None, difficult=False
-        )
+        name = self.network.classes[predicted]
+        return replace(item, target=predicted, target_name=name, region=None, difficult=False)
 
     @property
     def passed_over(self) -> Mapping[str, int]:
         """How many files were left aside, by what they are."""
-        return getattr(self.cases, "passed_over", {})
+        return getattr(self.items, "passed_over", {})
 
     @torch.no_grad()
     def _predict(self, case: Case) -> int:

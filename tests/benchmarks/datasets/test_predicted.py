@@ -1,17 +1,14 @@
 """ImageNet's cases with the class that a network predicts."""
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.datasets import DATASETS, Case, DataOptions, check_options
+from benchmarks.datasets import Case
 from benchmarks.datasets.predicted import PredictedCases
-from mint.contract import InputError
 
 REGION = np.ones((4, 4), dtype=bool)
 
@@ -39,10 +36,3 @@ def test_a_right_prediction_keeps_the_case_and_a_wrong_one_its_picture_alone() -
     assert (wrong.key, wrong.picture, wrong.target, wrong.target_name) == ("picture-0.label", "picture-0", 1, "dog")
     assert (wrong.region, wrong.difficult) == (None, False)
     assert [case.target for case in found[:2]] == [1, 1]
-
-
-def test_it_needs_the_folder_that_imagenet_needs() -> None:
-    with pytest.raises(InputError, match="--data"):
-        check_options(DATASETS["imagenet-predicted"], DataOptions())
-    with pytest.raises(InputError, match="does not exist"):
-        check_options(DATASETS["imagenet-predicted"], DataOptions(Path("/nowhere")))

@@ -180,9 +180,10 @@ def test_a_prefix_is_representative(cases: list[Case]) -> None:
 # --- bad input -----------------------------------------------------------------------------------------------
 
 
-def test_another_network_is_refused() -> None:
+@pytest.mark.parametrize("name", ["scenes", "scenes-endless"])
+def test_another_network_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="resnet18 does not know; choose from scenes-vgg, scenes-resnet"):
-        DATASETS["scenes"](_network("resnet18"), DataOptions())
+        DATASETS[name](_network("resnet18"), DataOptions())
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from layouts import VOC_CASES, VOC_PICTURES, save_labels, voc_xml, write_voc
 from PIL import Image
 
-from benchmarks.datasets import DATASETS, Case, DataOptions, check_options
+from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.networks.network import Network
 from benchmarks.networks.object_classes import VOC_CLASSES
 from mint.app.classifiers import Preprocessing
@@ -92,15 +92,6 @@ def test_the_order_takes_classes_in_turn_and_depends_on_the_seed_alone(network: 
     assert orders[0][-1].endswith(".car"), "there are two cars"
 
 
-def test_pictures_are_read_when_asked_for(network: Network, kit: Path) -> None:
-    cases = DATASETS["voc"](network, DataOptions(kit))
-    for file in (kit / "VOC2007/JPEGImages").iterdir():
-        file.write_bytes(b"damaged")
-    assert len(cases[1:4]) == 3
-    with pytest.raises(InputError, match="cannot be decoded"):
-        cases[0]
-
-
 def test_what_makes_no_case_is_counted_with_an_example(network: Network, kit: Path) -> None:
     voc = kit / "VOC2007"
     with (voc / "ImageSets/Main/test.txt").open("a") as names:
@@ -177,11 +168,6 @@ def test_another_layout_is_refused_in_a_sentence(
 ) -> None:
     with pytest.raises(InputError, match=sentence):
         _cases(network, changed(kit))
-
-
-def test_the_folder_is_asked_for_before_a_network_is_loaded() -> None:
-    with pytest.raises(InputError, match="the dataset voc needs pictures: pass --data DIR"):
-        check_options(DATASETS["voc"], DataOptions())
 
 
 def test_other_classes_and_networks_of_square_pictures_are_refused(kit: Path) -> None:
