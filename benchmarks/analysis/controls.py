@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.analysis import statistics
 from benchmarks.analysis.comparisons import pair_all, sign_tests
 from benchmarks.analysis.scores import PLACE, Column, Name, estimate, read_columns, with_controls
-from benchmarks.results.records import Records
+from benchmarks.results.records import Records, place_in
 
 MARGIN = (
     *PLACE, "method", "null", "own", "cases", "pictures", "score", "null_score", "margin", "low", "high", "p_holm",
@@ -55,10 +55,8 @@ def measure_margins(records: Records, columns: Sequence[Column] | None = None) -
 
 def _judging(records: Records, columns: Sequence[Column] | None) -> list[tuple[Column, dict[str, Any]]]:
     """List the columns that judge maps, of each measure the first, each with the controls of its setting."""
-    controls = {
-        (setting["dataset"], setting["network"]["name"]): setting.get("controls", {})
-        for setting in records.provenance["inputs"]["settings"]
-    }
+    settings = records.provenance["inputs"]["settings"]
+    controls = {place_in(setting): setting.get("controls", {}) for setting in settings}
     columns = read_columns(records) if columns is None else columns
     return [(column, controls[column.setting]) for column in columns if column.main and column.judges]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis.scores import asked_of
-from benchmarks.results.records import Records, rows_of
+from benchmarks.results.records import Records, place_in, rows_of
 
 COVERAGE = (
     "dataset", "network", "metric", "method", "control", "asked", "scored", "not_applicable", "failed", "reasons",
@@ -33,7 +33,7 @@ def measure_coverage(records: Records) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for setting in records.provenance["inputs"]["settings"]:
-        dataset, network = setting["dataset"], setting["network"]["name"]
+        dataset, network = place_in(setting)
         here = rows_of(records.scores, (dataset, network))
         counts = (
             here.groupby(["metric", "method", "control"], observed=True)["score"]

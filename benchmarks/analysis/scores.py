@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.analysis import statistics
 from benchmarks.analysis.statistics import Estimate
-from benchmarks.results.records import Records, own_maps, rows_of
+from benchmarks.results.records import Records, own_maps, place_in, rows_of
 
 MOST_HEADLINES = 6
 PLACE = ("dataset", "network", "metric", "metric_id", "subset", "direction", "average", "main", "headline")
@@ -95,7 +95,7 @@ def read_columns(records: Records) -> list[Column]:
     scores, shown = own_maps(records.scores), headlines(records.provenance["inputs"])
     columns = []
     for setting in records.provenance["inputs"]["settings"]:
-        dataset, network = setting["dataset"], setting["network"]["name"]
+        dataset, network = place_in(setting)
         here = rows_of(scores, (dataset, network))
         cases, place = _cases(here)
         methods = tuple(setting["methods"])
@@ -243,7 +243,7 @@ def summarise(records: Records, columns: Sequence[Column] | None = None) -> pd.D
     """
     rows = []
     unsteady = {
-        (setting["dataset"], setting["network"]["name"], method)
+        (*place_in(setting), method)
         for setting in records.provenance["inputs"]["settings"]
         for method in setting.get("not_deterministic", ())
     }

@@ -55,7 +55,7 @@ def compare(one: Path, other: Path, tolerance: float) -> tuple[str, bool]:
 def _origin(records: Records) -> str:
     run: dict[str, Any] = records.provenance["run"]
     hardware, git = run.get("hardware") or {}, run.get("git") or {}
-    settings = _settings(records)
+    settings = records.provenance["inputs"]["settings"]
     devices = dict.fromkeys(device for each in settings for device in each.get("devices") or {})
     kind = "gpu" if any(each["device"] != "cpu" for each in settings) else "cpu"
     machine = _names([*devices]) or hardware.get(kind) or "several machines"
@@ -110,7 +110,7 @@ def _otherwise_made(one: Records, other: Records) -> str:
 def _facts(records: Records) -> dict[tuple[str, str], dict[str, str]]:
     """Give what determines scores besides code, machine and versions, as a reader calls it, by data set and network."""
     found = {}
-    for setting in _settings(records):
+    for setting in records.provenance["inputs"]["settings"]:
         network = setting["network"]
         facts = {"precision": setting.get("precision", "float32"), "weights": network["weights_sha256"][:8]}
         facts |= {name: str(network[name]) for name in ("input_size", "mean", "std") if name in network}
@@ -128,11 +128,6 @@ def _cases(records: Records) -> set[tuple[str, ...]]:
     return {
         *records.scores[["dataset", "network", "case"]].drop_duplicates().astype(str).itertuples(index=False, name=None)
     }
-
-
-def _settings(records: Records) -> list[dict[str, Any]]:
-    settings: list[dict[str, Any]] = records.provenance["inputs"]["settings"]
-    return settings
 
 
 def _names(names: list[str]) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -27,7 +26,7 @@ from benchmarks.report.verdict import plain
 from benchmarks.report.wins import draw_wins
 from benchmarks.results import records as record_files
 from benchmarks.results.published import read_paper
-from benchmarks.results.records import REMOVAL, Records, RecordsError, rows_of, with_removal
+from benchmarks.results.records import REMOVAL, Records, RecordsError, place_in, rows_of, with_removal
 
 READING = """± is half of a 95 % bootstrap interval over pictures. **Bold** is the best of a column on its
 network, and what no test tells apart from it."""
@@ -58,8 +57,8 @@ def glance(records: Records) -> str:
     last = inputs["settings"][-1]
     alone = replace(
         records,
-        scores=rows_of(records.scores, _place(last)),
-        timings=rows_of(records.timings, _place(last)),
+        scores=rows_of(records.scores, place_in(last)),
+        timings=rows_of(records.timings, place_in(last)),
         provenance={**records.provenance, "inputs": {**inputs, "settings": [last]}},
     )
     return _terminal(measure_headlines(alone), alone.timings)
@@ -145,13 +144,12 @@ def _sections(
     judged = [column for column in columns if column.main and column.judges]
     drawn: dict[str, list[Block]] = {}
     for place, here in by_setting(summary):
-        setting = next(s for s in records.provenance["inputs"]["settings"] if _place(s) == place)
-        files: dict[str, Path | None] = {}
+        setting = next(s for s in records.provenance["inputs"]["settings"] if place_in(s) == place)
         file = directory / "gallery" / f"{stem(place)}.jpg"
         if gallery := [each for each in records.gallery if (each.dataset, each.network) == place]:
             draw_gallery(gallery, file)
-        files["gallery"] = file if file.is_file() else None
-        files["curves"] = draw_curves(records, here, setting["metrics"], plots / f"{stem(place)}.curves.png")
+        curves = draw_curves(records, here, setting["metrics"], plots / f"{stem(place)}.curves.png")
+        files = {"gallery": file if file.is_file() else None, "curves": curves}
         if mine := [column for column in judged if column.setting == place]:
             files["wins"] = draw_wins(mine, pairs, plots / f"{stem(place)}.wins.png")
         for kind, made in files.items():
@@ -210,7 +208,3 @@ def _sections(
 
 def _folded(title: str, sentence: str, *blocks: Block | None) -> Folded:
     return Folded(title, sentence, [block for block in blocks if block])
-
-
-def _place(setting: Mapping[str, Any]) -> tuple[str, str]:
-    return setting["dataset"], setting["network"]["name"]

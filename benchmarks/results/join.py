@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results.records import Records, RecordsError, load
+from benchmarks.results.records import Records, RecordsError, load, place_in
 from benchmarks.results.tables import joined
 
 COUNTED = ("cases", "controlled", "data_sha256", "devices", "not_deterministic")
@@ -49,7 +49,7 @@ def join(directories: Sequence[Path]) -> Records:
     settings: dict[tuple[str, str], dict[str, Any]] = {}
     for directory, each in zip(directories, inputs, strict=True):
         for setting in each["settings"]:
-            place = (setting["dataset"], setting["network"]["name"])
+            place = place_in(setting)
             settings[place] = _added(settings[place], setting, directory) if place in settings else setting
     return Records(
         scores,

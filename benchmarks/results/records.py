@@ -117,11 +117,7 @@ def with_removal(records: Records) -> Records:
             metrics = {REMOVAL: {**metrics["insertion"], **own}, **metrics}
         settings.append({**setting, "metrics": metrics})
     inputs = {**records.provenance["inputs"], "settings": settings}
-    return replace(
-        records,
-        scores=joined([scores, added]),
-        provenance={**records.provenance, "inputs": inputs},
-    )
+    return replace(records, scores=joined([scores, added]), provenance={**records.provenance, "inputs": inputs})
 
 
 def evidence_bytes(saliency: np.ndarray) -> np.ndarray:
@@ -208,6 +204,11 @@ def _read(directory: Path) -> Records:
         _load_gallery(directory / "gallery" / "data.npz"),
         _load_maps(directory / "maps.npz"),
     )
+
+
+def place_in(setting: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the data set and the network of a setting in the provenance."""
+    return setting["dataset"], setting["network"]["name"]
 
 
 def rows_of(frame: pd.DataFrame, place: tuple[str, str]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from benchmarks.report.numbers import DASH
 from benchmarks.report.page.markdown import Block, Folded, Picture, conclusions, html, inline_html, write_markdown
 from benchmarks.report.page.viewer import gather
 from benchmarks.report.tables import ARROWS, Entry, Metric, Place, Subject, Table
-from benchmarks.results.records import Records
+from benchmarks.results.records import Records, place_in
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("tables.js", "viewer.js")
@@ -62,7 +62,7 @@ def write_html(records: Records, blocks: Sequence[Block], file: Path) -> None:
     """
     index, files, more = gather(records)
     inputs = records.provenance["inputs"]
-    places = [(setting["dataset"], setting["network"]["name"]) for setting in inputs["settings"]]
+    places = [place_in(setting) for setting in inputs["settings"]]
     for number, part in enumerate(more):
         (file.parent / "pictures").mkdir(exist_ok=True)
         text = embedded_json({**part, "files": {n: data_uri(*each) for n, each in part["files"].items()}})

@@ -17,7 +17,8 @@ from PIL import Image
 from benchmarks.analysis.disagreement import map_disagreement, score_disagreement
 from benchmarks.analysis.scores import main_metrics
 from benchmarks.report.plots import styles
-from benchmarks.results.records import CaseMaps, Records, own_maps, rows_of
+from benchmarks.report.tables import place_of, where
+from benchmarks.results.records import CaseMaps, Records, own_maps, place_in, rows_of
 
 CURVE_POINTS = 57
 """At most so many points of a curve are drawn."""
@@ -78,14 +79,14 @@ def _agreement(maps: float | None, scores: float | None) -> float:
 
 
 def _setting(setting: Row, records: Records, files: list[File], pictures: dict[bytes, int]) -> Row:
-    dataset, network = setting["dataset"], setting["network"]["name"]
+    place = place_in(setting)
     methods, metrics = list(setting["methods"]), list(setting["metrics"])
-    own = rows_of(records.scores, (dataset, network))
-    scores, curves = own_maps(own), rows_of(records.curves, (dataset, network))
-    maps = {each.case: each for each in records.maps if (each.dataset, each.network) == (dataset, network)}
+    own = rows_of(records.scores, place)
+    scores, curves = own_maps(own), rows_of(records.curves, place)
+    maps = {each.case: each for each in records.maps if (each.dataset, each.network) == place}
     failures: dict[str, list[list[str]]] = {}
     for failure in records.provenance["run"].get("failures", []):
-        if (failure["dataset"], failure["network"]) == (dataset, network):
+        if place_of(failure) == place:
             said = [failure["method"], failure.get("control", ""), failure["step"], failure["reason"]]
             failures.setdefault(failure["case"], []).append(said)
     first_rows = scores.drop_duplicates("case")
@@ -110,8 +111,7 @@ def _setting(setting: Row, records: Records, files: list[File], pictures: dict[b
     spoilt = own[own["control"] != ""]
     controls, under = list(spoilt["control"].unique()), set(spoilt["metric"])
     having = set(zip(spoilt["case"], spoilt["method"], strict=True))
-    places = zip(*(own[name] for name in ("case", "method", "control", "metric")), strict=True)
-    found = dict(zip(places, own["score"].tolist(), strict=True))
+    found = own.set_index(["case", "method", "control", "metric"])["score"].to_dict()
 
     def score(case: str, method: str, control: str, metric: str) -> float | str | None:
         """Return a score, or why there is none: "inapplicable", "failed", None where it was not measured."""
@@ -121,13 +121,13 @@ def _setting(setting: Row, records: Records, files: list[File], pictures: dict[b
         return "failed" if any(failure[:3] in said for failure in failures.get(case, [])) else None
 
     cases = []
-    for place, key in enumerate(every):
+    for number, key in enumerate(every):
         if key not in kept:
             continue
         shown, fact = maps.get(key), facts.get(key, {})
         case: Row = {
             "key": key,
-            "place": place,
+            "place": number,
             "picture": shown.picture if shown else fact["picture"],
             "target": shown.target_name if shown else fact["target_name"],
             "difficult": bool(fact.get("difficult")),
@@ -151,7 +151,7 @@ def _setting(setting: Row, records: Records, files: list[File], pictures: dict[b
         cases.append(case)
     looks, known = styles(methods), setting.get("controls", {})
     return {
-        "title": f"{network} on {dataset}",
+        "title": where(place),
         "methods": [
             # Black is the ink's colour, which turns with dark mode.
             {"name": name, "colour": looks[name].colour.replace("#000000", "var(--ink)"), "dashes": looks[name].dashes}

@@ -77,12 +77,7 @@ def test_cells_lead_to_their_pictures_and_say_why_they_are_empty() -> None:
     [
         ((), PLACES[1], 0.1, "#view?s=1&o=score&m=lime&k=deletion&u=all"),
         (("difference", "mint"), PLACES[0], 0.1, "#view?s=0&o=difference&m=lime&k=deletion&u=all&a=mint"),
-        (
-            ("margin", "blurred", True),
-            PLACES[0],
-            0.1,
-            "#view?s=0&o=margin&m=lime&k=deletion&u=all&n=blurred",
-        ),
+        (("margin", "blurred", True), PLACES[0], 0.1, "#view?s=0&o=margin&m=lime&k=deletion&u=all&n=blurred"),
         (("difference", "mint"), PLACES[0], np.nan, ""),  # either side may be the reason
         ((), ("scenes", "unknown"), 0.1, ""),  # of no setting of the viewer
     ],
