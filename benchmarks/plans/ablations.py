@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.metrics import ROAD, Deletion, Fidelity, Insertion, MethodMetric, Metric, Pointing, Stability
-from benchmarks.plans.metrics import PHOTO_REMOVAL
+from benchmarks.plans.metrics import FEW_POINTS, PHOTO_REMOVAL
 from benchmarks.plans.scenes import SMALL_NETWORKS
 from benchmarks.run.plan import Part, Plan
 from mint import MINT, Display, Segmentation, Surrogate
@@ -61,7 +61,8 @@ SURROGATE: Mapping[str, Metric | MethodMetric] = {
     "stability": Stability(every=3),
 }
 
-_ABLATED = MINT(samples=500)
+_ON_SCENES = MINT(samples=500, segmentation=Segmentation(kernel_size=2.0))
+_ON_IMAGENET = MINT(samples=300)
 ABLATIONS = Plan(
     "ablations",
     "Every choice that MINT's paper leaves open, one at a time, on scenes.",
@@ -69,7 +70,7 @@ ABLATIONS = Plan(
         Part(
             "scenes",
             SMALL_NETWORKS,
-            variants(replace(_ABLATED, segmentation=Segmentation(kernel_size=2.0))),
+            variants(_ON_SCENES),
             {**PHOTO_REMOVAL, "pointing": Pointing(), **SURROGATE},
             limit=24,
             timed=3,
@@ -86,14 +87,8 @@ ABLATIONS_IMAGENET = Plan(
         Part(
             "imagenet",
             ("resnet18",),
-            variants(replace(_ABLATED, samples=300), most=500),
-            {
-                "deletion": Deletion(steps=14),
-                "insertion": Insertion(steps=14),
-                "pointing": Pointing(),
-                **SURROGATE,
-                "stability": Stability(every=15),
-            },
+            variants(_ON_IMAGENET, most=500),
+            {**FEW_POINTS, "pointing": Pointing(), **SURROGATE, "stability": Stability(every=15)},
             limit=60,
             remembering=True,
         ),
@@ -103,8 +98,7 @@ ABLATIONS_IMAGENET = Plan(
 
 _OTHER_FILLS = ("fill: blur", "fill: super-pixel mean", "together: hierarchical + both scales")
 _CANVASES: Mapping[str, Metric | MethodMetric] = {
-    "deletion": Deletion(steps=14),
-    "insertion": Insertion(steps=14),
+    **FEW_POINTS,
     "road": ROAD(),
     "deletion-into-blur": Deletion(steps=14, baseline="blur"),
     "insertion-from-zero": Insertion(steps=14, baseline="zero"),
@@ -120,14 +114,7 @@ CANVASES = Plan(
     "canvases",
     "Does a fill explain better, or only as the metric removes? Removal on either canvas, and ROAD.",
     (
-        Part(
-            "scenes",
-            SMALL_NETWORKS,
-            _filled(replace(_ABLATED, segmentation=Segmentation(kernel_size=2.0))),
-            _CANVASES,
-            limit=24,
-            remembering=True,
-        ),
-        Part("imagenet", ("resnet18",), _filled(replace(_ABLATED, samples=300)), _CANVASES, limit=30, remembering=True),
+        Part("scenes", SMALL_NETWORKS, _filled(_ON_SCENES), _CANVASES, limit=24, remembering=True),
+        Part("imagenet", ("resnet18",), _filled(_ON_IMAGENET), _CANVASES, limit=30, remembering=True),
     ),
 )

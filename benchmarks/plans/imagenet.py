@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from baselines.controls import DERIVED
-from benchmarks.metrics import ROAD, Deletion, EnergyPointing, Gini, Insertion, Localisation, Pointing
+from benchmarks.metrics import ROAD, EnergyPointing, Gini, Localisation, Pointing
 from benchmarks.plans.methods import ABSENT, PRESENT, comparison
-from benchmarks.plans.metrics import BOXES, CHECKED, ELSEWHERE, GRID, GRID_TIES, HEADLINE, MASKS, TIES
+from benchmarks.plans.metrics import BOXES, CHECKED, ELSEWHERE, FEW_POINTS, GRID, GRID_TIES, HEADLINE, MASKS, TIES
 from benchmarks.plans.scenes import SMALL_NETWORKS
 from benchmarks.run.plan import Plan
 
@@ -36,8 +36,7 @@ IMAGENET_SMALL = Plan(
             "imagenet",
             ("resnet18", "resnet50"),
             {
-                "deletion": Deletion(steps=14),
-                "insertion": Insertion(steps=14),
+                **FEW_POINTS,
                 "road": ROAD(percentiles=(30, 70)),
                 "pointing": Pointing(),
                 "energy-pointing": EnergyPointing(),

@@ -33,6 +33,7 @@ from benchmarks.metrics import (
 REMOVAL: Mapping[str, Metric] = {"deletion": Deletion(), "insertion": Insertion()}
 # Eight rows of pixels a step: an eighth of RISE's points, for a network that takes 20 ms a picture on a CPU.
 PHOTO_REMOVAL: Mapping[str, Metric] = {"deletion": Deletion(steps=28), "insertion": Insertion(steps=28)}
+FEW_POINTS: Mapping[str, Metric] = {"deletion": Deletion(steps=14), "insertion": Insertion(steps=14)}
 # How far the order of the methods hangs on the steps, the baseline value and the score: the report compares them.
 SETTINGS: Mapping[str, Metric] = {
     "deletion, 28 steps": Deletion(steps=28),
@@ -95,17 +96,8 @@ BOXES: Mapping[str, Metric] = {
     "gini": Gini(),
     **TIES,
 }
-CURVES: Mapping[str, Metric] = {
-    **PHOTO_REMOVAL,
-    "srg": SRG(steps=28),
-    "road": ROAD(percentiles=(10, 30, 50, 70, 90)),
-}
-PHOTO: Mapping[str, Metric] = {
-    **CURVES,
-    "gini": Gini(),
-    "entropy": Entropy(),
-    "tied-pixels": TiedPixels(),
-}
+CURVES: Mapping[str, Metric] = {**PHOTO_REMOVAL, "srg": SRG(steps=28), "road": ROAD(percentiles=(10, 30, 50, 70, 90))}
+PHOTO: Mapping[str, Metric] = {**CURVES, "gini": Gini(), "entropy": Entropy(), "tied-pixels": TiedPixels()}
 # What a comparison needs. 28 steps order the methods as 112 do, but for neighbours that tie (results/trust).
 COMPARED: Mapping[str, Metric] = {
     **CURVES,
@@ -115,10 +107,6 @@ COMPARED: Mapping[str, Metric] = {
     "gini": Gini(),
     "tied-pixels": TiedPixels(),
 }
-GRID: Mapping[str, Metric] = {
-    **PHOTO,
-    "grid-pointing": GridPointing(),
-    "grid-share": GridShare(),
-}
+GRID: Mapping[str, Metric] = {**PHOTO, "grid-pointing": GridPointing(), "grid-share": GridShare()}
 PHOTO_TIES: Mapping[str, Metric] = {"insertion, tie range": TieRange(Insertion(steps=28))}
 GRID_TIES: Mapping[str, Metric] = {**PHOTO_TIES, **_of_ties("grid-pointing", GridPointing())}

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from benchmarks.metrics import ROAD, SRG, Deletion, EnergyPointing, Insertion, Metric, Pointing
 from benchmarks.plans.methods import NULLS, methods
+from benchmarks.plans.metrics import FEW_POINTS
 from benchmarks.plans.scenes import SMALL_NETWORKS
 from benchmarks.results.records import REMOVAL
 from benchmarks.run.plan import Part, Plan
@@ -49,8 +50,7 @@ def contestants(kernel_size: float) -> dict[str, Attributor]:
 
 
 METRICS: Mapping[str, Metric] = {
-    "deletion": Deletion(steps=14),
-    "insertion": Insertion(steps=14),
+    **FEW_POINTS,
     "deletion, blur": Deletion(steps=14, baseline="blur"),
     "insertion, zero": Insertion(steps=14, baseline="zero"),
     "deletion, mean": Deletion(steps=14, baseline="mean"),

@@ -190,7 +190,7 @@ def draw_budgets(rows: pd.DataFrame) -> Figure:
     looks = styles(rows["method"].unique())
     settings = rows[["dataset", "network"]].drop_duplicates().to_numpy().tolist()
     metrics = [metric for metric in SHOWN if rows[rows["metric"] == metric]["mean"].notna().any()]
-    figure, panels = panels_of(len(settings) * len(metrics), 3.9, 4.2, across=len(metrics), squeeze=False)
+    figure, panels = panels_of(len(settings) * len(metrics), 3.9, 4.2, across=len(metrics))
     places = [(*setting, metric) for setting in settings for metric in metrics]
     for axes, (dataset, network, metric) in zip(panels, places, strict=True):
         here = rows[(rows["dataset"] == dataset) & (rows["network"] == network) & (rows["metric"] == metric)]

@@ -31,7 +31,7 @@ from benchmarks.metrics import Context, Deletion, Insertion
 from benchmarks.networks.network import Network, load_network
 from benchmarks.plans import SMALL_NETWORKS
 from benchmarks.registry import look_up
-from benchmarks.report.plots import DOTS_PER_INCH
+from benchmarks.report.plots import panels_of
 from benchmarks.results.provenance import device_name, versions
 from benchmarks.run.binding import bind
 from benchmarks.run.identity import code_digest, method_identity
@@ -166,8 +166,7 @@ def sharing_table(rows: pd.DataFrame) -> pd.DataFrame:
 def draw_settling(rows: pd.DataFrame) -> Figure:
     """Draw the rank correlation with all samples over their number, one panel for each network."""
     networks = rows["network"].unique()
-    figure = Figure(figsize=(5.2 * len(networks), 3.8), dpi=DOTS_PER_INCH, layout="constrained")
-    panels = figure.subplots(1, len(networks), sharey=True, squeeze=False)[0]
+    figure, panels = panels_of(len(networks), 3.8, 5.2, across=len(networks), sharey=True)
     for axes, network in zip(panels, networks, strict=True):
         part = rows[rows["network"] == network]
         sns.lineplot(part, x="samples", y="correlation", hue="setting", style="setting", markers=True, ax=axes, seed=0)

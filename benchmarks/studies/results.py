@@ -6,7 +6,6 @@ passes over what is complete and was made by the same command and the same code;
 """
 
 import argparse
-import csv
 import json
 import os
 import shlex
@@ -15,10 +14,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.arguments import Parser, add_device, add_weights, positive
@@ -73,13 +73,7 @@ ITEMS: tuple[Item, ...] = (
         data=True,
         on_cpu=3,
     ),
-    Item(
-        "canvases-imagenet",
-        ("run", "--plan", "canvases", "--datasets", "imagenet"),
-        25,
-        ("resnet18",),
-        data=True,
-    ),
+    Item("canvases-imagenet", ("run", "--plan", "canvases", "--datasets", "imagenet"), 25, ("resnet18",), data=True),
     _plan("variants-imagenet", 75, ("resnet18", "resnet50"), on_cpu=16),
     _plan("imagenet-small", 280, ("resnet18", "resnet50")),
     _plan("ablations-imagenet", 130, ("resnet18",)),
@@ -121,10 +115,9 @@ def read_durations(file: Path) -> dict[str, Duration]:
     """
     if not file.is_file():
         return {}
-    with file.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
     try:
-        found = [Duration(**{**row, "seconds": float(row["seconds"])}) for row in rows]  # type: ignore[arg-type]
+        rows = pd.read_csv(file, dtype=str, keep_default_na=False).astype({"seconds": float})
+        found = [Duration(**row) for row in rows.to_dict("records")]  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{file} cannot be read; delete it, and every folder is made again.") from None
     return {each.folder: each for each in found}
@@ -133,11 +126,8 @@ def read_durations(file: Path) -> dict[str, Duration]:
 def write_durations(durations: Iterable[Duration], file: Path) -> None:
     """Write ``durations.csv``, all or nothing."""
     new = file.with_suffix(".new")
-    with new.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, [each.name for each in fields(Duration)], lineterminator="\n")
-        writer.writeheader()
-        rows = sorted(durations, key=lambda each: each.folder)
-        writer.writerows({**asdict(each), "seconds": f"{each.seconds:.0f}"} for each in rows)
+    rows = pd.DataFrame([*durations]).sort_values("folder")
+    rows.to_csv(new, index=False, float_format="%.0f", lineterminator="\n")
     new.replace(file)
 
 

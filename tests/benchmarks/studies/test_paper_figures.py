@@ -178,17 +178,6 @@ def test_the_same_seed_draws_the_same_and_another_does_not(source: Source, subje
     assert not np.array_equal(subject.lime, other.lime)
 
 
-def test_a_network_may_answer_in_another_form(source: Source) -> None:
-    network, image = source.panels[0].network, source.panels[0].cases[0].image
-    expected = probabilities(network, image)
-
-    class Tupled(torch.nn.Module):
-        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
-            return (network.module(images),)
-
-    np.testing.assert_array_equal(probabilities(replace(network, module=Tupled()), image), expected)
-
-
 def test_own_pictures_are_asked_for_their_two_most_probable_classes(source: Source, tmp_path: Path) -> None:
     group = source.panels[0]
     picture = tmp_path / "mine.png"

@@ -107,19 +107,8 @@ def test_precisions_are_compared_with_float32() -> None:
 
 
 def arguments(folder: Path, *more: str) -> list[str]:
-    return [
-        "--network",
-        "scenes-vgg",
-        "--samples",
-        "20",
-        "--rounds",
-        "1",
-        "--device",
-        "cpu",
-        "--out",
-        str(folder),
-        *more,
-    ]
+    options = ["--network", "scenes-vgg", "--samples", "20", "--rounds", "1", "--device", "cpu"]
+    return [*options, "--out", str(folder), *more]
 
 
 def few(network: Network, *_: object, **__: object) -> tuple[Contestant, list[Contestant]]:
