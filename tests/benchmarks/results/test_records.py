@@ -11,6 +11,8 @@ from benchmarks.results import records
 from benchmarks.results.records import Records, RecordsError
 from benchmarks.results.sums import FILES, SUMS
 
+COMMITTED = Path(__file__).resolve().parents[3] / "results"
+
 
 def test_records_survive_the_disk(known: Records, tmp_path: Path) -> None:
     records.save(known, tmp_path)
@@ -75,3 +77,11 @@ def test_stored_evidence_is_what_is_positive_scaled_to_its_strongest() -> None:
     assert found[1, 1] == 255
     assert 125 < found[1, 0] < 131
     assert records.evidence_bytes(-np.ones((2, 2))).max() == 0
+
+
+@pytest.mark.parametrize("name", sorted(file.parent.name for file in COMMITTED.glob(f"*/{SUMS}")))
+def test_committed_results_are_whole_and_their_page_has_its_conclusions(name: str) -> None:
+    assert len(records.load(COMMITTED / name).scores) > 0
+    conclusions = COMMITTED / name / "conclusions.md"
+    page = (COMMITTED / name / "README.md").read_text("utf-8")
+    assert not conclusions.exists() or conclusions.read_text("utf-8").partition("\n")[2].strip() in page
