@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from baselines.gradients import batches
 from mint.contract import InputError, explaining, read_scores
-from mint.features import resolve_layer
+from mint.features import resolve_layer, single
 from mint.grids import Layout, placeless, require_layouts
 from mint.layers import find_layers
 from mint.perturbation import default_batch_size
@@ -73,8 +73,8 @@ def read_layer(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> 
     Returns
     -------
     activations, gradients : Tensor
-        (n, channels, height, width) each; tokens and channels-last maps are turned into this form, see
-        :mod:`mint.grids`.
+        (n, channels, height, width) each, in single precision at least; tokens and channels-last maps are turned into
+        this form, see :mod:`mint.grids`.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_layer(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> 
     at_places = layout.as_map(gradient)
     if layout.dropped and not at_places.any() and gradient.any():
         raise placeless(name)
-    return layout.as_map(leaf.detach()), at_places
+    return single(layout.as_map(leaf.detach())), single(at_places)
 
 
 @torch.no_grad()
@@ -119,7 +119,7 @@ def read_activations(model: nn.Module, name: str, images: Tensor, targets: Tenso
     with hooked(resolve_layer(model, name), keep):
         read_scores(model, images.clone(), targets, "logit")
     output = _last_call(name, outputs)
-    return require_layout(model, name, images, output).as_map(output)
+    return single(require_layout(model, name, images, output).as_map(output))
 
 
 @contextmanager

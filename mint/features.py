@@ -23,7 +23,7 @@ Prior = Literal["elementwise", "grad-cam"]
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What one forward and one backward pass tell about an image.
+    """What one forward and one backward pass tell about an image, in single precision at least.
 
     Attributes
     ----------
@@ -141,10 +141,15 @@ def read_features(
     if deep.dropped and not at_places.any() and gradient.any():
         raise placeless(deep_layer)
     return Features(
-        deep=deep.as_map(leaf.detach())[0],
-        gradient=at_places[0],
-        shallow=None if shallow_layer is None else layouts[shallow_layer].as_map(kept[shallow_layer][0])[0],
+        deep=single(deep.as_map(leaf.detach())[0]),
+        gradient=single(at_places[0]),
+        shallow=None if shallow_layer is None else single(layouts[shallow_layer].as_map(kept[shallow_layer][0])[0]),
     )
+
+
+def single(values: Tensor) -> Tensor:
+    """Widen half precision, in which sums over channels overflow and products vanish, to float32."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _check_output(name: str, output: object) -> None:

@@ -43,6 +43,20 @@ def test_a_layer_is_read_as_captum_reads_it(layer: str, frozen: bool) -> None:
     assert not any(module._forward_hooks for module in network.modules())
 
 
+def test_a_layer_in_half_precision_can_be_summed() -> None:
+    """Grad-CAM++ sums 64 places of 2000 each, which half precision can hold; their sum, 128000, it cannot."""
+    layer, head = nn.Conv2d(3, 2, 1), nn.Conv2d(2, 2, 1)
+    nn.init.constant_(layer.weight, 0.0)
+    nn.init.constant_(layer.bias, 2000.0)
+    nn.init.constant_(head.weight, 0.01)
+    network = nn.Sequential(layer, nn.ReLU(), head, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    images, targets = torch.zeros(1, 3, 8, 8), torch.tensor([1])
+    maps = GradCAMPlusPlus(deep_layer="1")(network, images, targets)
+    found = GradCAMPlusPlus(deep_layer="1")(network.half(), images.half(), targets)
+    torch.testing.assert_close(found, maps, rtol=1e-2, atol=0)
+    assert float(maps.min()) > 0
+
+
 @pytest.mark.parametrize("method", ALL)
 def test_the_default_layer_is_the_last_one_with_a_map(method: Any, small_cnn: SmallCNN) -> None:
     images, targets = smooth_images(2), torch.tensor([0, 3])

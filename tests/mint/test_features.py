@@ -6,6 +6,7 @@ from torch import Tensor, nn
 import mint.app.torchvision_ops  # noqa: F401 - before torchvision
 from mint.contract import InputError
 from mint.features import read_features, represent, resolve_layer, upsample
+from mint.method import MINT
 
 
 def test_gradient_and_activations_are_those_of_the_split_network(small_cnn: SmallCNN, images: Tensor) -> None:
@@ -18,6 +19,19 @@ def test_gradient_and_activations_are_those_of_the_split_network(small_cnn: Smal
     # The head averages 10 x 12 positions and is linear: the logit's gradient is known on paper.
     expected = (small_cnn.head.weight[3] / 120)[:, None, None].expand_as(deep[0])
     torch.testing.assert_close(features.gradient, expected.detach())
+
+
+def test_features_in_half_precision_can_be_summed() -> None:
+    """Each of 64 channels is 2000, which half precision can hold; their sum, 128000, it cannot."""
+    stem, head = nn.Conv2d(3, 64, 1), nn.Conv2d(64, 2, 1)
+    nn.init.constant_(stem.weight, 0.0)
+    nn.init.constant_(stem.bias, 2000.0)
+    network = nn.Sequential(stem, nn.ReLU(), head, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval().half()
+    image = torch.zeros(3, 8, 8, dtype=torch.float16)
+    found = read_features(network, image, 1, "2", "1").shallow.sum(dim=0)
+    torch.testing.assert_close(found, torch.full((8, 8), 128000.0))
+    explanation = MINT(samples=4, layers=("1", "2")).explain(network, image, 1)
+    torch.testing.assert_close(explanation.feature, torch.full((8, 8), 128000.0, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("deep_layer", ["trunk.1", "trunk.2", "trunk.4"])
