@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mint.contract import InputError, explaining
+from mint.features import single
 from mint.parameters import require_count, require_number, require_seed
 from mint.scores import NOT_FINITE, Score, read_logits, require_score, score_classes
 
@@ -115,10 +116,10 @@ class ExtremalPerturbation:
         scale = min(height, width) / REFERENCE_SIZE
         maker = MaskMaker((height, width), *(max(1, round(each * scale)) for each in (self.spacing, self.sigma)))
         pyramid = blur_levels(image, self.blur * scale)
-        parameters = torch.ones(len(self.areas), *maker.grid, dtype=image.dtype, device=image.device)
+        parameters = single(torch.ones(len(self.areas), *maker.grid, dtype=image.dtype, device=image.device))
         pixels = math.prod(maker.padded)
         lots = torch.randperm(pixels, generator=torch.Generator().manual_seed(self.seed)).to(image.device)
-        wanted = torch.ones(len(self.areas), pixels, dtype=image.dtype, device=image.device)
+        wanted = torch.ones(len(self.areas), pixels, dtype=parameters.dtype, device=image.device)
         for row, area in zip(wanted, self.areas, strict=True):
             row[: int(pixels * (1 - area))] = 0
         velocity = None
@@ -126,7 +127,7 @@ class ExtremalPerturbation:
             parameters.requires_grad_()
             full = maker.make(parameters)
             mask = maker.crop(full)
-            pictures = chosen_level(pyramid, mask)
+            pictures = chosen_level(pyramid, mask).to(image.dtype)
             if step % 2 == 0:
                 pictures = pictures.flip(3)
             rewards = score_classes(self.score, read_logits(model, pictures, target), target)[:, target]

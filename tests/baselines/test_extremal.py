@@ -114,6 +114,15 @@ def test_rounding_does_not_choose_the_masks(small_cnn: SmallCNN) -> None:
     assert not torch.allclose(replace(method, seed=1).masks(small_cnn, picture, 2)[0], masks, atol=0.02)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_network_in_half_precision_has_its_masks_made_in_single(small_cnn: SmallCNN, dtype: torch.dtype) -> None:
+    picture = smooth_images(1)[0]
+    method = replace(QUICK, steps=20)
+    masks = method.masks(small_cnn, picture, 2)[0]
+    found = method.masks(copy.deepcopy(small_cnn).to(dtype), picture.to(dtype), 2)[0]
+    torch.testing.assert_close(found, masks, atol=0.02, rtol=0)
+
+
 def test_lengths_are_scaled_by_the_shorter_side(monkeypatch: pytest.MonkeyPatch, small_cnn: SmallCNN) -> None:
     made = []
     init = MaskMaker.__init__
