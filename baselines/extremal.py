@@ -32,6 +32,7 @@ from torch.nn import functional as F
 from mint.contract import InputError, explaining
 from mint.features import single
 from mint.parameters import require_count, require_number, require_seed
+from mint.perturbation import seeded
 from mint.scores import NOT_FINITE, Score, read_logits, require_score, score_classes
 
 REFERENCE_SIZE = 224  # pixels: the shorter side at which lengths are stated, TorchRay's
@@ -118,7 +119,7 @@ class ExtremalPerturbation:
         pyramid = blur_levels(image, self.blur * scale)
         parameters = single(torch.ones(len(self.areas), *maker.grid, dtype=image.dtype, device=image.device))
         pixels = math.prod(maker.padded)
-        lots = torch.randperm(pixels, generator=torch.Generator().manual_seed(self.seed)).to(image.device)
+        lots = torch.randperm(pixels, generator=seeded(self.seed)).to(image.device)
         wanted = torch.ones(len(self.areas), pixels, dtype=parameters.dtype, device=image.device)
         for row, area in zip(wanted, self.areas, strict=True):
             row[: int(pixels * (1 - area))] = 0

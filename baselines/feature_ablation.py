@@ -72,7 +72,7 @@ class FeatureAblation:
             falls: Tensor = CaptumFeatureAblation(score_of(model, target, self.score)).attribute(
                 image.unsqueeze(0),
                 feature_mask=labels.view(1, 1, *labels.shape),
-                perturbations_per_eval=self.batch_size or default_batch_size(image),
+                perturbations_per_eval=int(self.batch_size or default_batch_size(image)),
             )
         # A super-pixel is hidden in all channels: each holds the same map.
         return falls[0, 0].float()

@@ -37,7 +37,7 @@ def over_channels(values: Tensor, channels: Channels) -> Tensor:
 
 def batches(images: Tensor, targets: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Cut images and their targets into batches of ``size``."""
-    yield from zip(torch.split(images, size), torch.split(targets, size), strict=True)
+    yield from zip(torch.split(images, int(size)), torch.split(targets, int(size)), strict=True)
 
 
 def leaf(images: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ class KernelSHAP:
             return torch.full_like(image[0], whole - empty, dtype=torch.float32)
         # Captum draws from the CPU's global generator alone. torch.manual_seed would also set those of the GPUs.
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)
+            torch.default_generator.manual_seed(int(self.seed))
             values: Tensor = CaptumKernelShap(ask).attribute(
                 image.unsqueeze(0),
                 feature_mask=labels.view(1, 1, *labels.shape),

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from baselines.asking import score_of
 from mint.contract import explaining
 from mint.parameters import require_batch_size, require_count, require_number, require_seed
-from mint.perturbation import default_batch_size
+from mint.perturbation import default_batch_size, seeded
 from mint.picture import to_picture
 from mint.quickshift import require_quickshift
 from mint.scores import Score, require_score
@@ -114,7 +114,7 @@ class LIME:
     # the global generator.
 
     def _draw_states(self, image: Tensor, *, num_interp_features: int, **_: object) -> Iterator[Tensor]:
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = seeded(self.seed)
         yield torch.ones(1, num_interp_features, dtype=torch.int64, device=image.device)
         while True:
             coins = torch.randint(0, 2, (1, num_interp_features), generator=generator)

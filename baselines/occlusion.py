@@ -69,7 +69,7 @@ class Occlusion:
                 image.unsqueeze(0),
                 sliding_window_shapes=(channels, *(scaled(self.window, length) for length in size)),
                 strides=(channels, *(scaled(self.stride, length) for length in size)),
-                perturbations_per_eval=self.batch_size or default_batch_size(image),
+                perturbations_per_eval=int(self.batch_size or default_batch_size(image)),
             )
         # A window hides all channels: each holds the same map.
         return falls[0, 0].float()

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from baselines.asking import drawn_scores
 from mint.contract import explaining
 from mint.parameters import require_batch_size, require_count, require_number, require_seed
+from mint.perturbation import seeded
 from mint.scores import Score, require_score
 
 
@@ -106,7 +107,7 @@ class Masks:
     @classmethod
     def draw(cls, count: int, cells: int, keep: float, size: tuple[int, int], seed: int) -> "Masks":
         """Draw masks for pictures of one size, on the CPU, in double precision."""
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
         grids = (torch.rand(count, cells, cells, generator=generator) < keep).double()
         places = [torch.randint(ceil(length / cells), (count,), generator=generator) for length in size]
         return cls(grids, *places, *(_pieces(cells, length) for length in size))

@@ -28,11 +28,13 @@ _NOT_FINITE = {str(value): value for value in (math.inf, -math.inf, math.nan)}
 
 
 def plain(value: Any) -> Any:
-    """Turn mappings, sequences and numbers into what JSON has: dictionaries, lists, and "inf", "-inf" and "nan"."""
+    """Turn mappings, sequences and numbers, also NumPy's, into what JSON has; infinity is "inf", and so on."""
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

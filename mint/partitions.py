@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mint.perturbation import seeded
 from mint.superpixels import remembered_grabcut, remembered_quickshift
 
 
@@ -96,7 +97,7 @@ def draw_dealt_states(samples: int, owners: Sequence[Tensor], seed: int) -> Tens
     Tensor
         (K, atoms) bool.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     counts = [int(owner.max()) + 1 for owner in owners]
     # One draw gives the same numbers as a draw for each sample, in turn.
     dealt = [counts[k % len(owners)] for k in range(samples)]

@@ -321,10 +321,14 @@ def draw_states(samples: int, parent: Tensor, sampling: Sampling = "coins", seed
         (K, q) bool.
     """
     require_count("samples", samples, 2)  # the image and a perturbed one
-    generator = torch.Generator().manual_seed(seed)
-    states = _SAMPLINGS[sampling](samples, parent, generator)
+    states = _SAMPLINGS[sampling](samples, parent, seeded(seed))
     states[0] = True
     return states
+
+
+def seeded(seed: int) -> torch.Generator:
+    """Make a generator, on the CPU; NumPy's numbers will do as a seed, which torch itself does not take."""
+    return torch.Generator().manual_seed(int(seed))
 
 
 def _coins(samples: int, parent: Tensor, generator: torch.Generator) -> Tensor:

@@ -16,7 +16,7 @@ from benchmarks.metrics.metric import Context, DeviceMetric
 from benchmarks.metrics.removal.curve import Baseline, check_removal, fill_of
 from mint.contract import InputError
 from mint.parameters import require_count, require_number, require_seed, require_word
-from mint.perturbation import masked_scores
+from mint.perturbation import masked_scores, seeded
 from mint.scores import Score
 
 SAME_SUM = 1e-9
@@ -125,7 +125,7 @@ class MuFidelity(_OfCells):
         check_removal(self.baseline, self.score)
 
     def _removals(self) -> Tensor:
-        order = torch.rand(self.samples, self.cells**2, generator=torch.Generator().manual_seed(self.seed)).argsort(1)
+        order = torch.rand(self.samples, self.cells**2, generator=seeded(self.seed)).argsort(1)
         return order < max(1, round(self.share * self.cells**2))
 
 

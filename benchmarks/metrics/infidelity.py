@@ -8,7 +8,7 @@ from torch import Tensor
 from benchmarks.metrics.metric import Context, DeviceMetric
 from benchmarks.metrics.removal.curve import check_removal
 from mint.parameters import require_count, require_number
-from mint.perturbation import masked_scores
+from mint.perturbation import masked_scores, seeded
 from mint.scores import Score
 
 
@@ -62,7 +62,7 @@ class Infidelity(DeviceMetric):
     def _ask(self, context: Context) -> tuple[Tensor, Tensor]:
         """Return the squares, (samples, pixels) float64 of 0 and 1, and how much the answer drops without each."""
         image = context.image
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = seeded(self.seed)
         height, width = image.shape[-2:]
         side = max(1, round(self.side * min(height, width)))
         tops = torch.randint(height - side + 1, (self.samples, 1), generator=generator)

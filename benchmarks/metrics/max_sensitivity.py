@@ -8,6 +8,7 @@ from torch import Tensor
 from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Measurement, MethodMetric, passed_over
 from mint.contract import Attributor, attribute, explaining
 from mint.parameters import require_count, require_number, require_seed
+from mint.perturbation import seeded
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class MaxSensitivity(MethodMetric):
 
 def changed_copies(context: Context, radius: float, samples: int, seed: int) -> Tensor:
     """Change a picture at random by at most ``radius``, in the network's units: (samples, c, h, w)."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     changes = torch.empty(samples, *context.image.shape).uniform_(-radius, radius, generator=generator)
     return context.image + changes.to(context.image.device)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from quick_methods import quick
@@ -67,6 +68,15 @@ def test_frozen_weights_and_channels_last_change_nothing(name: str) -> None:
 def test_a_batch_of_nothing_is_refused(name: str, batch_size: int) -> None:
     with pytest.raises(InputError, match=f"batch_size is a whole number, 1 or more, not {batch_size}"):
         replace(METHODS[name](), batch_size=batch_size)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if {"seed", "batch_size"} & {*vars(METHODS[name]())}])
+def test_numbers_may_be_numpy_s(name: str) -> None:
+    method: Any = quick(name, LAYER)
+    given = {field: value for field, value in (("seed", 1), ("batch_size", 2)) if hasattr(method, field)}
+    arguments = small_network(), noise(2, 3, 32, 28), torch.tensor([3, 1])
+    found = replace(method, **{field: np.int64(value) for field, value in given.items()})(*arguments)
+    torch.testing.assert_close(found, replace(method, **given)(*arguments))
 
 
 @pytest.mark.parametrize("make", METHODS.values(), ids=METHODS)

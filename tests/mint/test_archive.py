@@ -82,6 +82,15 @@ def test_numbers_that_json_lacks_are_strings_in_the_file(small_cnn: SmallCNN, im
         assert same(replace(loaded, answer=0.5), replace(odd, answer=0.5))
 
 
+def test_numbers_of_numpy_s_are_saved_as_numbers(small_cnn: SmallCNN, images: Tensor, tmp_path: Path) -> None:
+    given = {"samples": np.int64(30), "seed": np.int64(1), "fill": np.float32(0.5)}
+    made = replace(METHOD, **given).explain(small_cnn, images[0], 3)
+    made.save(tmp_path / "made")
+    loaded = Explanation.load(tmp_path / "made")
+    assert {name: loaded.parameters[name] for name in given} == {"samples": 30, "seed": 1, "fill": 0.5}
+    assert same(replace(loaded, parameters=made.parameters), made)
+
+
 def test_the_dictionary_is_plain_json(explanation: Explanation) -> None:
     found = explanation.to_dict()
     assert json.loads(json.dumps(found, allow_nan=False)) == found

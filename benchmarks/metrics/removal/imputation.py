@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.metrics.removal.multigrid import System, VCycle, neighbour_sum
+from mint.perturbation import seeded
 
 TOLERANCE = 1e-7
 """A system counts as solved when its residual is this share of its right-hand side (Euclidean norms)."""
@@ -25,7 +26,7 @@ def noise_of(image: Tensor, noise: float, seed: int) -> Tensor:
     ``noise`` is its standard deviation in the image's (normalised) units. It is drawn on the CPU, one picture of it for
     all masks, so that a copy depends neither on the other masks nor on the device.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     return noise * torch.randn(image.shape, generator=generator, dtype=torch.float64).to(image.device)
 
 
