@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from mint.fidelity import vary
+
 
 def ridge(inputs: Tensor, answers: Tensor, weights: Tensor, groups: Tensor) -> Tensor:
     """Fit a weighted ridge regression whose penalty is chosen by generalised cross-validation.
@@ -40,8 +42,8 @@ def ridge(inputs: Tensor, answers: Tensor, weights: Tensor, groups: Tensor) -> T
     curvature = curvature.clamp(min=0)
     pull = vectors.T @ (centred.T @ target)
     penalties = float(curvature.sum()) / min(inputs.shape) * torch.logspace(-3, 2, 21, dtype=torch.float64)[:, None]
-    # Inputs that never change within a group leave nothing but rounding.
-    if float(curvature.sum()) <= 1e-20 * float((weights @ inputs.square()).sum()):
+    # Inputs that never change within a group leave nothing but rounding, and so do answers that never change.
+    if not vary(answers) or float(curvature.sum()) <= 1e-20 * float((weights @ inputs.square()).sum()):
         return torch.zeros(inputs.shape[1], dtype=torch.float64)
     # One row for each penalty: coefficients along the vectors, the residual, and the freedom that it leaves.
     fitted = pull / (curvature + penalties)

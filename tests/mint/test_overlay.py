@@ -41,6 +41,13 @@ def test_the_map_is_highest_where_the_evidence_is() -> None:
 
 
 @pytest.mark.parametrize("windows", [0, 5])
+def test_a_network_that_sees_nothing_gets_a_map_of_nothing(small_cnn: SmallCNN, images: Tensor, windows: int) -> None:
+    nn.init.zeros_(small_cnn.head.weight)
+    found = replace(SMALL, windows=windows)(small_cnn, images[:1], torch.tensor([0]))
+    assert float(found.abs().max()) < 1e-40
+
+
+@pytest.mark.parametrize("windows", [0, 5])
 def test_it_costs_one_forward_and_the_samples(small_cnn: SmallCNN, images: Tensor, windows: int) -> None:
     asked = []
     hook = small_cnn.register_forward_pre_hook(lambda _module, inputs: asked.append(len(inputs[0])))

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import Tensor
 
@@ -41,6 +42,15 @@ def test_inputs_that_never_change_within_a_group_tell_nothing() -> None:
     groups = torch.arange(20) % 2
     inputs = groups[:, None].double().repeat(1, 3)
     assert ridge(inputs, torch.arange(20).double(), torch.ones(20).double(), groups).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-8])
+def test_answers_that_never_change_tell_nothing(rounding: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(40, 3, generator=generator, dtype=torch.float64)
+    answers = 0.28890156 + rounding * torch.rand(40, generator=generator, dtype=torch.float64)
+    weights = 0.1 + torch.rand(40, generator=generator, dtype=torch.float64)
+    assert ridge(inputs, answers, weights, torch.arange(40) % 3).tolist() == [0, 0, 0]
 
 
 def test_ridge_is_the_closed_form_at_the_penalty_of_the_least_cross_validation_score() -> None:
