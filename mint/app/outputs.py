@@ -68,7 +68,7 @@ def _place(file: Path) -> str:
 def _writable(out: Path, pictures: set[str]) -> Path:
     from matplotlib.backend_bases import FigureCanvasBase
 
-    kinds = FigureCanvasBase.get_supported_filetypes()
+    kinds = FigureCanvasBase.get_supported_filetypes().keys() - {"pgf"}  # which holds no pictures
     if out.suffix.removeprefix(".").lower() not in kinds:
         raise InputError(
             f"--out {out} must end in one of {', '.join(f'.{kind}' for kind in sorted(kinds))}; a folder ends in /."

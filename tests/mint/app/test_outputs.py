@@ -55,6 +55,7 @@ def test_a_file_has_a_suffix_and_anything_else_is_a_folder(
         ("a.png", True, r"--out a\.png must be a folder, as there are several pictures; a\.png/ is one"),
         ("v1.2", True, r"v1\.2/ is one"),
         ("v1.2", False, r"must end in one of .*; a folder ends in /"),
+        ("panel.pgf", False, r"--out panel\.pgf must end in one of"),
         ("file", True, "the folder file of --out cannot be made"),
         ("file/in", False, "the folder file/in of --out cannot be made"),
         ("no/a.png", False, "the folder no of --out does not exist"),
