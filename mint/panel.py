@@ -206,7 +206,8 @@ Draw = Callable[["Axes", Row, float], tuple[str, str]]
 
 def _draw_attribution(attribution: Map, axes: "Axes", row: Row, across: float) -> tuple[str, str]:
     """Draw a signed map over the gray picture: red for, blue against, and the picture where there is nothing."""
-    largest = float(np.abs(attribution.values).max()) or 1.0
+    largest = float(np.abs(attribution.values).max())
+    largest = largest if largest >= np.finfo(np.float32).tiny else 1.0  # below, zeros were put in order alone
     gray = row.picture.mean(axis=2)
     axes.imshow(255 - (255 - gray) * PALE, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
     shown = axes.imshow(

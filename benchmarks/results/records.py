@@ -123,9 +123,10 @@ def with_removal(records: Records) -> Records:
 def evidence_bytes(saliency: np.ndarray) -> np.ndarray:
     """Turn a map into what the gallery stores: uint8, 0 for no evidence or evidence against, 255 for the strongest.
 
-    The strongest hundredth of the positive values is cut off, so that one pixel does not darken the rest.
+    The strongest hundredth of the positive values is cut off, so that one pixel does not darken the rest. What is below
+    float32's smallest normal number only puts tied pixels in order (`mint.display.break_ties`), and is no evidence.
     """
-    positive = np.clip(saliency, 0, None)
+    positive = np.where(saliency >= np.finfo(np.float32).tiny, saliency, 0)
     top = np.quantile(positive[positive > 0], 0.99) if (positive > 0).any() else 1.0
     shown: np.ndarray = np.round(255 * np.clip(positive / top, 0, 1)).astype(np.uint8)
     return shown

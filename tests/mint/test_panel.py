@@ -130,6 +130,12 @@ def test_an_attribution_is_drawn_signed_with_its_scale(explanation: Explanation)
     assert against.argmax() == 2
 
 
+def test_the_order_of_tied_pixels_is_not_drawn(explanation: Explanation) -> None:
+    tied = Map("another", np.linspace(0, 1e-41, 40 * 48).reshape(40, 48), "nothing")
+    axes = draw_panels([replace(explanation.row(), attributions=(tied,))]).axes[3]
+    assert axes.images[1].get_alpha().max() < 1e-3
+
+
 def test_further_attributions_stand_beside(explanation: Explanation) -> None:
     row = explanation.row()
     further = replace(row, attributions=(*row.attributions, Map("another", np.zeros((40, 48)), "nothing")))

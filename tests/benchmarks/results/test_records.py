@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from benchmarks.results import records
 from benchmarks.results.records import Records, RecordsError
 from benchmarks.results.sums import FILES, SUMS
+from mint.display import break_ties
 
 COMMITTED = Path(__file__).resolve().parents[3] / "results"
 
@@ -68,6 +70,18 @@ def test_records_that_do_not_declare_their_metrics_are_to_be_made_anew(
     records.save(known, tmp_path)
     with pytest.raises(RecordsError, match="run the plan again"):
         records.load(tmp_path)
+
+
+def test_the_order_of_tied_pixels_is_no_evidence() -> None:
+    importance = torch.zeros(20, 20, dtype=torch.float64)
+    prior = torch.rand(20, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    nothing = break_ties(importance, prior).numpy()
+    assert nothing.max() > 0
+    assert records.evidence_bytes(nothing).max() == 0
+    importance[0, :2] = 0.5  # fewer than a hundredth of the pixels
+    found = records.evidence_bytes(break_ties(importance, prior).numpy())
+    assert found[0, :2].tolist() == [255, 255]
+    assert np.count_nonzero(found) == 2
 
 
 def test_stored_evidence_is_what_is_positive_scaled_to_its_strongest() -> None:
