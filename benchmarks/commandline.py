@@ -40,7 +40,7 @@ def planned(options: argparse.Namespace, device: str | None = None) -> "tuple[tu
     if options.address is not None and options.executor != "ray":
         raise InputError(f"--address {options.address} is for --executor ray; give that, too.")
     first, last = options.cases or (1, None)
-    limit = min(filter(None, (options.limit, last)), default=None)
+    limit = min(filter(None, (options.limit and first - 1 + options.limit, last)), default=None)
     only = {KINDS[word]: names for word in CHOICES if (names := getattr(options, f"{word}s"))}
     more = {KINDS[word]: getattr(options, word) for word in CHOICES}
     more[METHOD] = [*options.method, *(name for name, _ in options.maps)]

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.commandline import parser, planned
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,20 @@ def test_an_option_that_cannot_be_read_is_status_2(arguments: list[str], extra: 
     with pytest.raises(SystemExit) as caught:
         main([*arguments, *extra])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "end"),
+    [
+        ("--limit 3", 0, 3),
+        ("--cases 5-9", 4, 9),
+        ("--cases 5-9 --limit 3", 4, 7),
+        ("--cases 5-9 --limit 8", 4, 9),
+    ],
+)
+def test_a_limit_counts_from_the_first_case(arguments: list[str], words: str, first: int, end: int) -> None:
+    (plan,), how = planned(parser().parse_args([*arguments, *words.split()]))
+    assert (how.skipped, {part.limit for part in plan.parts}) == (first, {end})
 
 
 @pytest.mark.parametrize("command", ["run", "report", "study forwards", "study results"])
