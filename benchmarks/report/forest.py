@@ -94,13 +94,16 @@ def draw_costs(summary: pd.DataFrame, timings: pd.DataFrame, file: Path) -> Path
         figure, panels = panels_of(len(names) * len(columns), 2.7, 1 + 11 / (len(columns) + 1), len(columns))
         for i, axes in enumerate(panels):
             place, (metric, column) = list(names)[i // len(columns)], columns[i % len(columns)]
-            _cost(axes, rows_of(column, place), looks)
+            if (rows := rows_of(column, place)).empty:  # the metric does not apply to the setting
+                axes.remove()
+                continue
+            _cost(axes, rows, looks)
             axes.set_title(f"{metric}\n{names[place]}" if len(names) > 1 else str(metric), fontsize=11)
             if metric.direction == "lower":
                 axes.invert_yaxis()
             if i >= len(panels) - len(columns):
                 axes.set_xlabel("forwards")
-        legend(figure, panels[0])
+        legend(figure, panels)
         save_plot(figure, "quality against cost, better above; the line: no other method does better for less", file)
     return file
 

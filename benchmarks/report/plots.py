@@ -86,7 +86,7 @@ def draw_curves(records: Records, summary: pd.DataFrame, declared: Mapping[str, 
         figure, panels = panels_of(len(metrics), 4.0, 4.3)
         for axes, metric in zip(panels, metrics, strict=True):
             _curve(axes, curves[curves["metric"] == metric], looks, declared[metric])
-        legend(figure, panels[0])
+        legend(figure, panels)
         save_plot(figure, f"{where(place)}: curves, means with 95 % intervals", file)
     return file
 
@@ -140,8 +140,9 @@ def _curve(axes: Axes, here: pd.DataFrame, looks: Mapping[str, Style], about: Ma
     axes.set(title=f"{metric} ({curve['score']} {arrow})", xlim=(0, 1), xlabel=curve["x"], ylabel=curve["y"])
 
 
-def legend(figure: Figure, axes: Axes) -> None:
-    """Name the methods under the panels, once for the figure."""
-    handles, labels = axes.get_legend_handles_labels()
-    columns = min(len(labels), 8, int(figure.get_figwidth() / LEGEND_WIDTH))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=10)
+def legend(figure: Figure, panels: Iterable[Axes]) -> None:
+    """Name the methods of all panels under them, once for the figure."""
+    found = [axes.get_legend_handles_labels() for axes in panels]
+    named = {label: handle for handles, labels in found for handle, label in zip(handles, labels, strict=True)}
+    columns = min(len(named), 8, int(figure.get_figwidth() / LEGEND_WIDTH))
+    figure.legend([*named.values()], [*named], loc="outside lower center", ncols=columns, frameon=False, fontsize=10)

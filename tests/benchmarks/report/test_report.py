@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.analysis.scores import headlines, summarise
-from benchmarks.report import report, tables
+from benchmarks.report import forest, report, tables
 from benchmarks.report.comparison_tables import cost_table, score_tables
 from benchmarks.report.forest import draw_costs
 from benchmarks.report.gallery import overlay
@@ -256,6 +256,26 @@ def test_a_cost_plot_has_the_frontier(tmp_path: Path) -> None:
     assert draw_costs(report.measure_headlines(made), made.timings, tmp_path / "cost.png") == tmp_path / "cost.png"
     assert (tmp_path / "cost.png").stat().st_size > 5000
     assert draw_costs(report.measure_headlines(made), made.timings.iloc[:0], tmp_path / "none.png") is None
+
+
+def test_a_cost_plot_leaves_out_what_does_not_apply_to_a_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    monkeypatch.setattr(forest, "save_plot", lambda figure, *_: drawn.append(figure))
+    steps = np.linspace(0, 1, 6)
+    names = {"insertion": "Insertion()", "pointing": "Pointing()"}
+    scores = {"a": steps, "b": 1 - steps}
+    columns = [paper.column(scores, metric=metric, metric_id=identity) for metric, identity in names.items()]
+    summary = report.measure_headlines(paper.of_columns(columns))
+    other = summary.assign(network="other", n=summary["n"].where(summary["metric"] == "insertion", 0))
+    both = pd.concat([summary.replace({"method": {"a": "c"}}), other])
+    timings = both[["dataset", "network", "method"]].drop_duplicates().assign(forwards=1.0)
+    draw_costs(both, timings, tmp_path / "cost.png")
+    (figure,) = drawn
+    heads = [axes.get_title(loc="left") for axes in figure.axes]
+    assert heads == ["insertion ↑\nnet", "pointing ↑\nnet", "insertion ↑\nother"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["c", "b", "a"]
 
 
 def test_two_runs_make_the_same_tables_and_pictures(world: ModuleType, tmp_path: Path) -> None:
