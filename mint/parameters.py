@@ -65,7 +65,8 @@ def _definition(called: object) -> str:
 
 def _is_users(module: dict[str, Any]) -> bool:
     """Tell whether a module, as its globals, is neither this project's nor Python's nor an installed library."""
-    top = str(module.get("__name__", "")).partition(".")[0]
+    # What `python -m` runs is called __main__, and known by its package.
+    top = str(module.get("__package__") or module.get("__name__", "")).partition(".")[0]
     installed = {"site-packages", "dist-packages"} & set(Path(str(module.get("__file__", ""))).parts)
     return top not in {"mint", "baselines", "benchmarks", *sys.stdlib_module_names} and not installed
 

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from mint.parameters import nearest, said, users_place
 
 
@@ -38,6 +40,13 @@ def test_libraries_are_no_user_s_code() -> None:
     import json
 
     assert users_place(caught(json.JSONDecoder().decode.__get__("{"))) == ""
+
+
+@pytest.mark.parametrize(("package", "users"), [("benchmarks", False), ("theirs", True), ("", True), (None, True)])
+def test_a_module_that_python_m_runs_is_its_package_s(package: str | None, users: bool) -> None:
+    module: dict[str, Any] = {"__name__": "__main__", "__package__": package}
+    exec("def fail(): raise RuntimeError", module)
+    assert bool(users_place(caught(module["fail"]))) == users
 
 
 def test_what_cannot_take_its_arguments_is_named_where_it_is_defined() -> None:
