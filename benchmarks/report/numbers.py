@@ -47,3 +47,8 @@ def pictures_needed(needed: float, beyond: str = "more than ") -> str:
     if np.isinf(needed):
         return f"{beyond}{MOST_PICTURES:,}"
     return number(float(f"{needed:.2g}"), ",.0f")
+
+
+def roughly(value: float) -> str:
+    """Spell a number by two significant digits: 0.52, 2, 170, 1,200."""
+    return f"{float(f'{value:.2g}'):,.15g}"

@@ -11,7 +11,7 @@ from benchmarks.analysis.comparisons import contested
 from benchmarks.analysis.scores import Column, titled
 from benchmarks.analysis.statistics import SIGNIFICANT, smallest_p
 from benchmarks.analysis.verdicts import REFERENCE, duels, leaders, order
-from benchmarks.report.numbers import counted, lead, listed, pictures_needed
+from benchmarks.report.numbers import counted, lead, listed, pictures_needed, roughly
 from benchmarks.report.tables import Place, by_setting, place_of, settings_of
 
 WIDTH = 80
@@ -162,7 +162,7 @@ def _cost(method: str, rivals: Sequence[str], timings: pd.DataFrame) -> list[str
             # Times of other devices do not compare.
             costs = {row["method"]: row for row in rows if row["device"] == own["device"]}
             times = [
-                f"{own['median_ms'] / costs[rival]['median_ms']:.2g} times {rival}'s"
+                f"{roughly(own['median_ms'] / costs[rival]['median_ms'])} times {rival}'s"
                 for rival in rivals
                 if rival in costs
             ]

@@ -106,6 +106,13 @@ def test_the_box_says_where_a_method_is_ahead_behind_and_undecided() -> None:
     assert all(len(line) <= 80 for line in plain([title, ahead, behind, undecided, cost]).splitlines())
 
 
+def test_a_cost_of_hundreds_of_times_has_no_exponent() -> None:
+    columns = contest()
+    dear = TIMINGS.assign(median_ms=TIMINGS["median_ms"] * (1 + 346 * (TIMINGS["method"] == "mine")))
+    *_, cost = box("mine", (), columns, compare_pairs(columns), dear)
+    assert "170 times mint's" in cost
+
+
 def test_the_box_can_be_narrowed_to_some_rivals() -> None:
     columns = contest()
     pairs = compare_pairs(columns)
