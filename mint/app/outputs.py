@@ -89,7 +89,7 @@ def write_panel(out: Path, figure: "Figure") -> None:
         If the file cannot be written.
     """
     stream = io.BytesIO()
-    part = out.with_name(f".{out.name}.part")
+    part = out.with_name(f".mint-{os.getpid()}.part")  # the panel's own name may be as long as a name can be
     try:
         figure.savefig(stream, dpi=DOTS_PER_INCH, format=out.suffix.removeprefix(".").lower())
         part.write_bytes(stream.getvalue())

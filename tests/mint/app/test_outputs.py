@@ -97,3 +97,9 @@ def test_a_panel_that_cannot_be_written_leaves_the_older_one(place: Path, monkey
     with pytest.raises(InputError, match=r"the panel cannot be written to p\.png .*No space left"):
         write_panel(Path("p.png"), Figure())
     assert [file.read_text() for file in place.iterdir()] == ["older"]
+
+
+def test_a_name_may_be_as_long_as_the_system_takes(place: Path) -> None:
+    out = place / f"{'x' * 251}.png"
+    write_panel(out, Figure())
+    assert list(place.iterdir()) == [out]
