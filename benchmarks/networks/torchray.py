@@ -118,14 +118,13 @@ def _as_rgb(weight: Tensor) -> Tensor:
 def _vgg16_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename the parameters of TorchRay's file, which counts no dropout, and shape the head's into convolutions."""
     places = {"classifier.0": "classifier.0", "classifier.2": "classifier.3", "classifier.4": "classifier.6"}
-    sides = {"classifier.0": 7}
     converted = {}
     for key, value in state.items():
         layer, _, parameter = key.rpartition(".")
         if key == "features.0.weight":
             value = _as_rgb(value)
         elif layer in places and parameter == "weight":
-            side = sides.get(layer, 1)
+            side = 7 if layer == "classifier.0" else 1
             value = value.reshape(len(value), -1, side, side) if value[0].numel() % side**2 == 0 else value
         converted[f"{places.get(layer, layer)}.{parameter}"] = value
     return converted

@@ -28,14 +28,8 @@ def rows_of(plan: str, setting: Setting, found: Measured) -> tuple[list[Row], li
         declared = repr(setting.part.metrics[metric])
         for case in (case for key, case in cases.items() if key in measured):
             arrays = measured[case.key]
-            place = {
-                **setting.names,
-                "method": method,
-                "control": control,
-                "metric": metric,
-                "case": case.key,
-                "picture": case.picture,
-            }
+            place = setting.names | {"method": method, "control": control, "metric": metric}
+            place |= {"case": case.key, "picture": case.picture}
             records.append(
                 place
                 | {"plan": plan, "metric_id": declared, "target": case.target}

@@ -71,8 +71,7 @@ def find_maps(part: "Part", cases: Sequence[Case], skipped: int, say: Callable[[
     given = {name: each for name, each in part.methods.items() if isinstance(each, Precomputed)}
     if not given:
         return part
-    end = len(cases) if part.limit is None else min(part.limit, len(cases))
-    here = list(_readable(cases, range(skipped, end)))
+    here = list(_readable(cases, range(len(cases))[skipped : part.limit]))
     found = {}
     for name, method in given.items():
         there = _listed(method.folder)
@@ -102,7 +101,7 @@ def _listed(folder: Path) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() in READERS and file.is_file():
-            files.setdefault(file.name[: -len(file.suffix)], []).append(file)
+            files.setdefault(file.stem, []).append(file)
     return files
 
 
@@ -127,7 +126,7 @@ def _shared(cases: Sequence[Case], pictures: set[str]) -> set[str]:
 
 def _by_picture(case: Case, file: Path) -> bool:
     """Tell whether a case's file has the name of its picture alone, so that it could be another case's."""
-    return case.key != case.picture == file.name[: -len(file.suffix)]
+    return case.key != case.picture == file.stem
 
 
 def _nothing(name: str, folder: Path, case: Case, there: Mapping[str, list[Path]], shared: set[str]) -> str:

@@ -66,10 +66,8 @@ def code_digest(instance: object) -> str:
     files = set(_files_of(instance))
     if not files:
         raise InputError(f"the source of {instance!r} cannot be found; define it as a class or function in a file.")
-    digest = hashlib.sha256()
-    for text in sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files):
-        digest.update(text.encode())
-    return digest.hexdigest()
+    digests = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _files_of(instance: object) -> Iterator[Path]:

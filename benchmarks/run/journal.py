@@ -97,14 +97,12 @@ class Scribe:
 
     def come_to(self, setting: Setting) -> None:
         """Note what is wanted of a setting."""
-        part = setting.part
         expected = Expected(
-            part.dataset,
-            setting.network.name,
+            *setting.cells.place,
             setting.first,
             setting.end,
             (*setting.cells.methods,),
-            (*part.metrics,),
+            (*setting.part.metrics,),
             (*setting.spoilt,),
             setting.controlled - setting.first,
             (*setting.controlling,),
@@ -112,7 +110,7 @@ class Scribe:
         if expected not in self.journal.settings:
             self.note(settings=(*self.journal.settings, expected))
         if setting.cells.absent is None:
-            self.timed({(expected.dataset, expected.network): setting.cells.clocks[0]})
+            self.timed({setting.cells.place: setting.cells.clocks[0]})
 
     def timed(self, clocks: Mapping[tuple[str, str], tuple[str, int]]) -> None:
         """Note what timings are taken on, by data set and network."""

@@ -200,8 +200,7 @@ def _chunks(setting: Setting, bar: "tqdm[Any]") -> Iterator[tuple[range, Measure
     found = measure(setting, beginning, methods, bar)
     yield beginning, found
     for numbers in setting.chunks(beginning.stop, found.cost):
-        found = measure(setting, numbers, methods, bar)
-        yield numbers, found
+        yield numbers, measure(setting, numbers, methods, bar)
 
 
 def _append(results: Results, rows: tuple[list[Row], list[Row]], places: list[tuple[str, str, str]]) -> None:
@@ -219,8 +218,7 @@ def timings(setting: Setting, contexts: list[Context], methods: Iterable[str]) -
         return
     cells = setting.cells
     cases = {context.case.key for context in contexts}
-    own = [method for method in methods if method not in cells.given]
-    explained = [method for method in own if not cells.failed(method, cases)]
+    explained = [each for each in methods if each not in cells.given and not cells.failed(each, cases)]
     title, gathering = f"{setting.title}: timing", cells.absent is not None
     with nullcontext() if gathering else tidied():
         for method in tqdm(explained, desc=title, unit="method", mininterval=1, disable=gathering):

@@ -8,7 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -107,17 +107,11 @@ def _finished(
     return ""
 
 
-@contextmanager
-def _open(file: Path | None) -> Iterator[TextIO | None]:
-    if file is None:
-        yield None
-        return
+def _open(file: Path | None) -> AbstractContextManager[TextIO | None]:
     try:
-        stream = file.open("w", encoding="utf-8")
+        return nullcontext() if file is None else file.open("w", encoding="utf-8")
     except OSError as error:
         raise InputError(f"the explanations cannot be written to {file} ({error}).") from error
-    with stream:
-        yield stream
 
 
 def _outcomes(

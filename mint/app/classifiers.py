@@ -106,12 +106,10 @@ def load_classifier(
     """
     where, file = usable_device(device), None if weights is None else Path(weights)
     if ":" in name:
-        found = make_classifier(imported(name, "--model"), name, file, classes)
-    else:
-        found = ready(torchvision_classifier(name, file, classes=classes), where)
-        fold_batch_norms(found.module, *found.preprocess.crop_size)  # type: ignore[attr-defined]
-        return found
-    return ready(found, where)
+        return ready(make_classifier(imported(name, "--model"), name, file, classes), where)
+    found = ready(torchvision_classifier(name, file, classes=classes), where)
+    fold_batch_norms(found.module, *found.preprocess.crop_size)  # type: ignore[attr-defined]
+    return found
 
 
 def read_classes(file: Path) -> tuple[str, ...]:

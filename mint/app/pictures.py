@@ -93,8 +93,7 @@ def list_tree(folder: Path) -> Listing:
 
 def spelled(passed_over: Mapping[str, int]) -> str:
     """Spell what was passed over, the most first: ``3 (hidden), 1 (left behind by a program)``."""
-    most = sorted(passed_over.items(), key=lambda each: -each[1])
-    return ", ".join(f"{count} ({kind})" for kind, count in most)
+    return ", ".join(f"{count} ({kind})" for kind, count in Counter(passed_over).most_common())
 
 
 def find_pictures(given: Sequence[Path]) -> list[Path]:

@@ -1,7 +1,7 @@
 """Weights files: state dicts read without running anything of the file, and fitted to a network or refused."""
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,10 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
     if not file.is_file():
         raise InputError(f"the weights file {file} for {name} does not exist; check --weights.")
     try:
-        state = _READERS.get(file.suffix, _read_pickle)(file)
+        if file.suffix == ".safetensors":
+            state = _read_safetensors(file)
+        else:
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except InputError:
         raise
     except Exception as error:  # a damaged file makes the unpickler raise almost anything
@@ -71,19 +74,12 @@ _WRAPPERS = (
 )
 
 
-def _read_pickle(file: Path) -> Any:
-    return torch.load(file, map_location="cpu", weights_only=True)
-
-
 def _read_safetensors(file: Path) -> Any:
     try:
         from safetensors.torch import load_file
     except ImportError as error:
         raise InputError(f"reading {file} needs safetensors; install it with pip install safetensors.") from error
     return load_file(file)
-
-
-_READERS: Mapping[str, Callable[[Path], Any]] = {".safetensors": _read_safetensors}
 
 
 # What compiling, sharding and checkpointing put inside names.
@@ -128,18 +124,16 @@ def fit_state(
     state = {key: value for key, value in state.items() if not key.startswith(unused)}
     missing = [key for key in own if key not in state and not key.endswith(_COUNTERS)]
     unknown = [key for key in state if key not in own]
-    reshaped = [
-        f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
+    reshaped = [key for key in own if key in state and state[key].shape != own[key].shape]
+    shapes = [f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key].shape)}" for key in reshaped]
     problems = [
         f"{what} {len(keys)} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-        for what, keys in (("missing:", missing), ("unknown:", unknown), ("of another shape:", reshaped))
+        for what, keys in (("missing:", missing), ("unknown:", unknown), ("of another shape:", shapes))
         if keys
     ]
     if problems:
-        head = reshaped and not missing and not unknown and _is_head([each.split()[0] for each in reshaped], own)
+        # Another head: of another shape are tensors of the last layers alone.
+        head = not missing and not unknown and set(reshaped) <= set(list(own)[-4:])
         hint = f" {OTHER_CLASSES}" if head else ""
         raise InputError(f"the weights in {file} do not fit {name}; tensors {'; '.join(problems)}.{hint}")
     try:
@@ -164,8 +158,3 @@ def _without_wrappers(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) ->
         if all(prefix + key in state for key in needed):
             return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     return state
-
-
-def _is_head(reshaped: list[str], own: Mapping[str, Tensor]) -> bool:
-    """Tell whether tensors of another shape are those of the last layers alone."""
-    return set(reshaped) <= set(list(own)[-4:])
