@@ -93,3 +93,16 @@ def small_swin() -> nn.Module:
             patch_size=[4, 4], embed_dim=8, depths=[2, 2], num_heads=[2, 2], window_size=[4, 4], num_classes=5
         )
     return network.eval()
+
+
+class Through(nn.Module):
+    """Runs a layer's patch tokens, without the class token, through a grid that Captum can read by itself."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.grid = layer, nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.layer(images)
+        grid = self.grid(tokens[:, 1:].transpose(1, 2).reshape(len(tokens), 24, 4, 4))
+        return torch.cat([tokens[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)

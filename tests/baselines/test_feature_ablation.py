@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from small_games import Game, patchwork
+from small_games import Game, network, patchwork
 from torch import Tensor, nn
 
 from baselines import LIME, FeatureAblation
@@ -10,12 +10,6 @@ from mint.contract import InputError
 from mint.perturbation import masked_scores
 
 TARGETS = torch.tensor([1])
-
-
-def network() -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(1568, 4)).eval()
 
 
 def by_hand(model: nn.Module, image: Tensor, target: int) -> Tensor:

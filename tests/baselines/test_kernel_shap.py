@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 from captum.attr import KernelShap as CaptumKernelShap
-from small_games import Game, patchwork
-from torch import Tensor, nn
+from small_games import Game, network, patchwork
+from torch import Tensor
 
 from baselines import LIME, KernelSHAP
 from mint.contract import InputError
@@ -43,12 +43,6 @@ def test_in_a_product_those_that_are_needed_share_alike(needed: int) -> None:
     # Over seeds, such an estimate has no bias and a standard deviation of 0.02.
     torch.testing.assert_close(found, expected, atol=0.06, rtol=0)
     assert float(found.sum()) == pytest.approx(1, abs=1e-3)
-
-
-def network() -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return nn.Sequential(nn.Conv2d(3, 8, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(1568, 4)).eval()
 
 
 @pytest.mark.parametrize("seed", [0, 5])

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 from examples import SmallCNN, smooth_images
-from small_transformers import ClassToken, Patches, one_patch, small_swin, small_vit
+from small_resnets import noise, small_resnet18
+from small_transformers import ClassToken, Patches, Through, one_patch, small_swin, small_vit
 from torch import Tensor, nn
 
-import mint.app.torchvision_ops  # noqa: F401
 from baselines import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, ScoreCAM
 from baselines.layer_maps import enlarge, read_activations, read_layer
 from mint.contract import InputError
@@ -17,23 +17,11 @@ BY_GRADIENT = [GradCAMPlusPlus, HiResCAM, LayerCAM]
 ALL: list[Any] = [*BY_GRADIENT, ScoreCAM]
 
 
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
-
-
-def resnet() -> nn.Module:
-    from torchvision.models import resnet18
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return resnet18(num_classes=7).eval()
-
-
 @pytest.mark.parametrize("layer", ["layer4", "layer4.1.conv2", "layer3.0.bn1", "relu", "layer4.1.relu"])
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_layer_is_read_as_captum_reads_it(layer: str, frozen: bool) -> None:
     # In-place ReLUs follow layer3.0.bn1, and layer4.1.relu is called twice.
-    network, images, targets = resnet().requires_grad_(not frozen), noise(3, 3, 64, 64), torch.tensor([0, 3, 6])
+    network, images, targets = small_resnet18().requires_grad_(not frozen), noise(3, 3, 64, 64), torch.tensor([0, 3, 6])
     activations, gradients = read_layer(network, layer, images, targets)
     assert torch.equal(read_activations(network, layer, images, targets), activations)
     maps = (gradients.mean((2, 3), keepdim=True) * activations).sum(1).relu()
@@ -79,18 +67,6 @@ def test_several_pictures_go_through_the_network_together(method: Any, small_cnn
 
 @pytest.mark.parametrize("method", ALL)
 def test_on_a_vit_the_tokens_are_the_grid_that_they_stand_for(method: Any) -> None:
-    class Through(nn.Module):
-        """Runs a layer's patch tokens, without the class token, through a grid."""
-
-        def __init__(self, layer: nn.Module) -> None:
-            super().__init__()
-            self.layer, self.grid = layer, nn.Identity()
-
-        def forward(self, images: Tensor) -> Tensor:
-            tokens = self.layer(images)
-            grid = self.grid(tokens[:, 1:].transpose(1, 2).reshape(len(tokens), 24, 4, 4))
-            return torch.cat([tokens[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
-
     network, images, targets = small_vit(), noise(3, 3, 32, 32), torch.tensor([0, 2, 4])
     found = method()(network, images, targets)
     network.encoder.layers[1] = Through(network.encoder.layers[1])
@@ -107,22 +83,23 @@ def test_on_a_swin_channels_last_or_first_is_the_same(method: Any) -> None:
     torch.testing.assert_close(method("norm")(network, images, targets), first)
 
 
-@pytest.mark.parametrize("method", [*BY_GRADIENT, ScoreCAM])
+@pytest.mark.parametrize("method", ALL)
 def test_on_tokens_the_map_peaks_at_the_patch_that_the_answer_reads(method: Any) -> None:
     network, images = Patches(place=8, extra=2).eval(), one_patch(1, 2, (32, 48))
     found = method()(network, images, torch.tensor([0]))[0]
     assert divmod(int(found.argmax()), 48) in {(row, column) for row in range(8, 16) for column in range(16, 24)}
 
 
-@pytest.mark.parametrize("method", BY_GRADIENT)
+@pytest.mark.parametrize("method", [GradCAM, *BY_GRADIENT])
 def test_a_layer_read_at_its_class_token_alone_is_refused(method: Any) -> None:
     network, images = ClassToken().eval(), one_patch(1, 2, (32, 48))
     with pytest.raises(InputError, match="of layer 'third' the class score reads only tokens that have no place"):
         method("third")(network, images, torch.tensor([0]))
     assert not network.third._forward_hooks
+    assert method()(network, images, torch.tensor([0])).any()
 
 
-@pytest.mark.parametrize("method", BY_GRADIENT)
+@pytest.mark.parametrize("method", [GradCAM, *BY_GRADIENT])
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_layer_that_the_answer_does_not_depend_on_is_refused(method: Any, frozen: bool) -> None:
     class Sidelong(nn.Module):
@@ -150,7 +127,7 @@ def test_layers_that_cannot_be_read_are_refused(method: Any) -> None:
         def forward(self, images: Tensor) -> Tensor:
             return images.round().long()
 
-    network, images, targets = resnet(), noise(1, 3, 64, 64), torch.tensor([2])
+    network, images, targets = small_resnet18(), noise(1, 3, 64, 64), torch.tensor([2])
     with pytest.raises(InputError, match="no layer 'layer5'; the nearest names are layer4"):
         method("layer5")(network, images, targets)
     network.register_module("spare", nn.Conv2d(3, 3, 1))

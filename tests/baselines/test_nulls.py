@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import sobel
-from torch import Tensor, nn
+from small_resnets import noise
+from torch import nn
 
 from baselines import METHODS, NULLS, Centre, Constant, Random, Sobel
 from baselines.nulls import generator_for
@@ -15,10 +16,6 @@ from mint.contract import InputError
 
 def network(channels: int = 3) -> nn.Module:
     return nn.Sequential(nn.Conv2d(channels, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
 def test_noise_depends_on_seed_picture_and_target_alone() -> None:

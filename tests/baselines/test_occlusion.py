@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_resnets import noise
 from torch import Tensor, nn
 
 from baselines import EngineOcclusion, Occlusion
@@ -21,10 +22,6 @@ def network() -> nn.Module:
 
 # A map is a difference of probabilities below one, each rounded to their own precision however small the difference.
 ROUNDING = 4 * torch.finfo(torch.float32).eps
-
-
-def noise(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
 
 def by_definition(model: nn.Module, image: Tensor, target: int, window: int, stride: int) -> Tensor:

@@ -88,7 +88,6 @@ def test_it_asks_once_for_each_channel_and_once_for_the_layer(channels: int | No
     [
         ({"channels": 0}, "channels is a whole number, 1 or more, not 0"),
         ({"score": "answer"}, "score is one of"),
-        ({"batch_size": 0}, "batch_size is a whole number, 1 or more, not 0"),
     ],
 )
 def test_parameters_without_a_meaning_are_refused(wrong: dict[str, Any], sentence: str) -> None:

@@ -10,10 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from benchmarks.metrics import (
-    Entropy,
-    Gini,
-)
+from benchmarks.metrics import Entropy, Gini
 
 
 def test_complexity_of_the_simplest_and_of_constant_maps() -> None:

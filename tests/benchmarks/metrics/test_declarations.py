@@ -182,7 +182,6 @@ def test_a_users_metric_states_only_what_differs() -> None:
 def test_a_profile_that_imputes_measures_something_else() -> None:
     profile: Any = METRICS["rise-deletion"]()
     assert replace(profile, removed=Imputation()).measure == "Deletion by imputation"
-    assert TieRange(Pointing()).measure == "TieRange of Pointing"
     assert profile.curve_labels == CurveLabels(**ANSWER)  # type: ignore[arg-type]
 
 

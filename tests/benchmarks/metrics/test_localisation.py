@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.measure import label, regionprops
 
-from benchmarks.metrics import (
-    Localisation,
-)
+from benchmarks.metrics import Localisation
 from mint.contract import InputError
 
 

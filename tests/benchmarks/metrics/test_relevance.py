@@ -14,16 +14,19 @@ from benchmarks.metrics import (
     EnergyPointing,
     Entropy,
     Gini,
+    GridPointing,
     GridShare,
     Localisation,
     Metric,
+    Pointing,
     RelevanceMass,
     RelevanceRank,
 )
 
-ON_REGIONS: list[Metric] = [EnergyPointing(), RelevanceMass(), RelevanceRank(), Localisation()]
-
-
+ON_REGIONS: list[Metric] = [
+    *(EnergyPointing(), RelevanceMass(), RelevanceRank(), Localisation()),
+    *(Pointing(), GridPointing(), GridShare()),
+]
 ALL: list[Metric] = [*ON_REGIONS, Gini(), Entropy()]
 
 
@@ -38,6 +41,7 @@ def test_mass_is_counted_on_the_mask_and_energy_in_its_box() -> None:
     context = context_of((4, 4), region)
     assert RelevanceMass()(context, saliency).score == pytest.approx(3 / 10)
     assert GridShare()(context, saliency).score == pytest.approx(3 / 10)
+    assert GridShare()(context, saliency * 1e-30).score == pytest.approx(3 / 10)
     assert EnergyPointing()(context, saliency).score == pytest.approx(5 / 10)
     assert RelevanceMass()(context, torch.full((4, 4), 0.3)).score == pytest.approx(2 / 16)
     assert EnergyPointing()(context, torch.full((4, 4), 0.3)).score == pytest.approx(4 / 16)

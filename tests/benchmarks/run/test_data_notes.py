@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_runs import rows_in
+from small_runs import rows_in, with_part
 
 from benchmarks.datasets import Case
 from benchmarks.metrics import METRICS, PROFILES, Deletion, Insertion, Pointing, PointingProfile, TieBound, TieRange
@@ -62,9 +62,7 @@ def test_what_is_passed_over_and_does_not_apply_is_said_before_anything_is_compu
     assert np.isfinite(pointing).sum() == 2 * len(annotated)
     assert as_records(plan, Options(), results, {}).provenance["run"]["passed_over"] == {"noise": {"hidden": 2}}
     # Without a metric that asks for it, a region is not missed.
-    (part,) = plan.parts
-    plain = dataclasses.replace(plan, parts=(dataclasses.replace(part, metrics={"deletion": Deletion(steps=4)}),))
-    run(plain, Options(), Store(tmp_path / "cells"))
+    run(with_part(plan, metrics={"deletion": Deletion(steps=4)}), Options(), Store(tmp_path / "cells"))
     assert "region" not in capsys.readouterr().err
 
 

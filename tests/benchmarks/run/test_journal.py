@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_runs import SECOND, with_part
 
 from baselines.controls import OtherClass, Shuffled
 from benchmarks.__main__ import main
@@ -24,7 +25,6 @@ from benchmarks.run.store import Entry, Store
 from mint.contract import InputError
 
 METRICS = 3
-SECOND = 2  # calls of two methods that are explained again, to see whether they answer alike
 
 
 @pytest.fixture
@@ -37,9 +37,8 @@ def go(world: ModuleType, out: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     """Run the small world's plan, changed as a test wants, with more options."""
 
     def go(*options: str, name: str = "fake", **changes: Any) -> int:
-        plan = world.plan(out.parent / "calls.log")
-        parts = (replace(plan.parts[0], **changes),)
-        monkeypatch.setitem(world.PLANS, name, replace(plan, name=name, parts=parts))
+        plan = with_part(world.plan(out.parent / "calls.log"), **changes)
+        monkeypatch.setitem(world.PLANS, name, replace(plan, name=name))
         return main(["run", "--plan", name, "--out", str(out), *options])
 
     return go

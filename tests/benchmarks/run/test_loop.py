@@ -86,9 +86,7 @@ def test_a_missing_folder_is_refused_before_a_network_is_loaded(
 def test_a_picture_that_cannot_be_decoded_is_a_failure_and_the_rest_goes_on(
     world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmarks.datasets import DATASETS
-
-    monkeypatch.setitem(DATASETS, "noise", lambda network, options: world.Pictures(10, broken=(3,)))  # type: ignore[misc]
+    monkeypatch.setitem(world.DATASETS, "noise", lambda network, options: world.Pictures(10, broken=(3,)))
     results = run(world.plan(log), Options(), Store(tmp_path / "cells"))
     (failure,) = results.failures
     assert (failure.step, failure.case) == ("data", "number 4")
@@ -101,9 +99,7 @@ def test_after_a_picture_that_cannot_be_read_no_later_case_takes_its_place(
     world: ModuleType, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first two cases are shown, timed and controlled; the first of them cannot be read, so only one is."""
-    from benchmarks.datasets import DATASETS
-
-    monkeypatch.setitem(DATASETS, "noise", lambda network, options: world.Pictures(10, broken=(0,)))  # type: ignore[misc]
+    monkeypatch.setitem(world.DATASETS, "noise", lambda network, options: world.Pictures(10, broken=(0,)))
     plan = with_part(world.plan(log, timed=2, controls={"blurred": Blurred()}), controlled=2, shown=2)
     results = run(plan, Options(), Store(tmp_path / "cells"))
     (second,) = {row["case"] for row in rows_in(results.records) if row["control"]}

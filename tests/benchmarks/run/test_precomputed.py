@@ -170,10 +170,7 @@ def test_what_is_missing_is_said_first_and_fails(
         (["--maps", "a={maps}/none"], "does not exist; it holds a file for each case"),
         (["--maps", "a={maps}/odd.npy"], "is a file; it holds a file for each case"),
         (["--maps", "a={maps}"], "no file in {maps} is the map of a case; that of the first is 000.red.npy, .npz or"),
-        (
-            ["--maps", "a={maps}", "--network", "scenes-vgg"],
-            "has tiny on noise, scenes-vgg on noise; name one",
-        ),
+        (["--maps", "a={maps}", "--network", "scenes-vgg"], "has tiny on noise, scenes-vgg on noise; name one"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small_runs import require_same_rows
+from small_runs import require_same_rows, with_part
 from torch import Tensor, nn
 
 from benchmarks.__main__ import main
@@ -85,8 +85,7 @@ UNSTEADY = {"torch", "numpy", "python", "counting"}
 
 @pytest.fixture
 def plan(world: ModuleType, tmp_path: Path) -> Plan:
-    plan = world.plan(tmp_path / "calls.log")
-    return dataclasses.replace(plan, parts=(dataclasses.replace(plan.parts[0], methods=METHODS),))
+    return with_part(world.plan(tmp_path / "calls.log"), methods=METHODS)
 
 
 def explained(plan: Plan, directory: Path, **options: Any) -> Results:
@@ -104,8 +103,7 @@ def test_methods_whose_two_calls_differ_are_named(plan: Plan, tmp_path: Path) ->
 
 
 def test_the_second_call_changes_no_number(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    methods = {name: method for name, method in METHODS.items() if name != "counting"}
-    plan = dataclasses.replace(plan, parts=(dataclasses.replace(plan.parts[0], methods=methods),))
+    plan = with_part(plan, methods={name: method for name, method in METHODS.items() if name != "counting"})
     found = explained(plan, tmp_path / "a").records
     after = torch.rand(3), np.random.rand(), random.random()  # noqa: NPY002
     monkeypatch.setattr("benchmarks.run.cells.distance_of_repetitions", lambda explain, known: 0.0)
@@ -153,8 +151,7 @@ def test_a_method_that_fails_when_called_again_is_a_failure(
             raise InputError("it was called before.")
         return images.mean(dim=1)
 
-    part = dataclasses.replace(plan.parts[0], methods={"once": once}, limit=4)
-    results = run(dataclasses.replace(plan, parts=(part,)), Options(), Store(tmp_path))
+    results = run(with_part(plan, methods={"once": once}, limit=4), Options(), Store(tmp_path))
     (failure,) = results.failures
     assert (failure.step, failure.reason) == ("second call", "it was called before.")
     assert results.inputs[0]["not_deterministic"] == {}
@@ -182,14 +179,10 @@ def test_the_tables_mark_it(plan: Plan, world: ModuleType, tmp_path: Path, capsy
 
 
 def test_runs_side_by_side_are_joined_with_their_marks(plan: Plan, tmp_path: Path) -> None:
-    for name, options in (("a", {"limit": 4}), ("b", {})):
-        part = dataclasses.replace(plan.parts[0], **options)
-        each = dataclasses.replace(plan, parts=(part,))
-        how = Options(skipped=0 if options else 4)
-        found = as_records(
-            each, how, explained(each, tmp_path / name, skipped=how.skipped), {"command": "", "seconds": 0}
-        )
-        records.save(found, tmp_path / name)
+    for name, each, skipped in (("a", with_part(plan, limit=4), 0), ("b", plan, 4)):
+        results = explained(each, tmp_path / name, skipped=skipped)
+        facts = {"command": "", "seconds": 0}
+        records.save(as_records(each, Options(skipped=skipped), results, facts), tmp_path / name)
     joined = join([tmp_path / "a", tmp_path / "b"])
     summary = summarise(joined)
     assert set(summary["method"][~summary["deterministic"]]) == UNSTEADY

@@ -186,10 +186,7 @@ def test_a_metric_of_the_user_s_may_have_a_function(folder: Path) -> None:
     ("score", "sentence"),
     [
         ("softmx", "unknown score 'softmx'; the nearest are"),
-        (
-            "mine.py:broken",
-            r"with the network two, the score broken failed: AttributeE.*.*\(in broken, mine.py line",
-        ),
+        ("mine.py:broken", r"with the network two, the score broken failed: AttributeE.*\(in broken, mine.py line"),
         ("mine.py:wanting", r"the score wanting failed: TypeError: .*'more' \(in wanting, mine.py line"),
         ("mine.py:first", "the score first gave 1 classes, without number 1"),
         ("mine.py:doubled", "the score scaled cannot be told from others; use a function with a name"),

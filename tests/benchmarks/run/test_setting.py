@@ -1,12 +1,11 @@
 """How many cases are computed at a time: the same in every run, whatever it finds and wherever it was stopped."""
 
-import dataclasses
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
-from small_runs import Interrupted, require_same_rows
+from small_runs import Interrupted, require_same_rows, with_part
 from torch import Tensor, nn
 
 from baselines.controls import OtherClass, Shuffled
@@ -77,10 +76,7 @@ def test_the_cost_of_a_case_is_the_same_in_a_fresh_a_resumed_and_a_finished_run(
     plan: Plan = world.plan(tmp_path / "log", controls={"shuffled": Shuffled(), "other-class": OtherClass()})
     methods = {"bright": plan.parts[0].methods["bright"], "weighing": Weighing()}
     metrics = {"deletion": Deletion(steps=4), "pointing": plan.parts[0].metrics["pointing"]}
-    part = dataclasses.replace(
-        plan.parts[0], methods=methods, metrics=metrics, limit=6, controlled=3, remembering=remembering
-    )
-    plan = dataclasses.replace(plan, parts=(part,))
+    plan = with_part(plan, methods=methods, metrics=metrics, limit=6, controlled=3, remembering=remembering)
     whole = Store(tmp_path / "whole")
     run(plan, Options(), whole)
     fresh = list(found)
@@ -103,8 +99,7 @@ def test_rows_are_in_the_same_order_however_many_cases_come_at_a_time(
     world: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(world.DATASETS, "noise", lambda network, options: world.Pictures(75))
-    plan = world.plan(tmp_path / "log", controls={"shuffled": Shuffled()})
-    plan = dataclasses.replace(plan, parts=(dataclasses.replace(plan.parts[0], controlled=5),))
+    plan = with_part(world.plan(tmp_path / "log", controls={"shuffled": Shuffled()}), controlled=5)
     found = run(plan, Options(), Store(tmp_path / "cells"))
     monkeypatch.setattr("benchmarks.run.setting.PICTURES_AT_A_TIME", 0)
     again = run(plan, Options(), Store(tmp_path / "cells"))

@@ -54,11 +54,11 @@ def test_several_pictures_and_folders_are_explained(desk: Path, capsys: pytest.C
     given = ("ant.png", "more", "--model", "mine:named", "--out", "out", "--methods", "mint,overlay")
     assert explain(*given) == 0
     assert capsys.readouterr().out.endswith(f"3 of 3 pictures: {Path('out') / 'explanations.jsonl'}\n")
-    records = [json.loads(line) for line in (desk / "out" / "explanations.jsonl").read_text().splitlines()]
+    found = records(desk / "out")
     panels = [str(Path("out") / name) for name in ("ant-mint.png", "ant-mint-2.png", "bee-mint.png")]
-    assert [record["panel"] for record in records] == panels
-    assert [record["picture"] for record in records] == ["ant.png", "more/ant.png", "more/bee.JPG"]
-    assert all(len(record["fine"]["importance"]) > 1 for record in records)
+    assert [record["panel"] for record in found] == panels
+    assert [record["picture"] for record in found] == ["ant.png", "more/ant.png", "more/bee.JPG"]
+    assert all(len(record["fine"]["importance"]) > 1 for record in found)
     with Image.open(panels[0]) as panel:
         assert panel.width > 2000  # five columns
 
@@ -69,7 +69,7 @@ def test_a_picture_that_cannot_be_read_does_not_stop_the_others(desk: Path, caps
     assert error.startswith("error: deep.png: ")
     assert "error: 1 of 2 pictures could not be explained" in error
     assert (desk / "ant-mint.png").exists()
-    assert len((desk / "explanations.jsonl").read_text().splitlines()) == 1
+    assert len(records(desk)) == 1
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

@@ -95,9 +95,7 @@ def test_what_cannot_be_folded_stays() -> None:
     shared = nn.Conv2d(3, 3, 1)
     untracked = nn.BatchNorm2d(3, track_running_stats=False)
     layers = OrderedDict(a=shared, norm=trained(nn.BatchNorm2d(3)), b=shared, untracked=untracked)
-    net = nn.Sequential(
-        layers,
-    ).eval()
+    net = nn.Sequential(layers).eval()
     assert fold_batch_norms(net, 12) == 0
     hooked = Net()
     hooked.first.register_forward_hook(lambda *_: None)

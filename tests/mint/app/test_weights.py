@@ -48,16 +48,10 @@ def test_a_prefix_of_some_names_stays(tmp_path: Path) -> None:
         fitted(nn.Linear(2, 2), state, tmp_path)
 
 
-@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model"])
-def test_wrappers_are_taken_off(tmp_path: Path, wrapper: str) -> None:
-    trained = nn.Linear(2, 2)
-    assert_equal(fitted(nn.Linear(2, 2), {"epoch": 3, wrapper: trained.state_dict()}, tmp_path), trained)
-
-
 @pytest.mark.parametrize(
     "content",
-    [{0: torch.zeros(1)}, OrderedDict({("a", 1): torch.zeros(1)}), {"a": 1}, torch.zeros(1)],
-    ids=["numbers as names", "tuples as names", "numbers as tensors", "a tensor"],
+    [{0: torch.zeros(1)}, OrderedDict({("a", 1): torch.zeros(1)}), {"a": 1}, torch.zeros(1), [1, 2, 3]],
+    ids=["numbers as names", "tuples as names", "numbers as tensors", "a tensor", "a list"],
 )
 def test_what_is_no_state_dict_is_refused_in_a_sentence(tmp_path: Path, content: Any) -> None:
     with pytest.raises(InputError, match="holds no state dict"):
@@ -83,6 +77,8 @@ def renamed(state: Any, rename: Any, **more: torch.Tensor) -> dict[str, torch.Te
         lambda s: {"state_dict": {**renamed(s, "net.{}".format), **renamed(s, "ema.net.{}".format)}},
         lambda s: renamed(s, lambda key: f"module.{key}", n_averaged=torch.tensor(3)),
         lambda s: {"checkpoint": 1, "model": {"state_dict": s}},
+        lambda s: {"model_state_dict": s, "epoch": 3},
+        lambda s: {"model_state": s, "optimizer_state": {"lr": 0.1}},
         lambda s: {"model_ema": renamed(s, lambda key: key, **{}), "model": renamed(s, "module.{}".format)},
         lambda s: {"net": {key: value for key, value in s.items() if "tracked" not in key}, "acc": 93.1},
     ],
