@@ -245,3 +245,17 @@ def test_what_the_readme_says_of_new_scenes_is_what_the_results_support() -> Non
         assert len(removal) == len(place) == 2 * 2 * 7  # metrics, networks, methods
         assert (removal["better"] == name).all()
         assert (place["better"].isna() | (place["better"] == name)).all()
+
+
+def test_what_the_readme_says_of_windows_is_what_the_results_support() -> None:
+    assert (
+        "`windows=13` it is ahead of LIME, occlusion and Grad-CAM by removal and ROAD through both, supported"
+        in " ".join(README.split())
+    )
+    pairs = pd.read_csv(ROOT / "results" / "variants-imagenet" / "tables" / "comparisons.csv")
+    others = ("lime", "occlusion", "gradcam")
+    pairs = pairs[(pairs["subset"] == "all") & pairs["metric"].isin((REMOVAL, "road"))]
+    pairs = pairs[(pairs["first"] == "windows as well") & pairs["second"].isin(others)]
+    assert len(pairs) == 2 * 2 * 3  # metrics, networks, methods
+    assert (pairs["better"] == "windows as well").all()
+    assert pairs.groupby("network")["pictures"].unique().map(list).to_dict() == {"resnet18": [60], "resnet50": [44]}
