@@ -12,7 +12,7 @@ from mint.contract import InputError
 
 def test_ray_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_workers, "RAY", ray_workers.Package("no_such_ray", "ray"))
-    with pytest.raises(InputError, match=r"pip install '\.\[ray\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '\.\[ray\]'"):
         RayPool(Job("unit_makers:work", (), "plan", str(tmp_path)))
 
 
