@@ -176,8 +176,8 @@ def described(kind: Kind) -> dict[str, str]:
             lines[name] = f"absent: it {why}"
         else:
             thing = found() if kind.made else found
-            words = getattr(thing, "summary", "").partition(". ")
-            lines[name] = words[0] + words[1].strip() or (thing.__doc__ or "").strip().partition("\n")[0]
+            sentence, end, _ = getattr(thing, "summary", "").partition(". ")
+            lines[name] = (sentence + end).rstrip() or (thing.__doc__ or "").strip().partition("\n")[0]
     for group, members in groups_of(kind).items():
         lines[group] = ", ".join(members)
     return lines

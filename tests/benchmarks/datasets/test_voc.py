@@ -92,6 +92,15 @@ def test_the_order_takes_classes_in_turn_and_depends_on_the_seed_alone(network: 
     assert orders[0][-1].endswith(".car"), "there are two cars"
 
 
+def test_pictures_are_read_when_asked_for(network: Network, kit: Path) -> None:
+    cases = DATASETS["voc"](network, DataOptions(kit))
+    for file in (kit / "VOC2007/JPEGImages").iterdir():
+        file.write_bytes(b"damaged")
+    assert len(cases[1:4]) == 3
+    with pytest.raises(InputError, match="cannot be decoded"):
+        cases[0]
+
+
 def test_what_makes_no_case_is_counted_with_an_example(network: Network, kit: Path) -> None:
     voc = kit / "VOC2007"
     with (voc / "ImageSets/Main/test.txt").open("a") as names:

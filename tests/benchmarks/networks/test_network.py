@@ -190,6 +190,12 @@ def test_a_damaged_weights_file_is_named(own: Path, tmp_path: Path, suffix: str)
         load_network("tiny", weights=file)
 
 
+def test_a_pickle_that_would_run_code_is_refused(own: Path, tmp_path: Path) -> None:
+    torch.save(_tiny(), tmp_path / "whole-module.pt")
+    with pytest.raises(InputError, match=r"cannot be read as a state dict.*save the state_dict\(\)"):
+        load_network("tiny", weights=tmp_path / "whole-module.pt")
+
+
 def test_an_unknown_network_gets_the_nearest_names() -> None:
     with pytest.raises(InputError, match=r"unknown network 'resnet5'.*resnet50"):
         load_network("resnet5")

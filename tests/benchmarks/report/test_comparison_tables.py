@@ -62,6 +62,15 @@ def test_the_resolution_table_has_what_averaging_changes() -> None:
     assert table.rows[0][2].small == "±0.050"
 
 
+def test_every_table_can_be_spelled() -> None:
+    made = [*margin_tables(measure_margins(known_controls())), *resolution_table(measure_resolution(known_controls()))]
+    assert len(made) == 3
+    for table in made:
+        assert {len(row) for row in table.rows} == {len(table.header)}
+        assert latex(table).isascii()
+        assert len({line.count("|") for line in markdown(table).splitlines()}) == 1
+
+
 def test_the_order_and_the_card_have_a_row_for_every_column() -> None:
     columns = [clear(), clear(metric="pointing", metric_id="Pointing()")]
     pairs = compare_pairs(columns)

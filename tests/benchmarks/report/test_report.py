@@ -190,6 +190,17 @@ def test_a_report_does_without_what_a_plan_does_not_have(known: Records, tmp_pat
     assert "mint" in report.make_report(tmp_path)
 
 
+def test_a_written_conclusion_is_the_first_section_of_both_pages(known: Records, tmp_path: Path) -> None:
+    (tmp_path / "conclusions.md").write_text("## What was found\n\n* **One** thing.\n* Another.\n", encoding="utf-8")
+    records.save(known, tmp_path)
+    report.make_report(tmp_path)
+    markdown, html = ((tmp_path / name).read_text(encoding="utf-8") for name in ("README.md", "index.html"))
+    assert re.findall(r"<summary><b>([^<]*)\.</b>", markdown)[0] == "What was found"
+    assert "\n\n* **One** thing.\n* Another.\n\n</details>" in markdown
+    assert "<ul>\n<li><strong>One</strong> thing.</li>\n<li>Another.</li>\n</ul>" in html
+    assert re.findall(r"<h2[^>]*>([^<]*)", html)[0] == "What was found"
+
+
 @pytest.mark.parametrize("kind", ["ablation", "comparison"])
 @pytest.mark.parametrize("written", ["", "## Found\n\nNothing.\n", "Nothing.\n"])
 def test_every_report_has_both_pages_with_the_same_tables(
