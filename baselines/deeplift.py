@@ -36,7 +36,6 @@ from baselines.written_out import (
 )
 from mint.contract import explaining
 from mint.parameters import require_batch_size, require_number
-from mint.perturbation import default_batch_size
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,9 @@ class DeepLIFT:
             written = write_out(model, images[0].detach(), "DeepLIFT")
             require_rules(written, "DeepLIFT")
             _set_rules(written)
-            size = self.batch_size or default_batch_size(images[0])
             parts = [
                 CaptumDeepLift(Scored(written, classes, "logit")).attribute(leaf(part), float(self.baseline)).detach()
-                for part, classes in batches(images, targets, max(1, size // 2))
+                for part, classes in batches(images, targets, self.batch_size, passes=2)
             ]
         return over_channels(torch.cat(parts), self.channels)
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from baselines.asking import score_of
 from mint.contract import explaining
 from mint.parameters import require_batch_size, require_seed
-from mint.perturbation import default_batch_size
+from mint.perturbation import pictures_at_once
 from mint.picture import to_picture
 from mint.quickshift import require_quickshift
 from mint.scores import Score, require_score
@@ -72,7 +72,7 @@ class FeatureAblation:
             falls: Tensor = CaptumFeatureAblation(score_of(model, target, self.score)).attribute(
                 image.unsqueeze(0),
                 feature_mask=labels.view(1, 1, *labels.shape),
-                perturbations_per_eval=int(self.batch_size or default_batch_size(image)),
+                perturbations_per_eval=pictures_at_once(self.batch_size, image),
             )
         # A super-pixel is hidden in all channels: each holds the same map.
         return falls[0, 0].float()

@@ -9,70 +9,42 @@ with y the target's logit, before the softmax, as in the paper. Computed by Capt
 channels-last maps are read as the (n, channels, height, width) grid that they stand for, see :mod:`mint.grids`.
 """
 
-from dataclasses import dataclass
-
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
 from baselines.gradients import needs_a_gradient
-from baselines.layer_maps import explain_at_layer, hooked, never_called, no_gradient, require_layout, require_tensor
+from baselines.layer_maps import LayerMap, hooked, never_called, no_gradient, require_layout, require_tensor
 from mint.contract import read_scores
 from mint.features import read_features, resolve_layer
-from mint.parameters import require_batch_size
 
 
-@dataclass(frozen=True)
-class GradCAM:
+class GradCAM(LayerMap):
     """Grad-CAM's map of one layer, enlarged bilinearly to the picture (the paper's choice).
 
     The layer is its only hyper-parameter. Captum gives the rest of the network a copy of the layer's output, so an
     in-place ReLU after the layer does not change what is read. Where the network calls the module several times, Captum
     reads the last call.
 
-    Parameters
-    ----------
-    deep_layer
-        Name of a module whose output is a map or tokens, one for each patch: the paper's "last convolutional layer".
-        None: found by tracing, as for MINT.
-    batch_size
-        Pictures through the network at a time; None lets the perturbation engine choose. The maps do not
-        depend on it.
+    Its parameters are those of :class:`~baselines.layer_maps.LayerMap`.
     """
 
-    deep_layer: str | None = None
-    batch_size: int | None = None
-
-    def __post_init__(self) -> None:
-        require_batch_size(self.batch_size)
-
-    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """Explain (n, c, h, w) images: (n, h, w) float32 maps, at least 0.
-
-        Raises
-        ------
-        InputError
-            If the layer does not exist, is never called, does not act on the answer, its output cannot be read as a
-            grid, or the answer reads only tokens of it that have no place in the picture.
-        """
-        return explain_at_layer(model, images, targets, self.deep_layer, self.batch_size, _layer_maps)
-
-
-def _layer_maps(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
-    layer = resolve_layer(model, name)
-    outputs: list[Tensor] = []
-    with hooked(layer, lambda _module, _inputs, output: outputs.append(require_tensor(name, output))):
-        maps = _captum_maps(model, layer, name, images, targets)
-    (output,) = outputs[-1:]
-    layout = require_layout(model, name, images, output)
-    if layout.channels == 1:
+    def layer_maps(self, model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
+        """Explain a batch by (n, height, width) maps of the size of the layer ``name``, at least 0."""
+        layer = resolve_layer(model, name)
+        outputs: list[Tensor] = []
+        with hooked(layer, lambda _module, _inputs, output: outputs.append(require_tensor(name, output))):
+            maps = _captum_maps(model, layer, name, images, targets)
+        (output,) = outputs[-1:]
+        layout = require_layout(model, name, images, output)
+        if layout.channels == 1:
+            return maps[:, 0]
+        # Captum averages over all axes but the first two, so it is given a module through which the grid alone runs.
+        grid = nn.Identity()
+        with hooked(layer, lambda _module, _inputs, output: layout.with_map(output, grid(layout.as_map(output)))):
+            maps = _captum_maps(model, grid, name, images, targets)
+        if layout.dropped and not maps.any():
+            read_features(model, images[0], int(targets[0]), name)  # which refuses a grid that the answer does not read
         return maps[:, 0]
-    # Captum averages over all axes but the first two, so it is given a module through which the grid alone runs.
-    grid = nn.Identity()
-    with hooked(layer, lambda _module, _inputs, output: layout.with_map(output, grid(layout.as_map(output)))):
-        maps = _captum_maps(model, grid, name, images, targets)
-    if layout.dropped and not maps.any():
-        read_features(model, images[0], int(targets[0]), name)  # which refuses a grid that the answer does not read
-    return maps[:, 0]
 
 
 def _captum_maps(model: nn.Module, layer: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:

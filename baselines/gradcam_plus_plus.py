@@ -18,48 +18,25 @@ places, instead of A_k alone; and it divides a copy of alpha's numerator, so tha
 Cost: one forward and one backward pass for each picture; the backward pass ends at the layer.
 """
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
-from baselines.layer_maps import explain_at_layer, read_layer
-from mint.parameters import require_batch_size
+from baselines.layer_maps import LayerMap, read_layer
 
 
-@dataclass(frozen=True)
-class GradCAMPlusPlus:
+class GradCAMPlusPlus(LayerMap):
     """Grad-CAM++'s map of one layer, enlarged bilinearly to the picture.
 
     It is made for outputs that are not negative, as after a ReLU. Elsewhere, as in a transformer's tokens, the
     denominator of alpha may be close to zero, and a few places then decide the map.
 
-    Parameters
-    ----------
-    deep_layer, batch_size
-        As for :class:`~baselines.gradcam.GradCAM`.
+    Its parameters are those of :class:`~baselines.layer_maps.LayerMap`.
     """
 
-    deep_layer: str | None = None
-    batch_size: int | None = None
-
-    def __post_init__(self) -> None:
-        require_batch_size(self.batch_size)
-
-    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """Explain (n, c, h, w) images: (n, h, w) float32 maps, at least 0.
-
-        Raises
-        ------
-        InputError
-            If the layer cannot be read, see :func:`~baselines.layer_maps.read_layer`.
-        """
-        return explain_at_layer(model, images, targets, self.deep_layer, self.batch_size, _layer_maps)
-
-
-def _layer_maps(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
-    activations, gradients = read_layer(model, name, images, targets)
-    denominators = 2 + gradients * activations.sum((2, 3), keepdim=True)
-    # As in the authors' program, a denominator of zero is replaced by one.
-    alphas = 1 / denominators.where(denominators != 0, 1)
-    weights = (alphas * gradients.relu()).sum((2, 3), keepdim=True)
-    return (weights * activations).sum(1).relu()
+    def layer_maps(self, model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
+        """Explain a batch by (n, height, width) maps of the size of the layer ``name``, at least 0."""
+        activations, gradients = read_layer(model, name, images, targets)
+        denominators = 2 + gradients * activations.sum((2, 3), keepdim=True)
+        # As in the authors' program, a denominator of zero is replaced by one.
+        alphas = 1 / denominators.where(denominators != 0, 1)
+        weights = (alphas * gradients.relu()).sum((2, 3), keepdim=True)
+        return (weights * activations).sum(1).relu()

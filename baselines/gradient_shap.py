@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from baselines.gradients import Channels, input_gradients, over_channels, require_channels
 from mint.contract import explaining
 from mint.parameters import require_batch_size, require_count, require_number, require_seed
-from mint.perturbation import default_batch_size, seeded
+from mint.perturbation import pictures_at_once, seeded
 from mint.scores import Score, require_score
 
 
@@ -69,7 +69,7 @@ class GradientSHAP:
 
     def _values(self, model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
         generator = seeded(self.seed)
-        size = self.batch_size or default_batch_size(image)
+        size = pictures_at_once(self.batch_size, image)
         total = torch.zeros_like(image, dtype=torch.float32)
         for start in range(0, self.samples, size):
             count = min(size, self.samples - start)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mint.contract import InputError, read_scores
 from mint.parameters import require_word
+from mint.perturbation import pictures_at_once
 from mint.scores import Score
 
 Channels = Literal["sum", "sum-abs", "max-abs"]
@@ -35,9 +36,12 @@ def over_channels(values: Tensor, channels: Channels) -> Tensor:
     return _OVER_CHANNELS[channels](values.detach().float())
 
 
-def batches(images: Tensor, targets: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Cut images and their targets into batches of ``size``."""
-    yield from zip(torch.split(images, int(size)), torch.split(targets, int(size)), strict=True)
+def batches(
+    images: Tensor, targets: Tensor, batch_size: int | None, passes: int = 1
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Cut images and their targets into batches; each image makes ``passes`` pictures of a batch."""
+    size = max(1, pictures_at_once(batch_size, images[0]) // passes)
+    yield from zip(torch.split(images, size), torch.split(targets, size), strict=True)
 
 
 def leaf(images: Tensor) -> Tensor:

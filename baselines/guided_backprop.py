@@ -23,7 +23,6 @@ from baselines.gradients import Channels, batches, leaf, needs_a_gradient, over_
 from baselines.written_out import Scored, dress_as_relu, write_out
 from mint.contract import InputError, explaining
 from mint.parameters import require_batch_size
-from mint.perturbation import default_batch_size
 from mint.scores import Score, require_score
 
 
@@ -69,9 +68,8 @@ class GuidedBackprop:
                     "GuidedBackprop changes the gradient of ReLUs, and the network has none, so that the map would be "
                     "that of Saliency; choose Saliency."
                 )
-            size = self.batch_size or default_batch_size(images[0])
             signals = [
                 CaptumGuidedBackprop(Scored(written, classes, self.score)).attribute(leaf(part)).detach()
-                for part, classes in batches(images, targets, size)
+                for part, classes in batches(images, targets, self.batch_size)
             ]
         return over_channels(torch.cat(signals), self.channels)

@@ -12,43 +12,20 @@ the same at all places, and Grad-CAM is the ReLU of this map.
 Cost: one forward and one backward pass for each picture; the backward pass ends at the layer.
 """
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
-from baselines.layer_maps import explain_at_layer, read_layer
-from mint.parameters import require_batch_size
+from baselines.layer_maps import LayerMap, read_layer
 
 
-@dataclass(frozen=True)
-class HiResCAM:
+class HiResCAM(LayerMap):
     """HiResCAM's map of one layer, enlarged bilinearly to the picture.
 
     Negative values speak against the target, and are kept, as in the paper's formula; pytorch-grad-cam cuts them off.
 
-    Parameters
-    ----------
-    deep_layer, batch_size
-        As for :class:`~baselines.gradcam.GradCAM`.
+    Its parameters are those of :class:`~baselines.layer_maps.LayerMap`.
     """
 
-    deep_layer: str | None = None
-    batch_size: int | None = None
-
-    def __post_init__(self) -> None:
-        require_batch_size(self.batch_size)
-
-    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """Explain (n, c, h, w) images: (n, h, w) float32 maps.
-
-        Raises
-        ------
-        InputError
-            If the layer cannot be read, see :func:`~baselines.layer_maps.read_layer`.
-        """
-        return explain_at_layer(model, images, targets, self.deep_layer, self.batch_size, _layer_maps)
-
-
-def _layer_maps(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
-    activations, gradients = read_layer(model, name, images, targets)
-    return (gradients * activations).sum(1)
+    def layer_maps(self, model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
+        """Explain a batch by (n, height, width) maps of the size of the layer ``name``."""
+        activations, gradients = read_layer(model, name, images, targets)
+        return (gradients * activations).sum(1)

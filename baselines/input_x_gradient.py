@@ -27,7 +27,6 @@ from baselines.gradients import (
 )
 from mint.contract import explaining
 from mint.parameters import require_batch_size
-from mint.perturbation import default_batch_size
 from mint.scores import Score, require_score
 
 
@@ -58,9 +57,8 @@ class InputXGradient:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps."""
         with explaining(model, images, targets), needs_a_gradient():
             captum = CaptumInputXGradient(scores_of_batch(model, self.score))
-            size = self.batch_size or default_batch_size(images[0])
             products = [
                 captum.attribute(leaf(part), additional_forward_args=(classes,)).detach()
-                for part, classes in batches(images, targets, size)
+                for part, classes in batches(images, targets, self.batch_size)
             ]
         return over_channels(torch.cat(products), self.channels)

@@ -26,7 +26,7 @@ from baselines.gradients import (
 )
 from mint.contract import explaining
 from mint.parameters import require_batch_size, require_count, require_number
-from mint.perturbation import default_batch_size
+from mint.perturbation import pictures_at_once
 from mint.scores import Score, require_score
 
 
@@ -67,15 +67,14 @@ class IntegratedGradients:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps."""
         with explaining(model, images, targets), needs_a_gradient():
             captum = CaptumIntegratedGradients(scores_of_batch(model, self.score))
-            size = self.batch_size or default_batch_size(images[0])
             parts = [
                 captum.attribute(
                     part.detach(),
                     baselines=float(self.baseline),
                     additional_forward_args=(classes,),
                     n_steps=self.steps,
-                    internal_batch_size=size,
+                    internal_batch_size=pictures_at_once(self.batch_size, images[0]),
                 ).detach()
-                for part, classes in batches(images, targets, max(1, size // self.steps))
+                for part, classes in batches(images, targets, self.batch_size, self.steps)
             ]
         return over_channels(torch.cat(parts), self.channels)

@@ -1,12 +1,12 @@
 """What the class activation maps share: finding the layer, reading it in batches, and enlarging its map.
 
-A method gives :func:`explain_at_layer` a function from a batch of pictures to maps of the layer's size. Most of these
-functions are one line of arithmetic on what :func:`read_layer` gives: the layer's output, and the target's gradient
-there.
+A method is a :class:`LayerMap` that makes maps of the layer's size from a batch of pictures. Most do so by one line of
+arithmetic on what :func:`read_layer` gives: the layer's output, and the target's gradient there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,44 +18,45 @@ from mint.contract import InputError, explaining, read_scores
 from mint.features import resolve_layer, single
 from mint.grids import Layout, placeless, require_layouts
 from mint.layers import find_layers
-from mint.perturbation import default_batch_size
-
-MapsOfBatch = Callable[[nn.Module, str, Tensor, Tensor], Tensor]
-"""From a network, a layer's name, images (n, c, h, w) and targets (n,) to maps (n, height, width) of the layer's size.
-"""
+from mint.parameters import require_batch_size
 
 
-def explain_at_layer(
-    model: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    deep_layer: str | None,
-    batch_size: int | None,
-    maps_of_batch: MapsOfBatch,
-) -> Tensor:
-    """Explain (n, c, h, w) images by maps of one layer, enlarged bilinearly to the pictures.
+@dataclass(frozen=True)
+class LayerMap:
+    """Base of the methods that explain by the map of one layer, enlarged bilinearly to the picture.
 
     Parameters
     ----------
-    model, images, targets
-        As an attributor takes them.
-    deep_layer : str or None
-        The layer's name; None: the last one with a map, found by tracing, as for MINT.
-    batch_size : int or None
-        Pictures that ``maps_of_batch`` is given at a time; None: as many as the perturbation engine takes.
-    maps_of_batch : callable
-        The method.
-
-    Returns
-    -------
-    Tensor
-        (n, h, w) float32.
+    deep_layer
+        Name of a module whose output is a map or tokens, one for each patch: Grad-CAM's "last convolutional layer".
+        None: the last one with a map, found by tracing, as for MINT.
+    batch_size
+        Pictures through the network at a time; None lets the perturbation engine choose. The maps do not depend on it.
     """
-    with explaining(model, images, targets):
-        name = find_layers(model, images[0])[1] if deep_layer is None else deep_layer
-        size = batch_size or default_batch_size(images[0])
-        maps = torch.cat([maps_of_batch(model, name, *batch) for batch in batches(images, targets, size)])
-        return enlarge(maps, images.shape[-2:]).float()
+
+    deep_layer: str | None = None
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        require_batch_size(self.batch_size)
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        """Explain (n, c, h, w) images: (n, h, w) float32 maps.
+
+        Raises
+        ------
+        InputError
+            If the layer does not exist, is never called, does not act on the answer, its output cannot be read as a
+            grid, or the answer reads only tokens of it that have no place in the picture.
+        """
+        with explaining(model, images, targets):
+            name = find_layers(model, images[0])[1] if self.deep_layer is None else self.deep_layer
+            parts = [self.layer_maps(model, name, *batch) for batch in batches(images, targets, self.batch_size)]
+            return enlarge(torch.cat(parts), images.shape[-2:]).float()
+
+    def layer_maps(self, model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
+        """Explain a batch by (n, height, width) maps of the size of the layer ``name``."""
+        raise NotImplementedError
 
 
 def enlarge(maps: Tensor, size: Sequence[int]) -> Tensor:

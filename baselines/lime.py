@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from baselines.asking import score_of
 from mint.contract import explaining
 from mint.parameters import require_batch_size, require_count, require_number, require_seed
-from mint.perturbation import default_batch_size, seeded
+from mint.perturbation import pictures_at_once, seeded
 from mint.picture import to_picture
 from mint.quickshift import require_quickshift
 from mint.scores import Score, require_score
@@ -101,7 +101,7 @@ class LIME:
                 image.unsqueeze(0),
                 feature_mask=labels.view(1, 1, *labels.shape),
                 n_samples=self.samples,
-                perturbations_per_eval=self.batch_size or default_batch_size(image),
+                perturbations_per_eval=pictures_at_once(self.batch_size, image),
                 return_input_shape=False,
             )
         return weights.flatten().to(image.device, torch.float32)[labels]

@@ -35,7 +35,6 @@ from baselines.written_modules import Affine, Mean, Sum
 from baselines.written_out import ELEMENTWISE, LINEAR, require_rules, require_single_precision, write_out
 from mint.contract import InputError, explaining
 from mint.parameters import require_batch_size, require_number
-from mint.perturbation import default_batch_size
 from mint.scores import NOT_FINITE, read_logits, score_classes
 
 
@@ -88,9 +87,8 @@ class LRP:
                 ((Sum, Mean), Norm()),
                 ((nn.modules.batchnorm._BatchNorm,), Epsilon(self.epsilon)),
             ]
-            size = self.batch_size or default_batch_size(images[0])
             with EpsilonPlusFlat(self.epsilon, layer_map=rules).context(written) as hooked:
-                parts = [_relevance(hooked, *batch) for batch in batches(images, targets, size)]
+                parts = [_relevance(hooked, *batch) for batch in batches(images, targets, self.batch_size)]
         return over_channels(torch.cat(parts), self.channels)
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from baselines.asking import score_of
 from mint.contract import InputError, explaining
 from mint.parameters import require_batch_size
-from mint.perturbation import default_batch_size, masked_scores
+from mint.perturbation import masked_scores, pictures_at_once
 from mint.scores import Score, require_score
 from mint.windows import mean_fall, window_states
 
@@ -69,7 +69,7 @@ class Occlusion:
                 image.unsqueeze(0),
                 sliding_window_shapes=(channels, *(scaled(self.window, length) for length in size)),
                 strides=(channels, *(scaled(self.stride, length) for length in size)),
-                perturbations_per_eval=int(self.batch_size or default_batch_size(image)),
+                perturbations_per_eval=pictures_at_once(self.batch_size, image),
             )
         # A window hides all channels: each holds the same map.
         return falls[0, 0].float()

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from baselines.gradients import Channels, batches, input_gradients, over_channels, require_channels
 from mint.contract import explaining
 from mint.parameters import require_batch_size
-from mint.perturbation import default_batch_size
 from mint.scores import Score, require_score
 
 
@@ -48,6 +47,7 @@ class Saliency:
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps."""
         with explaining(model, images, targets):
-            size = self.batch_size or default_batch_size(images[0])
-            gradients = [input_gradients(model, *batch, self.score) for batch in batches(images, targets, size)]
+            gradients = [
+                input_gradients(model, *batch, self.score) for batch in batches(images, targets, self.batch_size)
+            ]
         return over_channels(torch.cat(gradients), self.channels)

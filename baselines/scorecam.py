@@ -24,8 +24,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from baselines.layer_maps import enlarge, explain_at_layer, read_activations
-from mint.parameters import require_batch_size, require_count
+from baselines.layer_maps import LayerMap, enlarge, read_activations
+from mint.parameters import require_count
 from mint.perturbation import scores_of_drawn
 from mint.scores import Score, require_score
 
@@ -34,7 +34,7 @@ LEAST_CONTRAST = 1e-5
 
 
 @dataclass(frozen=True)
-class ScoreCAM:
+class ScoreCAM(LayerMap):
     """Score-CAM's map of one layer, enlarged bilinearly to the picture.
 
     A channel without contrast makes no mask, and is left out, as the authors' program does. If there is no other, the
@@ -43,42 +43,31 @@ class ScoreCAM:
     Parameters
     ----------
     deep_layer
-        As for :class:`~baselines.gradcam.GradCAM`.
-    channels
-        The most channels that are put to the network: those of the largest variance over the picture. Others are left
-        out, as in "Faster Score-CAM" (github.com/tabayashi0117/Score-CAM). None: all, as in the paper.
+        As for :class:`~baselines.layer_maps.LayerMap`.
     batch_size
         Masked pictures through the network at a time; None lets the perturbation engine choose. The maps do not
         depend on it.
+    channels
+        The most channels that are put to the network: those of the largest variance over the picture. Others are left
+        out, as in "Faster Score-CAM" (github.com/tabayashi0117/Score-CAM). None: all, as in the paper.
     score
         g: "probability", "sigmoid", "logit", "log-probability", or a function; see `mint.scores.read_scores`. Logits
         may differ by so much that a few channels have nearly all the weight. Probabilities differ by less than 1, and
         make the weights nearly equal.
     """
 
-    deep_layer: str | None = None
     channels: int | None = None
-    batch_size: int | None = None
     score: Score = "logit"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.channels is not None:
             require_count("channels", self.channels, 1)
         require_score("score", self.score)
-        require_batch_size(self.batch_size)
-
-    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """Explain (n, c, h, w) images: (n, h, w) float32 maps, at least 0.
-
-        Raises
-        ------
-        InputError
-            If the layer cannot be read, see :func:`~baselines.layer_maps.read_activations`.
-        """
-        return explain_at_layer(model, images, targets, self.deep_layer, self.batch_size, self._layer_maps)
 
     @torch.no_grad()
-    def _layer_maps(self, model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
+    def layer_maps(self, model: nn.Module, name: str, images: Tensor, targets: Tensor) -> Tensor:
+        """Explain a batch by (n, height, width) maps of the size of the layer ``name``, at least 0."""
         activations = read_activations(model, name, images, targets)
         each = zip(images, activations, targets, strict=True)
         return torch.stack([self._layer_map(model, *one) for one in each])

@@ -25,12 +25,14 @@ Sampling = Literal["coins", "uniform-cardinality", "antithetic", "hierarchical"]
 Fill = float | Literal["mean", "blur", "super-pixel mean"]
 
 
-def default_batch_size(image: Tensor) -> int:
-    """Choose how many perturbed copies of a (c, h, w) image to send through the network at once.
+def pictures_at_once(batch_size: int | None, image: Tensor) -> int:
+    """Return a user's batch size; None: choose how many copies of a (c, h, w) image go through the network at once.
 
     A GPU is kept busy by 256 pictures of 224 x 224; a CPU's cache prefers 16. Smaller pictures go in larger
     batches. :func:`masked_scores` halves the number when a device runs out of memory.
     """
+    if batch_size is not None:
+        return int(batch_size)
     pictures = 16 if image.device.type == "cpu" else 256
     return max(1, round(pictures * 224 * 224 / (image.shape[-2] * image.shape[-1])))
 
@@ -184,7 +186,7 @@ def scores_of_drawn(
         ``scores`` is (count, n, number of scores).
     """
     require_batch_size(batch_size)
-    size = min(batch_size or default_batch_size(image), max(count, 1))
+    size = min(pictures_at_once(batch_size, image), max(count, 1))
     channels, height, width = image.shape
     answers = torch.empty((count, len(columns), len(scores)), dtype=torch.float64, device=image.device)
     buffer = torch.empty((size, height, width, channels), dtype=image.dtype, device=image.device)

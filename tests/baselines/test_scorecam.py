@@ -79,7 +79,7 @@ def test_it_asks_once_for_each_channel_and_once_for_the_layer(channels: int | No
     pictures: list[int] = []
     network = nn.Sequential(nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4)).eval()
     network.register_forward_pre_hook(lambda _module, inputs: pictures.append(len(inputs[0])))
-    ScoreCAM("0", channels)(network, smooth_images(1), TARGET)
+    ScoreCAM("0", channels=channels)(network, smooth_images(1), TARGET)
     assert sum(pictures) == 1 + asked
 
 
