@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Metric
+from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Metric, sized
 from mint.contract import InputError
 from mint.scores import NOT_FINITE, Score, read_logits, require_score, score_classes
 
 
 def scaled(saliency: Tensor) -> Tensor:
     """Scale maps, (..., h, w), to [0, 1] by their lowest and highest value; a constant map becomes NaN."""
+    saliency = sized(saliency)
     low, high = saliency.amin((-2, -1), keepdim=True), saliency.amax((-2, -1), keepdim=True)
     return (saliency - low) / (high - low)
 

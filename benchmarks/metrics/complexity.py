@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, DeviceMetric
+from benchmarks.metrics.metric import Context, DeviceMetric, sized
 
 
 def _shares(saliency: Tensor) -> Tensor:
     """Return each pixel's share of the map's total size, (h w,) float64; NaN for a map of zeros."""
-    sizes = saliency.double().abs().flatten()
+    sizes = sized(saliency).double().abs().flatten()
     return sizes / sizes.sum()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import label
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, RegionMetric
+from benchmarks.metrics.metric import Context, RegionMetric, sized
 from benchmarks.metrics.relevance import boxed
 from mint.contract import InputError
 from mint.parameters import require_number
@@ -50,7 +50,7 @@ class Localisation(RegionMetric):
 
     def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> float:
         """Tell whether the two boxes overlap enough."""
-        values = saliency.cpu().numpy()
+        values = sized(saliency).cpu().numpy()
         highest = values.max()
         if not highest > 0:
             return float("nan")

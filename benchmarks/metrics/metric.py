@@ -182,6 +182,14 @@ def check_shape(context: Context, saliency: Tensor) -> None:
         )
 
 
+def sized(saliency: Tensor) -> Tensor:
+    """Return maps with zeros for what only puts tied pixels in order, as `mint.display.break_ties` does.
+
+    That is what lies below float32's smallest normal number. A metric that reads how large values are does this first.
+    """
+    return saliency.where(saliency.abs() >= torch.finfo(torch.float32).tiny, 0)
+
+
 def not_finite(context: Context) -> InputError:
     """Say that a map of the case holds a NaN or an infinity."""
     return InputError(

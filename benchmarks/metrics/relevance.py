@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import find_objects
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, DeviceMetric, RegionMetric
+from benchmarks.metrics.metric import Context, DeviceMetric, RegionMetric, sized
 
 
 def boxed(mask: np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ class RelevanceMass(RegionMetric, DeviceMetric):
 
     def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Tensor:
         """Return the share of the positive values that is inside."""
-        positive = saliency.double().clamp(min=0)
+        positive = sized(saliency).double().clamp(min=0)
         return (positive * self._where(context, region)).sum() / positive.sum()
 
     def _where(self, context: Context, region: np.ndarray) -> Tensor:

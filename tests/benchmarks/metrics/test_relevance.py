@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.metrics import (
+    AverageDrop,
     EnergyPointing,
     Entropy,
     Gini,
@@ -22,6 +23,7 @@ from benchmarks.metrics import (
     RelevanceMass,
     RelevanceRank,
 )
+from mint.display import break_ties
 
 ON_REGIONS: list[Metric] = [
     *(EnergyPointing(), RelevanceMass(), RelevanceRank(), Localisation()),
@@ -48,6 +50,17 @@ def test_mass_is_counted_on_the_mask_and_energy_in_its_box() -> None:
     for nothing in (torch.zeros(4, 4), -torch.ones(4, 4)):
         assert math.isnan(RelevanceMass()(context, nothing).score)
         assert math.isnan(EnergyPointing()(context, nothing).score)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [RelevanceMass(), EnergyPointing(), GridShare(), Localisation(), Gini(), Entropy(), AverageDrop()],
+    ids=name,
+)
+def test_zeros_that_are_only_put_in_order_have_no_size(metric: Metric) -> None:
+    ordered = break_ties(torch.zeros(4, 4, dtype=torch.float64), torch.arange(16.0, dtype=torch.float64).view(4, 4))
+    assert ordered.unique().numel() == 16
+    assert math.isnan(metric(context_of((4, 4), region_of((4, 4), (0, 0))), ordered).score)
 
 
 def test_the_box_holds_all_parts_of_a_region() -> None:
