@@ -1,6 +1,8 @@
 """Options that several commands have, and what argparse reads their values by. Nothing here needs torch."""
 
 import argparse
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,6 +37,16 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
         metavar="NETWORK=FILE",
         help="a network's weights from a file; may repeat",
     )
+
+
+def several(read: Callable[[str], Any] = str) -> dict[str, Any]:
+    """Make the options of an argument that takes several values, with commas or spaces between them."""
+    return {"nargs": "+", "action": _Joined, "type": lambda text: [read(each.strip()) for each in text.split(",")]}
+
+
+class _Joined(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        setattr(namespace, self.dest, list(itertools.chain(*values)))
 
 
 def positive(text: str) -> int:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from baselines import FeatureAblation
 from benchmarks.analysis import statistics
 from benchmarks.analysis.scores import Column, estimate, read_columns
-from benchmarks.arguments import positive
+from benchmarks.arguments import positive, several
 from benchmarks.datasets import Case, DataOptions, check_options
 from benchmarks.metrics import Metric, Pointing
 from benchmarks.networks.network import Network, load_network
@@ -213,10 +213,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = study_parser("budget", several=True)
     add_cases(parser, limit=12)
     parser.add_argument("--dataset", metavar="NAME", help="a registered data set (default: the network's in the plans)")
-    parser.add_argument("--budgets", nargs="+", type=positive, default=BUDGETS, metavar="N", help="forward passes")
+    parser.add_argument("--budgets", **several(positive), default=BUDGETS, metavar="N,M", help="forward passes")
     parser.add_argument(
         "--methods",
-        nargs="+",
+        **several(),
         default=DEFAULT,
         metavar="NAME",
         help="names or @GROUP (default: all but extremal-perturbation and occlusion-engine)",

@@ -25,7 +25,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from benchmarks.arguments import positive
+from benchmarks.arguments import positive, several
 from benchmarks.datasets import DATASETS, Case, DataOptions, check_options
 from benchmarks.metrics import Context, Deletion, Insertion
 from benchmarks.networks.network import Network, load_network
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str]) -> int:
     add_cases(parser, limit=40)
     parser.add_argument("--most", type=positive, default=COUNTS[-1], metavar="K", help="samples of the long runs")
     parser.add_argument("--samples", type=positive, default=500, metavar="K", help="samples of the sharing study")
-    parser.add_argument("--samplings", nargs="+", metavar="NAME", help="of the settling study (default: all)")
+    parser.add_argument("--samplings", **several(), metavar="A,B", help="of the settling study (default: all)")
     options = parser.parse_args(arguments)
     return finish(_study, options, arguments)
 

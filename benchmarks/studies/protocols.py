@@ -14,6 +14,7 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from benchmarks.arguments import several
 from benchmarks.datasets import DATASETS, Case, DataOptions
 from benchmarks.metrics import (
     PROFILES,
@@ -144,7 +145,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = study_parser("protocols", network="scenes-resnet")
     add_cases(parser, limit=8)
     parser.add_argument("--plan", default="quick", metavar="NAME", help="its first part gives methods and data (quick)")
-    parser.add_argument("--methods", nargs="+", default=METHODS, metavar="NAME", help=f"({' '.join(METHODS)})")
+    parser.add_argument("--methods", **several(), default=METHODS, metavar="A,B", help=f"({','.join(METHODS)})")
     options = parser.parse_args(arguments)
     return finish(_study, options, arguments)
 

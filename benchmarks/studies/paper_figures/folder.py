@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.arguments import positive
+from benchmarks.arguments import positive, several
 from benchmarks.registry import look_up
 from benchmarks.report.plots import save_picture
 from benchmarks.studies.commandline import finish, made_by, study_parser, write_page
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     """Draw the figures from the command line; return the exit status."""
     parser = study_parser("figures")
     chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--from", dest="sources", nargs="+", metavar="NAME", help=f"({' '.join(SOURCES)})")
+    chosen.add_argument("--from", dest="sources", **several(), metavar="A,B", help=f"({','.join(SOURCES)})")
     chosen.add_argument("--pictures", type=Path, nargs="+", metavar="FILE", help="pictures of yours, with --network")
     parser.add_argument("--samples", type=positive, metavar="K", help="how often MINT and LIME ask (by source)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of MINT and LIME (%(default)s)")

@@ -26,13 +26,13 @@ def test_every_perturbation_method_has_a_way_to_a_budget() -> None:
         assert few != many, name
 
 
-ARGUMENTS = ["--network", "scenes-resnet", "--limit", "2", "--methods", "rise", "scorecam", "occlusion"]
+ARGUMENTS = ["--network", "scenes-resnet", "--limit", "2", "--methods", "rise,scorecam", "occlusion"]
 
 
 def test_a_study_counts_scores_and_draws_and_a_second_one_computes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = [*ARGUMENTS, "--budgets", "200", "20", "190", "--out", str(tmp_path)]
+    arguments = [*ARGUMENTS, "--budgets", "200", "20,190", "--out", str(tmp_path)]
     assert budget.main(arguments) == 0
     rows = pd.read_csv(tmp_path / "budget.csv")
     assert set(rows["metric"]) == {"insertion - deletion", "srg", "road", "pointing"}
