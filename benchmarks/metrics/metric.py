@@ -7,12 +7,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import numpy as np
 import torch
 
 from mint.contract import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     from benchmarks.datasets import Case
@@ -51,7 +51,7 @@ class Context:
 
     def on_device(self, key: Hashable, compute: Callable[[], np.ndarray]) -> Tensor:
         """Return the array ``compute()`` as a tensor beside the picture, made at most once for each key."""
-        return self.once(key, lambda: torch.tensor(compute(), device=self.image.device))
+        return self.once(key, lambda: torch.tensor(np.ascontiguousarray(compute()), device=self.image.device))
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class Network:
                 f"a picture must be uint8 with shape (height, width, 3), but it is {image.dtype} with shape "
                 f"{image.shape}: convert it to RGB."
             )
-        pixels = torch.tensor(image, device=self.device).permute(2, 0, 1).float() / 255
+        pixels = torch.tensor(np.ascontiguousarray(image), device=self.device).permute(2, 0, 1).float() / 255
         channels = (self.preprocess.mean, self.preprocess.std)
         mean, std = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in channels)
         return (pixels - mean) / std

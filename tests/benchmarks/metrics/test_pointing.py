@@ -100,10 +100,11 @@ def test_grid_pointing_has_no_tolerance() -> None:
 
 
 @pytest.mark.parametrize("metric", [Pointing(), GridPointing(), GridShare()], ids=lambda metric: type(metric).__name__)
-def test_a_region_may_be_read_only(metric: Metric) -> None:
+def test_a_region_may_be_read_only_or_a_mirrored_view(metric: Metric) -> None:
     region = pixels((8, 8), (3, 4))
     region.flags.writeable = False
     assert metric(context_of(region, (8, 8)), peak((8, 8), (3, 4))).score == 1
+    assert metric(context_of(region[:, ::-1], (8, 8)), peak((8, 8), (3, 3))).score == 1
 
 
 def test_a_tolerance_must_be_positive() -> None:

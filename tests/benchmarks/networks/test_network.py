@@ -76,6 +76,8 @@ def test_tensor_normalises_each_channel(own: Path) -> None:
     assert tensor.dtype == torch.float32
     torch.testing.assert_close(tensor[:, 0, 1], torch.tensor([1.0, -0.6, -0.8]))
     torch.testing.assert_close(tensor[:, 3, 3], torch.tensor([0.0, -1.0, -4.0]))
+    backwards = image[..., ::-1].copy()
+    assert torch.equal(load_network("tiny").tensor(backwards[..., ::-1]), tensor), "as OpenCV's pictures become RGB"
 
 
 @pytest.mark.parametrize(
