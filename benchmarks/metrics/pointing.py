@@ -19,8 +19,11 @@ def at_maximum(values: Tensor, saliency: Tensor) -> Tensor:
 
 
 def squared_distances(context: Context, region: np.ndarray) -> Tensor:
-    """Return each pixel's squared distance from the case's region, (h, w) float64, whole numbers; found once a case."""
-    key = ("squared distances", region.shape)
+    """Return each pixel's squared distance from a region of the case, (h, w) float64, whole numbers; found once a case.
+
+    The region is the case's own or the original.
+    """
+    key = ("squared distances", region is context.case.original)
     return context.on_device(key, lambda: np.rint(distance_transform_edt(~region) ** 2))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from contexts import context_of
 
-from benchmarks.metrics import PROFILES, Context
+from benchmarks.metrics import PROFILES, Context, Pointing
 
 PLAYED = PROFILES["torchray-pointing"]
 
@@ -27,6 +27,14 @@ def test_fifteen_pixels_are_those_of_the_photograph(column: int, hits: bool) -> 
     saliency = torch.zeros(16, 20)
     saliency[1, 1] = 1  # enlarged four times, the first of the tied maxima is at (5, 5)
     assert PLAYED(_context(original), saliency).score == hits
+
+
+def test_an_original_of_the_picture_s_size_may_still_be_another_region() -> None:
+    original = np.zeros((16, 20), bool)
+    original[0, 0] = True  # as where a photograph of this size is enlarged, and its middle is cut out
+    context, saliency = _context(original), torch.zeros(16, 20)
+    assert Pointing()(context, saliency).score == 0
+    assert PLAYED(context, saliency).score == 1
 
 
 def test_without_one_the_picture_is_taken_as_it_is() -> None:
