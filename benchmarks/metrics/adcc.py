@@ -12,7 +12,15 @@ from torch import Tensor
 from benchmarks.metrics.average_drop import AverageDrop, scaled, shown_through
 from benchmarks.metrics.correlation import pearson
 from benchmarks.metrics.max_sensitivity import explained
-from benchmarks.metrics.metric import NOT_APPLICABLE, Context, DeviceMetric, Measurement, MethodMetric, passed_over
+from benchmarks.metrics.metric import (
+    NOT_APPLICABLE,
+    Context,
+    DeviceMetric,
+    Measurement,
+    MethodMetric,
+    passed_over,
+    sized,
+)
 from mint.contract import Attributor
 from mint.parameters import require_count
 from mint.scores import Score, require_score
@@ -41,11 +49,15 @@ class Complexity(DeviceMetric):
 
 def coherence(context: Context, method: Attributor) -> tuple[Tensor, float]:
     """Explain a case, and what its map lets through: return the map scaled to [0, 1], (h, w), and the coherence."""
-    (own,) = explained(context, method, context.image.unsqueeze(0))
+
+    def explain(picture: Tensor) -> Tensor:
+        return sized(explained(context, method, picture.unsqueeze(0))[0])
+
+    own = explain(context.image)
     mask = scaled(own)
     if mask.isnan().any():
         return mask, float("nan")
-    (again,) = explained(context, method, (context.image * mask).unsqueeze(0))
+    again = explain(context.image * mask)
     return mask, (1 + float(pearson(own.double().flatten(), again.double().flatten()))) / 2
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.metrics.correlation import CORRELATIONS, Correlation
-from benchmarks.metrics.metric import Context, DeviceMetric
+from benchmarks.metrics.metric import Context, DeviceMetric, sized
 from benchmarks.metrics.removal.curve import Baseline, check_removal, fill_of
 from mint.contract import InputError
 from mint.parameters import require_count, require_number, require_seed, require_word
@@ -47,7 +47,7 @@ class _OfCells(DeviceMetric):
     def score_map(self, context: Context, saliency: Tensor) -> Tensor:
         """Correlate what the map predicts with what the network answered; NaN where one of the two is constant."""
         removed, down, across, falls, same = context.once(("cells", self), lambda: self._ask(context))
-        values = saliency.double()
+        values = sized(saliency).double()
         predicted = removed @ (down @ values @ across.T).flatten()
         found = CORRELATIONS[self.correlation](predicted, falls, (SAME_SUM * values.abs().sum(), same))
         # Where cells are of different sizes, a constant map would tell how large they are.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.metrics.metric import Context, DeviceMetric
+from benchmarks.metrics.metric import Context, DeviceMetric, sized
 from benchmarks.metrics.removal.curve import check_removal
 from mint.parameters import require_count, require_number
 from mint.perturbation import masked_scores, seeded
@@ -54,7 +54,7 @@ class Infidelity(DeviceMetric):
     def score_map(self, context: Context, saliency: Tensor) -> Tensor:
         """Compare the drops that the map predicts with the network's, which are found once a case."""
         squares, drops = context.once(("squares", self), lambda: self._ask(context))
-        predicted = squares @ saliency.double().flatten()
+        predicted = squares @ sized(saliency).double().flatten()
         size = predicted.square().sum()
         best = torch.where(size > 0, predicted @ drops / size, 0.0)
         return (best * predicted - drops).square().mean()

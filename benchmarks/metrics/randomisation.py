@@ -12,7 +12,15 @@ from torch import nn
 
 from baselines.randomising import layer_names, randomised
 from benchmarks.metrics.max_sensitivity import explained
-from benchmarks.metrics.metric import NOT_APPLICABLE, Context, CurveLabels, Measurement, MethodMetric, passed_over
+from benchmarks.metrics.metric import (
+    NOT_APPLICABLE,
+    Context,
+    CurveLabels,
+    Measurement,
+    MethodMetric,
+    passed_over,
+    sized,
+)
 from mint.contract import Attributor
 from mint.parameters import require_count, require_word
 
@@ -113,6 +121,8 @@ def stages_of(model: nn.Module, stages: int) -> list[list[str]]:
 
 def similarity(kind: str, one: np.ndarray, other: np.ndarray) -> float:
     """Return how alike two maps are, by one of `SIMILARITIES`; NaN if one of them is constant."""
+    if kind == "ssim":  # it reads how large values are
+        one, other = (sized(torch.from_numpy(each)).numpy() for each in (one, other))
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")
     return float(SIMILARITIES[kind](one, other))

@@ -129,6 +129,17 @@ def test_adcc_is_0_where_one_of_the_three_is_and_nothing_without_a_map() -> None
         assert math.isnan(metric.examine(context, FirstChannel(gain=0)).score)
 
 
+def test_a_second_map_of_zeros_that_are_only_put_in_order_is_like_nothing() -> None:
+    class Fading:
+        def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+            return images[:, 0] * torch.where(images.amin((1, 2, 3)) < 0, 1.0, 1e-40)[:, None, None]
+
+    image = torch.tensor([[-1.0, 1.0], [2.0, 4.0]]).expand(3, 2, 2)  # of which the map shows nothing below 0
+    context = context_of(image.clone(), model=Linear(torch.ones(3, 2, 2)))
+    for metric in (Coherence(), ADCC("logit")):
+        assert math.isnan(metric.examine(context, Fading()).score)
+
+
 def test_bad_parameters_are_refused() -> None:
     with pytest.raises(InputError, match="score is one of"):
         AverageDrop("loss")  # type: ignore[arg-type]

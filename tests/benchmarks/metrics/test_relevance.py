@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from contexts import context_of, region_of
+from contexts import Linear, context_of, region_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,11 +17,14 @@ from benchmarks.metrics import (
     Gini,
     GridPointing,
     GridShare,
+    Infidelity,
     Localisation,
     Metric,
+    MuFidelity,
     Pointing,
     RelevanceMass,
     RelevanceRank,
+    SingleDeletion,
 )
 from mint.display import break_ties
 
@@ -54,13 +57,20 @@ def test_mass_is_counted_on_the_mask_and_energy_in_its_box() -> None:
 
 @pytest.mark.parametrize(
     "metric",
-    [RelevanceMass(), EnergyPointing(), GridShare(), Localisation(), Gini(), Entropy(), AverageDrop()],
+    [
+        *(RelevanceMass(), EnergyPointing(), GridShare(), Localisation(), Gini(), Entropy(), AverageDrop()),
+        *(MuFidelity(cells=3), SingleDeletion(), Infidelity(score="logit")),
+    ],
     ids=name,
 )
 def test_zeros_that_are_only_put_in_order_have_no_size(metric: Metric) -> None:
     ordered = break_ties(torch.zeros(4, 4, dtype=torch.float64), torch.arange(16.0, dtype=torch.float64).view(4, 4))
     assert ordered.unique().numel() == 16
-    assert math.isnan(metric(context_of((4, 4), region_of((4, 4), (0, 0))), ordered).score)
+    weights = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(0))
+    context = context_of(torch.ones(3, 4, 4), region_of((4, 4), (0, 0)), Linear(weights))
+    nothing = metric(context, torch.zeros(4, 4)).score
+    assert math.isnan(nothing) or isinstance(metric, Infidelity)
+    assert metric(context, ordered).score == pytest.approx(nothing, rel=0, abs=0, nan_ok=True)
 
 
 def test_the_box_holds_all_parts_of_a_region() -> None:
