@@ -14,7 +14,7 @@ from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Measurement, Meth
 from mint.display import Display
 from mint.explanation import Explanation
 from mint.fidelity import rank_correlation
-from mint.parameters import require_count
+from mint.parameters import require_count, require_word
 
 
 def _has_surrogate(method: Any) -> bool:
@@ -54,6 +54,9 @@ class Fidelity(MethodMetric):
 
     scale: Literal["coarse", "fine"] = "fine"
     held_out: bool = False
+
+    def __post_init__(self) -> None:
+        require_word("scale", self.scale, ("coarse", "fine"))
 
     def examine(self, context: Context, method: Any) -> Measurement:
         """Measure a method on a case; NaN where it has no surrogate, or the network's answers are all equal."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from benchmarks.metrics.metric import Context, DeviceMetric, sized
 from benchmarks.metrics.removal.curve import check_removal
-from mint.parameters import require_count, require_number
+from mint.parameters import require_count, require_number, require_seed
 from mint.perturbation import masked_scores, seeded
 from mint.scores import Score
 
@@ -49,6 +49,7 @@ class Infidelity(DeviceMetric):
     def __post_init__(self) -> None:
         require_number("side", self.side, 0, 1, beyond=True)
         require_count("samples", self.samples, 2)
+        require_seed("seed", self.seed)
         check_removal("zero", self.score)
 
     def score_map(self, context: Context, saliency: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from benchmarks.metrics.metric import (
     sized,
 )
 from mint.contract import Attributor
-from mint.parameters import require_count, require_word
+from mint.parameters import require_count, require_seed, require_word
 
 Similarity = Literal["rank-correlation", "ssim"]
 
@@ -80,6 +80,7 @@ class Randomisation(MethodMetric):
     def __post_init__(self) -> None:
         require_word("similarity", self.similarity, list(SIMILARITIES))
         require_count("stages", self.stages, 1)
+        require_seed("seed", self.seed)
         require_count("every", self.every, 1)
 
     def examine(self, context: Context, method: Attributor) -> Measurement:

@@ -21,7 +21,7 @@ from benchmarks.metrics.pointing import PointMetric
 from benchmarks.metrics.removal.areas import Insertion
 from benchmarks.metrics.removal.points import prepare
 from mint.contract import InputError
-from mint.parameters import require_count, require_word
+from mint.parameters import require_count, require_seed, require_word
 
 End = Literal["low", "high"]
 SAME = 1e-6
@@ -86,6 +86,7 @@ class TieRange(Metric):
     def __post_init__(self) -> None:
         object.__setattr__(self, "regional", self.metric.regional)  # no field: it follows from one
         require_count("samples", self.samples, 0)
+        require_seed("seed", self.seed)
 
     def score_map(self, context: Context, saliency: Tensor) -> float:
         """Return the distance between the two bounds; InputError as `bounds`."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from benchmarks.metrics.metric import CurveLabels
 from benchmarks.metrics.removal.segments import Segments
 from mint.contract import InputError
-from mint.parameters import require_number
+from mint.parameters import require_number, require_seed
 from mint.perturbation import blurred
 from mint.scores import Score, require_score
 
@@ -47,6 +47,7 @@ class Imputation:
 
     def __post_init__(self) -> None:
         require_number("noise", self.noise, 0)
+        require_seed("seed", self.seed)
 
 
 @dataclass(frozen=True)

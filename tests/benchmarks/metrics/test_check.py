@@ -1,7 +1,7 @@
 """Every metric keeps what the suite relies on, one item for each check; and each check can fail."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from baselines import GradCAM
 from benchmarks.metrics import METRICS, Context, Fidelity, Measurement, MethodMetric, Metric, Stability
 from benchmarks.metrics.check import check_metric, metric_checks
 from mint import MINT
+from mint.contract import InputError
 
 
 def two_cases() -> list[Context]:
@@ -55,6 +56,18 @@ def test_the_metrics_have_an_answer_and_differ_by_their_repr() -> None:
         assert np.isfinite(found.score), name
     # MoRF is deletion by another name.
     assert len({repr(metric) for name, metric, _ in EVERY if name != "morf"}) == len(EVERY) - 1
+
+
+@pytest.mark.parametrize("metric", [metric for _, metric, _ in EVERY if hasattr(metric, "seed")], ids=repr)
+@pytest.mark.parametrize("seed", [-1, 0.5, "7", None])
+def test_a_seed_that_is_none_is_refused(metric: Any, seed: object) -> None:
+    with pytest.raises(InputError, match="seed is a whole number"):
+        replace(metric, seed=seed)
+
+
+def test_a_surrogate_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InputError, match="scale is one of 'coarse', 'fine', not 'medium'"):
+        Fidelity("medium")  # type: ignore[arg-type]
 
 
 class Address:

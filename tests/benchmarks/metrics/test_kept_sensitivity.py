@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from benchmarks.metrics import Context, KeptPredictions, KeptSensitivity, MaxSensitivity
 from benchmarks.metrics.max_sensitivity import changed_copies
-from mint.contract import InputError
 
 
 class Brighter(nn.Module):
@@ -73,9 +72,3 @@ def test_cases_are_passed_over_as_by_max_sensitivity() -> None:
     every = int(context.case.digest, 16) % 1000 + 1001  # which does not divide the digest
     assert math.isnan(MaxSensitivity(every=every).examine(context, Answering()).score)
     assert math.isnan(KeptSensitivity(every=every).examine(context, Answering()).score)
-
-
-@pytest.mark.parametrize("seed", [-1, 0.5, "7", None])
-def test_a_seed_that_is_none_is_refused(seed: object) -> None:
-    with pytest.raises(InputError, match="seed"):
-        KeptPredictions(seed=seed)  # type: ignore[arg-type]
