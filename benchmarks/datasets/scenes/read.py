@@ -42,7 +42,15 @@ def evaluation_scenes(network: Network, options: DataOptions) -> Sequence[Case]:
     """
     require_classes(network)
     folder = options.directory or ASSETS
-    pictures = [_cases_of(folder, entry) for entry in _read_index(folder)]
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        if tuple(index["classes"]) != CLASSES or not index["pictures"]:
+            raise ValueError("it has other classes, or no pictures")
+        pictures = [_cases_of(folder, entry) for entry in index["pictures"]]
+    except InputError:
+        raise
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise _damaged(folder, "index.json") from error
     return [
         cases[(turn + number) % len(cases)]
         for turn in range(max(map(len, pictures)))
@@ -58,17 +66,6 @@ def require_classes(network: Network) -> None:
             f"the scenes have {len(CLASSES)} classes of their own, which the network {network.name} "
             "does not know; choose from scenes-vgg, scenes-resnet with --networks."
         )
-
-
-def _read_index(folder: Path) -> list[dict[str, Any]]:
-    try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        entries, classes = list(index["pictures"]), tuple(index["classes"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise _damaged(folder, "index.json") from error
-    if classes != CLASSES or not entries:
-        raise _damaged(folder, "index.json")
-    return entries
 
 
 def _cases_of(folder: Path, entry: Mapping[str, Any]) -> list[Case]:

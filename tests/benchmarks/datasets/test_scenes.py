@@ -201,6 +201,21 @@ def test_a_missing_or_damaged_file_is_named(tmp_path: Path, name: str, damage: C
         DATASETS["scenes"](_network(), DataOptions(directory=folder))
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [{}, "scene-0000", None, {"name": "scene-0000"}, {"difficult": {"ufo": True}}, {"difficult": True}],
+    ids=repr,
+)
+def test_an_index_of_something_else_is_named(tmp_path: Path, entry: object) -> None:
+    write_evaluation(tmp_path, pictures=1)
+    index = json.loads((tmp_path / "index.json").read_text())
+    (whole,) = index["pictures"]
+    index["pictures"] = [{**whole, **entry} if isinstance(entry, dict) and "difficult" in entry else entry]
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    with pytest.raises(InputError, match=r"index\.json is missing or damaged"):
+        DATASETS["scenes"](_network(), DataOptions(directory=tmp_path))
+
+
 def test_a_folder_of_other_scenes_can_be_written_and_read(tmp_path: Path) -> None:
     write_evaluation(tmp_path, pictures=2, seed=7)
     other = DATASETS["scenes"](_network(), DataOptions(directory=tmp_path))
