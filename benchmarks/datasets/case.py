@@ -197,6 +197,11 @@ def faults(case: Any, network: Network) -> dict[str, str]:
     return {clause: sentence for clause, good, sentence in found if not good}
 
 
+def safe(name: str) -> str:
+    """Return the name of a picture as a part of keys: whatever they cannot have becomes a hyphen."""
+    return re.sub(r"[^\w.-]+", "-", name)
+
+
 def slug(name: str) -> str:
     """Return a class name as part of a file name: lower-case letters, digits and single hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

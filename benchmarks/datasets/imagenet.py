@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.datasets.annotations import number_in, read_annotation, text_in
-from benchmarks.datasets.case import Case, DataOptions, LazyCases
+from benchmarks.datasets.case import Case, DataOptions, LazyCases, safe
 from benchmarks.datasets.objects import DIFFICULT_BELOW, require_directory
 from benchmarks.datasets.order import dealt
 from benchmarks.networks.network import Network
@@ -165,7 +165,7 @@ imagenet_folder.require = require_folder  # type: ignore[attr-defined]
 
 def _named(picture: Path, folder: Path) -> str:
     """Name a picture by its place in a folder, as part of a file name: the key of its cases."""
-    return re.sub(r"[^\w.-]+", "-", "-".join(picture.relative_to(folder).with_suffix("").parts))
+    return safe("-".join(picture.relative_to(folder).with_suffix("").parts))
 
 
 def _items_by_annotation(pictures: Sequence[Path], annotations: Path) -> list[tuple[Path, str, str]]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.datasets.case import Case, DataOptions, LazyCases
+from benchmarks.datasets.case import Case, DataOptions, LazyCases, safe
 from benchmarks.datasets.imagenet import Geometry, read_targets
 from benchmarks.datasets.objects import DIFFICULT_BELOW, Listing, no_case, require_directory
 from benchmarks.datasets.order import dealt
@@ -57,7 +57,7 @@ class SegmentedCases(LazyCases):
         region = geometry.apply(Image.fromarray(marked), Image.Resampling.NEAREST)
         shown = region if region.any() else None
         difficult = shown is not None and bool(shown.mean() < DIFFICULT_BELOW)
-        target, name = self.targets[wnid], files[0].stem
+        target, name = self.targets[wnid], safe(files[0].stem)
         return Case(f"{name}.{wnid}", name, target, self.names[target], geometry.apply(picture), shown, difficult)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from benchmarks.datasets.case import Case, DataOptions, LazyCases, slug
+from benchmarks.datasets.case import Case, DataOptions, LazyCases, safe, slug
 from benchmarks.datasets.order import dealt
 from benchmarks.networks.network import Network
 from mint.app.pictures import read_picture, spelled
@@ -78,7 +78,7 @@ class ObjectCases(LazyCases):
         height, width = region.shape
         size = own_size(height, width, self.side)
         difficult = not item.alone and bool(region.mean() < DIFFICULT_BELOW)
-        picture = item.picture.stem
+        picture = safe(item.picture.stem)
         small = resized(pixels, size), reduced(region, size)
         return Case(f"{picture}.{slug(name)}", picture, item.target, name, *small, difficult, region)
 

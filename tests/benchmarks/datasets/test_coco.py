@@ -72,6 +72,12 @@ def test_the_region_is_the_union_of_all_masks_crowds_among_them(network: Network
     assert (alone.target, alone.difficult, alone.image.shape) == (16, False, (25, 20, 3))
 
 
+def test_a_name_with_spaces_makes_a_key_without(network: Network, tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools", reason="needs the coco extra")
+    folder = write_coco(tmp_path, [{**coco_image(2, 40, 50), "file_name": "a (1).jpg"}], THINGS[3:])
+    assert _cases(network, folder).keys() == {"a-1-.dog"}
+
+
 def test_what_makes_no_case_is_counted_with_an_example(network: Network, folder: Path) -> None:
     file = folder / "annotations/instances_val2014.json"
     content = json.loads(file.read_text())

@@ -56,6 +56,14 @@ def test_pictures_without_a_mask_are_counted(network: Network, folder: Path) -> 
     assert cases.passed_over == {"a picture without a mask, such as bare.JPEG": 1}  # type: ignore[attr-defined]
 
 
+def test_a_name_with_spaces_makes_a_key_without(network: Network, folder: Path) -> None:
+    for kind in ("validation", "validation-segmentation"):
+        (file,) = (folder / kind / WNIDS[110]).iterdir()
+        file.rename(file.with_name(f"a (1){file.suffix}"))
+    (case,) = (case for case in DATASETS["imagenet-s"](network, DataOptions(folder)) if case.target == 110)
+    assert (case.key, case.picture) == (f"a-1-.{WNIDS[110]}", "a-1-")
+
+
 def test_another_layout_is_refused_in_a_sentence(network: Network, folder: Path) -> None:
     (folder / "validation-segmentation" / WNIDS[100]).rmdir()
     with pytest.raises(InputError, match="has 49 class folders, not 50, 300 or 919"):
