@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Measurement, MethodMetric, passed_over
+from benchmarks.metrics.metric import NOT_APPLICABLE, Context, Measurement, MethodMetric, passed_over, sized
 from mint.contract import Attributor, attribute, explaining
 from mint.parameters import require_count, require_number, require_seed
 from mint.perturbation import seeded
@@ -76,8 +76,12 @@ def largest_change(context: Context, method: Attributor, copies: Tensor) -> floa
 
     NaN where the picture's own is all zeros.
     """
-    own = explained(context, method, context.image.unsqueeze(0)).flatten(1)
-    moved = torch.linalg.vector_norm(explained(context, method, copies).flatten(1) - own, dim=1).max()
+    own, others = (explained(context, method, each).flatten(1) for each in (context.image.unsqueeze(0), copies))
+    # A power of two: dividing by it changes no digit, and keeps the squares of tiny and of huge values in float32.
+    largest = sized(own).abs().max()
+    power = largest / torch.frexp(largest).mantissa
+    own, others = own / power, others / power
+    moved = torch.linalg.vector_norm(others - own, dim=1).max()
     # 0 divided by 0 is NaN, but a map of zeros that changes would be infinitely sensitive.
     size = torch.linalg.vector_norm(own)
     return float(torch.where(size > 0, moved / size, torch.nan))
