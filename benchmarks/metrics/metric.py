@@ -228,6 +228,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        return value.item()
     return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 

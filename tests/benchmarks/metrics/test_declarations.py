@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import Tensor
 
@@ -153,6 +154,7 @@ def test_settings_are_plain_values_and_nested_metrics_name_their_class() -> None
     bound = {"ties": {"class": "TieRange", **ties}, "end": "high"}
     assert declaration(TieBound(TieRange(Insertion(steps=14)), "high"))["settings"] == bound
     assert declaration(ROAD(percentiles=(30, 70)))["settings"]["percentiles"] == [30, 70]
+    assert declaration(Insertion(steps=np.int64(14)))["settings"] == insertion  # type: ignore[arg-type]
     profile = declaration(METRICS["gradcam-road"]())["settings"]
     assert profile["removed"] == {"class": "Imputation", "noise": 0.01, "seed": 0}
     assert "call" not in profile  # it does not identify the metric
