@@ -21,10 +21,12 @@ from benchmarks.metrics.metric import (
     passed_over,
     sized,
 )
-from mint.contract import Attributor
+from mint.contract import Attributor, InputError
 from mint.parameters import require_count, require_seed, require_word
 
 Similarity = Literal["rank-correlation", "ssim"]
+WINDOW = 11
+"""Side of structural similarity's Gaussian window, in pixels: it is cut off at 3.5 times its sigma of 1.5."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,14 @@ def _maps(context: Context, method: Attributor, cascade: list[list[str]], seed: 
 
 
 def stages_of(model: nn.Module, stages: int) -> list[list[str]]:
-    """Return the names of the layers that are randomised at each stage, ever more of them, at last all."""
-    last, *others = reversed(layer_names(model))
+    """Return the names of the layers that are randomised at each stage, ever more of them, at last all.
+
+    InputError if there are none.
+    """
+    names = layer_names(model)
+    if not names:
+        raise InputError("the network has no layer with parameters, so there is nothing to randomise.")
+    last, *others = reversed(names)
     groups = [[last]]
     if stages > 1 and others:
         groups += [list(group) for group in np.array_split(others, min(stages - 1, len(others)))]
@@ -130,6 +138,8 @@ def similarity(kind: str, one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _ssim(one: np.ndarray, other: np.ndarray) -> float:
+    if min(one.shape) < WINDOW:
+        raise InputError(f"structural similarity needs {WINDOW} pixels each way, and a map has {one.shape}.")
     stretched = ((each - each.min()) / np.ptp(each) for each in (one, other))
     # The settings are those of the authors of structural similarity.
     settings = {"data_range": 1.0, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}

@@ -148,6 +148,16 @@ def test_structural_similarity_does_not_mind_scale_and_offset() -> None:
     assert math.isnan(similarity("ssim", 1e-40 * one, one)), "zeros that are only put in order"
 
 
+def test_what_cannot_be_measured_is_said() -> None:
+    picture = torch.randn(3, 10, 300, generator=torch.Generator().manual_seed(0))
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    with pytest.raises(InputError, match=r"needs 11 pixels each way, and a map has \(10, 300\)"):
+        Randomisation("ssim").examine(context_of(picture, model=network), METHODS["sobel"]())
+    with pytest.raises(InputError, match="no layer with parameters"):
+        Randomisation().examine(context_of(picture, model=network[:2]), METHODS["sobel"]())
+    assert math.isfinite(similarity("ssim", *np.random.default_rng(0).standard_normal((2, 11, 300))))
+
+
 def test_cases_are_passed_over(context: Context) -> None:
     every = int(context.case.digest, 16) % 1000 + 2
     assert int(context.case.digest, 16) % every  # it does not divide the digest
