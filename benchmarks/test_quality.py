@@ -33,11 +33,11 @@ def test_every_case_has_a_score_under_every_metric(one_method: Plan, options: Op
         # A constant map, say, has no inequality.
         assert rows["score"].notna().any() or method in part.nulls, f"{metric} applies to no case"
     curves = {(row["metric"], row["case"]): row for row in results.curves.frame().to_dict("records")}
-    for (metric, case), curve in curves.items():
-        score = records.set_index(["metric", "case"]).loc[(metric, case), "score"]
+    scores = records.set_index(["metric", "case"])["score"]
+    for place, curve in curves.items():
         assert np.isfinite(curve["values"]).all()
-        if isinstance(part.metrics[metric], AREAS):
-            assert np.trapezoid(curve["values"], curve["fractions"]) == pytest.approx(score, abs=1e-5)
+        if isinstance(part.metrics[curve["metric"]], AREAS):
+            assert np.trapezoid(curve["values"], curve["fractions"]) == pytest.approx(scores.loc[place], abs=1e-5)
 
 
 def test_every_method_beats_the_random_control_at_insertion(one_network: Plan, options: Options, cells: Path) -> None:

@@ -114,9 +114,9 @@ def _maps(context: Context, method: Attributor, cascade: list[list[str]], seed: 
 
 
 def stages_of(model: nn.Module, stages: int) -> list[list[str]]:
-    """Return the names of the layers that are randomised at each stage, ever more of them, at last all.
+    """Return the names of the layers that are randomised at each stage, ever more of them.
 
-    InputError if there are none.
+    A single stage has the last layer alone; of more, the last has all. InputError if there are no layers.
     """
     names = layer_names(model)
     if not names:

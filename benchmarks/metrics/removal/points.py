@@ -99,13 +99,9 @@ class _Part:
         table = np.broadcast_arrays(self.keys, rankings, self.moved, self.path.action == "insert")
         return np.stack([each[finite].ravel() for each in table])
 
-    @property
-    def group(self) -> Group:
-        """With which other points it is asked."""
-        return _group(self.removal)
-
 
 def _group(removal: Removal) -> Group:
+    """Say with which other points a curve's are asked."""
     return removal.removed, None if isinstance(removal.score, str) else removal.score
 
 
@@ -186,9 +182,9 @@ def _ask(context: Context, ranks: Tensor, parts: Sequence[_Part], finite: np.nda
     _, whole = _weights(context)
     asked: list[tuple[Known, list[int]]] = []
     answers: list[Tensor] = []
-    for group in dict.fromkeys(part.group for part in parts):
+    for group in dict.fromkeys(_group(part.removal) for part in parts):
         columns, clean, scores = _clean(context, group[1])
-        points = np.concatenate([part.points(finite) for part in parts if part.group == group], axis=1)
+        points = np.concatenate([part.points(finite) for part in parts if _group(part.removal) == group], axis=1)
         keys, known = points[0].tolist(), _known(context, group)
         _, first = np.unique(points[0], return_index=True)
         # In the order in which they come: the points of one map follow each other.
