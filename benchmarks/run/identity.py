@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -107,13 +108,13 @@ def _files_behind(module: str) -> frozenset[Path]:
             continue
         found.add(file)
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-        waiting.extend(_imports_of(file.read_text(encoding="utf-8"), package))
+        waiting.extend(_imports_of(file.read_bytes(), package))
     return frozenset(found)
 
 
 @cache
-def _imports_of(text: str, package: str) -> tuple[str, ...]:
-    return tuple(_imported(ast.parse(text), package))
+def _imports_of(source: bytes, package: str) -> tuple[str, ...]:
+    return tuple(_imported(ast.parse(source), package))  # of bytes, Python finds the encoding
 
 
 def _file_of(module: str) -> Path | None:
@@ -123,8 +124,8 @@ def _file_of(module: str) -> Path | None:
     if origin is None:
         try:
             spec = importlib.util.find_spec(module)
-        except ModuleNotFoundError:
-            return None  # `from package import name`, where the name is no module
+        except Exception:  # it imports the package, which can raise anything, or is none: `from module import name`
+            return None
         origin = spec.origin if spec else None
     return Path(origin) if origin and origin.endswith(".py") else None
 
@@ -139,9 +140,10 @@ def _imported(tree: ast.AST, package: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            name = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            yield name
-            yield from (f"{name}.{alias.name}" for alias in node.names)
+            with suppress(ImportError):  # `try: from .parts import used`, in a file that belongs to no package
+                name = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+                yield name
+                yield from (f"{name}.{alias.name}" for alias in node.names)
         elif not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
             yield from _imported(node, package)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import baselines
 from benchmarks.metrics import Deletion, Pointing
 from benchmarks.networks.network import load_network
-from benchmarks.registry import NETWORK, find
+from benchmarks.registry import METHOD, NETWORK, find
 from benchmarks.results.provenance import ROOT
 from benchmarks.run import identity
 from benchmarks.run.identity import method_identity, network_identity
@@ -63,6 +63,26 @@ def test_a_classs_code_is_what_it_imports_followed_through(package: Path, file: 
     with (package / file).open("a") as stream:
         stream.write("# another version\n")
     assert (identity.code_digest(Method()) != before) == matters
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"try:\n    from .helper import FACTOR\nexcept ImportError:\n    FACTOR = 1\n",
+        b"try:\n    from their_method.broken import kernels\nexcept RuntimeError:\n    kernels = None\n",
+        b"# -*- coding: latin-1 -*-\n# caf\xe9\n",
+        b"\xef\xbb\xbf",
+    ],
+    ids=["relative import", "package that raises", "another encoding", "byte order mark"],
+)
+def test_whatever_python_can_import_has_a_digest(package: Path, tmp_path: Path, head: bytes) -> None:
+    (package / "broken").mkdir()
+    (package / "broken" / "__init__.py").write_text("raise RuntimeError('there is no GPU')\n")
+    body = b"class Method:\n    def __call__(self, model, images, targets):\n        return images.mean(1)\n"
+    (tmp_path / "mine.py").write_bytes(head + body)
+    (package / "other.py").write_bytes(head + body)
+    for name in (f"{tmp_path / 'mine.py'}:Method", "their_method.other:Method"):
+        assert len(identity.code_digest(find(METHOD, name))) == 64
 
 
 def files_behind(instance: object) -> set[str]:
