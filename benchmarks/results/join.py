@@ -14,15 +14,16 @@ from benchmarks.results.tables import joined
 
 COUNTED = ("cases", "controlled", "data_sha256", "devices", "not_deterministic")
 """The inputs of a dataset and network in which runs of different cases differ."""
+TIMED = ["dataset", "network", "method"]
 SCORE = ["dataset", "network", "method", "control", "metric", "case"]
 
 
 def join(directories: Sequence[Path]) -> Records:
     """Join the records of several runs of one plan.
 
-    Rows, and the networks of a table, come in the order of the directories. In the provenance, cases are added up,
-    ``data_sha256`` of cases that several runs measured is the runs' own, joined by "+", and "run" has every run's facts
-    as ``runs``.
+    Rows, and the networks of a table, come in the order of the directories. A method that several runs timed has the
+    timing of the first. In the provenance, cases are added up, ``data_sha256`` of cases that several runs measured is
+    the runs' own, joined by "+", and "run" has every run's facts as ``runs``.
 
     Raises
     ------
@@ -54,7 +55,7 @@ def join(directories: Sequence[Path]) -> Records:
     return Records(
         scores,
         curves,
-        timings,
+        timings.drop_duplicates(TIMED, ignore_index=True),
         {
             "inputs": {**inputs[0], "settings": list(settings.values())},
             "run": _runs([records.provenance["run"] for records in parts]),

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from baselines.controls import Averaged, Shuffled
@@ -68,6 +69,17 @@ def test_runs_of_spans_join_to_the_tables_of_the_run_in_one_go(
         assert (out / "tables" / name).read_text() == (whole / "tables" / name).read_text(), name
     assert [shown.case for shown in records.load(out).gallery] == [shown.case for shown in records.load(whole).gallery]
     assert [each.case for each in records.load(out).maps] == [each.case for each in records.load(whole).maps]
+
+
+def test_a_method_that_several_runs_timed_has_the_first_timing(parts: list[Path], tmp_path: Path) -> None:
+    for number, part in enumerate(parts):
+        rows = [["noise", "tiny", method, "A CPU", number, 0.0, 5, 1.0, 0.0, 1.0] for method in ("bright", "dark")]
+        timings = pd.DataFrame(rows, columns=list(records.TIMING_COLUMNS))
+        records.save(replace(records.load(part), timings=timings), part)
+    assert main(["join", *map(str, parts), "--out", str(tmp_path / "joined")]) == 0
+    timings = records.load(tmp_path / "joined").timings
+    assert [*timings["method"]] == ["bright", "dark"]
+    assert [*timings["median_ms"]] == [0, 0]
 
 
 def test_the_provenance_adds_the_cases_up_and_keeps_every_run(parts: list[Path], tmp_path: Path) -> None:
