@@ -40,7 +40,7 @@ def by_case(contexts: Sequence[Context], maps: Tensor) -> ByCase:
 def measurement(
     metric: Metric | MethodMetric, context: Context, saliency: np.ndarray, method: Attributor
 ) -> dict[str, np.ndarray]:
-    """Measure a map, or the method itself: score and curve; InputError if the score is infinite."""
+    """Measure a map, or the method itself: score and curve; InputError if the score is infinite or the curve is bad."""
     if isinstance(metric, MethodMetric):
         found = NOT_APPLICABLE if isinstance(method, Precomputed) else metric.examine(context, method)
     else:
@@ -49,7 +49,12 @@ def measurement(
         raise InputError(f"{metric!r} answered {found.score}; a score is a number, or NaN where it does not apply.")
     arrays = {"score": np.array(found.score, dtype=np.float64)}
     if found.curve is not None:
-        arrays |= {"fractions": found.curve[0], "values": found.curve[1]}
+        fractions, values = map(np.asarray, found.curve)
+        if fractions.ndim != 1 or fractions.shape != values.shape:
+            raise InputError(
+                f"{metric!r} answered a curve of fractions {fractions.shape} and values {values.shape}; both are (n,)."
+            )
+        arrays |= {"fractions": fractions, "values": values}
     return arrays
 
 

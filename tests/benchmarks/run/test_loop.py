@@ -1,16 +1,19 @@
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from small_runs import SECOND, calls, controlled, rows_in, scores, with_part
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from baselines.controls import Blurred
 from benchmarks.metrics import Context, Deletion, Metric, Pointing
+from benchmarks.metrics.metric import Measurement
 from benchmarks.networks.network import load_network
 from benchmarks.run.loop import run
 from benchmarks.run.plan import Options
@@ -189,6 +192,34 @@ def test_who_changes_the_network_fails_and_nobody_else_notices(
     store = Store(tmp_path / "spoilt")
     np.testing.assert_equal(scores(run(plan, Options(), store)), scores(clean))
     assert store.written == 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Curved(Metric):
+    """Answers a curve as it is given."""
+
+    curve: tuple[Any, Any]
+
+    def score_map(self, context: Context, saliency: Tensor) -> Measurement:
+        return Measurement(0.5, self.curve)
+
+
+@pytest.mark.parametrize("make", [list, torch.tensor], ids=["lists", "tensors"])
+def test_a_curve_may_be_of_whatever_becomes_an_array(
+    world: ModuleType, log: Path, tmp_path: Path, make: Callable[[list[float]], Any]
+) -> None:
+    plan = with_part(world.plan(log), metrics={"curved": Curved((make([0.0, 1.0]), make([1.0, 0.25])))}, limit=2)
+    results = run(plan, Options(), Store(tmp_path / "cells"))
+    assert results.failures == []
+    assert [[*row["values"]] for row in rows_in(results.curves)] == [[1.0, 0.25]] * 4
+
+
+@pytest.mark.parametrize("values", [[1.0, 0.5, 0.0], [[1.0, 0.0]]])
+def test_what_is_no_curve_fails_its_case(world: ModuleType, log: Path, tmp_path: Path, values: list[Any]) -> None:
+    plan = with_part(world.plan(log), metrics={"curved": Curved(([0.0, 1.0], values))}, limit=2)
+    failures = run(plan, Options(), Store(tmp_path / "cells")).failures
+    assert [(each.method, each.step) for each in failures] == [("bright", "curved"), ("dark", "curved")] * 2
+    assert all(each.reason.endswith("both are (n,).") for each in failures)
 
 
 @dataclasses.dataclass(frozen=True)
