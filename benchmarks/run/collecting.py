@@ -98,4 +98,4 @@ def inputs_of(setting: Setting, counts: Mapping[str, int], data: str, repeated: 
 def reduced(plane: np.ndarray) -> np.ndarray:
     """Average a map or mask over areas, to at most `MAP_SIZE` pixels high and wide."""
     height, width = (min(length, MAP_SIZE) for length in plane.shape)
-    return F.adaptive_avg_pool2d(torch.from_numpy(plane).double()[None], (height, width))[0].numpy()
+    return F.adaptive_avg_pool2d(torch.from_numpy(plane.astype(np.float64))[None], (height, width))[0].numpy()

@@ -48,3 +48,4 @@ def test_large_maps_are_averaged_over_areas(world: ModuleType) -> None:
     assert found[0, 0] == 3
     assert found[1, 1] == 3.5
     assert reduced(np.ones((299, 30), dtype=bool)).shape == (MAP_SIZE, 30)
+    np.testing.assert_array_equal(reduced(plane[::-1, ::-1]), found[::-1, ::-1])  # a mirrored picture's region
