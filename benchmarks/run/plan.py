@@ -17,7 +17,7 @@ from benchmarks.results.records import REMOVAL
 from benchmarks.run.identity import code_digest
 from benchmarks.run.precision import Precision
 from mint.contract import Attributor, InputError
-from mint.parameters import require_word
+from mint.parameters import require_count, require_word
 from mint.scores import Score
 
 
@@ -49,6 +49,10 @@ class Part:
     apart: bool = False  # average every metric over the difficult cases alone as well
     # Methods that are run only if they are asked for by name or group, with settings that go with those of `methods`.
     others: Mapping[str, Attributor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.limit is not None:
+            require_count("the limit of a plan's part", self.limit, 1)
 
 
 @dataclass(frozen=True)
@@ -175,12 +179,13 @@ def select(
     headline = tuple(dict.fromkeys(name for name in (*added, *plan.headline) if plan.headline and name in measured))
     focus = tuple(dict.fromkeys(map(name_of, more.get(METHOD, ())))) or plan.focus
     explained = {name for part in parts for name in part.methods}
+    focus = tuple(name for name in focus if name in explained)
     return replace(
         plan,
         parts=tuple(parts),
         headline=headline,
-        focus=tuple(name for name in focus if name in explained),
-        against=tuple(map(name_of, against)) or tuple(name for name in plan.against if name in explained),
+        focus=focus,
+        against=tuple(map(name_of, against)) or tuple(name for name in plan.against if focus and name in explained),
         left_out={**({} if METHOD in only else plan.left_out), **kept_out, **also_out},
     )
 

@@ -184,7 +184,7 @@ def open_setting(
     part = find_maps(part, cases, options.skipped, tell)
     cells = Cells(part, network, source, options, store, failures, absent, tell)
     setting = Setting(part, network, cases, cells, options.skipped)
-    if setting.first >= setting.end > 0:
+    if setting.first >= setting.end:
         raise InputError(
             f"of {part.dataset}, the plan has {setting.end} cases, none from the one numbered {setting.first + 1} on; "
             "give --cases a smaller number."

@@ -191,6 +191,18 @@ def test_a_limit_never_widens_a_plan() -> None:
     assert select(PLANS["photos"], limit=3).parts[0].limit == 3
 
 
+def test_a_part_has_a_case_at_least() -> None:
+    with pytest.raises(InputError, match="the limit of a plan's part is a whole number, 1 or more, not 0"):
+        Part("scenes", ("scenes-vgg",), {}, {}, limit=0)
+
+
+def test_without_the_methods_that_a_report_is_about_there_is_nobody_to_compare_with_them() -> None:
+    plan = select(PLANS["held-out"], only={METHOD: ["lime", "gradcam"]})
+    assert (plan.focus, plan.against) == ((), ())
+    plan = select(PLANS["held-out"], only={METHOD: ["overlay", "lime"]})
+    assert (plan.focus, plan.against) == (("overlay",), ("lime",))
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "nearest"),
     [
