@@ -78,7 +78,8 @@ def compute(
             account.forwarded += done.forwarded
             account.failures += done.failures
             if done.failures:
-                scribe.note(failures=(*scribe.journal.failures, *done.failures))
+                # What is wrong with a case's data fails again where its explanations are timed.
+                scribe.note(failures=(*dict.fromkeys((*scribe.journal.failures, *done.failures)),))
             for failure in done.failures:
                 _say_once(account, spelled_failure(failure), failure.case)
             if done.lost:
