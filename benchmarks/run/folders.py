@@ -79,7 +79,8 @@ def find_maps(part: "Part", cases: Sequence[Case], skipped: int, say: Callable[[
         shared = _shared(cases, {case.picture for case, file in pairs if _by_picture(case, file)})
         files = {each.key: file for each, file in pairs if not (each.picture in shared and _by_picture(each, file))}
         if here and not files:
-            raise InputError(_nothing(name, method.folder, here[0], there, shared))
+            several = next((case.picture for case in here if case.picture in shared), "")
+            raise InputError(_nothing(name, method.folder, here[0].key, there, several))
         for sentence in _about(name, method.folder, here, files, there):
             say(sentence)
         found[name] = replace(method, files=files)
@@ -129,11 +130,11 @@ def _by_picture(case: Case, file: Path) -> bool:
     return case.key != case.picture == file.stem
 
 
-def _nothing(name: str, folder: Path, case: Case, there: Mapping[str, list[Path]], shared: set[str]) -> str:
-    head = f"--maps {name}: no file in {folder} is the map of a case; that of the first is {case.key}.npy, .npz or .png"
-    if shared:
-        return f"{head}, as the data set has several cases of the picture {case.picture}."
-    return f"{head}; the nearest there are {nearest(case.key, there)}." if there else f"{head}."
+def _nothing(name: str, folder: Path, key: str, there: Mapping[str, list[Path]], several: str) -> str:
+    head = f"--maps {name}: no file in {folder} is the map of a case; that of the first is {key}.npy, .npz or .png"
+    if several:
+        return f"{head}, as the data set has several cases of the picture {several}."
+    return f"{head}; the nearest there are {nearest(key, there)}." if there else f"{head}."
 
 
 def _about(

@@ -228,6 +228,13 @@ def test_a_file_is_found_by_case_or_picture_and_class(
         assert [each and each.name for each in found] == wanted
 
 
+def test_the_picture_that_is_said_to_have_several_cases_has_them(tmp_path: Path) -> None:
+    folder = written(tmp_path / "maps", {"a": np.eye(SIZE)}, as_npy)
+    part = Part("d", ("n",), {"theirs": Precomputed(folder)}, METRICS)
+    with pytest.raises(InputError, match=r"of the first is case-2\.npy.* has several cases of the picture a\."):
+        find_maps(part, [CAT, TABBY, DOG], 0, print)
+
+
 def test_a_pipe_in_the_folder_is_no_map_and_nothing_waits_for_it(tmp_path: Path) -> None:
     folder = written(tmp_path / "maps", {"case-0": np.eye(SIZE)}, as_npy)
     os.mkfifo(folder / "case-0.png")
