@@ -23,7 +23,7 @@ def side_by_side(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
         where the metrics are set otherwise, so that their scores do not compare; and ``difference``, its absolute
         value: infinite where the metric applies to the case in one run only, NaN where there is nothing to compare.
     """
-    left, right = (each[[*PLACE, "metric_id", "score"]].astype(dict.fromkeys(PLACE, str)) for each in (one, other))
+    left, right = (each[[*PLACE, "metric_id", "score"]].astype(dict.fromkeys(PLACE, object)) for each in (one, other))
     table = left.merge(right, how="outer", on=PLACE, suffixes=("", " of the other"), indicator="in")
     table["in"] = table["in"].map({"both": "both", "left_only": "one", "right_only": "other"}).astype(str)
     first, second = table["score"], table["score of the other"]

@@ -1,6 +1,7 @@
 """Two runs beside each other: which scores are apart, by how much, and what cannot be compared."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import paper
@@ -78,8 +79,10 @@ def test_metrics_that_are_set_otherwise_are_not_compared(tmp_path: Path, capsys:
 
 def test_runs_that_share_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = paper.of_scores({("mint", "", "road"): [0.5]})
-    assert main(saved(tmp_path, changed({}), other)) == 2
-    assert "share no score of a metric with the same settings" in capsys.readouterr().err
+    nothing = replace(other, scores=other.scores[:0])
+    for number, pair in enumerate([(changed({}), other), (nothing, nothing)]):
+        assert main(saved(tmp_path / str(number), *pair)) == 2
+        assert "share no score of a metric with the same settings" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("tolerance", ["nan", "inf", "-1", "x"])
