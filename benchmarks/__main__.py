@@ -252,7 +252,8 @@ def _status(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
             for each in found
         ]
         print(f"{directory}: plan {journal.plan}, {'ended' if journal.ended else 'not ended'}; begun {journal.started}")
-        print(pd.DataFrame(lines).to_string(index=False))
+        if lines:  # there are none before the first network is loaded
+            print(pd.DataFrame(lines).to_string(index=False))
         left = f"{sum(each.left for each in found)} maps and scores are left"
         begun = f" of the {len(journal.settings)} of {journal.of} settings that are begun" * (not journal.ended)
         print(f"{left}{begun}, {len(journal.failures)} failed; {rate:.1f} cells in a second")
@@ -306,7 +307,7 @@ def _report(options: argparse.Namespace, _arguments: Sequence[str]) -> int:
         print(make_leaderboard(directory))
         print(f"report: {directory / 'index.html'}")
         return 0
-    plans = options.plan or DEFAULT
+    plans = tuple(dict.fromkeys(options.plan or DEFAULT))
     for plan in plans:
         directory = directory_of(options.out, plan, plans)
         if _goes_on(directory):

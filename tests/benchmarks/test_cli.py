@@ -262,6 +262,14 @@ def test_a_report_of_nothing_is_one_sentence_and_status_2(tmp_path: Path, capsys
     assert capsys.readouterr().err.startswith(f"error: there are no records in {tmp_path}")
 
 
+def test_a_plan_that_is_named_twice_is_reported_where_it_was_run(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("run", "report"):
+        assert main([command, "--plan", "fake", *arguments[1:]]) == 0
+        assert f"report: {tmp_path / 'out' / 'README.md'}" in capsys.readouterr().out
+
+
 def test_data_that_are_not_given_are_refused_before_any_plan_begins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,6 +85,17 @@ def stopped(go: Callable[..., int], after: int, *options: str, **changes: Any) -
 # status
 
 
+def test_before_the_first_network_is_loaded_there_is_no_table(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out.mkdir()
+    begin(out, "fake", ("run",), 1, "cpu", Store(out / "cells"))
+    assert main(["status", str(out)]) == 0
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{out}: plan fake, not ended; begun ")
+    assert others == [
+        "0 maps and scores are left of the 0 of 1 settings that are begun, 0 failed; 0.0 cells in a second"
+    ]
+
+
 @pytest.mark.usefixtures("unreported")
 def test_before_a_run_and_with_a_damaged_journal_it_is_one_sentence(
     go: Callable[..., int], out: Path, capsys: pytest.CaptureFixture[str]
