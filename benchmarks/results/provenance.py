@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import torch
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("mint", "baselines", "benchmarks")
+"""The project's own, beside each other in `ROOT`."""
 LIBRARIES = ("torch", "torchvision", "captum", "scikit-image", "opencv-python-headless", "numpy", "scipy")
 """The distributions whose versions can change a map or a score; they are part of every key."""
 
@@ -87,7 +89,7 @@ def git_state() -> dict[str, Any]:
 
 def same_code(commit: str) -> bool:
     """Tell whether the packages are as they were in a commit; False if git does not know it."""
-    return git("diff", "--quiet", commit, "--", "mint", "baselines", "benchmarks") is not None
+    return git("diff", "--quiet", commit, "--", *PACKAGES) is not None
 
 
 def git(*arguments: str) -> str | None:

@@ -16,9 +16,8 @@ from torch import nn
 
 from benchmarks.networks.network import Network, hash_state
 from benchmarks.registry import USERS_FILE
+from benchmarks.results.provenance import PACKAGES
 from mint.contract import Attributor, InputError
-
-OUR_PACKAGES = ("mint", "baselines", "benchmarks")
 
 
 def method_identity(attributor: Attributor) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def network_identity(network: Network, function: object) -> dict[str, Any]:
     The code counts where it is a user's. Of the suite's own networks, weights and architecture tell everything.
     """
     preprocess = network.preprocess
-    ours = getattr(function, "__module__", "").partition(".")[0] in OUR_PACKAGES
+    ours = getattr(function, "__module__", "").partition(".")[0] in PACKAGES
     return {
         "name": network.name,
         "weights_sha256": network.weights_sha256,
@@ -91,7 +90,7 @@ def _is_ours(kind: Any) -> bool:
 @cache
 def _files_behind(module: str) -> frozenset[Path]:
     """Return the module's file and those it imports, through all packages of ours and the modules beside a FILE.py."""
-    tops = {*OUR_PACKAGES, module.partition(".")[0]}
+    tops = {*PACKAGES, module.partition(".")[0]}
     users = _file_of(module) if module.startswith(USERS_FILE) or "." not in module else None
     found: set[Path] = set()
     waiting = [module]

@@ -9,9 +9,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.results.provenance import ROOT, versions
+from benchmarks.results.provenance import PACKAGES, ROOT, versions
 
-PACKAGES = ("mint", "baselines", "benchmarks")  # beside each other in ROOT
 SHARE = "all machines must see one folder, at the same path"
 
 
