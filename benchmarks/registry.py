@@ -36,7 +36,8 @@ def look_up(word: str, name: str, table: Mapping[str, Value]) -> Value:
         If there is none of that name; the sentence has the nearest names.
     """
     if name not in table:
-        raise InputError(f"unknown {word} {name!r}; the nearest are {nearest(name, table)}.")
+        alike = nearest(name, table)
+        raise InputError(f"unknown {word} {name!r}; {f'the nearest are {alike}' if alike else 'there is none'}.")
     return table[name]
 
 

@@ -185,6 +185,12 @@ def test_every_kind_is_found_in_a_file_and_in_a_module(file: Path, way: str, fak
     assert str(file.parent) not in sys.path
 
 
+def test_a_file_without_a_name_has_no_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / "empty.py").write_text("")
+    with pytest.raises(InputError, match=r"unknown name in .*empty\.py: 'Mine'; there is none\.$"):
+        find(METHOD, f"{tmp_path / 'empty.py'}:Mine")
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "sentence"),
     [
