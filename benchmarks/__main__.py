@@ -117,6 +117,11 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 
     # Ray's workers may have a device that this machine lacks.
     elsewhere = options.executor == "ray" and options.device != "auto"
+    for word in arguments:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            return _refuse(f"{word!a} has bytes that are not UTF-8, which no report can hold; rename it.")
     plans, how = planned(options, device=options.device if elsewhere else None)
     for name, why in {name: why for plan in plans for name, why in plan.left_out.items()}.items():
         print(f"left out: {name} {why}", file=sys.stderr)
@@ -226,7 +231,7 @@ def _print_failures(failures: Sequence["Failure"]) -> None:
     """Print one line for what failed alike, with the first of the cases; provenance.json has them all."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for failure in failures:
-        kind = (failure.network, failure.dataset, failure.method, failure.step, failure.reason)
+        kind = (failure.network, failure.dataset, failure.method, failure.step, failure.control, failure.reason)
         alike.setdefault(kind, []).append(failure.case)
     for (*where, reason), cases in alike.items():
         named = ", ".join(cases[:5]) + (f" and {len(cases) - 5} more" if len(cases) > 5 else "")

@@ -9,8 +9,9 @@ from typing import Any, TextIO
 import pandas as pd
 import pytest
 
-from benchmarks.__main__ import main
+from benchmarks.__main__ import _print_failures, main
 from benchmarks.registry import METRIC, registered
+from benchmarks.run.failure import Failure
 from benchmarks.run.store import Entry, Store
 
 MINE = """
@@ -237,6 +238,24 @@ def test_failed_cases_are_named_with_their_reason_and_the_status_is_1(
     failures = json.loads((tmp_path / "out" / "provenance.json").read_text())["run"]["failures"]
     assert {failure["case"] for failure in failures} == {"002.blue", "005.blue", "008.blue"}
     assert "(7 cases)" in (tmp_path / "out" / "README.md").read_text()
+
+
+FAILED = [("", "a"), ("shuffled", "a"), ("", "b"), ("shuffled", "b")]
+
+
+def test_what_failed_with_a_control_is_told_from_the_method_s_own(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_failures([Failure("noise", "tiny", "mint", "map", case, "no", control) for control, case in FAILED])
+    own, others = capsys.readouterr().err.splitlines()
+    assert own == "failed: tiny, noise, mint, map: a, b: no"
+    assert others == "failed: tiny, noise, mint, map, shuffled: a, b: no"
+
+
+def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_computed(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--data", f"{tmp_path}/caf\udce9"]) == 2
+    assert "/caf\\udce9' has bytes that are not UTF-8" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_cell_is_mentioned(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
