@@ -97,12 +97,11 @@ class ExtremalPerturbation:
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps, from 0 to the number of areas."""
-        shorter = min(images.shape[-2:]) if images.ndim == 4 else 0
         with explaining(model, images, targets):
             maps = []
             for image, target in zip(images.detach(), targets.tolist(), strict=True):
                 masks = self.masks(model, image, target)[0].sum(dim=0)
-                maps.append(blurred(masks.double(), self.smooth * shorter).float())
+                maps.append(blurred(masks.double(), self.smooth * min(image.shape[1:])).float())
         return torch.stack(maps)
 
     def masks(self, model: nn.Module, image: Tensor, target: int) -> tuple[Tensor, Tensor]:

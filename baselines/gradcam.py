@@ -13,9 +13,9 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
 from baselines.gradients import needs_a_gradient
-from baselines.layer_maps import LayerMap, hooked, never_called, no_gradient, require_layout, require_tensor
+from baselines.layer_maps import LayerMap, hooked, never_called, no_gradient, require_layout
 from mint.contract import read_scores
-from mint.features import read_features, resolve_layer
+from mint.features import read_features, require_tensor, resolve_layer
 
 
 class GradCAM(LayerMap):

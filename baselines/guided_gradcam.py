@@ -15,7 +15,7 @@ from baselines.gradcam import GradCAM
 from baselines.gradients import Channels, require_channels
 from baselines.guided_backprop import GuidedBackprop
 from mint.contract import explaining
-from mint.parameters import require_batch_size
+from mint.parameters import require_batch_size, require_layer
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class GuidedGradCAM:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
+        require_layer("deep_layer", self.deep_layer)
         require_channels(self.channels)
         require_batch_size(self.batch_size)
 

@@ -72,7 +72,7 @@ class IntegratedGradients:
                     part.detach(),
                     baselines=float(self.baseline),
                     additional_forward_args=(classes,),
-                    n_steps=self.steps,
+                    n_steps=int(self.steps),
                     internal_batch_size=pictures_at_once(self.batch_size, images[0]),
                 ).detach()
                 for part, classes in batches(images, targets, self.batch_size, self.steps)

@@ -15,10 +15,10 @@ from torch.nn import functional as F
 
 from baselines.gradients import batches
 from mint.contract import InputError, explaining, read_scores
-from mint.features import resolve_layer, single
+from mint.features import require_tensor, resolve_layer, single
 from mint.grids import Layout, placeless, require_layouts
 from mint.layers import find_layers
-from mint.parameters import require_batch_size
+from mint.parameters import require_batch_size, require_layer
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class LayerMap:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
+        require_layer("deep_layer", self.deep_layer)
         require_batch_size(self.batch_size)
 
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -152,15 +153,6 @@ def require_layout(model: nn.Module, name: str, images: Tensor, output: Tensor) 
         If it cannot be read as a grid.
     """
     return require_layouts(model, images, {name: output.shape})[name]
-
-
-def require_tensor(name: str, output: object) -> Tensor:
-    """Refuse a layer's output that is no tensor of floating point numbers, by an InputError."""
-    if not isinstance(output, Tensor):
-        raise InputError(f"layer {name!r} gives a {type(output).__name__}; name one that gives a tensor.")
-    if not output.is_floating_point():
-        raise InputError(f"layer {name!r} gives {output.dtype}; name one that gives floating point numbers.")
-    return output
 
 
 def _last_call(name: str, outputs: Sequence[Tensor]) -> Tensor:

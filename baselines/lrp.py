@@ -82,12 +82,13 @@ class LRP:
             require_rules(written, "LRP")
             _own_weights(written)
             _fold_batch_norms(written)
+            epsilon = float(self.epsilon)
             rules = [
                 ((*ELEMENTWISE, Affine), Pass()),
                 ((Sum, Mean), Norm()),
-                ((nn.modules.batchnorm._BatchNorm,), Epsilon(self.epsilon)),
+                ((nn.modules.batchnorm._BatchNorm,), Epsilon(epsilon)),
             ]
-            with EpsilonPlusFlat(self.epsilon, layer_map=rules).context(written) as hooked:
+            with EpsilonPlusFlat(epsilon, layer_map=rules).context(written) as hooked:
                 parts = [_relevance(hooked, *batch) for batch in batches(images, targets, self.batch_size)]
         return over_channels(torch.cat(parts), self.channels)
 

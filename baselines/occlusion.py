@@ -15,6 +15,7 @@ speed.
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from numbers import Integral
 
 import torch
 from captum.attr import Occlusion as CaptumOcclusion
@@ -113,7 +114,7 @@ class EngineOcclusion:
 
 
 def _check_windows(window: int, stride: int) -> None:
-    whole = isinstance(window, int) and isinstance(stride, int)
+    whole = isinstance(window, Integral) and isinstance(stride, Integral)
     if not whole or not 1 <= stride <= window <= REFERENCE_SIZE:
         raise InputError(
             f"A window of {window} pixels at a stride of {stride} does not slide over a picture of "

@@ -6,6 +6,7 @@ network to somebody else's code does it inside :func:`unchanged`.
 """
 
 import dataclasses
+import random
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 
@@ -223,5 +224,5 @@ def _require_unchanged(before: Fingerprint) -> None:
     require(not changes, f"it did not leave the network as it was; what changed: {'; '.join(changes)}.")
 
 
-def _global_generators() -> tuple[bytes, str]:
-    return torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state())  # noqa: NPY002 - only watched
+def _global_generators() -> tuple[object, ...]:
+    return torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()  # noqa: NPY002 - only watched

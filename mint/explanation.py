@@ -18,6 +18,7 @@ from mint import archive
 from mint.display import SCALES, Scale, break_ties, draw_coarse, draw_fine
 from mint.fidelity import Fidelity, measure_fidelity
 from mint.panel import Map, Row, draw_panels, to_png
+from mint.parameters import require_word
 from mint.problem import Samples, Solution
 from mint.superpixels import SuperPixels, centres, shares
 from mint.surrogate import Surrogate
@@ -128,7 +129,13 @@ class Explanation:
         -------
         Tensor
             (h, w) float64.
+
+        Raises
+        ------
+        InputError
+            If there is no such scale.
         """
+        require_word("scale", scale, tuple(SCALES))
         return SCALES[scale](self.u_c[self.superpixels.coarse], self.u_f[self.superpixels.fine])
 
     def saliency_map(self, scale: Scale = "fine") -> Tensor:

@@ -105,9 +105,8 @@ def read_features(
     def hook_on(name: str, keep: Callable[[Tensor], tuple[Tensor, Tensor | None]]) -> RemovableHandle:
         kept[name] = []
 
-        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor | None:
-            _check_output(name, output)
-            mine, theirs = keep(output)
+        def hook(_module: nn.Module, _inputs: object, output: object) -> Tensor | None:
+            mine, theirs = keep(require_tensor(name, output))
             kept[name].append(mine)
             return theirs
 
@@ -152,9 +151,13 @@ def single(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def _check_output(name: str, output: object) -> None:
+def require_tensor(name: str, output: object) -> Tensor:
+    """Refuse a layer's output that is no tensor of floating point numbers, by an InputError."""
     if not isinstance(output, Tensor):
         raise InputError(f"layer {name!r} gives a {type(output).__name__}; name one that gives a tensor.")
+    if not output.is_floating_point():
+        raise InputError(f"layer {name!r} gives {output.dtype}; name one that gives floating point numbers.")
+    return output
 
 
 def _check_layer(name: str, outputs: list[Tensor]) -> None:

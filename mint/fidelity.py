@@ -21,7 +21,7 @@ class Fidelity:
     """The share of the answers' weighted variance that each scale of a surrogate explains, R^2.
 
     It is 1 for a perfect surrogate and 0 for one that is no better than the weighted mean answer; it can be negative.
-    It is NaN where all answers are equal.
+    It is NaN where all answers are equal, or all those that have any weight.
 
     Attributes
     ----------
@@ -68,10 +68,11 @@ def measure_fidelity(surrogate: Surrogate, solution: Solution, samples: Samples)
 
 def weighted_r_squared(answers: Tensor, predictions: Tensor, weights: Tensor) -> float:
     """Return 1 - sum h (y - y^)^2 / sum h (y - mean y)^2, the mean weighted alike; NaN if the answers do not vary."""
-    if not vary(answers):
-        return float("nan")
     mean = weights @ answers / weights.sum()
     variance = float(weights @ (answers - mean).square())
+    # Answers without weight do not count, as where a narrow kernel leaves the whole picture alone.
+    if not vary(answers) or variance == 0:
+        return float("nan")
     return 1 - float(weights @ (answers - predictions).square()) / variance
 
 

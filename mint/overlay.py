@@ -37,7 +37,7 @@ from mint.display import break_ties
 from mint.features import class_saliency, read_features, represent, upsample
 from mint.layers import NoGradientError, find_layers
 from mint.method import WITHOUT_GRADIENT
-from mint.parameters import InputError, require_batch_size, require_count, require_number, require_seed
+from mint.parameters import InputError, require_batch_size, require_count, require_layer, require_number, require_seed
 from mint.partitions import draw_dealt_states, overlay, owner_of, shifted_grids, slic
 from mint.perturbation import Fill, baseline_image, masked_answers, require_fill
 from mint.picture import to_picture
@@ -128,8 +128,7 @@ class OverlayMINT:
             raise InputError("hiding names no value; give it one or more, such as (0.0,).")
         for value in self.hiding:
             require_fill(value, "each of hiding")
-        if not isinstance(self.deep_layer, str | None):
-            raise InputError(f"deep_layer is the name of a module, or None, not {self.deep_layer!r}.")
+        require_layer("deep_layer", self.deep_layer)
         require_score("score", self.score)
         require_seed("seed", self.seed)
         require_number("edge", self.edge, 0, 1)

@@ -136,6 +136,18 @@ def require_number(name: str, value: object, low: float, high: float = math.inf,
         raise InputError(f"{name} is a number {least}{most}, not {value!r}.")
 
 
+def require_layer(name: str, value: object) -> None:
+    """Refuse a layer that is not named by a text; None leaves the choice to the method.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if not isinstance(value, str | None):
+        raise InputError(f"{name} is the name of a module, or None, not {value!r}.")
+
+
 def require_batch_size(value: object) -> None:
     """Refuse a number of pictures at a time that is no whole number above 0; None leaves the choice to the method.
 

@@ -23,7 +23,7 @@ MOST_PIXELS = 89_478_485  # from where on Pillow warns: 256 MB in RGB
 MOST_TIMES_LONGER = 100  # a network's input would be made of 100 pictures; resizing may fill the memory
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 PANEL = "{}-mint{}.png"  # the name of a panel: the picture's stem, and a number where stems are alike
-_PANEL = re.compile(r".-mint(-\d+)?\.png")
+_PANEL = re.compile(r".+-mint(-\d+)?\.png", re.DOTALL)
 # What editors, archives, downloads and file managers leave beside pictures, in any case.
 _LEFT_BEHIND = re.compile(
     r".*(~|\.sw[a-p]|\.tmp|\.bak|\.part|\.crdownload)|#.*#|(eh)?thumbs\.db|desktop\.ini|icon\r|__macosx|@eadir", re.I
@@ -113,7 +113,7 @@ def find_pictures(given: Sequence[Path]) -> list[Path]:
             files.append(each)
             continue
         found = list_folder(each)
-        inside = [file for file in found.pictures if not _PANEL.search(file.name)]
+        inside = [file for file in found.pictures if not _PANEL.fullmatch(file.name)]
         others = {"a panel of an earlier run": len(found.pictures) - len(inside), "a folder": len(found.folders)}
         passed_over = {**found.passed_over, **{kind: count for kind, count in others.items() if count}}
         if not inside:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from quick_methods import quick
+from quick_methods import AT_A_LAYER, quick
 from torch import Tensor, nn
 
 from baselines import METHODS
@@ -70,13 +70,30 @@ def test_a_batch_of_nothing_is_refused(name: str, batch_size: int) -> None:
         replace(METHODS[name](), batch_size=batch_size)  # type: ignore[type-var]
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if {"seed", "batch_size"} & {*vars(METHODS[name]())}])
+@pytest.mark.parametrize("name", [name for name in METHODS if vars(METHODS[name]())])
 def test_numbers_may_be_numpy_s(name: str) -> None:
     method: Any = quick(name, LAYER)
-    given = {field: value for field, value in (("seed", 1), ("batch_size", 2)) if hasattr(method, field)}
+    chosen = {
+        **vars(method),
+        **{field: value for field, value in (("seed", 1), ("batch_size", 2)) if hasattr(method, field)},
+    }
+    numpys = {field: np.int64(value) for field, value in chosen.items() if isinstance(value, int)}
+    numpys |= {field: np.float32(value) for field, value in chosen.items() if isinstance(value, float)}
     arguments = small_network(), noise(2, 3, 32, 28), torch.tensor([3, 1])
-    found = replace(method, **{field: np.int64(value) for field, value in given.items()})(*arguments)
-    torch.testing.assert_close(found, replace(method, **given)(*arguments))
+    expected = replace(method, **{field: value.item() for field, value in numpys.items()})(*arguments)
+    torch.testing.assert_close(replace(method, **numpys)(*arguments), expected)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_images_that_are_no_tensor_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"images must be a tensor of shape .*, not list"):
+        quick(name, LAYER)(small_network(), [*noise(2, 3, 32, 28)], torch.tensor([3, 1]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", AT_A_LAYER)
+def test_a_layer_is_named_by_a_text(name: str) -> None:
+    with pytest.raises(InputError, match="deep_layer is the name of a module, or None, not 4"):
+        quick(name, 4)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("make", METHODS.values(), ids=METHODS)

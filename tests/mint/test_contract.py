@@ -1,8 +1,10 @@
 """The contract's checks must catch what they claim to catch: each broken method here breaks one clause, or a few."""
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from examples import SmallCNN
@@ -119,10 +121,13 @@ def test_an_answer_that_is_no_map_is_caught(
     assert sentence in broken_clauses(broken(change), small_cnn, images, targets)[MAPS]
 
 
-def test_a_method_that_draws_from_the_global_generator_is_caught(
-    small_cnn: SmallCNN, images: Tensor, targets: Tensor
+@pytest.mark.parametrize(
+    "draw", [lambda: torch.rand(()), np.random.random, random.random], ids=["torch", "NumPy", "Python"]
+)
+def test_a_method_that_draws_from_a_global_generator_is_caught(
+    draw: Callable[[], float], small_cnn: SmallCNN, images: Tensor, targets: Tensor
 ) -> None:
-    method = broken(lambda m, i, t, maps: maps + torch.rand(()))
+    method = broken(lambda m, i, t, maps: maps + draw())
     found = broken_clauses(method, small_cnn, images, targets)
     assert "drew from a global random generator" in found["leaves the global random generators alone"]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mint import Display, Explanation, Surrogate
+from mint import Display, Explanation, InputError, Surrogate
 from mint.explanation import Cost
 from mint.problem import Solution
 from mint.superpixels import SuperPixels
@@ -46,6 +46,13 @@ def test_scales_are_the_two_importances_and_their_normalised_sum() -> None:
     assert explanation.importance_map("fine")[::2, 0].tolist() == pytest.approx([0.4, 0.1, 0.0, -0.2])
     assert explanation.importance_map("coarse")[::2, 0].tolist() == pytest.approx([0.4, -0.1, 0.4, -0.1])
     assert explanation.importance_map("both")[::2, 0].tolist() == pytest.approx([2.0, 0.0, 1.0, -0.75])
+
+
+def test_a_scale_that_does_not_exist_is_refused() -> None:
+    explanation = explanation_of(torch.ones(1).double(), torch.zeros(2, 2).long(), torch.zeros(2, 2).double())
+    for call in (explanation.importance_map, explanation.saliency_map):
+        with pytest.raises(InputError, match="scale is one of 'fine', 'coarse', 'both', not 'medium'"):
+            call("medium")
 
 
 def test_pictures_show_what_was_chosen() -> None:

@@ -162,7 +162,20 @@ def test_a_layer_off_the_trunk_is_refused_in_a_sentence(images: Tensor, frozen: 
         read_features(model, images[0], 1, "side", "stem")
 
 
+class Rounded(nn.Module):
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden.round().long()
+
+
 @pytest.mark.parametrize("layers", [("pair", "trunk"), ("stem", "pair")])
-def test_a_layer_of_several_tensors_is_refused_in_a_sentence(images: Tensor, layers: tuple[str, str]) -> None:
-    with pytest.raises(InputError, match="layer 'pair' gives a tuple; name one that gives a tensor"):
-        read_features(Branched(), images[0], 1, *reversed(layers))
+@pytest.mark.parametrize(
+    ("pair", "sentence"),
+    [(Pair(), "a tuple; name one that gives a tensor"), (Rounded(), "torch.int64; name one that gives floating point")],
+)
+def test_a_layer_of_other_than_one_tensor_of_numbers_is_refused_in_a_sentence(
+    images: Tensor, layers: tuple[str, str], pair: nn.Module, sentence: str
+) -> None:
+    model = Branched()
+    model.pair = pair  # type: ignore[assignment]
+    with pytest.raises(InputError, match=f"layer 'pair' gives {sentence}"):
+        read_features(model, images[0], 1, *reversed(layers))

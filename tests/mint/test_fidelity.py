@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -37,10 +38,11 @@ def test_r_squared_weighs_the_samples() -> None:
 
 
 def test_r_squared_of_answers_that_do_not_vary_is_undefined() -> None:
-    same = torch.full((4,), 0.3).double()
-    assert weighted_r_squared(same, same, torch.ones(4).double()) != weighted_r_squared(
-        same, same, torch.ones(4).double()
-    )
+    same, weights = torch.full((4,), 0.3).double(), torch.ones(4).double()
+    assert math.isnan(weighted_r_squared(same, same, weights))
+    # So it is where only one answer has a weight, as with a kernel so narrow that all others underflow.
+    alone = torch.tensor([1.0, 0.0, 0.0, 0.0]).double()
+    assert math.isnan(weighted_r_squared(torch.arange(4).double(), same, alone))
 
 
 def test_a_linear_network_is_followed_by_the_fine_scale_and_not_by_the_coarse() -> None:

@@ -61,9 +61,10 @@ def test_a_note_counts_what_was_passed_over(folder: Path, tmp_path: Path) -> Non
     alone = write(tmp_path / "alone.png")
     write(folder / "more" / "c.png")
     write(folder / "a-mint.png")
+    write(folder / "c-mint.png.jpg")  # no panel's name
     with pytest.warns(UserWarning, match="passed over") as warned:
         files = find_pictures([alone, folder, alone])
-    assert [file.name for file in files] == ["alone.png", "a.Png", "b.JPEG", "linked.png"]
+    assert [file.name for file in files] == ["alone.png", "a.Png", "b.JPEG", "c-mint.png.jpg", "linked.png"]
     assert [str(each.message) for each in warned] == [
         f"passed over in {folder}: 7 (left behind by a program), 4 (hidden), 3 (no picture by its ending), "
         "1 (a link that leads nowhere), 1 (a panel of an earlier run), 1 (a folder)."
