@@ -10,6 +10,7 @@ whose answer is read from the class token, the two layers are the first block an
 """
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,6 +103,17 @@ def find_layers(model: nn.Module, image: Tensor) -> tuple[str, str]:
             "or tokens with one for each patch of the picture (layers; --shallow-layer and --deep-layer)."
         )
     return shallow.name, deep.name
+
+
+def layers_or_none(model: nn.Module, image: Tensor) -> tuple[str, str] | None:
+    """Do what :func:`find_layers` does for a method; None, with a warning, where no gradient leads to a layer."""
+    try:
+        return find_layers(model, image)
+    except NoGradientError as error:
+        goes_on = "MINT goes on without a gradient: SLIC alone cuts the picture, and no foreground is found."
+        # At the line that calls the method, which calls this by a function of its own.
+        warnings.warn(f"{error} {goes_on}", stacklevel=4)
+        return None
 
 
 def _end_of_first_stage(maps: Sequence[_Map]) -> _Map | None:

@@ -8,7 +8,6 @@ doi 10.1109/TMM.2019.2902099. Each choice that the paper leaves open is a parame
 import dataclasses
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from mint.display import Display, Scale
 from mint.explanation import Cost, Explanation
 from mint.features import Features, Pooling, Prior, class_saliency, read_features, represent, upsample
 from mint.fidelity import UntilSettled, vary
-from mint.layers import NoGradientError, find_layers
+from mint.layers import layers_or_none
 from mint.parameters import InputError, require_batch_size, require_count, require_number, require_seed, require_word
 from mint.perturbation import (
     Fill,
@@ -46,7 +45,6 @@ from mint.superpixels import Segmentation, SuperPixels, segment
 from mint.surrogate import Surrogate
 
 SAME_ANSWERS = "all samples have the same answer: the network does not depend on what is in this picture"
-WITHOUT_GRADIENT = "MINT goes on without a gradient: SLIC alone cuts the picture, and no foreground is found."
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "prior": get_args(Prior),
     "sampling": get_args(Sampling),
@@ -256,13 +254,7 @@ class MINT:
 
     def _with_layers(self, model: nn.Module, image: Tensor) -> "MINT":
         """Name the layers; leave them out, and say so, where no gradient leads to any."""
-        if self.layers is not None:
-            return self
-        try:
-            return dataclasses.replace(self, layers=find_layers(model, image))
-        except NoGradientError as error:
-            warnings.warn(f"{error} {WITHOUT_GRADIENT}", stacklevel=3)
-            return self
+        return self if self.layers else dataclasses.replace(self, layers=layers_or_none(model, image))
 
     def _explain(self, model: nn.Module, image: Tensor, targets: Sequence[int]) -> tuple[Explanation, ...]:
         pair = image, targets

@@ -21,7 +21,6 @@ d(p) / sd(d) + o(p) / (2 sd(o)), where o(p) is how far the answer falls, in the 
 estimate is of half the picture, the other of the whole one, and their errors are independent.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -35,8 +34,7 @@ from mint.ahead import finish_behind, work_ahead
 from mint.contract import explaining
 from mint.display import break_ties
 from mint.features import class_saliency, read_features, represent, upsample
-from mint.layers import NoGradientError, find_layers
-from mint.method import WITHOUT_GRADIENT
+from mint.layers import layers_or_none
 from mint.parameters import InputError, require_batch_size, require_count, require_layer, require_number, require_seed
 from mint.partitions import draw_dealt_states, overlay, owner_of, shifted_grids, slic
 from mint.perturbation import Fill, baseline_image, masked_answers, require_fill
@@ -152,11 +150,8 @@ class OverlayMINT:
         """Name the deep layer; None, with a warning, where no gradient leads to any."""
         if self.deep_layer is not None:
             return self.deep_layer
-        try:
-            return find_layers(model, image)[1]
-        except NoGradientError as error:
-            warnings.warn(f"{error} {WITHOUT_GRADIENT}", stacklevel=3)
-            return None
+        found = layers_or_none(model, image)
+        return found and found[1]
 
     def _cut(self, pair: tuple[Tensor, int], planes: Tensor) -> "_Cut":
         """Cut a picture on the host, and draw the samples."""
