@@ -178,11 +178,12 @@ def read_scores(
         If the answer is not (n, classes), is not finite, or a target lies outside the classes; or if a softmax is
         taken of one output.
     """
-    logits = read_logits(model, images, int(targets.max()))
+    highest = int(targets.max())
+    logits = read_logits(model, images, highest)
     if not torch.isfinite(logits).all():
         raise InputError(NOT_FINITE)
     warn_of_probabilities(score, logits)
-    scores = score_classes(score, logits, int(targets.max()))
+    scores = score_classes(score, logits, highest)
     return scores.gather(1, targets[:, None])[:, 0]
 
 
@@ -194,12 +195,8 @@ def read_logits(model: Callable[[Tensor], Tensor], images: Tensor, target: int) 
     logits = read_answer(model(images), len(images))
     classes = max(2, logits.shape[1])
     if target >= classes:
-        raise InputError(_outside(target, classes))
+        raise InputError(f"target {target} lies outside the network's {classes} classes, 0 to {classes - 1}.")
     return logits
-
-
-def _outside(target: int, classes: int) -> str:
-    return f"target {target} lies outside the network's {classes} classes, 0 to {classes - 1}."
 
 
 def read_answer(answer: Any, count: int) -> Tensor:

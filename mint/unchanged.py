@@ -109,7 +109,8 @@ class Fingerprint:
 
     def changes(self) -> list[str]:
         """Say what has changed since: a phrase for each kind of change, with the first few names; empty if nothing."""
-        now, tensors, parameters = map(dict, (self.model.named_modules(), _tensors(self.model), self._parameters()))
+        now, tensors = dict(self.model.named_modules()), _tensors(self.model)
+        parameters = dict(self.model.named_parameters())
         same = {name: part for name, part in self.parts.items() if now.get(name) is part.module}
         shared = {name: (kept, parameters[name]) for name, kept in self.gradients.items() if name in parameters}
         pairs = {name: (copy, tensors.get(name)) for name, copy in self.copies.items()}
@@ -147,12 +148,9 @@ class Fingerprint:
             tensors = _tensors(self.model)
             for name, copy in self.copies.items():
                 _write(tensors[name], copy)
-            for name, parameter in self._parameters():
+            for name, parameter in self.model.named_parameters():
                 self.gradients[name].restore(parameter)
         return changes
-
-    def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        return self.model.named_parameters()
 
 
 def _hooks_of_all_modules() -> dict[str, dict[Any, Any]]:

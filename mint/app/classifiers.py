@@ -92,7 +92,8 @@ def load_classifier(
     device : str
         Where to put the network.
     classes : sequence of str
-        The names of the classes, in place of the classifier's own. A network of torchvision gets as many outputs.
+        The names of the classes, in place of the classifier's own. For given weights, a network of torchvision gets as
+        many outputs.
 
     Returns
     -------
