@@ -10,11 +10,11 @@ from mint.perturbation import scores_of_drawn
 from mint.scores import Score
 
 
-def score_of(model: nn.Module, target: Tensor, score: Score) -> Callable[[Tensor], Tensor]:
-    """Return the function from a batch of images to the scores of one class, a scalar tensor."""
+def score_of(model: nn.Module, target: int, score: Score) -> Callable[[Tensor], Tensor]:
+    """Return the function from a batch of images to the scores of one class."""
 
     def scores(batch: Tensor) -> Tensor:
-        return read_scores(model, batch, target.expand(len(batch)), score)
+        return read_scores(model, batch, torch.full((len(batch),), target, device=batch.device), score)
 
     return scores
 

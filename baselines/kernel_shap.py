@@ -71,10 +71,10 @@ class KernelSHAP:
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps, constant on each super-pixel."""
         with explaining(model, images, targets), torch.no_grad():
-            maps = [self._explain(model, *pair) for pair in zip(images, targets, strict=True)]
+            maps = [self._explain(model, *pair) for pair in zip(images, targets.tolist(), strict=True)]
         return torch.stack(maps)
 
-    def _explain(self, model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
+    def _explain(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
         found = quickshift(to_picture(image), self.kernel_size, self.max_dist, self.ratio, self.seed, image.device)
         labels = torch.from_numpy(found).to(image.device)
         ask = score_of(model, target, self.score)

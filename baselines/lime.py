@@ -83,10 +83,10 @@ class LIME:
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps, constant on each super-pixel."""
         with explaining(model, images, targets):
-            maps = [self._explain(model, *pair) for pair in zip(images, targets, strict=True)]
+            maps = [self._explain(model, *pair) for pair in zip(images, targets.tolist(), strict=True)]
         return torch.stack(maps)
 
-    def _explain(self, model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
+    def _explain(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
         labels = torch.from_numpy(self.superpixels(image)).to(image.device)
         lime = Lime(
             score_of(model, target, self.score),

@@ -60,10 +60,10 @@ class Occlusion:
     def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         """Explain (n, c, h, w) images: (n, h, w) float32 maps."""
         with explaining(model, images, targets):
-            maps = [self._explain(model, *pair) for pair in zip(images, targets, strict=True)]
+            maps = [self._explain(model, *pair) for pair in zip(images, targets.tolist(), strict=True)]
         return torch.stack(maps)
 
-    def _explain(self, model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
+    def _explain(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
         channels, *size = image.shape
         with torch.no_grad():
             falls: Tensor = CaptumOcclusion(score_of(model, target, self.score)).attribute(
@@ -76,33 +76,13 @@ class Occlusion:
         return falls[0, 0].float()
 
 
-@dataclass(frozen=True)
-class EngineOcclusion:
+class EngineOcclusion(Occlusion):
     """The map of `Occlusion`, from masks that the perturbation engine expands batch by batch.
 
     The bounds of all windows cut the picture into a grid of cells; a window is a state over these cells.
 
-    Parameters
-    ----------
-    window, stride, batch_size, score
-        As for :class:`Occlusion`.
+    Its parameters are those of :class:`Occlusion`.
     """
-
-    window: int = 32
-    stride: int = 16
-    batch_size: int | None = None
-    score: Score = "probability"
-
-    def __post_init__(self) -> None:
-        _check_windows(self.window, self.stride)
-        require_score("score", self.score)
-        require_batch_size(self.batch_size)
-
-    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        """Explain (n, c, h, w) images: (n, h, w) float32 maps."""
-        with explaining(model, images, targets):
-            maps = [self._explain(model, *pair) for pair in zip(images, targets.tolist(), strict=True)]
-        return torch.stack(maps)
 
     def _explain(self, model: nn.Module, image: Tensor, target: int) -> Tensor:
         axes = (cut(length, scaled(self.window, length), scaled(self.stride, length)) for length in image.shape[1:])

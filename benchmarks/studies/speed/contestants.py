@@ -201,7 +201,7 @@ def _kernel_shap(model: nn.Module, images: Tensor, targets: Tensor, *, samples: 
     """Explain a picture by Captum's KernelSHAP, over LIME's super-pixels; a method as the suite calls them."""
     labels = torch.from_numpy(LIME().superpixels(images[0])).to(images.device)
     with explaining(model, images, targets), torch.random.fork_rng(devices=[]), torch.no_grad():
-        values: Tensor = KernelShap(score_of(model, targets[0], "probability")).attribute(
+        values: Tensor = KernelShap(score_of(model, int(targets[0]), "probability")).attribute(
             images[:1],
             feature_mask=labels.view(1, 1, *labels.shape),
             n_samples=samples,
