@@ -71,7 +71,7 @@ def _is_users(module: dict[str, Any]) -> bool:
     return top not in {"mint", "baselines", "benchmarks", *sys.stdlib_module_names} and not installed
 
 
-def require_word(name: str, value: object, words: Sequence[str]) -> None:
+def require_word(name: str, value: object, words: Sequence[object]) -> None:
     """Refuse a value that is none of a few words.
 
     Raises

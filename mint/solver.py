@@ -52,7 +52,7 @@ def solve_admm(problem: Problem, *, tolerance: float = 1e-10, max_iterations: in
         Without such an exact finish, the iteration ends when the primal and dual residuals, relative to the
         iterates, fall below this.
     max_iterations : int
-        Outer iterations; a warning says so if they are used up.
+        After so many outer iterations no further round of them begins, and a warning says that it did not converge.
     """
     scaled, _, scale_f = _equilibrate(problem)
     state = _Iterate.start(scaled)
@@ -66,7 +66,7 @@ def solve_admm(problem: Problem, *, tolerance: float = 1e-10, max_iterations: in
         settled = max(max(pair) for pair in state.residuals) < tolerance
         state.rebalance()
     if finish is None and not settled:
-        warnings.warn(f"Algorithm 1 did not converge in {max_iterations} iterations.", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"Algorithm 1 did not converge in {iterations} iterations.", RuntimeWarning, stacklevel=2)
     v_c, v_f = finish or (state.m_c, state.m_f)
     w_f = v_f * scale_f
     # The constraint holds to the last digit in the original units, whatever their scale.

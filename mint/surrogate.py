@@ -40,6 +40,7 @@ class Surrogate:
     def __post_init__(self) -> None:
         require_number("mu", self.mu, 0)
         require_number("alpha", self.alpha, 0, 1)
+        require_word("intercept", self.intercept, (False, True))
         require_word("constraint", self.constraint, get_args(Constraint))
         require_word("solver", self.solver, get_args(Solver))
 

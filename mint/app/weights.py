@@ -33,7 +33,8 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
         If the file does not exist, cannot be read, or holds no state dict.
     """
     if not file.is_file():
-        raise InputError(f"the weights file {file} for {name} does not exist; check --weights.")
+        wrong = "is a folder" if file.is_dir() else "does not exist"
+        raise InputError(f"the weights file {file} for {name} {wrong}; check --weights.")
     try:
         if file.suffix == ".safetensors":
             state = _read_safetensors(file)

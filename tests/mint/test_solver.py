@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mint import solver
 from mint.problem import Problem, Samples, build_problem
 from mint.solver import soft, solve, solve_admm, solve_cvxpy
 
@@ -124,10 +125,13 @@ def test_zeros_are_exact() -> None:
     assert not solution.w_f[small].any()
 
 
-def test_running_out_of_iterations_is_said() -> None:
+def test_running_out_of_iterations_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solver, "_exact_finish", lambda *_: None)
     problem = draw_problem(2, q=80, decades=3.0, coarse_size=100.0, alpha=1e-3)
-    with pytest.warns(RuntimeWarning, match="did not converge in 0 iterations"):
-        assert not solve_admm(problem, max_iterations=0).certified
+    for most, run in ((0, 0), (30, 50)):  # the second round of 25 begins before the thirtieth
+        with pytest.warns(RuntimeWarning, match=f"did not converge in {run} iterations"):
+            solution = solve_admm(problem, tolerance=0, max_iterations=most)
+        assert (solution.iterations, solution.certified) == (run, False)
 
 
 @given(st.floats(-10, 10), st.floats(0, 5))

@@ -27,6 +27,7 @@ def test_a_fit_is_its_problem_solved() -> None:
     [
         ({"alpha": 1.5}, "alpha is a number 0 or more, at most 1, not 1.5"),
         ({"mu": -1}, "mu is a number 0 or more, not -1"),
+        ({"intercept": "off"}, "intercept is one of False, True, not 'off'"),
         ({"constraint": "x"}, "constraint is one of 'hard', 'soft', 'off', not 'x'"),
         ({"solver": "x"}, "solver is one of 'admm', 'cvxpy', not 'x'"),
     ],

@@ -186,6 +186,7 @@ NEEDS = ["ant.png", "--model", "mine:named"]
         ([*NEEDS, "--device", "warp"], "the device 'warp' cannot be used"),
         ([*NEEDS, "--device", "meta"], "the device 'meta' cannot be used"),
         ([*NEEDS, "--weights", "nowhere.pth"], "file nowhere.pth for mine:named does not exist; check --weights"),
+        ([*NEEDS, "--weights", "empty"], "file empty for mine:named is a folder; check --weights"),
         ([*NEEDS, "--weights", "ant.png"], "cannot be read as a state dict"),
         ([*NEEDS, "--shallow-layer", "stme"], "no layer 'stme'; the nearest names are stem"),
         (["ant.png", "--model", "resnet5"], "torchvision has no classifier 'resnet5'; the nearest are resnet50, "),
