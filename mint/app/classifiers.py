@@ -141,7 +141,8 @@ def class_names(given: Any, where: str) -> tuple[str, ...]:
     Parameters
     ----------
     given : sequence or mapping
-        The names in order; or a mapping from each output's number to its name, or from each name to its number.
+        The names in order; or a mapping from each output's number to its name, to a list that ends in its name (as
+        Keras's ``imagenet_class_index.json``), or from each name to its number.
     where : str
         Whose names they are, for the error's sentence.
 
@@ -154,6 +155,7 @@ def class_names(given: Any, where: str) -> tuple[str, ...]:
         pairs = list(given.items())
         if pairs and all(isinstance(value, int) for value in given.values()):
             pairs = [(number, name) for name, number in pairs]
+        pairs = [(number, name[-1] if isinstance(name, list) and name else name) for number, name in pairs]
         # Cut off, as Python reads no number of thousands of digits.
         numbered = {int(str(number)[:20]): str(name) for number, name in pairs if str(number).isdecimal()}
         if sorted(numbered) == list(range(len(pairs))):

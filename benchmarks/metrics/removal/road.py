@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 from torch import Tensor
 
@@ -55,8 +56,10 @@ class ROAD(RemovalMetric):
     score: Score = "probability"
 
     def __post_init__(self) -> None:
-        if not self.percentiles or not all(0 < percentile < 100 for percentile in self.percentiles):
-            raise InputError(f"percentiles are numbers above 0 and below 100, at least one, not {self.percentiles}.")
+        given = self.percentiles
+        numbers = isinstance(given, tuple) and all(isinstance(each, Real) and 0 < each < 100 for each in given)
+        if not given or not numbers:
+            raise InputError(f"percentiles is a tuple of numbers above 0 and below 100, at least one, not {given!r}.")
         curve.check_removal(curve.Imputation(self.noise, self.seed), self.score)
 
     @property

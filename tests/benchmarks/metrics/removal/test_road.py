@@ -186,6 +186,8 @@ def test_road_of_a_plateau_goes_by_index() -> None:
     [
         ({"percentiles": ()}, r"above 0 and below 100, at least one, not \(\)"),
         ({"percentiles": (0, 50)}, "above 0 and below 100"),
+        ({"percentiles": 10}, "a tuple of numbers"),
+        ({"percentiles": ("10",)}, "a tuple of numbers"),
         ({"noise": -0.1}, "0 or more, not -0.1"),
         ({"score": "loss"}, "score is one of .*, not 'loss'"),
     ],
