@@ -52,7 +52,10 @@ def make_report(directory: Path) -> str:
 
 
 def glance(records: Records) -> str:
-    """Spell the headline columns of the last setting, for the terminal: means, marked where they are among the best."""
+    """Spell the headline columns of the last setting, for the terminal: means, marked where they are among the best.
+
+    Where no metric judges a map there is no such column, and a sentence says so.
+    """
     inputs = records.provenance["inputs"]
     last = inputs["settings"][-1]
     alone = replace(
@@ -61,7 +64,10 @@ def glance(records: Records) -> str:
         timings=rows_of(records.timings, place_in(last)),
         provenance={**records.provenance, "inputs": {**inputs, "settings": [last]}},
     )
-    return _terminal(measure_headlines(alone), alone.timings)
+    summary = measure_headlines(alone)
+    if summary.empty:
+        return f"{where(place_in(last))}: no metric judges a map, so there is nothing to compare."
+    return _terminal(summary, alone.timings)
 
 
 def measure_headlines(records: Records) -> pd.DataFrame:
@@ -126,7 +132,7 @@ def make_comparison_report(records: Records, directory: Path) -> str:
     sections = [published_section(paper, published), *_sections(records, columns, findings, directory)]
     write_pages(records, first, sections, directory)
     text = [_terminal(summary[summary["headline"]], records.timings)] if shown else []
-    return "\n\n".join([*text, *(plain(["Verdict", *said]),), *map(plain, boxes)])
+    return "\n\n".join([*text, plain(["Verdict", *said]), *map(plain, boxes)])
 
 
 REPORTS: Mapping[str, Callable[[Records, Path], str]] = {

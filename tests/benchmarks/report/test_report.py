@@ -96,6 +96,11 @@ def test_the_terminal_gets_scores_and_costs(known: Records) -> None:
     assert re.match(r"my_method +0\.350\* ", lines[3])
 
 
+def test_the_terminal_is_told_where_no_metric_judges_a_map() -> None:
+    described = paper.of_columns([paper.column({"a": [0.1, 0.2], "b": [0.3, 0.4]}, metric="gini", metric_id="Gini()")])
+    assert report.glance(described) == "net on scenes: no metric judges a map, so there is nothing to compare."
+
+
 def test_one_timed_call_has_no_range(known: Records) -> None:
     notes = [cost_table(known.timings.assign(repeats=count)).rows[0][2].small for count in (5, 1)]
     assert notes[0].startswith("(IQR ")
