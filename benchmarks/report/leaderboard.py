@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -39,10 +40,12 @@ def make_leaderboard(directory: Path) -> str:
     loaded = {file.parent.name: record_files.load(file.parent) for file in sorted(directory.glob("*/records.parquet"))}
     found = {name: each for name, each in loaded.items() if each.provenance["inputs"]["report"] != "ablation"}
     frames = [measure_headlines(records).assign(result=name) for name, records in found.items()]
-    rows = pd.concat([pd.DataFrame(columns=["null"]), *frames])
-    rows = rows[rows["null"].eq(False)]
-    if rows.empty:
+    # A table without rows would make all numbers mere objects.
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
         raise RecordsError(f"there is no result of a comparison in {directory}; make one: `python -m benchmarks run`.")
+    rows = pd.concat(frames)
+    rows = rows[~rows["null"]]
     first = _first_table(rows)
     about = {
         name: " ".join(filter(None, [unfinished(each.provenance), each.provenance["inputs"]["summary"]]))
@@ -50,10 +53,10 @@ def make_leaderboard(directory: Path) -> str:
         for name, each in found.items()
     }
     # The folders' own pages are large: a repository that keeps results may leave them out, and links the texts.
-    texts = [f"- [{name}]({name}/README.md): {said}" for name, said in about.items()]
+    texts = [f"- [{name}]({quote(name)}/README.md): {said}" for name, said in about.items()]
     pages = [
-        f"- [{name}]({name}/{'index.html' if (directory / name / 'index.html').is_file() else 'README.md'}): {said}"
-        for name, said in about.items()
+        text.replace("/README.md", "/index.html", 1) if (directory / name / "index.html").is_file() else text
+        for name, text in zip(about, texts, strict=True)
     ]
     folded = [
         Folded(str(metric), "Means by result; bold: among the best of the row.", [_metric_table(metric, each)])
@@ -99,8 +102,7 @@ def _first_table(rows: pd.DataFrame) -> Table:
 def _metric_table(metric: Metric, rows: pd.DataFrame) -> Table:
     methods, lines = list(rows["method"].unique()), []
     for keys, group in rows.groupby(KEYS, sort=False):
-        # Counts are whole numbers also where another result had none.
-        found = dict(zip(group["method"], score_entries(metric, group.astype({"n": int})), strict=True))
+        found = dict(zip(group["method"], score_entries(metric, group), strict=True))
         means = [found.get(method, Entry(np.nan)) for method in methods]
         about = Entry(group["metric_id"].iloc[0])
         lines.append([*map(Entry, map(str, keys)), Entry(int(group["n"].max())), *means, about])

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import paper
 import pytest
 
 from benchmarks.report.leaderboard import make_leaderboard
@@ -36,3 +37,14 @@ def test_the_leaderboard_has_a_row_for_each_setting_of_each_result(contested: Re
     assert "Joined from 2 runs" in text
     assert "run --out" not in text
     assert ".0 cases" not in page
+
+
+def test_one_headline_column_is_counted_and_a_folder_s_name_may_have_spaces(tmp_path: Path) -> None:
+    records.save(paper.of_columns([paper.clear()]), tmp_path / "my run")
+    described = paper.column({"a": [0.1, 0.2]}, metric="gini", metric_id="Gini()")
+    records.save(paper.of_columns([described]), tmp_path / "no headline")
+    make_leaderboard(tmp_path)
+    text = (tmp_path / "leaderboard.md").read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
+    assert "| my run | scenes | net | 20 | 0 of 1 | 0 of 1 | **1 of 1** | 0 of 1 | insertion |" in text
+    assert "\n- [my run](my%20run/README.md): " in text
+    assert '<a href="my%20run/README.md">my run</a>' in (tmp_path / "index.html").read_text(encoding="utf-8")
