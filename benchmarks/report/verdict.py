@@ -46,7 +46,7 @@ def conclude(columns: Sequence[Column], pairs: pd.DataFrame) -> list[str]:
     clear = [f"**{m}** by {_places(own, names, columns)}" for m, own in alone.items() if own]
     said.append(f"Ahead of every other method, supported by tests: {'; '.join(clear) or 'none'}.")
     among = Counter(m for _, group, found in groups for m in group if m in found)
-    beaten = [m for m in scored[0][1] if m not in among]
+    beaten = [m for m in dict.fromkeys(m for _, found in scored for m in found) if m not in among]
     counts = "; ".join(f"{method} in {count}" for method, count in among.most_common())
     last = f"; {listed(beaten)} in none" if beaten else ""
     said.append(f"Of {len(groups)} columns a method is the best, or not told apart from it: {counts}{last}.")
@@ -167,7 +167,8 @@ def _cost(method: str, rivals: Sequence[str], timings: pd.DataFrame) -> list[str
                 if rival in costs
             ]
             about = f"{own['forwards']:g} forwards, {own['median_ms']:.0f} ms a picture"
-            lines.append(f"{settings_of(timings)[place]} {about} ({', '.join(times)})" if times else about)
+            beside = f" ({', '.join(times)})" if times else ""
+            lines.append(f"{settings_of(timings)[place]} {about}{beside}")
     return [f"**cost** {'; '.join(lines)}."] if lines else []
 
 

@@ -31,6 +31,12 @@ def test_who_is_best_and_supported_is_said_in_five_sentences() -> None:
     assert nulls == "Every method is ahead of every null, supported."
 
 
+def test_a_method_without_a_score_in_the_first_column_is_among_the_others() -> None:
+    first = column({"a": STEPS + 0.3, "b": STEPS, "c": STEPS * np.nan})
+    second = column({"a": STEPS + 0.3, "b": STEPS, "c": STEPS}, metric="pointing", metric_id="Pointing()")
+    assert words([first, second])[2].endswith(": a in 2; b and c in none.")
+
+
 def test_settings_are_named_where_they_differ() -> None:
     said = words([clear(), clear(network="other", direction="lower")])
     assert said[0] == "The best mean: **best** by insertion (net); **worst** by insertion (other)."
@@ -111,6 +117,13 @@ def test_a_cost_of_hundreds_of_times_has_no_exponent() -> None:
     dear = TIMINGS.assign(median_ms=TIMINGS["median_ms"] * (1 + 346 * (TIMINGS["method"] == "mine")))
     *_, cost = box("mine", (), columns, compare_pairs(columns), dear)
     assert "170 times mint's" in cost
+
+
+def test_a_cost_names_its_network_where_no_rival_was_timed() -> None:
+    columns = contest()
+    alone = pd.concat([TIMINGS.iloc[:1], TIMINGS.iloc[:1].assign(network="other", forwards=50.0)])
+    *_, cost = box("mine", (), columns, compare_pairs(columns), alone)
+    assert cost == "**cost** net 100 forwards, 50 ms a picture; other 50 forwards, 50 ms a picture."
 
 
 def test_the_box_can_be_narrowed_to_some_rivals() -> None:
