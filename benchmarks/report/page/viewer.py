@@ -117,7 +117,7 @@ def _setting(setting: Row, records: Records, files: list[File], pictures: dict[b
         """Return a score, or why there is none: "inapplicable", "failed", None where it was not measured."""
         if (value := found.get((case, method, control, metric))) is not None:
             return "inapplicable" if np.isnan(value) else _rounded(value)
-        said = [[method, "", step] for step in ("map", metric)] if not control else []
+        said = [[method, control, step] for step in ("map", metric)]
         return "failed" if any(failure[:3] in said for failure in failures.get(case, [])) else None
 
     cases = []

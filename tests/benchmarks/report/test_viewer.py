@@ -96,6 +96,21 @@ def test_scores_of_controls_are_nested_by_method_control_and_metric(some: Record
     assert not any("controls" in case for case in [*rest, *other["cases"]])
 
 
+def test_a_control_that_failed_is_said_to_have_failed(some: Records) -> None:
+    own = some.scores[(some.scores["network"] == "vgg") & (some.scores["method"] == "mint")]
+    spoilt = own[own["metric"] == "insertion"].assign(control="shuffled")
+    failure = {"dataset": "scenes", "network": "vgg", "method": "mint", "control": "shuffled", "case": "case-0000"}
+    run = {**some.provenance["run"], "failures": [{**failure, "step": "insertion", "reason": "RuntimeError: no"}]}
+    kept = pd.concat([spoilt[spoilt["case"] != "case-0000"], spoilt.iloc[:1].assign(metric="deletion")])
+    scores = pd.concat([some.scores, kept], ignore_index=True)
+    setting, _ = gather(replace(some, scores=scores, provenance={**some.provenance, "run": run}))[0]["settings"]
+    assert [setting["metrics"][number]["name"] for number in setting["controlled"]] == ["deletion", "insertion"]
+    ((deletion, insertion),) = setting["cases"][0]["controls"][0]
+    assert isinstance(deletion, float)
+    assert insertion == "failed"
+    assert setting["cases"][1]["controls"][0][0][0] is None  # nobody asked for its deletion
+
+
 def test_nulls_do_not_count_as_disagreeing(some: Records) -> None:
     with_nulls, without = (setting["cases"][0] for setting in gather(some)[0]["settings"])
     (own,) = [each for each in some.maps if each.network == "vgg" and each.case == "case-0000"]
