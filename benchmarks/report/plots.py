@@ -131,8 +131,13 @@ def _curve(axes: Axes, here: pd.DataFrame, looks: Mapping[str, Style], about: Ma
     draws = statistics.draw(len(pictures))
     for number, method in enumerate(methods):
         cases, own = here[numbers == number], looks[str(method)]
-        mean, low, high = statistics.curve_band(stacked(cases["values"]), codes[numbers == number], draws)
         fractions = cases["fractions"].iloc[0]
+        if cases["fractions"].nunique() == 1:
+            curves = stacked(cases["values"])
+        else:  # read where the first one is, as a metric may choose its points by the picture
+            lines = zip(cases["fractions"], cases["values"], strict=True)
+            curves = np.array([np.interp(fractions, *line) for line in lines])
+        mean, low, high = statistics.curve_band(curves, codes[numbers == number], draws)
         axes.fill_between(fractions, low, high, color=own.colour, alpha=0.12, linewidth=0)
         axes.plot(fractions, mean, color=own.colour, dashes=own.dashes or (None, None), lw=1.8, label=method)
     curve, arrow = about["curve"], ARROWS[about["direction"]]

@@ -33,7 +33,7 @@ def fresh(directory: Path, findings: Mapping[str, pd.DataFrame]) -> None:
         if folder == "gallery" and not (directory / folder / "data.npz").is_file():
             continue  # without the maps it cannot be drawn again
         for stale in [file for file in (directory / folder).glob("*") if file.suffix in endings]:
-            stale.unlink()
+            stale.unlink(missing_ok=True)  # another process may be making the same report
     for folder in ("tables", "plots", "gallery"):
         (directory / folder).mkdir(exist_ok=True)
     for name, frame in findings.items():

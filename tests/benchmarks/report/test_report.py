@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 
 from benchmarks.analysis.scores import headlines, summarise
-from benchmarks.report import forest, report, tables
+from benchmarks.report import forest, plots, report, tables
 from benchmarks.report.comparison_tables import cost_table, score_tables
 from benchmarks.report.forest import draw_costs
 from benchmarks.report.gallery import overlay
 from benchmarks.report.numbers import MOST_DECIMALS, counted, form_of
+from benchmarks.report.page import fresh
 from benchmarks.report.plots import COLOURS, OTHERS, STYLES, styles
 from benchmarks.results import records
 from benchmarks.results.records import Records, RecordsError
@@ -160,6 +161,16 @@ def test_a_report_replaces_the_files_of_an_earlier_one_and_links_to_all_of_its_o
         str(file.relative_to(tmp_path)) for file in [*tmp_path.glob("plots/*"), *tmp_path.glob("gallery/*.jpg")]
     )
     assert all(Image.open(io.BytesIO((tmp_path / link).read_bytes())).width > 300 for link in links)
+
+
+def test_a_file_that_another_report_removed_meanwhile_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = tmp_path / "tables" / "old.csv"
+    stale.parent.mkdir()
+    monkeypatch.setattr(Path, "glob", lambda folder, _: [stale] if folder == stale.parent else [])
+    fresh(tmp_path, {"new": pd.DataFrame({"a": [1]})})
+    assert [file.name for file in stale.parent.iterdir()] == ["new.csv"]
 
 
 def test_a_gallery_stays_where_its_maps_are_gone(known: Records, tmp_path: Path) -> None:
@@ -310,6 +321,20 @@ def test_two_runs_make_the_same_tables_and_pictures(world: ModuleType, tmp_path:
         made.append({str(file.relative_to(tmp_path / name)): file.read_bytes() for file in files})
     assert made[0].keys() == made[1].keys()
     assert [name for name in made[0] if made[0][name] != made[1][name]] == []
+
+
+def test_curves_may_have_other_points_for_every_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(plots, "save_plot", lambda figure, *_: drawn.append(figure))
+    made = paper.made_up(["a"], 2, points=3)
+    points = [np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.25, 0.75, 1.0])]
+    lines = made.curves[made.curves["metric"] == "insertion"].assign(fractions=points, values=points)
+    records.save(replace(made, curves=lines), tmp_path)
+    kept = records.load(tmp_path)
+    (about,) = kept.provenance["inputs"]["settings"]
+    plots.draw_curves(kept, summarise(kept), about["metrics"], tmp_path / "curves.png")
+    (axes,) = drawn[0].axes
+    assert axes.lines[0].get_xydata().tolist() == [[0, 0], [0.5, 0.5], [1, 1]]
 
 
 def test_methods_keep_their_colour_whatever_stands_beside_them() -> None:
