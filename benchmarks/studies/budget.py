@@ -159,14 +159,16 @@ def reached_table(records: Records, asked: Mapping[tuple[str, str], Budgeted]) -
     for column in _shown(records):
         budgets = asked[column.setting]
         for method in dict.fromkeys(name for name, _ in budgets):
-            own = {budget: forwards for (name, budget), forwards in budgets.items() if name == method}
-            counts = np.array([*own.values()])
-            found = [estimate(column, label(method, budget)) for budget in own]
-            means = np.array([[each.mean for each in found]])
-            if np.isnan(means).all():
-                cell = "\N{EN DASH}"
-            else:
-                drawn = reached(np.stack([each.replicates for each in found], axis=1), counts)
+            # Without those budgets at which it has no score of any case.
+            found = {
+                forwards: each
+                for (name, budget), forwards in budgets.items()
+                if name == method and (each := estimate(column, label(method, budget))).n
+            }
+            cell = "\N{EN DASH}"
+            if found:
+                counts, means = np.array([*found]), np.array([[each.mean for each in found.values()]])
+                drawn = reached(np.stack([each.replicates for each in found.values()], axis=1), counts)
                 (fewest,) = reached(means, counts)
                 count = "\N{EN DASH}" if np.isnan(fewest) else f"{fewest:.0f}{_interval(drawn)}"
                 cell = f"{count}, {means.max():.3f}"
@@ -231,7 +233,7 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
     rows = budget_rows(records, asked)
     rows.to_csv(options.out / "budget.csv", index=False, float_format="%.5g")
     save_picture(draw_budgets(rows), options.out / "budget.png")
-    cases = ", ".join(f"{each['cases']['all']} cases of {each['dataset']}" for each in results.inputs[:1])
+    cases = ", ".join(dict.fromkeys(f"{each['cases']['all']} cases of {each['dataset']}" for each in results.inputs))
     failed = [f"* {each.network}, {each.method}, {each.step}, {each.case}: {each.reason}" for each in results.failures]
     parts_of_page = [
         f"{cases} a network; {made_by('budget', arguments, usable_device(options.device))}",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import paper
 import pytest
 
 from baselines import RISE
@@ -16,6 +17,14 @@ def test_the_fewest_forwards_that_reach_a_share_of_the_best() -> None:
     found = budget.reached(means, np.array([50, 200, 1000]))
     assert np.isnan(found[[2, 4]]).all(), "a share of a best score that is not above 0 says nothing"
     assert found[[0, 1, 3]].tolist() == [200, 50, 1000]
+
+
+def test_a_budget_at_which_every_case_failed_leaves_the_others() -> None:
+    scores = {"rise @ 50": [0.1, 0.1], "rise @ 100": [0.5, 0.5], "rise @ 200": [np.nan] * 2, "lime @ 50": [np.nan] * 2}
+    records = paper.of_columns([paper.column(scores, metric="srg", metric_id="SRG()")])
+    asked = {("scenes", "net"): {("rise", 50): 50.0, ("rise", 100): 100.0, ("rise", 200): 200.0, ("lime", 50): 50.0}}
+    table = budget.reached_table(records, asked)
+    assert table["srg"].tolist() == ["100 (100 to 100), 0.500", "\N{EN DASH}"]
 
 
 def test_every_perturbation_method_has_a_way_to_a_budget() -> None:
