@@ -60,10 +60,11 @@ def samplings(base: MINT) -> dict[str, MINT]:
 def settle(explanation: Explanation, counts: Iterable[int] = COUNTS) -> pd.DataFrame:
     """Compare the surrogates of the first samples of an explanation with that of all.
 
-    Returns a row for each of the ``counts`` that the explanation reaches: samples, correlation, split_half.
+    Returns a row for each of the ``counts`` that the explanation reaches, and for all: samples, correlation,
+    split_half.
     """
-    rows = []
-    for count in (each for each in counts if each <= len(explanation.states)):
+    every, rows = len(explanation.states), []
+    for count in sorted({*(each for each in counts if each < every), every}):
         first = explanation.samples.take(slice(count))
         solution = explanation.surrogate(replace(first, proximity=first.proximity / first.proximity.sum()))
         correlation = rank_correlation(solution.w_f * explanation.a_f, explanation.u_f)

@@ -25,6 +25,14 @@ def test_a_prefix_is_an_explanation_of_fewer_samples(small_cnn: SmallCNN, images
     assert list(found["correlation"]) == pytest.approx([expected, 1])
 
 
+def test_the_last_row_is_of_all_samples_however_many_they_are(small_cnn: SmallCNN, images: Tensor) -> None:
+    explanation = SMALL.explain(small_cnn, images[0], 3)
+    for counts, expected in (((50, 150), [50, 150, 200]), ((500,), [200])):
+        found = forwards.settle(explanation, counts)
+        assert list(found["samples"]) == expected
+        assert found["correlation"].iloc[-1] == 1
+
+
 def settling(correlations: dict[str, list[float]]) -> pd.DataFrame:
     rows = [
         {
