@@ -173,6 +173,13 @@ def test_a_faster_peer_is_named() -> None:
     assert peers.faster(table[table["contestant"] != "tool"]).startswith("No peer")
 
 
+def test_without_the_suite_s_own_time_there_is_no_ratio_to_it() -> None:
+    rows = [(BARE, "", 4, 1.0), ("tool", "curve", 20, 1.2), ("slow", "curve", 40, 0.3)]
+    columns = ["contestant", "task", "forwards", "ratio to bare forwards"]
+    table = peers.table_of(pd.DataFrame(rows, columns=columns).assign(setting="", **{"median s": 1.0}))
+    assert table[peers.TIMES].isna().all()
+
+
 def test_a_ratio_that_is_worse_by_a_fifth_is_marked(tmp_path: Path) -> None:
     file = tmp_path / "speed" / "ratios.json"
     assert ratios.kept("here", file) == {}
