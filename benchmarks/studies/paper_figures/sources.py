@@ -103,7 +103,7 @@ def own_pictures(files: Sequence[Path], network: str, weights: Path | None, devi
         image = Geometry.of(picture.width, picture.height, loaded.input_size).apply(picture)
         case = Case("", file.stem, 0, "", image, None, False)
         best.append([_of_class(case, loaded, target) for target in ranking(loaded, image)[:2]])
-    top = tuple(first for first, _ in best)
+    top = tuple(each[0] for each in best)
     panels = Group(loaded, top, "The pictures given, each with the network's first class.")
     pairs = _two_classes(loaded, best, 1, "The picture whose second class is the most probable.")
     rule = (

@@ -11,11 +11,13 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
+from benchmarks.studies.paper_figures import sources
 from benchmarks.studies.paper_figures.figures import compared, pipeline, samples, seeds, spread, strongest
 from benchmarks.studies.paper_figures.folder import main
 from benchmarks.studies.paper_figures.sheet import evidence, only
 from benchmarks.studies.paper_figures.sources import SOURCES, Group, Source, own_pictures, probabilities, scenes
 from benchmarks.studies.paper_figures.subjects import Subject, explain, measured, share_inside
+from mint.contract import InputError
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +194,17 @@ def test_own_pictures_are_asked_for_their_two_most_probable_classes(source: Sour
     assert first.key == f"mine.{first.target_name}"
     # There is no other picture whose class it could be asked for.
     assert [case.target for case in found.absent.cases] == [first.target, answers.argmin()]
+
+
+def test_a_network_of_one_output_is_refused_in_one_sentence(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, picture = source.panels[0].network, tmp_path / "mine.png"
+    Image.fromarray(source.panels[0].cases[0].image).save(picture)
+    monkeypatch.setattr(network.module, "forward", lambda images: images.mean(dim=(1, 2, 3))[:, None])
+    monkeypatch.setattr(sources, "load_network", lambda *_, **__: network)
+    with pytest.raises(InputError, match="no picture shows two classes"):
+        own_pictures([picture], "mine", None, "cpu")
 
 
 @pytest.mark.parametrize(
