@@ -664,12 +664,17 @@
     for (const each of index.settings) each.cases.sort((a, b) => a.place - b.place);
     index.more.shift();
     part++;
+    byId("more").disabled = false;
     use(state.s);
   };
 
-  byId("more").addEventListener("click", () => {
+  byId("more").addEventListener("click", ({ target }) => {
+    target.disabled = true;  // until it is read: a second click would read the same part again
     const script = make("script", { src: `pictures/${part}.js` });
-    script.onerror = () => { byId("more").textContent = `pictures/${part}.js is not beside this page`; };
+    script.onerror = () => {
+      target.textContent = `pictures/${part}.js is not beside this page`;
+      target.disabled = false;
+    };
     document.body.append(script);
   });
 
