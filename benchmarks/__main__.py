@@ -115,13 +115,13 @@ def _list(_options: argparse.Namespace, _arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     from benchmarks.run.loop import check_plan
 
-    # Ray's workers may have a device that this machine lacks.
-    elsewhere = options.executor == "ray" and options.device != "auto"
     for word in arguments:
         try:
             word.encode()
         except UnicodeEncodeError:
             return _refuse(f"{word!a} has bytes that are not UTF-8, which no report can hold; rename it.")
+    # Ray's workers may have a device that this machine lacks.
+    elsewhere = options.executor == "ray" and options.device != "auto"
     plans, how = planned(options, device=options.device if elsewhere else None)
     for name, why in {name: why for plan in plans for name, why in plan.left_out.items()}.items():
         print(f"left out: {name} {why}", file=sys.stderr)

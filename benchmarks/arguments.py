@@ -1,7 +1,6 @@
 """Options that several commands have, and what argparse reads their values by. Nothing here needs torch."""
 
 import argparse
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,14 +38,22 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Read names with commas between them, each once."""
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not found:
+        raise argparse.ArgumentTypeError("no name is given; `python -m benchmarks list` has them")
+    return found
+
+
 def several(read: Callable[[str], Any] = str) -> dict[str, Any]:
     """Make the options of an argument that takes several values, with commas or spaces between them."""
-    return {"nargs": "+", "action": _Joined, "type": lambda text: [read(each.strip()) for each in text.split(",")]}
+    return {"nargs": "+", "action": _Joined, "type": lambda text: [*map(read, names(text))]}
 
 
 class _Joined(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        setattr(namespace, self.dest, list(itertools.chain(*values)))
+        setattr(namespace, self.dest, [each for part in values for each in part])
 
 
 def positive(text: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.arguments import Parser, add_device, add_weights, named_path, positive
+from benchmarks.arguments import Parser, add_device, add_weights, named_path, names, positive
 from benchmarks.run.executors import EXECUTORS
 from benchmarks.studies import STUDIES
 
@@ -41,7 +41,7 @@ def planned(options: argparse.Namespace, device: str | None = None) -> "tuple[tu
         raise InputError(f"--address {options.address} is for --executor ray; give that, too.")
     first, last = options.cases or (1, None)
     limit = min(filter(None, (options.limit and first - 1 + options.limit, last)), default=None)
-    only = {KINDS[word]: names for word in CHOICES if (names := getattr(options, f"{word}s"))}
+    only = {KINDS[word]: chosen for word in CHOICES if (chosen := getattr(options, f"{word}s"))}
     more = {KINDS[word]: getattr(options, word) for word in CHOICES}
     more[METHOD] = [*options.method, *(name for name, _ in options.maps)]
     # Every name is looked up before anything is computed.
@@ -78,13 +78,6 @@ def directory_of(out: Path | None, plan: str, plans: Sequence[object]) -> Path:
     if out is None:
         return Path("results") / plan
     return out if len(plans) == 1 else out / plan
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names:
-        raise argparse.ArgumentTypeError("no name is given; `python -m benchmarks list` has them")
-    return names
 
 
 def _seed(text: str) -> int:
@@ -138,13 +131,11 @@ def parser() -> argparse.ArgumentParser:
     _add_plans(run, "plans to run (default: quick); may repeat")
     for word, what in CHOICES.items():
         run.add_argument(
-            f"--{word}", type=_names, action="extend", default=[], metavar="NAME", help=f"add {what}; may repeat"
+            f"--{word}", type=names, action="extend", default=[], metavar="NAME", help=f"add {what}; may repeat"
         )
-        run.add_argument(
-            f"--{word}s", type=_names, metavar="A,B", help=f"only these {word}s, or others than the plan's"
-        )
+        run.add_argument(f"--{word}s", type=names, metavar="A,B", help=f"only these {word}s, or others than the plan's")
     run.add_argument(
-        "--against", type=_names, default=(), metavar="A,B", help="compare the method of --method with these alone"
+        "--against", type=names, default=(), metavar="A,B", help="compare the method of --method with these alone"
     )
     run.add_argument("--maps", action="append", default=[], type=named_path, metavar="NAME=FOLDER", help=MAPS)
     run.add_argument("--limit", type=positive, metavar="N", help="at most N cases of each data set")
@@ -170,7 +161,7 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--controls",
-        type=_names,
+        type=names,
         metavar="A,B",
         help="these controls made from each method's maps, or `all` or `none`, in place of the plan's",
     )
@@ -228,4 +219,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_plans(command: argparse.ArgumentParser, text: str) -> None:
-    command.add_argument("--plan", type=_names, action="extend", metavar="NAME", help=text)
+    command.add_argument("--plan", type=names, action="extend", metavar="NAME", help=text)
