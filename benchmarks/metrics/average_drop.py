@@ -30,7 +30,7 @@ def shown_through(context: Context, mask: Tensor, score: Score) -> tuple[float, 
             raise InputError(NOT_FINITE)
         return answer
 
-    shown = context.image * mask.to(context.image.device)
+    shown = context.image * mask.to(context.image)
     return context.once(("whole", score), lambda: ask(context.image)), ask(shown)
 
 

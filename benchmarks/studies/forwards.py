@@ -235,7 +235,9 @@ def _study(options: argparse.Namespace, arguments: Sequence[str]) -> str:
         methods = {way: cast(MINT, bind(method, network)) for way, method in chosen.items()}
         sharing = cast(MINT, bind(replace(ways["coins"], samples=options.samples), network))
         cases: list[Case] = []
-        for group in by_picture(DATASETS[part.dataset](network, data)).values():
+        read = DATASETS[part.dataset](network, data)
+        # Of a large data set no more than is asked for is read.
+        for group in by_picture(read if isinstance(read, list) else read[: options.limit]).values():
             # Whole pictures: all cases of each.
             cases += group if len(cases) < options.limit else []
         with closing(Store(options.out / "cells")) as store:

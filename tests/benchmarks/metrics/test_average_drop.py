@@ -38,8 +38,9 @@ def of_pixels(*weights: float) -> Context:
 )
 def test_drop_and_increase_of_a_linear_network(weights: tuple[float, ...], drop: float, increase: float) -> None:
     context = of_pixels(*weights)
-    assert AverageDrop("logit")(context, SALIENCY).score == pytest.approx(drop, nan_ok=True)
-    assert Increase("logit")(context, SALIENCY).score == pytest.approx(increase, nan_ok=True)
+    for saliency in (SALIENCY, SALIENCY.double()):
+        assert AverageDrop("logit")(context, saliency).score == pytest.approx(drop, nan_ok=True)
+        assert Increase("logit")(context, saliency).score == pytest.approx(increase, nan_ok=True)
 
 
 def test_by_default_it_is_the_probability() -> None:

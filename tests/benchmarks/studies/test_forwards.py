@@ -1,13 +1,16 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from examples import SmallCNN
 from torch import Tensor
 
+from benchmarks.datasets import Case
+from benchmarks.datasets.case import LazyCases
 from benchmarks.studies import forwards
-from mint import MINT
+from mint import MINT, InputError
 from mint.fidelity import rank_correlation
 
 SMALL = MINT(samples=200, layers=("stem", "trunk"), response="logit")
@@ -114,3 +117,25 @@ def test_bad_input_is_one_sentence_before_a_network_is_loaded(
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ")
         assert word in line
+
+
+@dataclass(frozen=True, eq=False)
+class Large(LazyCases):
+    """A million pictures, of which two may be read."""
+
+    def _case(self, item: int) -> Case:
+        assert item < 2
+        return Case(f"case-{item}", f"picture-{item}", 0, "", np.zeros((8, 8, 3), np.uint8), None, difficult=False)
+
+
+def test_of_a_large_data_set_only_what_is_asked_for_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Case] = []
+
+    def study(_network: object, cases: list[Case], *_rest: object) -> None:
+        read.extend(cases)
+        raise InputError("that is enough.")
+
+    monkeypatch.setattr(forwards, "DATASETS", {"scenes": lambda *_: Large(range(10**6))})
+    monkeypatch.setattr(forwards, "study", study)
+    assert forwards.main(["--network", "scenes-resnet", "--limit", "2", "--out", str(tmp_path)]) == 2
+    assert [case.key for case in read] == ["case-0", "case-1"]
