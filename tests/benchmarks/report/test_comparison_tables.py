@@ -1,5 +1,7 @@
 """The tables of margins, resolutions and coverage: what stands out, and how it is spelled."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 from paper import CONTROLS, clear, known_controls, of_controls
@@ -117,6 +119,19 @@ def test_coverage_has_a_row_for_what_misses_a_score() -> None:
         ["mint: blurred", "net", "deletion", "2", "1", "0", "1", "RuntimeError: no (1)"],
         ["mint", "net", "timing", "1", "0", "0", "1", "MemoryError"],
     ]
+
+
+def test_a_failure_on_a_case_without_controls_is_no_reason_of_theirs() -> None:
+    lime = {("lime", "", "deletion"): [0.1, 0.2, 0.3], ("lime", "blurred", "deletion"): [0.1, 0.2]}
+    scores: dict[Any, list[Any]] = lime | {
+        ("mint", "", "deletion"): [0.1, None, None],
+        ("mint", "blurred", "deletion"): [0.1, None],
+    }
+    failures = [{**FAILURE, "method": "mint", "step": "map", "case": f"case-{i}"} for i in (1, 2)]
+    records = of_controls(scores, controls={"blurred": CONTROLS["blurred"]}, controlled=2, failures=failures)
+    found = measure_coverage(records).query("method == 'mint'").set_index("control")
+    assert list(found.loc["", ["failed", "reasons"]]) == [2, "RuntimeError: no (2)"]
+    assert list(found.loc["blurred", ["failed", "reasons"]]) == [1, "RuntimeError: no (1)"]
 
 
 def test_what_misses_alike_shares_a_row_and_a_picture_that_cannot_be_read_counts_for_all() -> None:
