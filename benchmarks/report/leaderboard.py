@@ -91,7 +91,7 @@ def _first_table(rows: pd.DataFrame) -> Table:
         own = group.groupby("method", sort=False)["leading"].agg(["sum", "size"])
         most = own["sum"].max()
         counts = [
-            Entry(OF.join(map(str, own.loc[m])), bold=own.loc[m, "sum"] == most) if m in own.index else Entry("")
+            Entry(OF.join(map(str, own.loc[m])), bold=0 < own.loc[m, "sum"] == most) if m in own.index else Entry("")
             for m in methods
         ]
         by = ", ".join(dict.fromkeys(group["metric"]))

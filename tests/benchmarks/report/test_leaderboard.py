@@ -47,4 +47,8 @@ def test_one_headline_column_is_counted_and_a_folder_s_name_may_have_spaces(tmp_
     text = (tmp_path / "leaderboard.md").read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
     assert "| my run | scenes | net | 20 | 0 of 1 | 0 of 1 | **1 of 1** | 0 of 1 | insertion |" in text
     assert "\n- [my run](my%20run/README.md): " in text
+    records.save(paper.of_columns([paper.clear(direction="lower")]), tmp_path / "a null leads")
+    make_leaderboard(tmp_path)
+    text = (tmp_path / "leaderboard.md").read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
+    assert "| a null leads | scenes | net | 20 | 0 of 1 | 0 of 1 | 0 of 1 | 0 of 1 | insertion |" in text
     assert '<a href="my%20run/README.md">my run</a>' in (tmp_path / "index.html").read_text(encoding="utf-8")
