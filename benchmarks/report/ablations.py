@@ -71,8 +71,9 @@ def make_ablation_report(records: Records, directory: Path) -> str:
     """Derive tables, plot and both pages from an ablation's records; return the summary for the terminal."""
     records = with_removal(records)
     summary = summarise(records)
+    pictures = int(records.scores.groupby(["dataset", "network"], observed=True)["picture"].nunique().max())
     fresh(directory, {"scores": summary})
-    clear, said = clear_table(summary), conclude(summary)
+    clear, said = clear_table(summary), conclude(summary, pictures)
     first: list[Block] = ["\n".join(f"- {sentence}" for sentence in said)]
     for dataset, group in summary.groupby("dataset", sort=False):
         if group["method"].nunique() > 1 and _measured(group, drawn=True):
@@ -92,7 +93,7 @@ def make_ablation_report(records: Records, directory: Path) -> str:
     return "\n".join([clear.title, "", terminal(clear), "", plain(["Verdict", *said])])
 
 
-def conclude(summary: pd.DataFrame) -> list[str]:
+def conclude(summary: pd.DataFrame, pictures: int) -> list[str]:
     """Say which variants are better or worse than the default by removal on every network, in plain sentences."""
     first, *others = summary["method"].unique()
     rows, networks = _rows(summary, COLUMNS[0]), _networks(summary)
@@ -101,8 +102,8 @@ def conclude(summary: pd.DataFrame) -> list[str]:
     for word, sign in (("Better", 1), ("Worse", -1)):
         names = [method for method in others if signs.get(method) == {sign}]
         said.append(f"{word} than {first} by {REMOVAL} on {networks}: {listed(names) or 'no variant'}.")
-    pictures = int(summary["n"].max())
-    said.append(f"Intervals of 95 % on {counted(pictures)} say so; of {len(others)} variants, one or two do by chance.")
+    cases = counted(int(summary["n"].max()))
+    said.append(f"Intervals of 95 % on {cases} say so; of {len(others)} variants, one or two do by chance.")
     few = f"**With {counted(pictures, 'picture')}, bootstrap intervals are too narrow: conclude nothing from these.**"
     return [*said, *[few] * (pictures < FEW_PICTURES)]
 

@@ -334,3 +334,10 @@ def test_nothing_is_clear_of_fewer_cases_than_a_test_of_signs_needs(pictures: in
     summary = summarise(with_removal(_records({"one": {"a: 1": 0.1}}, pictures)))
     assert [row[1].text for row in clear_table(summary).rows] == [word] * bool(word)
     assert variant_table(summary).rows[1][1].bold == bool(word)
+
+
+def test_cases_of_one_picture_count_once_where_pictures_are_too_few(tmp_path: Path) -> None:
+    records = _records({"one": {"a: 1": 0.1}}, 20)
+    paired = records.scores["case"].str.removeprefix("case-").astype(int) // 2
+    make_ablation_report(dataclasses.replace(records, scores=records.scores.assign(picture=paired.map(str))), tmp_path)
+    assert "With 10 pictures, bootstrap intervals are too narrow" in (tmp_path / "README.md").read_text()
