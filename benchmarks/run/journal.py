@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def read_journal(directory: Path) -> Journal:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not found["commands"]:  # what no command asks for is pruned
             raise ValueError("it names no command")
+        datetime.fromisoformat(found["started"])  # a ValueError
         return Journal(
             **{
                 **found,

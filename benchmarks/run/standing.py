@@ -1,5 +1,6 @@
 """Where a run stands: what is done, left and failed, from its journal and its cells alone."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
@@ -8,7 +9,6 @@ from datetime import datetime
 from itertools import product
 from pathlib import Path
 
-from benchmarks.results.provenance import now
 from benchmarks.run.failure import Failure
 from benchmarks.run.journal import Expected, Journal, read_journal
 from benchmarks.run.store import Store
@@ -44,9 +44,8 @@ def standings(directory: Path) -> tuple[Journal, list[Standing], float]:
     for label, count in counts.items():
         cells[label.dataset, label.network, label.method, label.control, label.step] += count.cells
     found = [_standing(journal, setting, method, cells) for setting in journal.settings for method in setting.methods]
-    seconds = (datetime.fromisoformat(now()) - datetime.fromisoformat(journal.started)).total_seconds()
-    if journal.ended and counts:
-        seconds = max(each.last for each in counts.values()) - datetime.fromisoformat(journal.started).timestamp()
+    until = max(each.last for each in counts.values()) if journal.ended and counts else time.time()
+    seconds = until - datetime.fromisoformat(journal.started).timestamp()
     computed = sum(each.cells for each in counts.values()) - journal.cells_before
     return journal, found, max(0, computed) / max(seconds, 1.0)
 

@@ -106,7 +106,8 @@ def test_before_a_run_and_with_a_damaged_journal_it_is_one_sentence(
     unordered = json.dumps(
         {"plan": "fake", "started": "", "commands": [], "settings": [], "failures": [], "clocks": []}
     )
-    for text in ("", "{", "[]", '{"plan": "fake"}', json.dumps({"commands": 3}), "\x00" * 9, unordered):
+    undated = unordered.replace('"commands": []', '"commands": [["run"]]')
+    for text in ("", "{", "[]", '{"plan": "fake"}', json.dumps({"commands": 3}), "\x00" * 9, unordered, undated):
         (out / "run.json").write_text(text)
         with pytest.raises(InputError, match=r"run\.json cannot be read"):
             read_journal(out)
@@ -115,7 +116,7 @@ def test_before_a_run_and_with_a_damaged_journal_it_is_one_sentence(
     (out / "run.json").write_bytes(b"\xff\xfe\x00")
     assert main(["status", str(out)]) == 2
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 2 + 2 * 7 + 1
+    assert len(errors) == 2 + 2 * 8 + 1
     assert all("error: " in line and "run.json" in line for line in errors)
     assert go("--limit", "2") == 0  # a run writes it anew
     assert read_journal(out).ended
