@@ -20,14 +20,7 @@ from tqdm import tqdm
 from benchmarks.datasets import check_options
 from benchmarks.metrics import Context
 from benchmarks.registry import DATASET, find
-from benchmarks.results.records import (
-    CURVE_COLUMNS,
-    RECORD_COLUMNS,
-    TIMING_COLUMNS,
-    CaseMaps,
-    Records,
-    Shown,
-)
+from benchmarks.results.records import CURVE_COLUMNS, RECORD_COLUMNS, TIMING_COLUMNS, CaseMaps, Records, Shown
 from benchmarks.run.collecting import Row, inputs_of, rows_of, shown_of, small
 from benchmarks.run.failure import Absent, Failure
 from benchmarks.run.folders import check_maps
@@ -38,6 +31,7 @@ from benchmarks.run.rows import Rows
 from benchmarks.run.setting import MOST, Setting, open_setting, say, settings_of
 from benchmarks.run.store import Store
 from benchmarks.run.timing import bare_seconds, tidied
+from mint.contract import InputError
 from mint.scores import PROBABILITIES
 
 MAPS_KEPT = 2000  # of the cases of each setting: their maps are kept for the page
@@ -107,9 +101,12 @@ def run(
 
 
 def check_plan(plan: Plan, options: Options) -> None:
-    """Raise an `InputError` for what can be refused before a network is loaded: options of the data, given maps."""
+    """Raise an `InputError` for what can be refused before a network is loaded: nothing to do, data, given maps."""
     check_maps(plan)
     for part in plan.parts:
+        for word, things in (("method", part.methods), ("metric", part.metrics)):
+            if not things:
+                raise InputError(f"the plan {plan.name} has no {word} on {part.dataset}; add one by --{word} NAME.")
         check_options(find(DATASET, part.dataset), options.data_options(part.dataset))
 
 

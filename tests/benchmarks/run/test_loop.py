@@ -34,6 +34,12 @@ def test_every_case_is_scored_by_every_method_and_metric(world: ModuleType, log:
     ]
 
 
+@pytest.mark.parametrize("word", ["method", "metric"])
+def test_a_plan_with_nothing_to_do_is_refused(world: ModuleType, log: Path, tmp_path: Path, word: str) -> None:
+    with pytest.raises(InputError, match=f"the plan fake has no {word} on noise; add one by --{word} NAME"):
+        run(with_part(world.plan(log), **{f"{word}s": {}}), Options(), Store(tmp_path / "cells"))
+
+
 def test_the_stored_scores_are_those_of_the_metric_itself(world: ModuleType, log: Path, tmp_path: Path) -> None:
     found = scores(run(world.plan(log), Options(), Store(tmp_path / "cells")))
     network = load_network("tiny")
