@@ -4,7 +4,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.arguments import Parser, add_device, add_weights, named_path, names, positive
 from benchmarks.run.executors import EXECUTORS
@@ -123,12 +123,13 @@ def parser() -> argparse.ArgumentParser:
         epilog="A NAME is a registered name (see `list`), FILE.py:NAME or module:NAME.",
     )
     commands = whole.add_subparsers(dest="command", required=True)
+    plans: dict[str, Any] = {"type": names, "action": "extend", "metavar": "NAME"}
     commands.add_parser("list", help="what there is: plans, networks, data sets, methods, metrics")
 
     run = commands.add_parser(
         "run", help="run plans; what was computed before is reused", epilog=whole.epilog, allow_abbrev=False
     )
-    _add_plans(run, "plans to run (default: quick); may repeat")
+    run.add_argument("--plan", help="plans to run (default: quick); may repeat", **plans)
     for word, what in CHOICES.items():
         run.add_argument(
             f"--{word}", type=names, action="extend", default=[], metavar="NAME", help=f"add {what}; may repeat"
@@ -171,22 +172,17 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=_seed, metavar="N", help="seed of all methods and data sets (default: their own)")
     run.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: results/PLAN)")
     run.add_argument(
-        "--executor",
-        choices=tuple(EXECUTORS),
-        default="local",
-        help="who computes: this machine, or Ray's workers",
+        "--executor", choices=tuple(EXECUTORS), default="local", help="who computes: this machine, or Ray's workers"
     )
     run.add_argument("--workers", type=positive, metavar="N", help="how many compute side by side (local: 1; ray: all)")
     run.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster, or auto (default: one is started here)")
     run.add_argument("--verbose", action="store_true", help="print a line for everything that a worker has done")
 
     report = commands.add_parser("report", help="make tables and plots again from stored records")
-    _add_plans(report, "(default: quick)")
+    report.add_argument("--plan", help="(default: quick)", **plans)
     report.add_argument("--out", type=Path, metavar="DIR", help="where the results are (default: results/PLAN)")
     report.add_argument(
-        "--all",
-        action="store_true",
-        help="compare all results in one page, DIR/index.html (default: results)",
+        "--all", action="store_true", help="compare all results in one page, DIR/index.html (default: results)"
     )
 
     status = commands.add_parser("status", help="say where the run into a folder stands, while it goes on or after it")
@@ -216,7 +212,3 @@ def parser() -> argparse.ArgumentParser:
     study.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="the study's own options: NAME --help")
     commands.metavar = " | ".join(commands.choices)
     return whole
-
-
-def _add_plans(command: argparse.ArgumentParser, text: str) -> None:
-    command.add_argument("--plan", type=names, action="extend", metavar="NAME", help=text)

@@ -44,10 +44,7 @@ def measure_margins(records: Records, columns: Sequence[Column] | None = None) -
         families: list[list[tuple[Name, Name]]] = [
             [((method, ""), null) for null in nulls]
             for method in column.contenders
-            for nulls in (
-                [(null, "") for null in column.nulls if null != method],
-                [(method, name) for name in derived],
-            )
+            for nulls in ([(null, "") for null in column.nulls if null != method], [(method, name) for name in derived])
         ]
         rows += _margins(with_controls(column, records), families)
     return pd.DataFrame(rows, columns=list(MARGIN))

@@ -89,7 +89,7 @@ class ImageNetCases(LazyCases):
         # As it is stored, since the boxes refer to that.
         picture = read_picture(file, upright=False)
         geometry = Geometry.of(picture.width, picture.height, self.size)
-        region = geometry.region(_read_boxes(self._annotation(file)).get(wnid, []))
+        region = geometry.region(_read_boxes(self.annotations, file).get(wnid, []))
         difficult = region is not None and bool(region.mean() < DIFFICULT_BELOW)
         target = self.targets[wnid]
         return Case(f"{name}.{wnid}", name, target, self.names[target], geometry.apply(picture), region, difficult)
@@ -98,12 +98,9 @@ class ImageNetCases(LazyCases):
         """Tell whether a case has boxes, without reading the picture; a malformed annotation fails with its case."""
         file, _, wnid = self.items[index]
         try:
-            return wnid in _read_boxes(self._annotation(file))
+            return wnid in _read_boxes(self.annotations, file)
         except InputError:
             return False
-
-    def _annotation(self, picture: Path) -> Path:
-        return self.annotations / f"{picture.stem}.xml"
 
 
 def require_folder(options: DataOptions) -> Path:
@@ -171,12 +168,11 @@ def _named(picture: Path, folder: Path) -> str:
 def _items_by_annotation(pictures: Sequence[Path], annotations: Path) -> list[tuple[Path, str, str]]:
     items = []
     for picture in pictures:
-        file = annotations / f"{picture.stem}.xml"
-        wnids = sorted(_read_boxes(file))
+        wnids = sorted(_read_boxes(annotations, picture))
         if not wnids:
             raise InputError(
-                f"the class of {picture} is unknown, for there is no object in {file}; sort the pictures into "
-                "val/<wnid>/ or add their annotations."
+                f"the class of {picture} is unknown, for there is no object in {annotations / picture.stem}.xml; sort "
+                "the pictures into val/<wnid>/ or add their annotations."
             )
         items += [(picture, _named(picture, picture.parent), wnid) for wnid in wnids]
     return items
@@ -204,15 +200,14 @@ def read_targets(directory: Path, folders: Sequence[str]) -> dict[str, int]:
     return {wnid: index for index, wnid in enumerate(wnids)}
 
 
-def _read_boxes(file: Path) -> dict[str, list[tuple[float, float, float, float]]]:
-    """Read every class's boxes (left, top, right, bottom) as fractions of the picture; a missing file has none.
+def _read_boxes(annotations: Path, picture: Path) -> dict[str, list[tuple[float, float, float, float]]]:
+    """Read every class's boxes (left, top, right, bottom) as fractions of a picture; a missing file has none.
 
     The size that the file states is what its boxes are relative to, so they fit a rescaled copy of the picture too.
     Pixel indices count from 0, and a box includes its last row and column.
     """
-    if not file.is_file():
-        return {}
-    return read_annotation(file, _boxes_in)
+    file = annotations / f"{picture.stem}.xml"
+    return read_annotation(file, _boxes_in) if file.is_file() else {}
 
 
 def _boxes_in(root: ElementTree.Element) -> dict[str, list[tuple[float, float, float, float]]]:

@@ -4,9 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from baselines.controls import DERIVED
-from benchmarks.metrics import ROAD, EnergyPointing, Gini, Localisation, Pointing
+from benchmarks.metrics import ROAD
 from benchmarks.plans.methods import ABSENT, PRESENT, comparison
-from benchmarks.plans.metrics import BOXES, CHECKED, ELSEWHERE, FEW_POINTS, GRID, GRID_TIES, HEADLINE, MASKS, TIES
+from benchmarks.plans.metrics import (
+    BOXES,
+    CHECKED,
+    ELSEWHERE,
+    FEW_POINTS,
+    GRID,
+    GRID_TIES,
+    HEADLINE,
+    MASKS,
+    PLACE,
+    TIES,
+)
 from benchmarks.plans.scenes import SMALL_NETWORKS
 from benchmarks.run.plan import Plan
 
@@ -35,15 +46,7 @@ IMAGENET_SMALL = Plan(
         comparison(
             "imagenet",
             ("resnet18", "resnet50"),
-            {
-                **FEW_POINTS,
-                "road": ROAD(percentiles=(30, 70)),
-                "pointing": Pointing(),
-                "energy-pointing": EnergyPointing(),
-                "localisation": Localisation(),
-                "gini": Gini(),
-                **TIES,
-            },
+            {**FEW_POINTS, "road": ROAD(percentiles=(30, 70)), **PLACE, **TIES},
             samples=200,
             limit=200,
             remembering=True,

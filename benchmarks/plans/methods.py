@@ -6,18 +6,6 @@ from math import ceil, log
 from typing import Any, TypeVar
 
 import baselines
-from baselines import (
-    LIME,
-    RISE,
-    EngineOcclusion,
-    ExtremalPerturbation,
-    FeatureAblation,
-    KernelSHAP,
-    Occlusion,
-    PartitionSHAP,
-    ScoreCAM,
-    SobolAttribution,
-)
 from baselines.occlusion import REFERENCE_SIZE
 from benchmarks.metrics import MethodMetric, Metric
 from benchmarks.registry import absent
@@ -55,7 +43,7 @@ _WINDOW = 32  # pixels at 224; occlusion's own
 # Even ones, which scale to pictures of 112 pixels without rounding; and 3, as 2 asks nearly ten thousand times.
 _STRIDES: tuple[int, ...] = (3, *range(4, _WINDOW + 1, 2))
 _GRIDS = tuple(product(range(3, 9), (4, 8, 16, 32, 64, 128)))  # Sobol's cells along each side, and its designs
-_AREAS = len(ExtremalPerturbation.areas)
+_AREAS = len(baselines.ExtremalPerturbation.areas)
 
 
 def _stride(forwards: int) -> int:
@@ -81,16 +69,16 @@ def _cut(kernel_size: float) -> Segmentation:
 BUDGETED: Mapping[str, Callable[[int, float], Attributor]] = {
     "mint": lambda forwards, kernel_size: MINT(samples=forwards, segmentation=_cut(kernel_size)),
     "overlay": lambda forwards, kernel_size: OverlayMINT(samples=forwards, segmentation=_cut(kernel_size)),
-    "lime": lambda forwards, kernel_size: LIME(samples=forwards, kernel_size=kernel_size),
-    "kernel-shap": lambda forwards, kernel_size: KernelSHAP(samples=forwards, kernel_size=kernel_size),
-    "feature-ablation": lambda _, kernel_size: FeatureAblation(kernel_size=kernel_size),
-    "occlusion": lambda forwards, _: Occlusion(_WINDOW, _stride(forwards)),
-    "occlusion-engine": lambda forwards, _: EngineOcclusion(_WINDOW, _stride(forwards)),
-    "rise": lambda forwards, _: RISE(samples=forwards),
-    "sobol": lambda forwards, _: SobolAttribution(*_grid(forwards)),
-    "extremal-perturbation": lambda forwards, _: ExtremalPerturbation(steps=max(1, round(forwards / _AREAS))),
-    "partition-shap": lambda forwards, _: PartitionSHAP(max_evals=max(2, forwards)),
-    "scorecam": lambda forwards, _: ScoreCAM(channels=forwards),
+    "lime": lambda forwards, kernel_size: baselines.LIME(samples=forwards, kernel_size=kernel_size),
+    "kernel-shap": lambda forwards, kernel_size: baselines.KernelSHAP(samples=forwards, kernel_size=kernel_size),
+    "feature-ablation": lambda _, kernel_size: baselines.FeatureAblation(kernel_size=kernel_size),
+    "occlusion": lambda forwards, _: baselines.Occlusion(_WINDOW, _stride(forwards)),
+    "occlusion-engine": lambda forwards, _: baselines.EngineOcclusion(_WINDOW, _stride(forwards)),
+    "rise": lambda forwards, _: baselines.RISE(samples=forwards),
+    "sobol": lambda forwards, _: baselines.SobolAttribution(*_grid(forwards)),
+    "extremal-perturbation": lambda forwards, _: baselines.ExtremalPerturbation(steps=max(1, round(forwards / _AREAS))),
+    "partition-shap": lambda forwards, _: baselines.PartitionSHAP(max_evals=max(2, forwards)),
+    "scorecam": lambda forwards, _: baselines.ScoreCAM(channels=forwards),
 }
 """The methods that can be given a number of forward passes: called with it, and with Quickshift's kernel in pixels.
 

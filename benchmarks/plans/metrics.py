@@ -55,10 +55,18 @@ def _of_ties(name: str, metric: Metric) -> dict[str, Metric]:
 
 # None of them asks the network.
 TIES: Mapping[str, Metric] = {"tied-pixels": TiedPixels(), **_of_ties("pointing", Pointing())}
+# Where a map lies, boxes being enough to tell; and on how few pixels.
+PLACE: Mapping[str, Metric] = {
+    "pointing": Pointing(),
+    "energy-pointing": EnergyPointing(),
+    "localisation": Localisation(),
+    "gini": Gini(),
+}
+_FIVE_SHARES = ROAD(percentiles=(10, 30, 50, 70, 90))
 MASKS: Mapping[str, Metric | MethodMetric] = {
     **REMOVAL,
     "srg": SRG(steps=28),
-    "road": ROAD(percentiles=(10, 30, 50, 70, 90)),
+    "road": _FIVE_SHARES,
     "pointing": Pointing(),
     "energy-pointing": EnergyPointing(),
     "relevance-mass": RelevanceMass(),
@@ -86,27 +94,11 @@ CHECKED: Mapping[str, MethodMetric] = {
     "randomisation-ssim": Randomisation("ssim"),
     "max-sensitivity": MaxSensitivity(),
 }
-BOXES: Mapping[str, Metric] = {
-    **REMOVAL,
-    "srg": SRG(),
-    "road": ROAD(percentiles=(10, 30, 50, 70, 90)),
-    "pointing": Pointing(),
-    "energy-pointing": EnergyPointing(),
-    "localisation": Localisation(),
-    "gini": Gini(),
-    **TIES,
-}
-CURVES: Mapping[str, Metric] = {**PHOTO_REMOVAL, "srg": SRG(steps=28), "road": ROAD(percentiles=(10, 30, 50, 70, 90))}
+BOXES: Mapping[str, Metric] = {**REMOVAL, "srg": SRG(), "road": _FIVE_SHARES, **PLACE, **TIES}
+CURVES: Mapping[str, Metric] = {**PHOTO_REMOVAL, "srg": SRG(steps=28), "road": _FIVE_SHARES}
 PHOTO: Mapping[str, Metric] = {**CURVES, "gini": Gini(), "entropy": Entropy(), "tied-pixels": TiedPixels()}
 # What a comparison needs. 28 steps order the methods as 112 do, but for neighbours that tie (results/trust).
-COMPARED: Mapping[str, Metric] = {
-    **CURVES,
-    "pointing": Pointing(),
-    "energy-pointing": EnergyPointing(),
-    "localisation": Localisation(),
-    "gini": Gini(),
-    "tied-pixels": TiedPixels(),
-}
+COMPARED: Mapping[str, Metric] = {**CURVES, **PLACE, "tied-pixels": TiedPixels()}
 GRID: Mapping[str, Metric] = {**PHOTO, "grid-pointing": GridPointing(), "grid-share": GridShare()}
 PHOTO_TIES: Mapping[str, Metric] = {"insertion, tie range": TieRange(Insertion(steps=28))}
 GRID_TIES: Mapping[str, Metric] = {**PHOTO_TIES, **_of_ties("grid-pointing", GridPointing())}

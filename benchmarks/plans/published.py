@@ -119,8 +119,8 @@ PUBLISHED_RISE = Plan(
     published=_rise(_RISE_AREAS, (), ("resnet50", "vgg16")),
 )
 _RISE_FEWER = {
-    name: replace(PROFILES[name], points="eight picture rows a step")  # type: ignore[arg-type]
-    for name in ("rise-deletion", "rise-insertion")
+    name: replace(area, points="eight picture rows a step")  # type: ignore[arg-type]
+    for name, area in _RISE_AREAS.items()
 }
 PUBLISHED_RISE_SMALL = Plan(
     "published-rise-small",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.agreement import agreement, side_by_side
+from benchmarks.analysis.agreement import PLACE, agreement, side_by_side
 from benchmarks.report.numbers import counted
 from benchmarks.results.records import Records, RecordsError, load
 
@@ -76,7 +76,7 @@ def _only(table: pd.DataFrame, side: str, run: Path) -> str:
     if rows.empty:
         return ""
     lines = [f"Only in {run}: {counted(len(rows), 'score')}"]
-    for column in ("dataset", "network", "metric", "method", "control", "case"):
+    for column in PLACE:
         lacking = sorted({*rows[column]} - {*table.loc[table["in"] != side, column]})
         lines += [f"  {column}: {_names(lacking)}"] if lacking else []
     return "\n".join(lines)

@@ -145,14 +145,11 @@ class Cells:
         }
         stored = self._read([key for here in keys.values() for key in here.values()])
         for context in chunk:
-            case = context.case.key
-            here = keys[case]
+            here = keys[context.case.key]
+            known = [(place, stored[key]) for place, key in here.items() if key in stored]
             missing = {place: key for place, key in here.items() if key not in stored}
-            for place, key in here.items():
-                if key in stored:
-                    found[place][case] = stored[key]
-            for place, arrays in self._measured(context, mapped, missing):
-                found[place][case] = arrays
+            for place, arrays in chain(known, self._measured(context, mapped, missing)):
+                found[place][context.case.key] = arrays
         return found
 
     def _measured(
@@ -315,12 +312,7 @@ class Cells:
         return cells
 
     def _tried(
-        self,
-        chunk: list[Context],
-        compute: Callable[[list[Context]], ByCase],
-        step: Step,
-        *,
-        even_absent: bool = False,
+        self, chunk: list[Context], compute: Callable[[list[Context]], ByCase], step: Step, *, even_absent: bool = False
     ) -> Iterator[tuple[ByCase, float]]:
         """Compute some cases together; if that fails, each alone, so that only the guilty fail.
 

@@ -192,10 +192,9 @@ def select(
 
 def controls_of(names: Sequence[str]) -> dict[str, Derived]:
     """Return the controls of these names: `baselines.controls.DERIVED` has them, or ``all`` or ``none`` of them."""
-    groups: Mapping[str, Mapping[str, Derived]] = {"all": DERIVED, "none": {}}
-    if len(names) == 1 and names[0] in groups:
-        return dict(groups[names[0]])
-    return {name: look_up("control", name, DERIVED) for name in names}
+    if [*names] == ["none"]:
+        return {}
+    return {name: look_up("control", name, DERIVED) for name in (DERIVED if [*names] == ["all"] else names)}
 
 
 def _parts(plan: Plan, only: Sequence[str] | None, more: Sequence[str]) -> list[Part]:

@@ -240,16 +240,13 @@ class Store:
         if own is not None and (not own.is_in_place() or own.path.stat().st_size > FULL_BYTES):
             self._close(own.path)  # it is full, or somebody removed it, and what is written now would be lost
             self._looked = -math.inf
-        for number in count():
-            if self._own is not None:
-                break
-            path = self.directory / f"{slug_of_host()}-{number}.cells"
-            self.directory.mkdir(parents=True, exist_ok=True)
-            if path.exists() and path.stat().st_size > FULL_BYTES:
-                continue
-            with suppress(BlockingIOError):
-                self._own = self._claimed(path)
-        assert self._own is not None
+        self.directory.mkdir(parents=True, exist_ok=True)
+        numbers = count()
+        while self._own is None:
+            path = self.directory / f"{slug_of_host()}-{next(numbers)}.cells"
+            if not path.exists() or path.stat().st_size <= FULL_BYTES:
+                with suppress(BlockingIOError):
+                    self._own = self._claimed(path)
         return self._own
 
     def _claimed(self, path: Path) -> CellFile:

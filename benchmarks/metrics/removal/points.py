@@ -37,15 +37,7 @@ from benchmarks.metrics.removal.inpainting import paint_anew
 from benchmarks.metrics.removal.segments import Segments
 from mint.contract import InputError
 from mint.perturbation import channels_last, scores_of_drawn
-from mint.scores import (
-    NOT_FINITE,
-    ONE_OUTPUT,
-    SCORE_NAMES,
-    SCORES_OF_ONE_OUTPUT,
-    Score,
-    read_logits,
-    score_classes,
-)
+from mint.scores import NOT_FINITE, ONE_OUTPUT, SCORE_NAMES, SCORES_OF_ONE_OUTPUT, Score, read_logits, score_classes
 
 Known = dict[int, np.ndarray]
 """The answers to what was asked, by the sum of what was shown: float64, for each class that is followed every score."""
