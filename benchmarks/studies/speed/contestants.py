@@ -123,16 +123,9 @@ def tune(subject: Subject, memory: torch.memory_format, work: Work) -> Tuning:
 
 def own_methods(subject: Subject, work: Work, pictures: int = 1) -> list[Contestant]:
     """List MINT and OverlayMINT."""
-    methods: dict[str, Attributor] = {
-        "MINT": MINT(samples=work.samples),
-        "OverlayMINT": OverlayMINT(samples=work.samples),
-    }
-    return [
-        Contestant(
-            name, _call(subject, bind(method, subject.network), pictures), pictures * work.samples, "", MAP, pictures
-        )
-        for name, method in methods.items()
-    ]
+    methods: dict[str, Attributor] = {each.__name__: each(samples=work.samples) for each in (MINT, OverlayMINT)}
+    calls = {name: _call(subject, bind(method, subject.network), pictures) for name, method in methods.items()}
+    return [Contestant(name, run, pictures * work.samples, "", MAP, pictures) for name, run in calls.items()]
 
 
 def own_occlusion(subject: Subject, work: Work) -> Contestant:
