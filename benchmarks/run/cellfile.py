@@ -71,7 +71,7 @@ class CellFile:
     """The cells in one file, by key. It is made by the first one who opens it to write."""
 
     def __init__(self, path: Path, *, writing: bool = False) -> None:
-        """Open a file, and check all of it before it is written.
+        """Open a file, and check all its pages, keys and labels before it is written.
 
         `DamagedError` if it is no such file any more, `OSError` if it cannot be opened.
         """
@@ -91,7 +91,9 @@ class CellFile:
                 if writing:
                     self._execute(f"PRAGMA journal_mode={'wal' if _is_local(path.parent) else 'truncate'}")
                     self._execute("PRAGMA synchronous=NORMAL")
-                    self._check()
+                    if self._execute("PRAGMA integrity_check(1)").fetchone() != (b"ok",):
+                        raise DamagedError(f"{path} is damaged")
+                    self.tallies()
         except BaseException:
             self.close()
             raise
@@ -152,13 +154,6 @@ class CellFile:
             if check != _label_row(number, label, Tally(*tally))[-1]:
                 raise DamagedError(f"a label in {self.path} is damaged")
             yield number, label, Tally(*tally)
-
-    def _check(self) -> None:
-        """Read the whole file; `DamagedError` if its pages, keys or labels are not as they were written."""
-        with _told(self.path):
-            if self._execute("PRAGMA integrity_check(1)").fetchone() != (b"ok",):
-                raise DamagedError(f"{self.path} is damaged")
-        self.tallies()
 
     def keep(self, keys: Collection[bytes]) -> int:
         """Remove the cells of all other keys, and give their room back; return how many went."""

@@ -78,8 +78,7 @@ class LocalWorker:
         try:
             message = self.connection.recv()
         except (EOFError, OSError):
-            self.message = self._ended()
-            return True
+            message = self._ended()
         if message == READY:
             self.ready = True
             return False
