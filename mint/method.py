@@ -137,7 +137,7 @@ class MINT:
         for name, kind in (("segmentation", Segmentation), ("surrogate", Surrogate), ("shown", Display)):
             if not isinstance(getattr(self, name), kind):
                 raise InputError(f"{name} is a {kind.__name__}, not {getattr(self, name)!r}.")
-        if self.proximity != math.inf:  # all samples alike
+        if not isinstance(self.proximity, float | np.floating) or self.proximity != math.inf:  # all samples alike
             require_number("proximity", self.proximity, 1e-6, 1e12)
         require_seed("seed", self.seed)
         require_fill(self.fill)

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+import numpy as np
+
 
 class InputError(ValueError):
     """Bad input, described in one sentence that says what was wrong and what to do."""
@@ -79,7 +81,8 @@ def require_word(name: str, value: object, words: Sequence[object]) -> None:
     InputError
         If it is something else.
     """
-    if value not in words:
+    # Arrays are no words, and would be compared entry by entry.
+    if not isinstance(value, str | numbers.Number | np.generic) or value not in words:
         raise InputError(f"{name} is one of {', '.join(map(repr, words))}, not {value!r}.")
 
 
@@ -128,12 +131,19 @@ def require_number(name: str, value: object, low: float, high: float = math.inf,
     InputError
         If it is no finite real number, or out of range.
     """
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-    sound = real and low <= float(value) <= high and not (beyond and float(value) == low)  # type: ignore[arg-type]
+    sound = is_number(value) and low <= float(value) <= high and not (beyond and float(value) == low)  # type: ignore[arg-type]
     if not sound:
         least = f"above {low:g}" if beyond else f"{low:g} or more"
         most = "" if high == math.inf else f", at most {high:g}"
         raise InputError(f"{name} is a number {least}{most}, not {value!r}.")
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a value is a finite real number that a float can hold."""
+    try:
+        return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def require_layer(name: str, value: object) -> None:

@@ -5,7 +5,6 @@ sample is described by a row of booleans over segments of the image, never by a 
 at a time are expanded on the device, in the channels-last format that convolutions are fastest in.
 """
 
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
-from mint.parameters import InputError, require_batch_size, require_count
+from mint.parameters import InputError, is_number, require_batch_size, require_count
 from mint.scores import NOT_FINITE, PROBABILITIES, Score, read_logits, score_classes, taken_twice
 
 Sampling = Literal["coins", "uniform-cardinality", "antithetic", "hierarchical"]
@@ -248,8 +247,7 @@ def baseline_image(image: Tensor, fine: Tensor, fill: Fill) -> Tensor:
 
 def require_fill(fill: object, name: str = "fill") -> None:
     """Refuse a baseline value that is neither a finite number nor one of the words, by an InputError."""
-    number = isinstance(fill, Real) and not isinstance(fill, bool) and math.isfinite(fill)
-    if not number and not (isinstance(fill, str) and fill in _FILLS):
+    if not is_number(fill) and not (isinstance(fill, str) and fill in _FILLS):
         raise InputError(f"{name} is a number or one of {', '.join(map(repr, _FILLS))}, not {fill!r}.")
 
 

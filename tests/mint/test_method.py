@@ -240,6 +240,7 @@ def test_the_papers_setting_pools_raw_features() -> None:
         ({"layers": "relu"}, "layers is a pair of names, .*, not 'relu'"),
         ({"layers": ("relu",)}, "layers is a pair of names"),
         ({"proximity": 0.0}, "proximity is a number 1e-06 or more, at most 1e.12, not 0.0"),
+        ({"proximity": np.ones(2)}, "proximity is a number 1e-06 or more"),
         ({"proximity": float("nan")}, "proximity is a number 1e-06 or more, at most 1e.12, not nan"),
         ({"batch_size": 0}, "batch_size is a whole number, 1 or more, not 0"),
     ],

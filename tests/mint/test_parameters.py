@@ -1,9 +1,12 @@
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
-from mint.parameters import nearest, said, users_place
+from mint.parameters import InputError, nearest, require_number, require_word, said, users_place
 
 
 def test_the_nearest_names_are_listed_the_most_similar_first_in_any_case() -> None:
@@ -53,3 +56,16 @@ def test_what_cannot_take_its_arguments_is_named_where_it_is_defined() -> None:
     error = TypeError("mine() takes 0 positional arguments but 1 was given")
     assert said(error, mine).endswith(f"(in mine, tests/mint/test_parameters.py line {mine.__code__.co_firstlineno})")
     assert said(error, sorted) == said(error, None) == "TypeError: mine() takes 0 positional arguments but 1 was given"
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), Fraction(10**400, 3), float("inf"), True, "1", None])
+def test_what_no_float_can_hold_is_no_number(value: object) -> None:
+    with pytest.raises(InputError, match="it is a number 0 or more, not "):
+        require_number("it", value, 0)
+
+
+@pytest.mark.parametrize("value", [np.array(["a", "b"]), np.array(["a"]), torch.ones(2), ["a"], None, "c"])
+def test_only_a_word_is_a_word(value: object) -> None:
+    with pytest.raises(InputError, match="it is one of 'a', 'b', False, not "):
+        require_word("it", value, ("a", "b", False))
+    require_word("it", np.str_("a"), ("a", "b", False))
