@@ -77,6 +77,8 @@ class Segmentation:
     def __post_init__(self) -> None:
         for name in ("sure_foreground", "probable_foreground", "probable_background", "fallback_threshold"):
             require_number(name, getattr(self, name), 0, 1)
+        if self.fallback_threshold == 1:
+            raise InputError("fallback_threshold is below 1, as R is at most 1 and nothing would lie above it.")
         if not self.sure_foreground >= self.probable_foreground >= self.probable_background:
             raise InputError(
                 "sure_foreground, probable_foreground and probable_background fall in this order, not "
@@ -197,7 +199,7 @@ def _foreground(picture: NDArray[np.uint8], strength: NDArray[np.float64], optio
     if strength.max() <= 0:
         return np.zeros(strength.shape, dtype=bool), "slic"
     foreground = _grabcut(picture, strength, options)
-    if options.smallest_foreground <= foreground.mean() <= options.largest_foreground:
+    if foreground.any() and options.smallest_foreground <= foreground.mean() <= options.largest_foreground:
         return foreground, "grabcut"
     return strength > options.fallback_threshold, "threshold"
 
@@ -259,12 +261,7 @@ def fine_labels(
         (h, w) int64, 0 to q - 1 without gaps.
     """
     crossed = _without_gaps(_FINE_CUTS[options.fine](picture, options, device) * (coarse.max() + 1) + coarse)
-    pieces = (
-        skimage.measure.label(  # type: ignore[no-untyped-call]
-            crossed, background=-1, connectivity=1
-        )
-        - 1
-    )
+    pieces = skimage.measure.label(crossed, background=-1, connectivity=1) - 1  # type: ignore[no-untyped-call]
     return _without_gaps(_merge_slivers(pieces.astype(np.int64), coarse, options.sliver * coarse.size))
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mint.parameters import InputError
 from mint.superpixels import Segmentation, SuperPixels, centres, segment, shares, to_picture
 
 
@@ -68,6 +69,18 @@ def test_a_failed_grabcut_falls_back_to_the_threshold_and_says_so() -> None:
     superpixels = segment(image, saliency[None])[0]
     assert superpixels.route == "threshold"
     assert int((superpixels.coarse == 0).sum()) == 1
+
+
+def test_a_grabcut_that_cannot_run_has_failed_however_small_a_foreground_may_be() -> None:
+    options = Segmentation(smallest_foreground=0.0)
+    superpixels = segment(smooth_images(1)[0], torch.ones(1, 40, 48), options)[0]
+    assert superpixels.route == "threshold"
+    assert not superpixels.coarse.any()
+
+
+def test_a_threshold_that_nothing_exceeds_is_refused() -> None:
+    with pytest.raises(InputError, match="fallback_threshold is below 1"):
+        Segmentation(fallback_threshold=1.0)
 
 
 def test_a_foreground_that_covers_everything_is_one_coarse_super_pixel() -> None:
