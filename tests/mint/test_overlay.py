@@ -1,3 +1,4 @@
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -126,6 +127,14 @@ def test_one_window_over_all_says_nothing() -> None:
     one = replace(QUARTERS, windows=1)(Linear(), image, torch.tensor([0]))[0]
     density = replace(QUARTERS, samples=63)(Linear(), image, torch.tensor([0]))[0]
     torch.testing.assert_close(one, density / density.std(), rtol=1e-4, atol=1e-4)
+
+
+def test_windows_over_a_single_pixel_say_nothing() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = OverlayMINT(samples=9, deep_layer="0", windows=2)(network, torch.ones(1, 3, 1, 1), torch.tensor([0]))
+    assert found.tolist() == [[[0.0]]]
 
 
 def test_soft_super_pixels_make_a_smoother_map(small_cnn: SmallCNN, images: Tensor) -> None:
