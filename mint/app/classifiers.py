@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -125,9 +126,10 @@ def read_classes(file: Path) -> tuple[str, ...]:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(f"the class names in {file} cannot be read ({error}).") from error
-    try:
-        given: Any = json.loads(text)
-    except (ValueError, RecursionError):
+    given: Any = None
+    with suppress(ValueError, RecursionError):
+        given = json.loads(text)
+    if not isinstance(given, list | dict):  # a name of one line, such as 7, may happen to be JSON
         given = [line.strip() for line in text.splitlines() if line.strip()]
     names = class_names(given, str(file))
     if not names:

@@ -113,6 +113,12 @@ def test_brackets_without_end_are_no_json(tmp_path: Path) -> None:
     assert len(read_classes(tmp_path / "names.txt")) == 1
 
 
+@pytest.mark.parametrize("name", ["7", "null", "true", "1e5", '"ant"', "NaN"])
+def test_a_name_that_happens_to_be_json_is_a_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text(f"{name}\n")
+    assert read_classes(tmp_path / "names.txt") == (name,)
+
+
 def test_a_number_of_thousands_of_digits_is_none_of_an_output(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text(json.dumps({"9" * 5000: "cat"}))
     with pytest.raises(InputError, match="must be a list, or a mapping from the numbers 0, 1"):
