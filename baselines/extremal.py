@@ -248,7 +248,7 @@ def chosen_level(pyramid: Tensor, masks: Tensor) -> Tensor:
     levels = masks[:, None, None] * (LEVELS - 1)
     below = levels.detach().floor()
     share = (levels - below)[:, 0]
-    index = below.long().expand(-1, -1, *pyramid.shape[1:])
+    index = below.long().clamp(0, LEVELS - 1).expand(-1, -1, *pyramid.shape[1:])
     every = pyramid.expand(len(masks), *pyramid.shape)
     lower = every.gather(1, index)[:, 0]
     upper = every.gather(1, (index + 1).clamp(max=LEVELS - 1))[:, 0]
