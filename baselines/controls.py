@@ -171,7 +171,7 @@ class OtherClass:
 @torch.no_grad()
 def other_classes(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Return the likeliest class besides the target of each (n, c, h, w) image: (n,) int64."""
-    logits = score_classes("logit", read_logits(model, images, int(targets.max())))
+    logits = score_classes("logit", read_logits(model, images.clone(), int(targets.max())))
     others: Tensor = logits.scatter(1, targets[:, None], -torch.inf).argmax(dim=1)
     return others
 

@@ -53,8 +53,7 @@ def scores_of_batch(model: nn.Module, score: Score) -> Callable[[Tensor, Tensor]
     """Return the function from images and their targets to the scores that are differentiated, (n,)."""
 
     def scores(images: Tensor, targets: Tensor) -> Tensor:
-        # A copy, as a network that begins with an in-place layer writes on its input.
-        return read_scores(model, images.clone(), targets, score)
+        return read_scores(model, images, targets, score)
 
     return scores
 

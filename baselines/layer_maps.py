@@ -91,7 +91,7 @@ def read_layer(model: nn.Module, name: str, images: Tensor, targets: Tensor) -> 
         return leaves[-1].clone()
 
     with hooked(resolve_layer(model, name), cut), torch.enable_grad():
-        score = read_scores(model, images.clone(), targets, "logit").sum()
+        score = read_scores(model, images, targets, "logit").sum()
     leaf = _last_call(name, leaves)
     gradient = torch.autograd.grad(score, leaf, allow_unused=True)[0] if score.requires_grad else None
     if gradient is None:
@@ -119,7 +119,7 @@ def read_activations(model: nn.Module, name: str, images: Tensor, targets: Tenso
         outputs.append(require_tensor(name, output).detach().clone())
 
     with hooked(resolve_layer(model, name), keep):
-        read_scores(model, images.clone(), targets, "logit")
+        read_scores(model, images, targets, "logit")
     output = _last_call(name, outputs)
     return single(require_layout(model, name, images, output).as_map(output))
 

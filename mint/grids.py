@@ -250,7 +250,7 @@ def _run(
 ) -> None:
     """Run the network once without a gradient; ``take`` is shown all that goes in and comes out, in its order."""
     with observed(model, see, take), torch.no_grad():
-        model(image.detach()[None])
+        model(image.detach()[None].clone())  # a network may write on its input
 
 
 @contextmanager

@@ -179,7 +179,7 @@ def read_scores(
         taken of one output.
     """
     highest = int(targets.max())
-    logits = read_logits(model, images, highest)
+    logits = read_logits(model, images.clone(), highest)  # a network may write on its input
     if not torch.isfinite(logits).all():
         raise InputError(NOT_FINITE)
     warn_of_probabilities(score, logits)

@@ -24,7 +24,7 @@ def shown_through(context: Context, mask: Tensor, score: Score) -> tuple[float, 
 
     @torch.no_grad()
     def ask(image: Tensor) -> float:
-        logits = read_logits(context.network.module, image.unsqueeze(0), target)
+        logits = read_logits(context.network.module, image.unsqueeze(0).clone(), target)
         answer = float(score_classes(score, logits, target)[0, target])
         if not math.isfinite(answer):
             raise InputError(NOT_FINITE)

@@ -84,6 +84,37 @@ def test_numbers_may_be_numpy_s(name: str) -> None:
     torch.testing.assert_close(replace(method, **numpys)(*arguments), expected)
 
 
+class Brighter(nn.Module):
+    """Adds to a picture, in place or not, on behalf of a network that does this itself."""
+
+    def __init__(self, in_place: bool) -> None:
+        super().__init__()
+        self.in_place = in_place
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.add_(0.25) if self.in_place else images + 0.25
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_network_may_write_on_its_input(name: str) -> None:
+    images, targets = noise(2, 3, 32, 28), torch.tensor([3, 1])
+    kept = images.clone()
+    plain, writing = (nn.Sequential(Brighter(in_place), small_network()) for in_place in (False, True))
+    expected = attribute(quick(name, f"1.{LAYER}"), plain, images, targets)
+    found = attribute(quick(name, f"1.{LAYER}"), writing, images, targets)
+    assert torch.equal(images, kept)
+    torch.testing.assert_close(found, expected, atol=1e-5 * float(expected.abs().max()), rtol=0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_network_that_answers_with_nan_is_refused(name: str) -> None:
+    model = small_network()
+    with torch.no_grad():
+        list(model.parameters())[-2].fill_(torch.nan)
+    with pytest.raises(InputError, match="the network answered with NaN or infinite values"):
+        quick(name, LAYER)(model, noise(2, 3, 32, 28), torch.tensor([3, 1]))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_images_that_are_no_tensor_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=r"images must be a tensor of shape .*, not list"):

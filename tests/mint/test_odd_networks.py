@@ -168,6 +168,29 @@ def test_a_network_that_writes_on_its_input_leaves_the_pictures_alone(
     assert torch.equal(pictures, kept)
 
 
+class Tokens(nn.Module):
+    """A transformer of one block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.patches = nn.Conv2d(3, 8, 8, 8)
+            self.blocks = nn.Sequential(*(nn.TransformerEncoderLayer(8, 2, 8, batch_first=True) for _ in range(2)))
+            self.head = nn.Linear(8, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.blocks(self.patches(images).flatten(2).transpose(1, 2)).mean(dim=1))
+
+
+def test_finding_where_tokens_lie_leaves_the_picture_alone() -> None:
+    picture = smooth_images(1)
+    kept = picture.clone()
+    found = GradCAM()(Writing(Tokens()).eval(), picture, torch.tensor([3]))
+    assert torch.equal(picture, kept)
+    torch.testing.assert_close(found, GradCAM()(Tokens().eval(), picture - 0.5, torch.tensor([3])))
+
+
 def test_frozen_scripts_and_exported_programs_are_asked_as_they_are(small_cnn: SmallCNN) -> None:
     image, target = smooth_images(1), torch.tensor([3])
     with warnings.catch_warnings():

@@ -205,7 +205,7 @@ def _clean(context: Context, users: Score | None) -> tuple[Tensor, Tensor, tuple
 
     def ask() -> tuple[Tensor, Tensor, tuple[Score, ...]]:
         target = context.case.target
-        logits = read_logits(context.network.module, context.image.unsqueeze(0), target)
+        logits = read_logits(context.network.module, context.image.unsqueeze(0).clone(), target)
         named: tuple[Score, ...] = SCORES_OF_ONE_OUTPUT if logits.shape[1] == 1 else SCORE_NAMES
         scores = named if users is None else (users,)
         predicted = score_classes("logit", logits).argmax(1)
