@@ -151,7 +151,8 @@ def read_picture(file: Path, *, upright: bool = True) -> "Image":
     except ImportError as error:
         raise InputError(f"reading a picture needs pillow; {EXTRA}.") from error
     if not file.is_file():
-        raise InputError(f"the picture {file} {'is a folder' if file.is_dir() else 'does not exist'}.")
+        wrong = "does not exist" if not file.exists() else "is a folder" if file.is_dir() else "is a pipe or a device"
+        raise InputError(f"the picture {file} {wrong}.")
     Image.init()  # an older Pillow does not know every format
     try:
         with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as opened:

@@ -33,7 +33,7 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
         If the file does not exist, cannot be read, or holds no state dict.
     """
     if not file.is_file():
-        wrong = "is a folder" if file.is_dir() else "does not exist"
+        wrong = "does not exist" if not file.exists() else "is a folder" if file.is_dir() else "is a pipe or a device"
         raise InputError(f"the weights file {file} for {name} {wrong}; check --weights.")
     try:
         if file.suffix == ".safetensors":

@@ -1,6 +1,7 @@
 """Picture files as people have them: what a folder holds, and what can be read."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,9 @@ def test_what_cannot_be_read_is_one_sentence(content: bytes, words: str, tmp_pat
     assert str(caught.value).startswith(f"the picture {file} {words}")
 
 
-def test_a_missing_file_and_a_folder_are_no_pictures(tmp_path: Path) -> None:
-    for file, what in ((tmp_path / "a.png", "does not exist"), (tmp_path, "is a folder")):
+def test_a_missing_file_a_folder_and_a_pipe_are_no_pictures(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    wrong = {"a.png": "does not exist", "": "is a folder", "pipe": "is a pipe or a device"}
+    for file, what in ((tmp_path / name, what) for name, what in wrong.items()):
         with pytest.raises(InputError, match=f"{what}\\.$"):
             read_picture(file)
