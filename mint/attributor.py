@@ -86,7 +86,7 @@ def _lent(model: nn.Module, images: Tensor, targets: Tensor) -> Iterator[None]:
         parameter.grad = None
     try:
         with modes_kept(model):
-            _evaluate(model)
+            evaluate(model)
             yield
     except torch.OutOfMemoryError:
         raise
@@ -111,7 +111,8 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _evaluate(model: nn.Module) -> None:
+def evaluate(model: nn.Module) -> None:
+    """Put a network into evaluation mode, if it has modes."""
     if hasattr(model, "training"):
         with suppress(NotImplementedError):  # of an exported program, whose mode is built in
             model.eval()

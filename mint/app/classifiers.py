@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mint.app.folding import fold_batch_norms
 from mint.app.weights import fit_state, read_state
+from mint.attributor import evaluate
 from mint.parameters import InputError, nearest, said
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def make_classifier(found: Any, name: str, weights: Path | None = None, classes:
                 found = found(**given)
         except InputError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InputError(f"{name} could not be called without arguments: {said(error, found)}.") from error
     if isinstance(found, nn.Module):
         defaults = Classifier(found)
@@ -232,7 +233,9 @@ def make_classifier(found: Any, name: str, weights: Path | None = None, classes:
 
 def ready(classifier: Classifier, device: torch.device) -> Classifier:
     """Put a classifier on a device: in evaluation mode, channels-last, without parameter gradients."""
-    classifier.module.eval().requires_grad_(False)
+    evaluate(classifier.module)
+    for parameter in classifier.module.parameters():  # one by one, as a scripted module takes no other way
+        parameter.requires_grad_(False)
     classifier.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return classifier
 

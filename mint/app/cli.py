@@ -195,7 +195,11 @@ def _methods(text: str) -> tuple[str, ...]:
 
 
 def _samples(text: str) -> int | UntilSettled:
-    return UntilSettled() if text == "auto" else _positive(text)
+    if text == "auto":
+        return UntilSettled()
+    if _positive(text) < 2:
+        raise argparse.ArgumentTypeError("the samples are a whole number, 2 or more, not 1")
+    return int(text)
 
 
 def _explain(options: argparse.Namespace) -> None:

@@ -53,12 +53,16 @@ def samples_bar(module: nn.Module, count: int, name: str) -> Iterator[None]:
 
 @contextmanager
 def after_each_batch(module: nn.Module, called: Callable[[int], object]) -> Iterator[None]:
-    """Call a function, with the number of pictures, whenever some went through the network."""
+    """Call a function, with the number of pictures, whenever some went through a network that takes hooks."""
 
     def hook(_module: nn.Module, inputs: tuple[Any, ...], _output: object) -> None:
         called(len(inputs[0]))
 
-    handle = module.register_forward_hook(hook)
+    try:
+        handle = module.register_forward_hook(hook)
+    except RuntimeError:  # of a scripted module
+        yield
+        return
     try:
         yield
     finally:

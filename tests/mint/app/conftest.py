@@ -39,6 +39,9 @@ def vit():
 def swin():
     return Classifier(small_transformers.small_swin(), Preprocessing(32))
 
+def scripted():
+    return Classifier(torch.jit.script(_network().eval()), Preprocessing(40))
+
 def miscounted():
     return Classifier(_network(), classes=("ant", "bee"))
 

@@ -15,8 +15,10 @@ from mint.app.classifiers import Classifier, Preprocessing, class_names, load_cl
 from mint.contract import InputError
 
 NETS = """
+import torch
 from torch import nn
 from beside import OUTPUTS
+from mint.app.classifiers import Classifier
 from torchvision.models import squeezenet1_1
 
 
@@ -30,6 +32,19 @@ def numbered():
     network = tiny()
     network.classes = {"ant": 0, "crane": 2}
     return network
+
+
+def scripted():
+    network = tiny().eval()
+    return Classifier(torch.jit.script(network))
+
+
+def exported():
+    return Classifier(torch.export.export(tiny(), (torch.zeros(1, 3, 8, 8),)).module())
+
+
+def leaves():
+    raise SystemExit(3)
 """
 
 
@@ -49,11 +64,20 @@ def test_a_file_with_a_module_beside_it_is_run(nets: Path) -> None:
     assert load_classifier(f"{nets}:tiny", classes=("x", "y")).classes == ("x", "y")
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("name", ["scripted", "exported"])
+def test_what_is_scripted_or_exported_is_made_ready_as_it_is(nets: Path, name: str) -> None:
+    module = load_classifier(f"{nets}:{name}").module
+    assert module(torch.ones(1, 3, 8, 8)).shape == (1, 2)
+    assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
         ("{}:numbered", r"class names of .*nets.py:numbered must be a list, or a mapping"),
         ("{}:tyni", "has no 'tyni'; the nearest are tiny"),
+        ("{}:leaves", "nets.py:leaves could not be called without arguments: SystemExit: 3"),
         ("{}x.py:tiny", "nets.pyx.py of --model does not exist"),
     ],
 )

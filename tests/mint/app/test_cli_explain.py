@@ -47,6 +47,14 @@ def test_a_picture_is_explained(desk: Path, capsys: pytest.CaptureFixture[str]) 
         assert panel.height > 2 * 400  # a row for each class
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_scripted_network_is_explained_without_a_gradient(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain("ant.png", "--model", "mine:scripted") == 0
+    found = capsys.readouterr()
+    assert "made by   SLIC alone" in found.out
+    assert "the network is scripted or traced, and its layers cannot be read" in found.err
+
+
 @pytest.mark.parametrize(
     ("name", "layers"),
     [
@@ -126,6 +134,11 @@ def test_a_layer_that_is_not_named_is_found(desk: Path, capsys: pytest.CaptureFi
 )
 def test_samples_are_a_number_or_found(given: list[str], samples: int | UntilSettled) -> None:
     assert _parser().parse_args(["explain", "ant.png", "--model", "m:f", *given]).samples == samples
+
+
+def test_a_single_sample_is_refused_before_the_network_is_made() -> None:
+    with pytest.raises(SystemExit):
+        _parser().parse_args(["explain", "ant.png", "--model", "m:f", "--samples", "01"])
 
 
 def test_without_names_classes_have_numbers(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
