@@ -49,8 +49,9 @@ class BoundAttribution:
         InputError
             If the target is missing or fits the inputs in no way, or as the method raises.
         """
-        if not isinstance(inputs, Tensor):
-            raise InputError(f"inputs must be one tensor of shape (n, c, h, w), not a {type(inputs).__name__}.")
+        if not isinstance(inputs, Tensor) or not inputs.ndim:
+            kind = "a single number" if isinstance(inputs, Tensor) else f"a {type(inputs).__name__}"
+            raise InputError(f"inputs must be one tensor of shape (n, c, h, w), not {kind}.")
         maps = self.method(self.model, inputs, _targets(target, len(inputs)).to(inputs.device))
         return maps.to(inputs.dtype)[:, None].expand_as(inputs).clone()
 

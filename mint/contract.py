@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mint.attributor import Attributor, attribute, explaining, modes_kept, name_of
 from mint.checks import Check, report_all, require
 from mint.parameters import InputError
-from mint.scores import read_scores
+from mint.scores import read_answer, read_scores
 from mint.unchanged import Fingerprint, fingerprint, unchanged
 
 __all__ = [
@@ -45,7 +45,7 @@ def check_attributor(
     AssertionError
         If a clause is broken; the message has one line for each broken clause.
     InputError
-        If there are fewer than two images.
+        If there are fewer than two images, or the network is a function.
     """
     report_all(name_of(attributor), attributor_checks(attributor, model, images, targets, tolerance=tolerance))
 
@@ -81,8 +81,10 @@ def attributor_checks(
     Raises
     ------
     InputError
-        If there are fewer than two images.
+        If there are fewer than two images, or the network is a function.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError("the contract's checks watch a network's modes and hooks; give an nn.Module, not a function.")
     if len(images) < 2:
         raise InputError("the contract's checks need two images or more, to see whether maps depend on the batch.")
     trial = _Trial(attributor, model, images, targets, tolerance)
@@ -203,7 +205,8 @@ def _with_nan(model: nn.Module, images: Tensor, targets: Tensor) -> tuple[Tensor
 
 @torch.no_grad()
 def _beyond_the_classes(model: nn.Module, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    return images, torch.full_like(targets, model(images[:1]).shape[1])
+    # A network of one output has two classes.
+    return images, torch.full_like(targets, max(2, read_answer(model(images[:1].clone()), 1).shape[1]))
 
 
 _Spoil = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]

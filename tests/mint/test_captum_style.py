@@ -69,6 +69,8 @@ def test_targets_that_fit_nothing_are_refused(
 def test_inputs_are_one_tensor(bound: BoundAttribution, images: Tensor) -> None:
     with pytest.raises(InputError, match=r"one tensor of shape .* not a tuple"):
         bound.attribute((images,), target=3)
+    with pytest.raises(InputError, match=r"one tensor of shape .* not a single number"):
+        bound.attribute(images.sum(), target=3)
     with pytest.raises(InputError, match="images must be a tensor of shape"):
         bound.attribute(images[0], target=3)
 

@@ -10,6 +10,7 @@ import torch
 from examples import SmallCNN
 from torch import Tensor, nn
 
+from baselines import Saliency
 from mint.contract import InputError, attributor_checks, check_attributor, explaining, read_scores
 
 
@@ -184,3 +185,27 @@ def test_every_broken_clause_is_reported_at_once(small_cnn: SmallCNN, images: Te
 def test_one_image_is_too_few_to_check_a_method(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
     with pytest.raises(InputError, match="two images or more"):
         check_attributor(Brightness(), small_cnn, images[:1], targets[:1])
+
+
+def test_a_function_is_no_network_to_check_a_method_on(images: Tensor, targets: Tensor) -> None:
+    with pytest.raises(InputError, match=r"give an nn\.Module, not a function"):
+        check_attributor(Brightness(), lambda pictures: pictures, images, targets)  # type: ignore[arg-type]
+
+
+class Answering(nn.Module):
+    """A network whose answer holds the logits of some outputs under their name."""
+
+    def __init__(self, inner: nn.Module, outputs: int) -> None:
+        super().__init__()
+        self.inner, self.outputs = inner, outputs
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {"logits": self.inner(images)[:, : self.outputs]}
+
+
+@pytest.mark.parametrize("outputs", [5, 1])
+def test_what_a_network_answers_with_is_not_held_against_a_method(
+    outputs: int, small_cnn: SmallCNN, images: Tensor
+) -> None:
+    method, targets = Saliency(), torch.arange(len(images)) % 2
+    check_attributor(method, Answering(small_cnn, outputs), images, targets)
