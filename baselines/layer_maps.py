@@ -141,7 +141,10 @@ def no_gradient(name: str) -> str:
 
 def never_called(name: str) -> InputError:
     """Make the error of a layer that the network does not run."""
-    return InputError(f"The network never calls its layer {name!r}; name another one.")
+    return InputError(
+        f"The network never calls its layer {name!r}; name another one, or, in place of a network that torch.compile "
+        "made, give the one that it was made of."
+    )
 
 
 def require_layout(model: nn.Module, name: str, images: Tensor, output: Tensor) -> Layout:

@@ -87,7 +87,7 @@ def write_out(model: nn.Module, image: Tensor, method: str) -> fx.GraphModule:
     InputError
         If torch.fx cannot follow the network's code, or the copy answers otherwise.
     """
-    network = model.module if isinstance(model, nn.DataParallel) else model
+    network = model.module if isinstance(model, nn.DataParallel) else getattr(model, "_orig_mod", model)  # if compiled
     graph, attributes = _trace(network, method)
     _leave_places(graph, network)
     modules = _own_modules(graph, network, attributes)

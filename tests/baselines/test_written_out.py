@@ -44,6 +44,13 @@ def test_the_copy_shares_the_weights_and_no_module() -> None:
     assert network.relu.inplace
 
 
+def test_a_compiled_network_is_written_out_as_it_was_before() -> None:
+    network, images = seeded(Reusing), noise(2, 3, 12, 12)
+    written = write_out(torch.compile(network, backend="eager"), images[0], "this")
+    assert kinds(written) == kinds(write_out(network, images[0], "this"))
+    torch.testing.assert_close(written(images), network(images))
+
+
 def torchvisions(name: str) -> nn.Module:
     from torchvision.models import densenet121, googlenet, mobilenet_v2
 
