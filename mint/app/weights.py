@@ -49,10 +49,12 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
                 "reading that would run code of the file. If you trust it, read it by torch.load(FILE, "
                 "weights_only=False) and save the state_dict() of what it holds by torch.save."
             ) from error
-        if "TorchScript" in str(error):
+        exported = file.suffix == ".pt2"
+        if exported or "TorchScript" in str(error):
+            kind, load = ("torch.export", "torch.export.load") if exported else ("TorchScript", "torch.jit.load")
             raise InputError(
-                f"the weights file {file} for {name} is a TorchScript archive; save the state_dict() of "
-                "torch.jit.load(FILE) by torch.save."
+                f"the weights file {file} for {name} is a {kind} archive; save the state_dict() of {load}(FILE) by "
+                "torch.save."
             ) from error
         raise InputError(
             f"the weights file {file} for {name} cannot be read as a state dict (.pth, .pt or .safetensors): it is "

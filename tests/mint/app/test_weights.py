@@ -113,3 +113,16 @@ def test_tensors_that_are_no_plain_numbers_are_refused(tmp_path: Path) -> None:
     state = {**small().state_dict(), "head.bias": torch.ones(2).to_sparse()}
     with pytest.raises(InputError, match=r"cannot be copied into .*; save the state_dict"):
         fitted(small(), state, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:'torch.load' received a zip file")
+def test_an_archive_of_a_whole_network_is_named(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 2, 1)).eval()
+    torch.jit.save(torch.jit.script(network), tmp_path / "net.pt")
+    torch.export.save(torch.export.export(network, (torch.zeros(1, 3, 4, 4),)), tmp_path / "net.pt2")
+    for file, load in (
+        ("net.pt", r"TorchScript .* torch\.jit\.load"),
+        ("net.pt2", r"torch\.export .* torch\.export\.load"),
+    ):
+        with pytest.raises(InputError, match=f"is a {load}"):
+            read_state(tmp_path / file, "mine")
