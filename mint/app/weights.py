@@ -51,10 +51,10 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
             ) from error
         exported = file.suffix == ".pt2"
         if exported or "TorchScript" in str(error):
-            kind, load = ("torch.export", "torch.export.load") if exported else ("TorchScript", "torch.jit.load")
+            scripted = "TorchScript", "torch.jit.load(FILE).state_dict()"
+            kind, state = ("torch.export", "torch.export.load(FILE).state_dict") if exported else scripted
             raise InputError(
-                f"the weights file {file} for {name} is a {kind} archive; save the state_dict() of {load}(FILE) by "
-                "torch.save."
+                f"the weights file {file} for {name} is a {kind} archive; save {state} by torch.save."
             ) from error
         raise InputError(
             f"the weights file {file} for {name} cannot be read as a state dict (.pth, .pt or .safetensors): it is "

@@ -121,8 +121,8 @@ def test_an_archive_of_a_whole_network_is_named(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(network), tmp_path / "net.pt")
     torch.export.save(torch.export.export(network, (torch.zeros(1, 3, 4, 4),)), tmp_path / "net.pt2")
     for file, load in (
-        ("net.pt", r"TorchScript .* torch\.jit\.load"),
-        ("net.pt2", r"torch\.export .* torch\.export\.load"),
+        ("net.pt", r"TorchScript .* torch\.jit\.load\(FILE\)\.state_dict\(\) by"),
+        ("net.pt2", r"torch\.export .* torch\.export\.load\(FILE\)\.state_dict by"),
     ):
         with pytest.raises(InputError, match=f"is a {load}"):
             read_state(tmp_path / file, "mine")
