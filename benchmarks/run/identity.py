@@ -21,10 +21,29 @@ from mint.contract import Attributor, InputError
 
 
 def method_identity(attributor: Attributor) -> dict[str, Any]:
-    """Return all that determines a method's maps besides network and picture: class, parameters and code."""
-    kind = attributor if inspect.isroutine(attributor) else type(attributor)
+    """Return all that determines a method's maps besides network and picture: class, parameters and code.
+
+    What these cannot tell from others is an InputError: a lambda, a function made by a function, a bound method.
+    """
+    routine = inspect.isroutine(attributor)
+    kind = attributor if routine else type(attributor)
+    if not (_is_named(attributor) if routine else hasattr(attributor, "__dict__")):
+        raise InputError(
+            f"the method {kind.__qualname__} cannot be told from others; use a function that is defined by its name "
+            "outside of other functions, or an instance of a frozen dataclass with __call__(self, model, images, "
+            "targets)."
+        )
     # The module of a FILE.py has an invented name; the code's hash says which file it is.
     return {"class": kind.__qualname__, "parameters": parameters(attributor), "code": code_digest(attributor)}
+
+
+def _is_named(function: Any) -> bool:
+    """Tell whether a function is what its name stands for in its module."""
+    first, *rest = function.__qualname__.split(".")
+    found = getattr(inspect.unwrap(function), "__globals__", {}).get(first)
+    for name in rest:
+        found = getattr(found, name, None)
+    return bool(found == function)
 
 
 def object_identity(word: str, instance: object) -> dict[str, str]:
@@ -159,7 +178,8 @@ def parameters(attributor: Attributor) -> dict[str, str]:
         values = {field.name: getattr(attributor, field.name) for field in fields}
     else:
         values = dict(getattr(attributor, "__dict__", {}))
-    values.pop("batch_size", None)
+    for name in ("batch_size", "__wrapped__"):  # the latter is what a decorator decorates
+        values.pop(name, None)
     for name, value in values.items():
         if " at 0x" in repr(value) or "..." in repr(value):
             raise InputError(

@@ -14,7 +14,7 @@ from benchmarks.metrics import MethodMetric, Metric
 from benchmarks.registry import DATASET, METHOD, METRIC, NETWORK, Kind, expand, find, look_up, name_of
 from benchmarks.results.published import Paper
 from benchmarks.results.records import REMOVAL
-from benchmarks.run.identity import code_digest
+from benchmarks.run.identity import code_digest, method_identity
 from benchmarks.run.precision import Precision
 from mint.contract import Attributor, InputError
 from mint.parameters import require_count, require_word
@@ -227,7 +227,8 @@ def _chosen(
 def _added(kind: Kind, name: str) -> Any:
     found = find(kind, name)
     try:
-        code_digest(found)  # the results of what has no code in a file could not be told from other results
+        # The results of what has no code in a file, or no name of its own, could not be told from other results.
+        (method_identity if kind is METHOD else code_digest)(found)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
     return found

@@ -17,6 +17,7 @@ from benchmarks.results.provenance import ROOT
 from benchmarks.run import identity
 from benchmarks.run.identity import method_identity, network_identity
 from mint import MINT, Display, InputError
+from mint.contract import Attributor
 
 
 @pytest.fixture
@@ -102,6 +103,41 @@ def test_methods_and_metrics_of_ours_stand_on_the_files_one_expects() -> None:
 def test_code_that_cannot_be_found_is_refused() -> None:
     with pytest.raises(InputError, match=r"the source of .* cannot be found"):
         identity.code_digest(functools.partial(print))
+
+
+class Signed:
+    """A method whose parameter is in no ``__dict__``."""
+
+    __slots__ = ("sign",)
+
+    def __init__(self, sign: float) -> None:
+        self.sign = sign
+
+    def __call__(self, model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        return self.sign * images.mean(dim=1)
+
+
+def made(sign: float) -> Attributor:
+    def method(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        return sign * images.mean(dim=1)
+
+    return method
+
+
+@torch.no_grad()
+def decorated(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    return images.mean(dim=1)
+
+
+@pytest.mark.parametrize("method", [made(1), lambda model, images, targets: images, Signed(1), Signed(1).__call__])
+def test_a_method_that_looks_like_another_is_refused(method: Attributor) -> None:
+    with pytest.raises(InputError, match="cannot be told from others; use a function that is defined by its name"):
+        method_identity(method)
+
+
+def test_a_function_is_known_by_its_name_also_if_it_is_decorated() -> None:
+    assert method_identity(decorated)["class"] == "decorated"
+    assert method_identity(decorated)["parameters"] == {}
 
 
 def test_the_batch_size_is_not_part_of_an_identity_but_every_other_parameter_is() -> None:

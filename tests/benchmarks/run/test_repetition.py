@@ -143,14 +143,15 @@ def test_maps_of_zeros_are_alike() -> None:
     assert distance_of_repetitions(lambda: torch.zeros(2, 2), torch.zeros(2, 2)) == 0
 
 
+def once(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    if len(images) == 1:
+        raise InputError("it was called before.")
+    return images.mean(dim=1)
+
+
 def test_a_method_that_fails_when_called_again_is_a_failure(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def once(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        if len(images) == 1:
-            raise InputError("it was called before.")
-        return images.mean(dim=1)
-
     results = run(with_part(plan, methods={"once": once}, limit=4), Options(), Store(tmp_path))
     (failure,) = results.failures
     assert (failure.step, failure.reason) == ("second call", "it was called before.")
