@@ -42,6 +42,13 @@ def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_a_scripted_network_is_ready_too() -> None:
+    scripted = Classifier(torch.jit.script(_tiny()), Preprocessing(4), ("cat", "dog"))
+    network = network_of(scripted, "scripted", CPU)
+    assert not any(each.requires_grad for each in network.module.parameters())
+
+
 def _own(file: Path) -> dict[str, Tensor]:
     return read_state(file, "tiny")
 
