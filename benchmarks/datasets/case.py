@@ -172,29 +172,32 @@ def faults(case: Any, network: Network) -> dict[str, str]:
     """Find what a network's run cannot use about a case: a sentence for each of `CLAUSES` that is broken."""
     if not isinstance(case, Case):
         raise InputError(f"a case is a benchmarks.datasets.Case, not a {type(case).__name__}.")
-    side, image = network.input_size, np.asarray(case.image)
-    size = image.shape[:2]
-    region = np.zeros(size, bool) if case.region is None else np.asarray(case.region)
-    original = np.zeros((1, 1), bool) if case.original is None else np.asarray(case.original)
+    side, size = network.input_size, np.shape(case.image)[:2]
+    region = np.zeros(size, bool) if case.region is None else case.region
+    original = np.zeros((1, 1), bool) if case.original is None else case.original
     numbered = isinstance(case.target, int | np.integer) and 0 <= case.target < len(network.classes)
     holds = (
         isinstance(case.key, str) and re.fullmatch(r"[\w.-]+", case.key),
-        image.dtype == np.uint8 and image.shape == (*size, 3) and min(size) == side,
-        region.dtype == original.dtype == np.bool_ and region.shape == size and original.ndim == 2,
+        _kind(case.image) == f"uint8 {(*size, 3)}" and min(size) == side,
+        _kind(region) == f"bool {size}" and _kind(original) == f"bool {np.shape(original)}" and np.ndim(original) == 2,
         numbered and case.target_name == network.classes[case.target],
         isinstance(case.difficult, bool | np.bool_),
     )
     sentences = (
         f"the key {case.key!r} is no text of letters, digits, '.', '_' and '-', as a file name must be",
-        f"the image is {image.dtype} {image.shape}, not uint8 (h, w, 3) with a shorter side of {side}",
-        f"the region is {region.dtype} {region.shape}, not None or bool {size}"
-        if region.dtype != np.bool_ or region.shape != size
-        else f"the original region is {original.dtype} {original.shape}, not None or bool (H, W)",
+        f"the image is {_kind(case.image)}, not uint8 (h, w, 3) with a shorter side of {side}",
+        f"the region is {_kind(region)}, not None or bool {size}"
+        if _kind(region) != f"bool {size}"
+        else f"the original region is {_kind(original)}, not None or bool (H, W)",
         f"class {case.target!r} of {network.name} is not {case.target_name!r}",
         f"difficult is {case.difficult!r}, not True or False",
     )
     found = zip(CLAUSES, holds, sentences, strict=True)
     return {clause: sentence for clause, good, sentence in found if not good}
+
+
+def _kind(array: object) -> str:
+    return f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
 
 
 def safe(name: str) -> str:

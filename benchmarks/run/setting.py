@@ -116,10 +116,10 @@ class Setting:
         for number in numbers:
             try:
                 case = self.cases[number]
-                if self.keys.setdefault(case.key, number) != number:
-                    raise InputError(f"its key {case.key!r} is that of number {self.keys[case.key] + 1}, too.")
                 if broken := faults(case, self.network):
                     raise InputError("; ".join(broken.values()) + ".")
+                if self.keys.setdefault(case.key, number) != number:
+                    raise InputError(f"its key {case.key!r} is that of number {self.keys[case.key] + 1}, too.")
                 image = self.network.tensor(case.image)
             except Exception as error:
                 self.cells.fail(Step("", "", "data"), f"number {number + 1}", error)

@@ -112,9 +112,11 @@ def test_only_a_data_set_that_declares_it_needs_options() -> None:
         ({"image": np.zeros((8, 8), np.uint8)}, "the image is uint8 (8, 8)"),
         ({"region": np.zeros((8, 11), bool)}, "the region is bool (8, 11), not None or bool (8, 12)"),
         ({"original": np.zeros((8, 12))}, "the original region is float64 (8, 12)"),
+        ({"image": torch.zeros(8, 12, 3, dtype=torch.uint8)}, "the image is a Tensor"),
+        ({"region": torch.zeros(8, 12, dtype=torch.bool)}, "the region is a Tensor"),
         ({}, ""),
     ],
-    ids=["gray", "region", "original", "none"],
+    ids=["gray", "region", "original", "image tensor", "region tensor", "none"],
 )
 def test_a_case_that_is_not_square_is_held_to_its_own_size(changes: dict[str, Any], sentence: str) -> None:
     network = Network("net", torch.nn.Identity(), Preprocessing(8), ("cat", "dog"))
