@@ -74,11 +74,8 @@ def _metric(found: Any, where: str, call: str) -> Any:
     known: bool = isinstance(found, _at("benchmarks.metrics.metric:Declared"))
     if not known or "__dataclass_fields__" not in vars(type(found)):
         raise InputError(f"{where} is no frozen dataclass that inherits from benchmarks.metrics.Metric.")
-    if found.direction not in ("higher", "lower") or found.average not in ("cases", "classes"):
-        raise InputError(
-            f"{where} declares direction {found.direction!r} and average {found.average!r}; they are 'higher' or "
-            "'lower', and 'cases' or 'classes'."
-        )
+    if wrong := _at("benchmarks.metrics.check:misdeclared")(found):
+        raise InputError(f"{where} declares what cannot be used: {wrong}.")
     return found
 
 

@@ -74,7 +74,7 @@ def metric_checks(
         if not isinstance(metric, MethodMetric):
             return metric(fresh, saliency)
         require(method is not None, "check_metric needs a method for a metric that examines one")
-        return metric.examine(fresh, method)  # type: ignore[arg-type]
+        return metrics.as_measurement(metric, metric.examine(fresh, method))  # type: ignore[arg-type]
 
     def answers(**changes: Any) -> list[Measurement]:
         return [measure(context, each, **changes) for context, each in zip(contexts, maps, strict=True)]
@@ -90,13 +90,8 @@ def metric_checks(
         require(" at 0x" not in repr(metric), f"the repr has an address in memory, which changes: {metric!r}")
 
     def declares_valid_values() -> None:
-        for name, values in DECLARED.items():
-            found = getattr(metric, name)
-            require(found in values, f"{name} is one of {values}, not {found!r}")
-        labels = metric.curve_labels
-        require(
-            labels is None or isinstance(labels, metrics.CurveLabels), f"curve_labels is a CurveLabels, not {labels!r}"
-        )
+        wrong = misdeclared(metric)
+        require(not wrong, wrong)
 
     def declares_plain_json() -> None:
         declared = metrics.declaration(metric)
@@ -176,6 +171,19 @@ def metric_checks(
             ("refuses a map with NaN", refuses(lambda saliency: saliency * float("nan"))),
         ]
     return checks
+
+
+def misdeclared(metric: Metric | MethodMetric) -> str:
+    """Say what of a metric's declaration cannot be used; "" if all can."""
+    declared = {name: getattr(metric, name) for name in DECLARED}
+    wrong = [
+        f"{name} is one of {DECLARED[name]}, not {found!r}"
+        for name, found in declared.items()
+        if found not in DECLARED[name]
+    ]
+    if not isinstance(metric.curve_labels, metrics.CurveLabels | None):
+        wrong.append(f"curve_labels is a CurveLabels or None, not {metric.curve_labels!r}")
+    return "; ".join(wrong)
 
 
 def _require_same(found: Sequence[Measurement], expected: Sequence[Measurement], tolerance: float, what: str) -> None:

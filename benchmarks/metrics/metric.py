@@ -105,12 +105,11 @@ class Metric(Declared):
     def __call__(self, context: Context, saliency: Tensor) -> Measurement:
         """Measure a map, (h, w) float32, of ``context.case``; InputError as `check_saliency`."""
         check_saliency(context, saliency)
-        found = self.score_map(context, saliency)
-        return found if isinstance(found, Measurement) else Measurement(float(found))
+        return as_measurement(self, self.score_map(context, saliency))
 
     def score_map(self, context: Context, saliency: Tensor) -> Any:
         """Measure a map that has been checked: a number, or a `Measurement`."""
-        raise NotImplementedError
+        raise NotImplementedError("a Metric defines score_map(self, context, saliency)")
 
 
 class DeviceMetric(Metric):
@@ -146,8 +145,8 @@ class RegionMetric(Metric):
         return self.score_region(context, saliency, region)
 
     def score_region(self, context: Context, saliency: Tensor, region: np.ndarray) -> Any:
-        """Measure a map by a region, (h, w) bool with at least one pixel."""
-        raise NotImplementedError
+        """Measure a map by a region, (h, w) bool with at least one pixel: a number, or a `Measurement`."""
+        raise NotImplementedError("a RegionMetric defines score_region(self, context, saliency, region)")
 
 
 class MethodMetric(Declared):
@@ -155,9 +154,20 @@ class MethodMetric(Declared):
 
     controlled = False
 
-    def examine(self, context: Context, method: Attributor) -> Measurement:
-        """Measure how a method, its layers named, explains ``context.case``."""
-        raise NotImplementedError
+    def examine(self, context: Context, method: Attributor) -> Any:
+        """Measure how a method, its layers named, explains ``context.case``: a number, or a `Measurement`."""
+        raise NotImplementedError("a MethodMetric defines examine(self, context, method)")
+
+
+def as_measurement(metric: Metric | MethodMetric, found: Any) -> Measurement:
+    """Take what a metric answered; InputError if it is neither a number nor a `Measurement`."""
+    try:
+        return found if isinstance(found, Measurement) else Measurement(float(found))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{metric!r} answered with a {type(found).__name__} that is no number; answer with one number (NaN where "
+            "the metric does not apply), or a Measurement."
+        ) from error
 
 
 def passed_over(context: Context, every: int) -> bool:

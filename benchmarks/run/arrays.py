@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.metrics import Context, MethodMetric, Metric
-from benchmarks.metrics.metric import NOT_APPLICABLE
+from benchmarks.metrics.metric import NOT_APPLICABLE, as_measurement
 from benchmarks.run.precomputed import Precomputed
 from benchmarks.run.store import Arrays
 from mint.contract import Attributor, InputError
@@ -42,7 +42,8 @@ def measurement(
 ) -> dict[str, np.ndarray]:
     """Measure a map, or the method itself: score and curve; InputError if the score is infinite or the curve is bad."""
     if isinstance(metric, MethodMetric):
-        found = NOT_APPLICABLE if isinstance(method, Precomputed) else metric.examine(context, method)
+        given = isinstance(method, Precomputed)
+        found = NOT_APPLICABLE if given else as_measurement(metric, metric.examine(context, method))
     else:
         found = metric(context, torch.from_numpy(saliency).to(context.image.device))
     if np.isinf(found.score):

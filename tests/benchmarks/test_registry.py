@@ -81,6 +81,11 @@ class Largest(Metric):
         return Measurement(self.times * float(saliency.max()))
 
 
+@dataclass(frozen=True)
+class Labelled(Largest):
+    curve_labels = ("share", "answer")
+
+
 def network():
     layers = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     return Classifier(nn.Sequential(*layers, nn.Linear(4, 2)), Preprocessing(16), ("cat", "dog"))
@@ -203,6 +208,7 @@ def test_a_file_without_a_name_has_no_nearest_one(tmp_path: Path) -> None:
         (METHOD, "mine.py:NeedsMore", r"cannot be made without arguments .*'power'.*give every parameter a default"),
         (METHOD, "mine.py:Uncallable", r"has no __call__\(self, model, images, targets\)"),
         (METRIC, "mine.py:Uncallable", r"has no __call__\(self, context, saliency\)"),
+        (METRIC, "mine.py:Labelled", r"curve_labels is a CurveLabels or None, not \('share', 'answer'\)"),
         (NETWORK, "mine.py:number", r"must be a function or class called as network\(\)"),
         (DATASET, "mine.py:number", r"must be a function or class called as dataset\(network, options\)"),
         (PLAN, "mine.py:number", r"is a int; it must be a benchmarks\.run\.plan\.Plan"),

@@ -14,6 +14,7 @@ from torch import Tensor
 from baselines import GradCAM
 from benchmarks.metrics import METRICS, Context, Fidelity, Measurement, MethodMetric, Metric, Stability
 from benchmarks.metrics.check import check_metric, metric_checks
+from benchmarks.run.arrays import measurement
 from mint import MINT
 from mint.contract import InputError
 
@@ -110,6 +111,38 @@ def test_an_infinite_score_is_reported() -> None:
 
     with pytest.raises(AssertionError, match=r"breaks 1 of its checks:\n- answers with a score: .* not inf"):
         check_metric(Endless(), CASES, MAPS)
+
+
+@dataclass(frozen=True)
+class Answering(Metric):
+    """Answers with what it is given."""
+
+    found: Any
+
+    def score_map(self, context: Context, saliency: Tensor) -> Any:
+        return self.found
+
+
+@dataclass(frozen=True)
+class Examining(MethodMetric):
+    """Answers with what it is given."""
+
+    found: Any
+
+    def examine(self, context: Context, method: Any) -> Any:
+        return self.found
+
+
+@pytest.mark.parametrize("metric", [Answering, Examining])
+def test_a_metric_answers_with_a_number_or_is_refused(metric: Any) -> None:
+    def measure(found: Any) -> Any:
+        return measurement(metric(found), CASES[0], MAPS[0].numpy(), GRADCAM)["score"]
+
+    for number in (2, np.float32(2), torch.tensor(2), Measurement(2.0)):
+        assert measure(number) == 2.0
+    for other, kind in (({"score": 2.0}, "dict"), (torch.ones(2), "Tensor"), (None, "NoneType")):
+        with pytest.raises(InputError, match=f"answered with a {kind} that is no number; answer with one number"):
+            measure(other)
 
 
 def test_a_metric_of_methods_needs_one() -> None:
