@@ -26,7 +26,7 @@ def method_identity(attributor: Attributor) -> dict[str, Any]:
     What these cannot tell from others is an InputError: a lambda, a function made by a function, a bound method.
     """
     routine = inspect.isroutine(attributor)
-    kind = attributor if routine else type(attributor)
+    kind: Any = attributor if routine else type(attributor)
     if not (_is_named(attributor) if routine else hasattr(attributor, "__dict__")):
         raise InputError(
             f"the method {kind.__qualname__} cannot be told from others; use a function that is defined by its name "

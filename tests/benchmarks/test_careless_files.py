@@ -40,6 +40,10 @@ def namesakes(network, options):
     return cases(network, options, ("a", "a"))
 
 
+def numbers(network, options):
+    return [1, 2]
+
+
 def nothing(network, options):
     return []
 
@@ -117,6 +121,9 @@ def short(model):
     return model
 
 
+unnamed = lambda model, images, targets: None
+
+
 @dataclass(frozen=True)
 class Choosy:
     batch_size: int | None = None
@@ -165,7 +172,8 @@ def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("--plan bad.py:tiny --networks bad.py:network --datasets bad.py:raising", "no such picture"),
         ("--plan bad.py:tiny --networks bad.py:network --datasets bad.py:none", "cannot be read"),
         ("--plan bad.py:tiny --metric bad.py:score", "no frozen dataclass"),
-        ("--plan bad.py:tiny --metric bad.py:Upwards", "direction 'up'"),
+        ("--plan bad.py:tiny --metric bad.py:Upwards", "direction is one of ('higher', 'lower'), not 'up'"),
+        ("--plan bad.py:tiny --method bad.py:unnamed", "the method <lambda> cannot be told from others"),
         ("--plan bad.py:tiny --method bad.py:Demanding", "no licence"),
         ("--plan bad.py:tiny --method leaving.py:Mine", "SystemExit"),
     ],
@@ -211,11 +219,18 @@ def test_an_error_in_it_names_the_function_the_file_and_the_line(
     assert all(line.startswith(("error: ", "failed")) for line in told)
 
 
+@pytest.mark.parametrize(
+    ("cases", "sentence"),
+    [
+        ("namesakes", "its key 'a' is that of number 1, too"),
+        ("numbers", "a case is a benchmarks.datasets.Case, not a int"),
+    ],
+)
 @pytest.mark.usefixtures("bad")
-def test_two_cases_of_one_key_are_not_taken_for_one(capsys: pytest.CaptureFixture[str]) -> None:
-    given = "--plan bad.py:tiny --networks bad.py:network --datasets bad.py:namesakes --out out"
+def test_what_is_no_case_of_its_own_fails(cases: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    given = f"--plan bad.py:tiny --networks bad.py:network --datasets bad.py:{cases} --out out"
     assert main(["run", *given.split()]) == 1
-    assert "its key 'a' is that of number 1, too" in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["[]", '{"inputs": {}}', '{"inputs": "none", "run": {}}'])
