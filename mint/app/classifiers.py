@@ -228,14 +228,15 @@ def make_classifier(found: Any, name: str, weights: Path | None = None, classes:
     if left is not None:
         fit_state(classifier.module, read_state(left, name), name, left)
         classifier = replace(classifier, weights=left)
+    if isinstance(classifier.module, torch.jit.ScriptModule):  # which takes no hooks
+        classifier = replace(classifier, module=nn.Sequential(classifier.module))
     return classifier
 
 
 def ready(classifier: Classifier, device: torch.device) -> Classifier:
     """Put a classifier on a device: in evaluation mode, channels-last, without parameter gradients."""
     evaluate(classifier.module)
-    for parameter in classifier.module.parameters():  # one by one, as a scripted module takes no other way
-        parameter.requires_grad_(False)
+    classifier.module.requires_grad_(False)
     classifier.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return classifier
 

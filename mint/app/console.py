@@ -53,16 +53,12 @@ def samples_bar(module: nn.Module, count: int, name: str) -> Iterator[None]:
 
 @contextmanager
 def after_each_batch(module: nn.Module, called: Callable[[int], object]) -> Iterator[None]:
-    """Call a function, with the number of pictures, whenever some went through a network that takes hooks."""
+    """Call a function, with the number of pictures, whenever some went through the network."""
 
     def hook(_module: nn.Module, inputs: tuple[Any, ...], _output: object) -> None:
         called(len(inputs[0]))
 
-    try:
-        handle = module.register_forward_hook(hook)
-    except RuntimeError:  # of a scripted module
-        yield
-        return
+    handle = module.register_forward_hook(hook)
     try:
         yield
     finally:

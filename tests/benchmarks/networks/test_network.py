@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from benchmarks.networks import NETWORKS
 from benchmarks.networks.network import check_network, hash_state, load_network, network_of
 from benchmarks.networks.torchvision import imagenet_classes, require_imagenet
+from benchmarks.run.timing import counting
 from mint.app.classifiers import Classifier, Preprocessing, torchvision_classifier
 from mint.app.weights import read_state
 from mint.contract import InputError
@@ -43,10 +44,14 @@ def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-def test_a_scripted_network_is_ready_too() -> None:
+def test_a_scripted_network_is_ready_and_takes_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
     scripted = Classifier(torch.jit.script(_tiny()), Preprocessing(4), ("cat", "dog"))
-    network = network_of(scripted, "scripted", CPU)
+    monkeypatch.setitem(NETWORKS, "scripted", lambda: scripted)  # type: ignore[misc]
+    network = load_network("scripted")
     assert not any(each.requires_grad for each in network.module.parameters())
+    with counting(network.module) as counts:
+        network.module(torch.zeros(2, 3, 4, 4))
+    assert counts["forwards"] == 2
 
 
 def _own(file: Path) -> dict[str, Tensor]:
