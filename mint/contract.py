@@ -126,7 +126,9 @@ class _Trial:
     def _call(self, attributor: Attributor, images: Tensor, targets: Tensor, *, training: bool = False) -> Tensor:
         with modes_kept(self.model):
             self.model.train(training)
-            return attributor(self.model, images.clone(), targets.clone())
+            maps = attributor(self.model, images.clone(), targets.clone())
+        require(isinstance(maps, Tensor), f"it returned a {type(maps).__name__}; it must return a tensor.")
+        return maps
 
     def answers_with_maps(self) -> None:
         with modes_kept(self.model):

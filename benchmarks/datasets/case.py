@@ -126,6 +126,7 @@ def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, 
 
     def read() -> list[Case]:
         found = dataset(network, options)
+        found = found if hasattr(found, "__getitem__") else list(found)  # a generator, as a run takes it
         return [found[i] for i in range(min(limit, len(found)))]
 
     cases = cache(read)

@@ -122,6 +122,11 @@ def test_an_answer_that_is_no_map_is_caught(
     assert sentence in broken_clauses(broken(change), small_cnn, images, targets)[MAPS]
 
 
+def test_an_answer_that_is_no_tensor_has_no_device(small_cnn: SmallCNN, images: Tensor, targets: Tensor) -> None:
+    found = broken_clauses(broken(lambda m, i, t, maps: maps.numpy()), small_cnn, images, targets)
+    assert found["gives the maps on the images' device"] == "it returned a ndarray; it must return a tensor."
+
+
 @pytest.mark.parametrize(
     "draw", [lambda: torch.rand(()), np.random.random, random.random], ids=["torch", "NumPy", "Python"]
 )

@@ -95,6 +95,7 @@ def test_every_broken_clause_is_reported_not_the_first_alone() -> None:
     ):
         assert part in str(caught.value)
     check_dataset(lambda _network, _options: [good], network)
+    check_dataset(lambda _network, _options: iter([good]), network)  # type: ignore[arg-type, return-value]
 
 
 def test_only_a_data_set_that_declares_it_needs_options() -> None:
