@@ -51,11 +51,7 @@ def leaf(images: Tensor) -> Tensor:
 
 def scores_of_batch(model: nn.Module, score: Score) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the function from images and their targets to the scores that are differentiated, (n,)."""
-
-    def scores(images: Tensor, targets: Tensor) -> Tensor:
-        return read_scores(model, images, targets, score)
-
-    return scores
+    return lambda images, targets: read_scores(model, images, targets, score)
 
 
 def input_gradients(model: nn.Module, images: Tensor, targets: Tensor, score: Score) -> Tensor:

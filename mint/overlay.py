@@ -209,7 +209,7 @@ class OverlayMINT:
 
 def _scaled(values: Tensor) -> Tensor:
     """Divide by the standard deviation; values that are all alike say nothing, and become 0."""
-    if len(values.flatten()) == 1:  # of which there is no deviation
+    if values.numel() == 1:  # of which there is no deviation
         return torch.zeros_like(values)
     deviation = values.std()
     return values / deviation if deviation > 1e-9 * values.abs().max() else torch.zeros_like(values)

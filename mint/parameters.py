@@ -146,6 +146,13 @@ def is_number(value: object) -> bool:
         return False
 
 
+def no_file(path: Path) -> str:
+    """Say why a path is no file, to follow its name in a sentence."""
+    if not path.exists():
+        return "does not exist"
+    return "is a folder" if path.is_dir() else "is a pipe or a device"
+
+
 def require_layer(name: str, value: object) -> None:
     """Refuse a layer that is not named by a text; None leaves the choice to the method.
 

@@ -46,10 +46,10 @@ def measure_coverage(records: Records) -> pd.DataFrame:
             if (failure["dataset"], failure["network"]) == (dataset, network)
         ]
         controlled = {*here.loc[here["control"] != "", "case"]}
-        # Where all cases with a control are known, what failed on others is no reason why a control has no score.
-        behind = failures
-        if len(controlled) == setting.get("controlled"):
-            behind = [failure for failure in failures if failure["case"] in controlled]
+        # What failed on a case without controls is no reason why a control has no score. Which cases these are can be
+        # told only if every case with controls has a score of one.
+        known = len(controlled) == setting.get("controlled")
+        of_controls = [failure for failure in failures if failure["case"] in controlled or not known]
         for metric, about in setting["metrics"].items():
             for method, control in _asked(setting, about):
                 found = counts.get((metric, method, control), {"size": 0, "count": 0})
@@ -59,8 +59,8 @@ def measure_coverage(records: Records) -> pd.DataFrame:
                 row = {"dataset": dataset, "network": network, "metric": metric, "method": method, "control": control}
                 row |= {"asked": asked, "scored": int(found["count"])}
                 row |= {"not_applicable": int(found["size"] - found["count"]), "failed": int(asked - found["size"])}
-                about_it = behind if control else failures
-                reasons = _reasons(about_it, method, control, metric) if row["failed"] else Counter()
+                possible = of_controls if control else failures
+                reasons = _reasons(possible, method, control, metric) if row["failed"] else Counter()
                 if records.provenance["run"].get("complete") is False:
                     reasons += Counter({LATER: row["failed"] - reasons.total()})
                 rows.append(row | {"reasons": "; ".join(f"{reason} ({count})" for reason, count in reasons.items())})

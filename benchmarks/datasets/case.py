@@ -98,6 +98,11 @@ class LazyCases(Sequence[Case]):
         raise NotImplementedError
 
 
+def as_sequence(found: Any) -> Sequence[Case]:
+    """Return what a data set gave as a sequence: a generator, for instance, is read to its end."""
+    return found if hasattr(found, "__len__") and hasattr(found, "__getitem__") else list(found)
+
+
 def check_options(dataset: Dataset, options: DataOptions) -> None:
     """Raise the `InputError` of a data set that needs other options, before a network is loaded or downloaded.
 
@@ -125,8 +130,7 @@ def dataset_checks(dataset: Dataset, network: Network, options: DataOptions, *, 
     """Return the clauses of `check_dataset`, each with the function that checks it."""
 
     def read() -> list[Case]:
-        found = dataset(network, options)
-        found = found if hasattr(found, "__getitem__") else list(found)  # a generator, as a run takes it
+        found = as_sequence(dataset(network, options))
         return [found[i] for i in range(min(limit, len(found)))]
 
     cases = cache(read)
@@ -176,20 +180,21 @@ def faults(case: Any, network: Network) -> dict[str, str]:
     side, size = network.input_size, np.shape(case.image)[:2]
     region = np.zeros(size, bool) if case.region is None else case.region
     original = np.zeros((1, 1), bool) if case.original is None else case.original
+    marked = _kind(region) == f"bool {size}"
     numbered = isinstance(case.target, int | np.integer) and 0 <= case.target < len(network.classes)
     holds = (
         isinstance(case.key, str) and re.fullmatch(r"[\w.-]+", case.key),
         _kind(case.image) == f"uint8 {(*size, 3)}" and min(size) == side,
-        _kind(region) == f"bool {size}" and _kind(original) == f"bool {np.shape(original)}" and np.ndim(original) == 2,
+        marked and isinstance(original, np.ndarray) and original.dtype == np.bool_ and original.ndim == 2,
         numbered and case.target_name == network.classes[case.target],
         isinstance(case.difficult, bool | np.bool_),
     )
     sentences = (
         f"the key {case.key!r} is no text of letters, digits, '.', '_' and '-', as a file name must be",
         f"the image is {_kind(case.image)}, not uint8 (h, w, 3) with a shorter side of {side}",
-        f"the region is {_kind(region)}, not None or bool {size}"
-        if _kind(region) != f"bool {size}"
-        else f"the original region is {_kind(original)}, not None or bool (H, W)",
+        f"the original region is {_kind(original)}, not None or bool (H, W)"
+        if marked
+        else f"the region is {_kind(region)}, not None or bool {size}",
         f"class {case.target!r} of {network.name} is not {case.target_name!r}",
         f"difficult is {case.difficult!r}, not True or False",
     )

@@ -175,11 +175,10 @@ def metric_checks(
 
 def misdeclared(metric: Metric | MethodMetric) -> str:
     """Say what of a metric's declaration cannot be used; "" if all can."""
-    declared = {name: getattr(metric, name) for name in DECLARED}
     wrong = [
-        f"{name} is one of {DECLARED[name]}, not {found!r}"
-        for name, found in declared.items()
-        if found not in DECLARED[name]
+        f"{name} is one of {values}, not {found!r}"
+        for name, values in DECLARED.items()
+        if (found := getattr(metric, name)) not in values
     ]
     if not isinstance(metric.curve_labels, metrics.CurveLabels | None):
         wrong.append(f"curve_labels is a CurveLabels or None, not {metric.curve_labels!r}")

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from benchmarks.datasets import DATASETS, Case, DataOptions, Dataset, check_options
+from benchmarks.datasets.case import as_sequence
 from benchmarks.networks.network import Network
 from benchmarks.registry import DATASET, find
 from mint.contract import InputError
@@ -12,9 +13,7 @@ from mint.parameters import said
 def cases_of(dataset: Dataset, name: str, network: Network, options: DataOptions) -> Sequence[Case]:
     """Call a data set; refuse what is no sequence of cases."""
     try:
-        found = dataset(network, options)
-        if not (hasattr(found, "__len__") and hasattr(found, "__getitem__")):
-            found = list(found)
+        found = as_sequence(dataset(network, options))
     except InputError:
         raise
     except Exception as error:  # a user's data set can raise anything

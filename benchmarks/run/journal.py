@@ -69,7 +69,7 @@ def read_journal(directory: Path) -> Journal:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not found["commands"]:  # what no command asks for is pruned
             raise ValueError("it names no command")
-        datetime.fromisoformat(found["started"])  # a ValueError
+        datetime.fromisoformat(found["started"])  # a ValueError if it is no date
         return Journal(
             **{
                 **found,

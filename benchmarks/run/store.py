@@ -240,9 +240,9 @@ class Store:
         if own is not None and (not own.is_in_place() or own.path.stat().st_size > FULL_BYTES):
             self._close(own.path)  # it is full, or somebody removed it, and what is written now would be lost
             self._looked = -math.inf
-        self.directory.mkdir(parents=True, exist_ok=True)
         numbers = count()
         while self._own is None:
+            self.directory.mkdir(parents=True, exist_ok=True)
             path = self.directory / f"{slug_of_host()}-{next(numbers)}.cells"
             if not path.exists() or path.stat().st_size <= FULL_BYTES:
                 with suppress(BlockingIOError):

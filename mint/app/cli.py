@@ -197,9 +197,10 @@ def _methods(text: str) -> tuple[str, ...]:
 def _samples(text: str) -> int | UntilSettled:
     if text == "auto":
         return UntilSettled()
-    if _positive(text) < 2:
+    count = _positive(text)
+    if count < 2:
         raise argparse.ArgumentTypeError("the samples are a whole number, 2 or more, not 1")
-    return int(text)
+    return count
 
 
 def _explain(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mint.app.classifiers import EXTRA, Classifier
-from mint.parameters import InputError, said
+from mint.parameters import InputError, no_file, said
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -151,8 +151,7 @@ def read_picture(file: Path, *, upright: bool = True) -> "Image":
     except ImportError as error:
         raise InputError(f"reading a picture needs pillow; {EXTRA}.") from error
     if not file.is_file():
-        wrong = "does not exist" if not file.exists() else "is a folder" if file.is_dir() else "is a pipe or a device"
-        raise InputError(f"the picture {file} {wrong}.")
+        raise InputError(f"the picture {file} {no_file(file)}.")
     Image.init()  # an older Pillow does not know every format
     try:
         with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as opened:

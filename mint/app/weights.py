@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mint.parameters import InputError
+from mint.parameters import InputError, no_file
 
 
 def read_state(file: Path, name: str) -> dict[str, Tensor]:
@@ -33,8 +33,7 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
         If the file does not exist, cannot be read, or holds no state dict.
     """
     if not file.is_file():
-        wrong = "does not exist" if not file.exists() else "is a folder" if file.is_dir() else "is a pipe or a device"
-        raise InputError(f"the weights file {file} for {name} {wrong}; check --weights.")
+        raise InputError(f"the weights file {file} for {name} {no_file(file)}; check --weights.")
     try:
         if file.suffix == ".safetensors":
             state = _read_safetensors(file)
@@ -51,8 +50,8 @@ def read_state(file: Path, name: str) -> dict[str, Tensor]:
             ) from error
         exported = file.suffix == ".pt2"
         if exported or "TorchScript" in str(error):
-            scripted = "TorchScript", "torch.jit.load(FILE).state_dict()"
-            kind, state = ("torch.export", "torch.export.load(FILE).state_dict") if exported else scripted
+            kind = "torch.export" if exported else "TorchScript"
+            state = "torch.export.load(FILE).state_dict" if exported else "torch.jit.load(FILE).state_dict()"
             raise InputError(
                 f"the weights file {file} for {name} is a {kind} archive; save {state} by torch.save."
             ) from error
